@@ -1,0 +1,35 @@
+"""The bank's ledger of account movements, in Postgres."""
+
+from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, boolean, date, decimal, timestamptz, varchar
+
+SOURCE = Source(
+    name="bank",
+    kind="postgres",
+    description="The bank's core system: accounts and their movements.",
+    owners=("team:banking",),
+)
+
+TABLES = (
+    Table(
+        source=SOURCE,
+        name="transactions",
+        description="One row per movement on an account, with the balance after it.",
+        columns=(
+            Column("transaction_no", bigint, nullable=False, description="Serial number, in the order of posting."),
+            Column("account_no", varchar(32), nullable=False, description="Seven or twelve digits, kept as text."),
+            Column("txn_date", date, nullable=False, description="The day of the movement."),
+            Column("transaction_details", varchar(1024), description="The statement's text, verbatim: double spaces, cut-off tails."),
+            Column("chip_used", boolean, nullable=False, description="Whether the card's chip was used."),
+            Column("value_date", date, nullable=False, description="The day from which the money counts."),
+            Column("withdrawal_amt", decimal(18, 2), description="Money out; set exactly when deposit_amt is not."),
+            Column("deposit_amt", decimal(18, 2), description="Money in; set exactly when withdrawal_amt is not."),
+            Column("balance_amt", decimal(18, 2), nullable=False, description="The balance after this movement; may be negative."),
+            Column("updated_at", timestamptz, nullable=False, description="When the application says it last wrote the row."),
+        ),
+        key=("transaction_no",),
+        changes=Xmin(),
+        cursor="updated_at",
+        sortkey=("txn_date",),
+        distkey="account_no",
+    ),
+)

@@ -1,0 +1,36 @@
+"""The exchange's trades, in MongoDB."""
+
+from stori_pipeline.spec import ChangeStream, Column, Source, Table, decimal, integer, super_, timestamptz, varchar
+
+SOURCE = Source(
+    name="exchange",
+    kind="mongo",
+    description="The trading system: trades and the quotes around them.",
+    owners=("team:markets",),
+)
+
+TABLES = (
+    Table(
+        source=SOURCE,
+        name="trades",
+        description="One row per trade. A document is one trade, or holds an array of trades under `data`.",
+        columns=(
+            Column("id", varchar(24), nullable=False, description="The trade's own id, or the document's _id where it has none."),
+            Column("ticker", varchar(16), description="The instrument; absent from some trades."),
+            Column("ticket", varchar(16), description="The order ticket; absent from many trades."),
+            Column("price", decimal(18, 6), nullable=False, description="Price per share."),
+            Column("shares", integer, nullable=False, description="Number of shares."),
+            Column("system", varchar(16), path="details.system", description="The system that matched the trade."),
+            Column("lag", integer, path="details.lag", description="Delay of the match in milliseconds."),
+            Column("asks", super_, path="details.asks", description="The ask prices at the time, ascending."),
+            Column("bids", super_, path="details.bids", description="The bid prices at the time, descending."),
+            Column("traded_at", timestamptz, path="time.date", description="When the trade was made."),
+        ),
+        key=("id",),
+        changes=ChangeStream(),
+        cursor="traded_at",
+        unnest="data",
+        sortkey=("traded_at",),
+        distkey="id",
+    ),
+)

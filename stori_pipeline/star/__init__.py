@@ -1,0 +1,4 @@
+"""Which star tables there are and how each is made: pure functions of polars frames, named after the table they make.
+
+A function's parameters are its inputs. Nothing here reads, writes or knows where rows are kept.
+"""
