@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
+from stori_pipeline.digest import Digest, Span
 from stori_pipeline.spec import Table
 
 Position = Mapping[str, Any]
@@ -73,14 +74,6 @@ class Reading(Protocol):
         """Tell the source that everything up to `until` is durable. Called after the manifest is written; may be repeated."""
 
 
-@dataclass(frozen=True)
-class Digest:
-    """The proof of one range of keys: how many rows, and an order-independent checksum over their contents."""
-
-    rows: int
-    checksum: int
-
-
 class Reader(Protocol):
     """The contract of a kind of source. Made with the source's address; holds no state between calls."""
 
@@ -103,6 +96,19 @@ class Reader(Protocol):
 
     def drift(self, table: Table) -> list[str]:
         """One line for each source column that the record does not name, saying what to add to it. Empty where there is none."""
+
+    def span(self, table: Table) -> tuple[int, Span]:
+        """How many rows the source has now, and the span that all their places lie in (see `digest`)."""
+
+    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        """The digest of each bucket of `width` places in the span, by its number; a bucket without rows is left out.
+
+        Computed in the source's own engine where that has an md5, otherwise from a bounded stream of its rows. Rows that do not
+        fit the record are left out: they are in quarantine.
+        """
+
+    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+        """The checksum of every row in a (small) span, by its key's texts."""
 
 
 READERS: dict[str, str] = {
