@@ -103,8 +103,8 @@ class Reader(Protocol):
     def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         """The digest of each bucket of `width` places in the span, by its number; a bucket without rows is left out.
 
-        Computed in the source's own engine where that has an md5, otherwise from a bounded stream of its rows. Rows that do not
-        fit the record are left out: they are in quarantine.
+        Computed in the source's own engine where that has an md5, otherwise from a bounded stream of its rows. A row that does not
+        fit the record counts like any other: it is in the source and, being in quarantine, not in the mirror, so it must show.
         """
 
     def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
