@@ -1,0 +1,275 @@
+"""The warehouse: the load, which is one transaction, and the mirror's half of a comparison.
+
+Belongs here: which statements run, in which order, and what their failures mean. Does not belong here: the statements
+themselves (`statements`), which batches are pending (the caller asks the lake), and anything about a laptop: the local
+Redshift takes these very calls.
+
+LOCK comes first in its transaction, before anything takes the snapshot: otherwise two loads of one table end in a conflict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stori_pipeline.digest import HASHED, Digest, Span, digests_sql, has_integer_places, rows_sql, span_sql
+from stori_pipeline.redshift import statements
+from stori_pipeline.spec import Table
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse refused something. The message says which table, what and why; nothing of that load was kept."""
+
+
+class WarehouseUnavailable(WarehouseError):
+    """The warehouse cannot be reached, or gave up on a conflict; worth trying again."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a load shall bring: every batch after the ledger's, up to this one.
+
+    `replaces` says that the batches begin with a snapshot, so the mirror's rows give way to theirs. `rows` is how many rows COPY
+    must find; `url` is the COPY manifest over their parts, empty where they have none.
+    """
+
+    generation: int
+    batch: int
+    replaces: bool
+    rows: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did. `rows_deleted` counts rows that left the mirror (or were marked), not rows replaced by a newer version."""
+
+    generation: int
+    batch: int
+    rows_copied: int
+    rows_inserted: int
+    rows_deleted: int
+
+
+Ask = Callable[["tuple[int, int] | None"], "Pending | None"]
+"""Given the (generation, batch) that the ledger holds, or None, says what is pending, or None."""
+
+_TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
+_CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
+
+
+def _is_transient(error: Any) -> bool:
+    """Whether the whole transaction is worth another try: a conflict, or a connection that went away."""
+    import psycopg2
+
+    if error.pgcode is None:
+        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    return error.pgcode in _TRANSIENT or (error.pgcode == "XX000" and bool(_CONFLICT.search(str(error))))
+
+
+class Warehouse:
+    """The Redshift at `url`. `copy_role` is the ARN of the role that COPY reads S3 with; keys never appear in SQL.
+
+    Every call opens a session of its own and closes it, so a Warehouse may be shared between threads.
+    """
+
+    def __init__(self, url: str, copy_role: str) -> None:
+        self._url = url
+        self._copy_role = copy_role
+
+    @contextmanager
+    def session(self, what: str) -> Iterator[Connection]:
+        """A connection for one unit of work; whatever it did and did not commit is rolled back. Errors name `what`."""
+        import psycopg2
+        from psycopg2.extensions import make_dsn, parse_dsn
+
+        dsn = parse_dsn(self._url)
+        if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
+            dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
+        try:
+            connection = psycopg2.connect(
+                make_dsn(**dsn),
+                connect_timeout=10,
+                application_name="stori",
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+            )
+        except psycopg2.OperationalError as error:
+            raise WarehouseUnavailable(
+                f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}"
+            ) from error
+        try:
+            yield connection
+        except psycopg2.Error as error:
+            kind = WarehouseUnavailable if _is_transient(error) else WarehouseError
+            detail = error.diag.message_detail
+            said = str(error).strip() or type(error).__name__
+            raise kind(f"{what}: {said}" + (f" ({detail})" if detail and detail not in said else "")) from error
+        finally:
+            connection.close()
+
+    def query(self, statement: str, parameters: tuple[Any, ...] = (), *, what: str = "query") -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, read whole: for answers that are small by nature."""
+        with self.session(what) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall()
+
+    def ledger(self, table: Table) -> tuple[int, int] | None:
+        """The (generation, batch) that the mirror holds; None where it holds nothing yet."""
+        with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
+            known = self._known(cursor, table)
+            return known[:2] if known else None
+
+    def load(self, table: Table, pending: Ask, *, run_id: str) -> Loaded | None:
+        """Bring the mirror up to what is pending, in one transaction; None where nothing is.
+
+        Rows and ledger commit together or not at all, so a load may be repeated at will. A conflict with another transaction is
+        tried again whole, a few times.
+
+        Raises:
+            WarehouseUnavailable: the warehouse is away, or conflicts persisted.
+            WarehouseError: it refused a statement, or COPY brought another number of rows than the manifests say.
+        """
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        def conflicted(error: BaseException) -> bool:
+            return isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) is not None
+
+        for attempt in Retrying(
+            retry=retry_if_exception(conflicted), stop=stop_after_attempt(5), wait=wait_random_exponential(0.2, max=5), reraise=True
+        ):
+            with attempt, self.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
+                return self._load(connection, cursor, table, pending, run_id)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _load(self, connection: Connection, cursor: Cursor, table: Table, pending: Ask, run_id: str) -> Loaded | None:
+        # Asked first without a lock: LOCK keeps readers out, and most ticks have nothing to load.
+        known = self._known(cursor, table)
+        if pending(known[:2] if known else None) is None:
+            return None
+        self._prepare(connection, cursor, table)
+        exists = self._exists(cursor, table.source.name, table.name)
+        connection.rollback()  # LOCK must be the first statement of its transaction
+
+        if exists:
+            cursor.execute(f"LOCK {statements.relation(table)}")
+            known = self._known(cursor, table)
+        else:
+            cursor.execute(statements.create_mirror(table))
+            known = None
+        cursor.execute("SELECT GETDATE()")
+        started_at = _only(cursor)
+        work = pending(known[:2] if known else None)
+        if work is None:
+            return None
+        if known and known[2] != table.fingerprint and not work.replaces:
+            raise WarehouseError(
+                f"load of {table.full_name}: its record has changed since the mirror was made, and the pending batches do not begin with a "
+                f"snapshot; land one with `stori sync --full {table.full_name}`"
+            )
+        if exists and work.replaces and (known is None or known[2] != table.fingerprint):
+            cursor.execute(f"DROP TABLE {statements.relation(table)}")
+            cursor.execute(statements.create_mirror(table))
+        loaded = self._merge(cursor, table, work)
+        cursor.execute(
+            statements.INSERT_LEDGER,
+            (
+                table.full_name,
+                work.generation,
+                work.batch,
+                table.fingerprint,
+                loaded.rows_copied,
+                loaded.rows_inserted,
+                loaded.rows_deleted,
+                run_id,
+                started_at,
+            ),
+        )
+        connection.commit()
+        return loaded
+
+    def _merge(self, cursor: Cursor, table: Table, work: Pending) -> Loaded:
+        copied = inserted = deleted = 0
+        cursor.execute(statements.create_stage(table))
+        if work.url:
+            cursor.execute(statements.copy_stage(table, work.url, self._copy_role))
+            cursor.execute("SELECT pg_last_copy_count()")
+            copied = int(_only(cursor))
+        if copied != work.rows:
+            raise WarehouseError(
+                f"load of {table.full_name}: COPY brought {copied} rows where the manifests up to batch {work.batch} say {work.rows}; "
+                "nothing was loaded. Have parts been changed or removed by hand? `stori sync --full` lands a new snapshot"
+            )
+        if work.replaces:
+            cursor.execute(statements.count_vanished(table))
+            deleted = int(_only(cursor))
+            cursor.execute(statements.delete_all(table))
+        elif copied:
+            cursor.execute(statements.count_gone(table))
+            if _only(cursor):
+                cursor.execute(statements.delete_gone(table))
+                deleted = cursor.rowcount
+            cursor.execute(statements.delete_replaced(table))
+        if copied:
+            cursor.execute(statements.insert_winners(table))
+            inserted = cursor.rowcount
+        return Loaded(work.generation, work.batch, copied, inserted, deleted)
+
+    def _prepare(self, connection: Connection, cursor: Cursor, table: Table) -> None:
+        """The schemas and the ledger, made where they are missing: outside the load, because they hold no rows."""
+        connection.rollback()
+        if not self._exists(cursor, "pipeline", "loads"):
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
+            cursor.execute(statements.CREATE_LEDGER)
+        cursor.execute(statements.create_schema(table))
+        connection.commit()
+
+    def _known(self, cursor: Cursor, table: Table) -> tuple[int, int, str] | None:
+        """What the ledger says of a mirror that is there; a mirror that was dropped holds nothing, whatever the ledger says."""
+        if not (self._exists(cursor, "pipeline", "loads") and self._exists(cursor, table.source.name, table.name)):
+            return None
+        cursor.execute(statements.SELECT_LEDGER, (table.full_name,))
+        row = cursor.fetchone()
+        return (int(row[0]), int(row[1]), str(row[2])) if row else None
+
+    @staticmethod
+    def _exists(cursor: Cursor, schema: str, name: str) -> bool:
+        cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s", (schema, name))
+        return bool(_only(cursor))
+
+    # --- the mirror's half of a comparison; the reader's half has the same three functions ---
+
+    def span(self, table: Table) -> tuple[int, Span]:
+        """How many rows the mirror has, and the span that all their places lie in."""
+        ((rows, low, high),) = self.query(
+            span_sql(table, statements.live(table), statements.DIALECT), what=f"comparison of {table.full_name}"
+        )
+        if not has_integer_places(table):
+            return int(rows), HASHED
+        return int(rows), Span(int(low), int(high) + 1) if rows else Span(0, 0)
+
+    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        """The digest of each bucket of `width` places in the span that has rows, computed by Redshift."""
+        statement = digests_sql(table, statements.live(table), statements.DIALECT, span, width, keys_only=keys_only)
+        rows = self.query(statement, what=f"comparison of {table.full_name}")
+        return {int(bucket): Digest(int(count), int(total)) for bucket, count, total in rows}
+
+    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+        """The checksum of every row in a (small) span, by its key's texts."""
+        rows = self.query(rows_sql(table, statements.live(table), statements.DIALECT, span), what=f"comparison of {table.full_name}")
+        return {tuple(map(str, key)): int(bits) for *key, bits in rows}
+
+
+def _only(cursor: Cursor) -> Any:
+    row = cursor.fetchone()
+    if row is None:
+        raise WarehouseError("the warehouse gave no row where one was due")
+    return row[0]
