@@ -249,9 +249,8 @@ class Warehouse:
 
     def span(self, table: Table) -> tuple[int, Span]:
         """How many rows the mirror has, and the span that all their places lie in."""
-        ((rows, low, high),) = self.query(
-            span_sql(table, statements.live(table), statements.DIALECT), what=f"comparison of {table.full_name}"
-        )
+        statement = span_sql(table, statements.live(table), statements.DIALECT)
+        ((rows, low, high),) = self.query(statement, what=f"comparison of {table.full_name}")
         if not has_integer_places(table):
             return int(rows), HASHED
         return int(rows), Span(int(low), int(high) + 1) if rows else Span(0, 0)

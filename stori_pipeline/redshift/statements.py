@@ -44,7 +44,9 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   finished_at TIMESTAMPTZ NOT NULL
 ) SORTKEY (target, generation, batch)"""
 
-SELECT_LEDGER = "SELECT generation, batch, fingerprint FROM pipeline.loads WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"
+SELECT_LEDGER = """\
+SELECT generation, batch, fingerprint FROM pipeline.loads
+WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
 
 INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
 
