@@ -1,0 +1,322 @@
+"""The lake: every table's batches in S3, and the manifests that say which of them exist.
+
+Belongs here: landing a reading as a batch, finding positions and batches, the live rows, sweeping what no manifest names. Does
+not belong here: how a source is read (`readers`) or how the warehouse loads (`redshift`). Its modules: `bucket` (S3 and its
+errors), `manifest` (what a batch is, and names), `parts` (Parquet), `upload` (bytes on their way), `current` (live rows).
+
+A batch exists when its manifest exists. The position of a table is `until` of its newest manifest and is kept nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from stori_pipeline.lake.bucket import PAGE, Bucket, LakeError, LakeUnavailable, connect
+from stori_pipeline.lake.manifest import (
+    MAX_BATCH,
+    Kind,
+    LandingConflict,
+    Manifest,
+    Part,
+    Position,
+    batch_number,
+    day_of,
+    entries,
+    load_key,
+    loads_prefix,
+    manifest_key,
+    manifests_prefix,
+    part_key,
+    quarantine_key,
+    quarantine_prefix,
+)
+from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows
+from stori_pipeline.lake.upload import Crew
+from stori_pipeline.spec import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Lake", "LakeError", "LakeUnavailable", "LandingConflict", "Manifest", "Part", "Sizes", "connect"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class Chunk(Protocol):
+    """What a landing needs of a `readers.Chunk`; the lake and the readers are strangers."""
+
+    @property
+    def rows(self) -> pa.RecordBatch: ...
+    @property
+    def rejected(self) -> pa.RecordBatch: ...
+
+
+class Reading(Protocol):
+    """What a landing needs of a `readers.Reading`."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def taken_at(self) -> datetime: ...
+    @property
+    def until(self) -> Position: ...
+    @property
+    def must_land(self) -> bool: ...
+    def __iter__(self) -> Iterator[Chunk]: ...
+
+
+class Lake:
+    """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
+
+    def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None) -> None:
+        self._s3 = s3
+        self._bucket = Bucket(s3, bucket)
+        self._sizes = sizes or Sizes()
+
+    def newest(self, table: Table) -> Manifest | None:
+        """The newest batch, hence the table's position; None where nothing has landed.
+
+        Takes about 2·log2(batches / 1000) requests, however many batches there are.
+
+        Raises:
+            LakeUnavailable: S3 is away.
+            LakeError: what is there is not a manifest of this table.
+        """
+        number = self._newest_number(table)
+        return self._manifest(table, number) if number else None
+
+    def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
+        """The batches later than `after`, which is a (generation, batch), or all of them, in that order.
+
+        Where one was lately superseded by a snapshot, it is still among them. Errors as for `newest`.
+        """
+        number = 0
+        if after is not None:
+            generation, number = after
+            known = self._find(table, number)
+            # Numbers may be compared only within one lake. A lake that was lost counts from 1 again, in a later generation,
+            # so unless this one still has that very batch, every manifest is looked at.
+            if known is None or known.generation != generation:
+                number = 0
+        found = self._read(table, self._numbers(table, number))
+        return sorted((each for each in found if after is None or each.order > after), key=lambda each: each.order)
+
+    def land(
+        self,
+        table: Table,
+        reading: Reading,
+        *,
+        newest: Manifest | None,
+        run_id: str,
+        progress: Callable[[int], None] = lambda _rows: None,
+    ) -> Manifest | None:
+        """Lands a reading as the batch after `newest`: parts and quarantine first, the manifest last.
+
+        Args:
+            reading: read from `newest.until`, or a snapshot.
+            newest: the answer of `newest(table)` from before the reading began.
+            progress: told the number of source rows in each chunk that was read.
+
+        Returns:
+            The new batch, or None where nothing changed: then nothing was written.
+
+        Raises:
+            LandingConflict: another run landed a batch meanwhile; nothing was changed.
+            LakeUnavailable: S3 is away. If that happened during the very commit, the batch may have landed; `newest` tells.
+            LakeError: these changes cannot follow those batches, or do not fit the record.
+            Anything the reading raises: nothing was committed.
+        """
+        written_at = datetime.now(timezone.utc)
+        _refuse_what_cannot_follow(table, reading, newest)
+        batch = newest.batch + 1 if newest else 1
+        if batch > MAX_BATCH:
+            raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
+        day, unique = written_at.date(), secrets.token_hex(4)
+
+        with (
+            Crew("upload", threads=4, depth=5) as uploads,
+            PartWriter(self._bucket, uploads, lambda n: part_key(table, day, batch, n, unique), self._sizes) as rows,
+            # One file of rejected rows, however many there are: it is for people, not for COPY.
+            PartWriter(self._bucket, uploads, lambda _: quarantine_key(table, day, batch, unique), self._sizes.in_one_part()) as rejected,
+            Crew("encode", threads=1, depth=2) as encoder,
+        ):
+
+            def encode(chunk: Chunk) -> None:
+                rows.write(landed_rows(table, chunk.rows, batch, rows.rows))
+                rejected.write(chunk.rejected)
+
+            for chunk in reading:
+                encoder.submit(encode, chunk)
+                progress(chunk.rows.num_rows + chunk.rejected.num_rows)
+            encoder.join()
+            if not rows.rows and not rejected.rows and reading.kind == "changes" and not reading.must_land:
+                return None
+            quarantine = rejected.finish()
+            parts = rows.finish()
+
+        if newest and reading.kind == "changes":
+            generation, snapshot, since = newest.generation, newest.snapshot, newest.until
+        else:
+            # Microseconds of the clock, so that a generation is later than any that a lost lake had, which the warehouse's
+            # ledger may still know; and later than the newest one, should the clock have been set back.
+            generation = max((written_at - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0)
+            snapshot, since = batch, None
+        manifest = Manifest(
+            table=table.full_name,
+            generation=generation,
+            batch=batch,
+            kind=reading.kind,
+            since=since,
+            until=reading.until,
+            rows=rows.rows,
+            rejected=rejected.rows,
+            fingerprint=table.fingerprint,
+            run_id=run_id,
+            taken_at=reading.taken_at,
+            parts=parts,
+            quarantine=quarantine[0].url if quarantine else "",
+            snapshot=snapshot,
+            written_at=datetime.now(timezone.utc),
+        )
+        return self._commit(table, manifest)
+
+    def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
+        """Writes one Redshift COPY manifest over several batches; returns its `s3://` url, or "" where they have no rows.
+
+        Raises:
+            LakeError: a batch landed under another record than the table's present one; a new generation must be read.
+        """
+        for manifest in manifests:
+            if manifest.fingerprint != table.fingerprint:
+                raise LakeError(f"{table.full_name}: its record changed since batch {manifest.batch} landed; read a new generation")
+        parts = [part for manifest in manifests for part in manifest.parts]
+        if not parts:
+            return ""
+        key = load_key(table, run_id, manifests[0].batch, manifests[-1].batch)
+        self._bucket.put(key, json.dumps({"entries": entries(parts)}, indent=1).encode())
+        return self._bucket.url(key)
+
+    def current(self, table: Table) -> pl.LazyFrame:
+        """The live rows: of the newest generation, the last version of each key, deleted rows left out.
+
+        The record's columns, in order, `super_` as text; with `keep_deleted` deleted rows stay, marked by `_deleted`. Which
+        batches count is settled now, their rows are read when the frame is collected.
+
+        Raises:
+            LakeError: nothing has landed yet, or the generation's snapshot is gone.
+        """
+        from stori_pipeline.lake import current  # polars is heavy, and landing does without
+
+        newest = self.newest(table)
+        if newest is None:
+            raise LakeError(f"{table.full_name}: nothing has landed in {self._bucket.name} yet; run its landing first")
+        found = self._read(table, self._numbers(table, newest.snapshot - 1))
+        batches = [each for each in found if each.generation == newest.generation]
+        if batches[0].kind != "snapshot":
+            raise LakeError(
+                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; read a new one"
+            )
+        return current.live(current.scan(self._s3, [part.url for each in batches for part in each.parts], table), table)
+
+    def sweep(self, table: Table, older_than: timedelta = timedelta(days=1)) -> int:
+        """Removes what no manifest names and is older than that: parts, quarantined rows, manifests of loads, broken-off
+        uploads. Returns how many.
+
+        Nothing younger is touched, since a landing in progress has parts that no manifest names yet.
+        """
+        before = datetime.now(timezone.utc) - older_than
+        # Listed before the manifests are: a batch that lands in between is then found among them.
+        old = [
+            stored.key
+            for prefix in (f"{table.prefix}/date=", quarantine_prefix(table), loads_prefix(table))
+            for stored in self._bucket.objects(prefix)
+            if stored.modified < before
+        ]
+        named = {
+            url
+            for manifest in self._read(table, self._numbers(table, 0))
+            for url in (manifest.quarantine, *(p.url for p in manifest.parts))
+        }
+        swept = self._bucket.delete(key for key in old if self._bucket.url(key) not in named)
+        for key, upload, began in self._bucket.uploads(f"{table.prefix}/"):
+            # The name is asked too, since not every S3 tells truly when an upload began.
+            day = day_of(key)
+            if began < before and (day is None or day < before.date()):
+                self._bucket.abort_upload(key, upload)
+                swept += 1
+        return swept
+
+    def _commit(self, table: Table, manifest: Manifest) -> Manifest:
+        key = manifest_key(table, manifest.batch)
+        body = manifest.to_json()
+        if not self._bucket.create(key, body):
+            raise LandingConflict(
+                f"{table.full_name}: another run landed batch {manifest.batch} first, so this one changed nothing; run again to read on"
+            )
+        return Manifest.from_json(body, table, manifest.batch, key)
+
+    def _page(self, table: Table, after: int) -> tuple[list[int], bool]:
+        """Up to a thousand batch numbers above `after`, ascending, and whether more follow."""
+        found, more = self._bucket.page(manifests_prefix(table), manifest_key(table, after) if after else manifests_prefix(table))
+        return [batch_number(table, stored.key) for stored in found], more
+
+    def _numbers(self, table: Table, after: int) -> list[int]:
+        """Every batch number above `after`, ascending."""
+        start = manifest_key(table, after) if after > 0 else ""
+        return [batch_number(table, stored.key) for stored in self._bucket.objects(manifests_prefix(table), start)]
+
+    def _newest_number(self, table: Table) -> int:
+        """The highest batch number, or 0. S3 lists upwards only, so it is searched for: in growing strides, then by halves.
+
+        Each step asks what comes after a number, and whatever comes is itself a batch. So gaps, and a lowest number other
+        than 1, cost steps but never the right answer.
+        """
+        low, high, stride, probe = 0, MAX_BATCH, PAGE, 0
+        bounded = False
+        while True:
+            found, more = self._page(table, probe)
+            if found:
+                low = found[-1]
+                if not more:
+                    return low
+            else:
+                high, bounded = probe, True
+            if low >= high:
+                return low
+            probe = (low + high) // 2 if bounded else min(low + stride, high)
+            stride *= 2
+
+    def _find(self, table: Table, number: int) -> Manifest | None:
+        key = manifest_key(table, number)
+        body = self._bucket.get(key)
+        return None if body is None else Manifest.from_json(body, table, number, self._bucket.url(key))
+
+    def _manifest(self, table: Table, number: int) -> Manifest:
+        manifest = self._find(table, number)
+        if manifest is None:
+            raise LakeError(f"{self._bucket.url(manifest_key(table, number))} was listed but is gone: something else deletes manifests")
+        return manifest
+
+    def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
+        with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+            return list(pool.map(lambda number: self._manifest(table, number), numbers))
+
+
+def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
+    if reading.kind == "changes" and newest is None:
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot has; read the whole table first")
+    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
+        raise LakeError(
+            f"{table.full_name}: its record changed since batch {newest.batch} landed; read a new generation, that is from None"
+        )
+    if reading.taken_at.tzinfo is None:
+        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

@@ -1,0 +1,229 @@
+"""The S3 bucket that the lake lives in: the few calls we make, and what their failures mean.
+
+Belongs here: S3 calls and the errors they turn into; nothing of botocore leaves this module. Does not belong here: what is
+stored under which key (`manifest`), Parquet (`parts`), or any retry of our own: the client retries what is transient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PAGE = 1000
+"""The most keys that S3 lists, or deletes, in one request."""
+
+_PASSING = {
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "RequestTimeout",
+    "RequestTimeTooSkewed",
+    "ServiceUnavailable",
+    "InternalError",
+}
+
+
+class LakeError(RuntimeError):
+    """The lake could not do what was asked. The message says where and what to do; nothing was committed by the failed call."""
+
+
+class LakeUnavailable(LakeError):
+    """S3 cannot be reached or is overloaded at the moment: the only LakeError that is worth retrying."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One listed object."""
+
+    key: str
+    bytes: int
+    modified: datetime
+
+
+def connect() -> S3Client:
+    """An S3 client fit for the lake; address, region and credentials come from the ordinary `AWS_*` environment.
+
+    Every request is bounded in time and is tried at most four times.
+    """
+    import boto3  # heavy: only where S3 is reached
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 4},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=32,  # the landing's threads, times a few tables at once
+        ),
+    )
+
+
+class Bucket:
+    """The calls the lake makes on one bucket. Safe to use from several threads, as the client is."""
+
+    def __init__(self, s3: S3Client, name: str) -> None:
+        self._s3 = s3
+        self.name = name
+
+    def url(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def key(self, url: str) -> str:
+        """The key behind an `s3://` url of this bucket."""
+        key = url.removeprefix(f"s3://{self.name}/")
+        if key == url:
+            raise LakeError(f"{url} is not in the bucket {self.name!r} that the lake was opened on")
+        return key
+
+    @contextmanager
+    def _explained(self, doing: str, key: str) -> Iterator[None]:
+        """Turns what botocore raises into a LakeError that says what was being done, and where."""
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+
+        where = f"{doing} {self.url(key)}"
+        try:
+            yield
+        except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
+            raise LakeUnavailable(f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again") from error
+        except ClientError as error:
+            code = _code(error)
+            if code in _PASSING or _status(error) >= 500:
+                raise LakeUnavailable(f"{where}: S3 answers {code}, which passes; run again later") from error
+            if code == "NoSuchBucket":
+                raise LakeError(f"{where}: there is no bucket {self.name!r}; create it, or correct the setting that names it") from error
+            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket") from error
+        except BotoCoreError as error:
+            raise LakeError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
+
+    def put(self, key: str, body: bytes) -> None:
+        with self._explained("writing", key):
+            self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Writes an object that must not exist yet; says whether this call, or one whose answer was lost, made it.
+
+        The client repeats a request whose answer was lost, and S3 then refuses the repetition of what it had already
+        done; so a refusal is only believed after the object's content was compared with ours.
+        """
+        from botocore.exceptions import ClientError
+
+        for _ in range(4):  # a 409 asks for another try: the key was just then being written or deleted by someone else
+            with self._explained("committing", key):
+                try:
+                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+                except ClientError as error:
+                    if _status(error) not in (409, 412):
+                        raise
+                else:
+                    return True
+            existing = self.get(key)
+            if existing is not None:
+                return existing == body
+        raise LakeUnavailable(f"committing {self.url(key)}: S3 keeps answering that the key is in use; run again")
+
+    def get(self, key: str) -> bytes | None:
+        """The content, or None where there is no such object."""
+        from botocore.exceptions import ClientError
+
+        with self._explained("reading", key):
+            try:
+                return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+            except ClientError as error:
+                if _code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def size(self, key: str) -> int | None:
+        """The size in bytes, or None where there is no such object."""
+        from botocore.exceptions import ClientError
+
+        with self._explained("checking", key):
+            try:
+                return self._s3.head_object(Bucket=self.name, Key=key)["ContentLength"]
+            except ClientError as error:
+                if _status(error) == 404:
+                    return None
+                raise
+
+    def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
+        """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more follow."""
+        with self._explained("listing", prefix):
+            answer = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
+        found = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
+        return found, answer["IsTruncated"]
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[Stored]:
+        """Every object under `prefix` whose key sorts after `after`, ascending."""
+        more = True
+        after = after or prefix
+        while more:
+            found, more = self.page(prefix, after)
+            yield from found
+            if found:
+                after = found[-1].key
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Deletes objects and says how many."""
+        every = list(keys)
+        for start in range(0, len(every), PAGE):
+            some = every[start : start + PAGE]
+            with self._explained("deleting", some[0]):
+                answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
+            for error in answer.get("Errors", []):
+                raise LakeError(f"deleting {self.url(error.get('Key', some[0]))}: S3 answers {error.get('Code')}")
+        return len(every)
+
+    def start_upload(self, key: str) -> str:
+        """Begins an upload in pieces and returns its id. Nothing is visible under the key before `complete_upload`."""
+        with self._explained("uploading", key):
+            return self._s3.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
+
+    def upload_piece(self, key: str, upload: str, number: int, body: bytes) -> CompletedPartTypeDef:
+        with self._explained("uploading", key):
+            answer = self._s3.upload_part(Bucket=self.name, Key=key, UploadId=upload, PartNumber=number, Body=body)
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def complete_upload(self, key: str, upload: str, pieces: list[CompletedPartTypeDef]) -> None:
+        """Makes the object out of its pieces. The caller then checks `size`: an upload that S3 no longer knows is no error here,
+        since that is also its answer to the repetition of a request whose first answer was lost."""
+        from botocore.exceptions import ClientError
+
+        with self._explained("uploading", key):
+            try:
+                self._s3.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
+            except ClientError as error:
+                if _code(error) != "NoSuchUpload":
+                    raise
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        from botocore.exceptions import ClientError
+
+        with self._explained("aborting the upload of", key):
+            try:
+                self._s3.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
+            except ClientError as error:
+                if _code(error) != "NoSuchUpload":  # then someone else did
+                    raise
+
+    def uploads(self, prefix: str) -> list[tuple[str, str, datetime]]:
+        """The uploads in pieces that are under way, as (key, id, when it began)."""
+        with self._explained("listing the uploads of", prefix):
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            return [(each["Key"], each["UploadId"], each["Initiated"]) for page in pages for each in page.get("Uploads", [])]
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "an unnamed error"))
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,49 @@
+"""The live rows of a table, read back from its parts as a lazy frame.
+
+Belongs here: which version of a row wins, said in polars. The warehouse says the same in SQL (`redshift`). Does not belong
+here: which parts there are (`Lake.current` hands them over).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from stori_pipeline.spec import Table, super_
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
+    """Every landed row of those parts, with `_batch`, `_seq` and `_deleted`; nothing is read before it is collected."""
+    schema = pl.DataFrame(table.landed_schema.empty_table())
+    if not urls:
+        return schema.lazy()
+
+    def credentials() -> tuple[dict[str, str], int | None]:
+        # Asked for when a scan begins, so that a role's short-lived credentials are fresh. botocore has no public way to
+        # ask a client for them, and polars can use nothing but credentials.
+        found = s3._request_signer._credentials.get_frozen_credentials()  # type: ignore[attr-defined]
+        keys = {"aws_access_key_id": found.access_key, "aws_secret_access_key": found.secret_key}
+        if found.token:
+            keys["aws_session_token"] = found.token
+        return keys, None
+
+    endpoint = s3.meta.endpoint_url
+    options = {"aws_region": s3.meta.region_name}
+    if "amazonaws.com" not in endpoint:  # on AWS polars finds the bucket's address itself
+        options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
+    # Keys hold `date=` and `batch=` for people and for sweeping; they are no columns.
+    return pl.scan_parquet(list(urls), storage_options=options, credential_provider=credentials, hive_partitioning=False, glob=False)
+
+
+def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """The winner of each key: the highest (`_batch`, `_seq`). Deleted rows are gone, or with `keep_deleted` marked by `_deleted`."""
+    winners = rows.sort("_batch", "_seq").unique(subset=list(table.key), keep="last", maintain_order=False)
+    if not table.keep_deleted:
+        winners = winners.filter(~pl.col("_deleted"))
+    columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]
+    return winners.select(*columns, *(["_deleted"] if table.keep_deleted else []))
