@@ -1,0 +1,80 @@
+"""How the command speaks: progress on stderr, results on stdout, errors in one line with exit code 1."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+    """One line about what is going on, on stderr so that `--json` stays clean."""
+    err.print(line, markup=False)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def grid(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """A table; numbers are set right and with thousands separators."""
+    table = Grid(title=title, title_justify="left", header_style="bold")
+    numeric = [all(isinstance(row[i], (int, float)) and not isinstance(row[i], bool) for row in rows) for i in range(len(columns))]
+    for name, is_number in zip(columns, numeric, strict=True):
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row])
+    # A pipe or a log has no width of its own; eighty columns would fold every row.
+    (out if sys.stdout.isatty() else Console(highlight=False, width=140)).print(table)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one per label: call with (label, done, total); a total of 0 means unknown. Off a terminal: a line at the end of
+    each label instead, because a log is no place for bars."""
+    if not err.is_terminal:
+        shown: dict[str, tuple[int, int]] = {}
+
+        def note(label: str, done: int, total: int) -> None:
+            shown[label] = (done, total)
+
+        yield note
+        for label, (done, _) in shown.items():
+            say(f"  {label}: {done:,}")
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total or None)
+            bars.update(tasks[label], completed=done, total=total or None)
+
+        yield advance
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turns the pipeline's own errors into one line and exit code 1; anything else is a bug and keeps its traceback."""
+    from stori_pipeline.compare import CompareError
+    from stori_pipeline.lake import LakeError, LandingConflict
+    from stori_pipeline.readers import SourceError
+    from stori_pipeline.redshift import WarehouseError
+    from stori_pipeline.settings import SettingError
+    from stori_pipeline.spec import SpecError
+
+    try:
+        yield
+    except (SourceError, LakeError, LandingConflict, WarehouseError, SettingError, SpecError, CompareError) as error:
+        raise click.ClickException(str(error)) from error

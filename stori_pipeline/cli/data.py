@@ -1,0 +1,194 @@
+"""Commands that move rows and prove them: sync, verify, reconcile, records."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+
+from stori_pipeline.cli.console import grid, out, plain_errors, print_json, progress, say
+
+if TYPE_CHECKING:
+    from stori_pipeline.compare import Comparison
+    from stori_pipeline.lake import Lake
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.redshift import Warehouse
+    from stori_pipeline.settings import Settings
+    from stori_pipeline.spec import Table
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for a program.")
+_TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
+
+
+def chosen(names: tuple[str, ...]) -> list[Table]:
+    """The records of those names; of all tables, where none is named."""
+    from stori_pipeline import catalog
+
+    return [catalog.find(name) for name in names] or list(catalog.TABLES)
+
+
+def reader_of(table: Table, settings: Settings) -> Reader:
+    from stori_pipeline.readers import reader_for
+
+    return reader_for(table.source.kind, settings.source_url(table.source.name))
+
+
+def lake_of(settings: Settings) -> Lake:
+    from stori_pipeline.lake import Lake, client
+
+    return Lake(client(), settings.landing_bucket)
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    from stori_pipeline.redshift import Warehouse
+
+    return Warehouse(settings.warehouse_url, settings.copy_role)
+
+
+@click.command()
+@_TABLES
+@click.option("--full", is_flag=True, help="Read the whole table again instead of what changed: starts a new generation.")
+@click.option("--reconcile", "also_reconcile", is_flag=True, help="Also look for rows that the source deleted.")
+@_JSON
+def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: bool) -> None:
+    """Land what changed in the sources and load it into the warehouse.
+
+    Runs the Dagster job in this process, against the same instance as the UI, which therefore shows it. Without TABLE, all tables.
+    Exit code 1 if a table failed; the others are brought up to date all the same.
+    """
+    with plain_errors():
+        results = run_sync(chosen(tables), full=full, reconcile=also_reconcile)
+    if as_json:
+        print_json([{name: value for name, value in asdict(result).items() if name != "error"} for result in results])
+    else:
+        names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
+        rows = [["" if asdict(r)[name] is None else asdict(r)[name] for name in names] for r in results]
+        grid("Synced", [name.replace("_", " ") for name in names], rows)
+        if all(r.rows_landed == 0 and r.rejected == 0 and not r.error for r in results):
+            say("Nothing new: no source has changed since its last batch.")
+    for result in results:
+        if result.error:
+            say(f"{result.table}: {result.error}")
+    if any(result.error for result in results):
+        raise SystemExit(1)
+
+
+def run_sync(tables: list[Table], *, full: bool = False, reconcile: bool = False) -> list[Any]:
+    """What `stori sync` does; a result per table."""
+    from stori_pipeline.defs.run import run_sync as run
+
+    with progress() as show:
+        return run(tables, full=full, reconcile=reconcile, progress=lambda table, rows: show(f"landing {table}", rows, 0))
+
+
+@click.command()
+@_TABLES
+@click.option("--patience", default=0.0, show_default=True, help="Seconds to wait for rows in flight before they count as differing.")
+@_JSON
+def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
+    """Compare each source table with its mirror, to the row, by checksums computed in each engine.
+
+    Prints the rows that differ, at most 100 a table. Exit code 1 if any table differs.
+    """
+    with plain_errors():
+        results = [compare_one(table, patience) for table in chosen(tables)]
+    if as_json:
+        print_json(
+            [
+                {
+                    "table": r.table,
+                    "source_rows": r.source_rows,
+                    "warehouse_rows": r.warehouse_rows,
+                    "equal": r.equal,
+                    "differing": [_key(d.key) for d in r.differing],
+                }
+                for r in results
+            ]
+        )
+    else:
+        rows = [[r.table, r.source_rows, r.warehouse_rows, "yes" if r.equal else "NO"] for r in results]
+        grid("Verified", ["table", "source rows", "warehouse rows", "equal"], rows)
+        for result in results:
+            for difference in result.differing:
+                out.print(f"{result.table} {_key(difference.key)}: {difference.verdict}", markup=False)
+    if not all(result.equal for result in results):
+        raise SystemExit(1)
+
+
+def _key(key: tuple[str, ...]) -> Any:
+    return key[0] if len(key) == 1 else list(key)
+
+
+def compare_one(table: Table, patience: float = 0.0) -> Comparison:
+    """What `stori verify` does for one table."""
+    from stori_pipeline.compare import verify as compare
+    from stori_pipeline.settings import Settings
+
+    settings = Settings.load()
+    settle = (lambda: time.sleep(patience)) if patience else None
+    return compare(table, reader_of(table, settings), warehouse_of(settings), settle=settle, rounds=2)
+
+
+@click.command()
+@_TABLES
+@click.option("--force", is_flag=True, help="Believe a source that lists no rows, or under half of the mirror's.")
+@_JSON
+def reconcile(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Find the rows that the sources deleted, and delete them from the warehouse.
+
+    For tables whose reader sees no deletes. Syncs each table first, so that a missing row can only mean a deleted one.
+    """
+    from stori_pipeline import compare
+    from stori_pipeline.settings import Settings
+    from stori_pipeline.sync import land, load
+
+    settings, run_id, results = Settings.load(), f"reconcile-{uuid4()}", []
+    with plain_errors():
+        lake, warehouse = lake_of(settings), warehouse_of(settings)
+        for table in chosen(tables):
+            reader = reader_of(table, settings)
+            land(table, reader, lake, run_id=run_id)
+            load(table, lake, warehouse, run_id=run_id)
+            manifest = compare.reconcile(table, reader, lake, warehouse, run_id=run_id, force=force)
+            loaded = load(table, lake, warehouse, run_id=run_id)
+            results.append(
+                {
+                    "table": table.full_name,
+                    "batch": manifest.batch if manifest else None,
+                    "rows_deleted": loaded.rows_deleted if loaded else 0,
+                }
+            )
+    if as_json:
+        print_json(results)
+    else:
+        grid("Reconciled", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
+
+
+@click.command()
+@click.argument("table", metavar="SOURCE.TABLE")
+@click.option("--url", help="The database's address, where the catalog does not know the source yet.")
+def records(table: str, url: str | None) -> None:
+    """Print the record of a table that exists in a database, ready to paste into the catalog.
+
+    Example: `stori records bank.transactions` for a source of the catalog, or `stori records --url postgresql://… shop.orders`.
+    """
+    from stori_pipeline import catalog
+    from stori_pipeline.readers import records_for
+    from stori_pipeline.settings import Settings
+    from stori_pipeline.spec import SpecError
+
+    source, _, name = table.partition(".")
+    if not name:
+        raise click.BadParameter(f"{table!r} is not SOURCE.TABLE, such as bank.transactions", param_hint="SOURCE.TABLE")
+    with plain_errors():
+        kinds = {s.name: s.kind for s in catalog.SOURCES}
+        kind = kinds.get(source) or ("mongo" if (url or "").startswith("mongodb") else "postgres" if url else "")
+        if not kind:
+            raise SpecError(f"the catalog has no source {source!r}; give the database's address with --url")
+        click.echo(records_for(kind, url or Settings.load().source_url(source), source, name))
+
+
+COMMANDS = (sync, verify, reconcile, records)
