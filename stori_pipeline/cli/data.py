@@ -37,9 +37,9 @@ def reader_of(table: Table, settings: Settings) -> Reader:
 
 
 def lake_of(settings: Settings) -> Lake:
-    from stori_pipeline.lake import Lake, client
+    from stori_pipeline.lake import Lake, connect
 
-    return Lake(client(), settings.landing_bucket)
+    return Lake(connect(), settings.landing_bucket)
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
