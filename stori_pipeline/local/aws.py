@@ -1,0 +1,79 @@
+"""The local stack's AWS: a moto server.
+
+Belongs here: how that program is started, and the program. Does not belong here: how objects get to disk (`s3_disk`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stori_pipeline.local import probe
+from stori_pipeline.local.program import Program
+
+# One that needs no LocationConstraint when a bucket is made.
+REGION = "us-east-1"
+
+
+class Aws(Program):
+    """S3 and the other services at one address; what is in S3 survives.
+
+    Args:
+        buckets: are there once it is up.
+        durable: whether an acknowledged object survives the end of the whole machine, and not only of the process.
+    """
+
+    name = "aws"
+    preferred_port = 4567
+
+    def __init__(self, home: Path, buckets: Sequence[str], *, durable: bool) -> None:
+        super().__init__(home)
+        self._buckets = buckets
+        self._durable = durable
+
+    def address(self, port: int) -> str:
+        return f"http://127.0.0.1:{port}"
+
+    def client_environ(self, port: int) -> dict[str, str]:
+        """What a client's environment holds to reach it. The server checks no credentials; its clients insist on having some."""
+        return {
+            "AWS_ENDPOINT_URL": self.address(port),
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def prepare(self) -> None:
+        self.data.mkdir(mode=0o700, exist_ok=True)
+
+    def command(self, port: int) -> list[str]:
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--data", str(self.data), *(() if self._durable else ("--no-sync",))]
+        for bucket in self._buckets:
+            arguments += ["--bucket", bucket]
+        return [sys.executable, "-m", "stori_pipeline.local.aws", *arguments]
+
+    def answers(self, port: int) -> bool:
+        return probe.http(port)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.aws", description="AWS on one machine.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
+    parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
+    parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
+    told = parser.parse_args(arguments)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    from stori_pipeline.local import aws_server
+
+    aws_server.serve(told.host, told.port, told.data, told.bucket, sync=not told.no_sync)
+
+
+if __name__ == "__main__":
+    main()

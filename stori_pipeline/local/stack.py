@@ -1,0 +1,298 @@
+"""The local stack: which servers it has, and starting, stopping and asking them.
+
+Belongs here: the servers' order, ports and processes, and the addresses that the pipeline is told. Does not belong here: how each
+server is run (`postgres`, `mongo`, `aws`, `warehouse`), or what is in them.
+
+Nothing here needs cleaning by hand. Each step first looks at what is really there: a process that was killed is started again, one
+that outlived the command that started it is recognised and kept, and what was half made is made anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from stori_pipeline.local import probe, process
+from stori_pipeline.local.aws import Aws
+from stori_pipeline.local.mongo import Mongo
+from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
+from stori_pipeline.local.program import Program
+from stori_pipeline.local.state import Run, StackError, State, exclusively
+from stori_pipeline.local.warehouse import Redshift
+
+SERVERS = ("sources", "mongo", "aws", "platform", "redshift")
+LANDING_BUCKET = "stori-landing"
+PROCESSED_BUCKET = "stori-processed"
+COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
+
+_LOCK_PATIENCE = 180.0
+_STOP_PATIENCE = 30.0
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: `address` carries no credentials, `up` says that it answers there."""
+
+    name: str
+    address: str
+    up: bool
+    pid: int | None
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+class Stack:
+    """The servers whose data live under `home`.
+
+    Args:
+        home: the stack's folder, made by `up`. The project is the folder that holds it.
+        durable: whether what was acknowledged survives the end of the whole machine, and not only of a process.
+    """
+
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        self.home = home.absolute()
+        self._state = State.read(self.home / "state.json")
+        self._sources = Sources(self.home, self._state, durable=durable)
+        self._mongo = Mongo(self.home)
+        self._aws = Aws(self.home, (LANDING_BUCKET, PROCESSED_BUCKET), durable=durable)
+        self._platform = Platform(self.home, self._state, durable=durable)
+        self._redshift = Redshift(self.home, backend=self._backend, s3=self._s3)
+        programs: tuple[Program, ...] = (self._sources, self._mongo, self._aws, self._platform, self._redshift)
+        self._programs = {program.name: program for program in programs}
+
+    # ---- what a person asks for
+
+    def up(
+        self,
+        *,
+        ports: Mapping[str, int] | None = None,
+        only: Iterable[str] = SERVERS,
+        say: Callable[[str], None] = _silent,
+    ) -> list[Server]:
+        """Start every server that is not running, and come back when all can be used.
+
+        Args:
+            ports: ports by server name; 0 means any free one. The others get the port they had before, else a customary one, else
+                any free one.
+            only: start these alone, and what they need.
+            say: is given one line per server.
+
+        Raises:
+            StackError: one or more did not start, or a port that was asked for is taken; the others run.
+        """
+        wanted = self._with_needs(only)
+        told = dict(ports or {})
+        if unknown := [name for name in told if name not in self._programs]:
+            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o711)  # the account that Postgres runs under passes through, and sees nothing
+        (self.home / "log").mkdir(mode=0o700, exist_ok=True)
+        with exclusively(self.home / "lock", _LOCK_PATIENCE):
+            self._reread()
+            first = [name for name in wanted if not self._programs[name].needs]
+            problems = self._each(first, lambda name: self._start(name, told.get(name)), say)
+            if not problems:
+                after = [name for name in wanted if self._programs[name].needs]
+                problems = self._each(after, lambda name: self._start(name, told.get(name)), say)
+        if problems:
+            raise StackError("\n".join(problems))
+        return self.status()
+
+    def down(self, say: Callable[[str], None] = _silent) -> list[Server]:
+        """Stop what `up` started, in good order where it obliges within half a minute, and for certain where it does not.
+
+        Raises:
+            StackError: a process is there even after it was killed.
+        """
+        if not self.home.exists():
+            return self.status()
+        with exclusively(self.home / "lock", _LOCK_PATIENCE):
+            self._reread()
+            running = [name for name in SERVERS if name in self._state.runs]
+            problems = self._each([name for name in running if self._programs[name].needs], self._stop, say)
+            problems += self._each([name for name in running if not self._programs[name].needs], self._stop, say)
+        if problems:
+            raise StackError("\n".join(problems))
+        return self.status()
+
+    def status(self) -> list[Server]:
+        """Each server, running or not, in a fixed order. Asks them all at once and takes two seconds at most."""
+        self._reread()
+        with ThreadPoolExecutor(len(SERVERS)) as threads:
+            return list(threads.map(self._look, SERVERS))
+
+    def environ(self) -> dict[str, str]:
+        """What the pipeline is told, as `.env` holds it: addresses, names and credentials."""
+        self._reread()
+        sources, mongo, platform, redshift = (self._port(name) for name in ("sources", "mongo", "platform", "redshift"))
+        return {
+            "STORI_SOURCE_BANK": self._sources.url(sources, "reader", "bank"),
+            "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "exchange"),
+            "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
+            "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "exchange"),
+            "STORI_WAREHOUSE": self._platform.url(redshift, "loader", "dev"),
+            "STORI_COPY_ROLE": COPY_ROLE,
+            "STORI_LANDING_BUCKET": LANDING_BUCKET,
+            "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
+            "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster"),
+            "DAGSTER_HOME": str(self.home.parent),
+            **self._s3(),
+        }
+
+    def client_environ(self) -> dict[str, str]:
+        """The part of `environ` that a client of the local AWS needs; of all the servers only that one must have been started."""
+        self._reread()
+        return self._s3()
+
+    def mongo_url(self, database: str) -> str:
+        self._reread()
+        return self._mongo.url(self._port("mongo"), database)
+
+    def postgres_url(self, cluster: str, role: str, database: str) -> str:
+        """The address of a database in the Postgres cluster `sources` or `platform`, for one of its roles or `postgres`."""
+        self._reread()
+        return self._cluster(cluster).url(self._port(cluster), role, database)
+
+    def create_source_database(self, name: str) -> None:
+        """One more database among the sources, with the same roles and rights as the others."""
+        self._sources.create_database(self._port("sources"), name, "app")
+
+    def drop_source_database(self, name: str) -> None:
+        """Drop it, whoever is still connected."""
+        self._sources.drop_database(self._port("sources"), name)
+
+    # ---- one server
+
+    def _start(self, name: str, told: int | None) -> str:
+        """Start it if it does not run; returns the line to say."""
+        program, began = self._programs[name], time.monotonic()
+        run = self._state.runs.get(name)
+        if run and (pid := self._pid(run)) and self._wait(program, run.port, pid, run.command):
+            if told and told != run.port:
+                raise StackError(f"{name} already runs at port {run.port}; `stori down` first, then start it at {told}")
+            self._state.note(name, Run(run.port, run.command, pid))
+            program.settle(run.port)
+            return f"{name:<9} {program.address(run.port)} was up"
+        program.prepare()
+        for _ in range(_ATTEMPTS):
+            port = self._choose_port(program, told)
+            command = tuple(program.command(port))
+            log = self.home / "log" / f"{name}.log"
+            begin = log.stat().st_size if log.exists() else 0
+            self._state.note(name, Run(port, command))
+            pid = process.launch(command, log=log, env=program.env(), cwd=self.home, through=program.through())
+            self._state.note(name, Run(port, command, pid))
+            if self._wait(program, port, pid, command):
+                program.settle(port)
+                return f"{name:<9} {program.address(port)} started in {time.monotonic() - began:.1f} s"
+            said = process.tail(log, since=begin)
+            if not program.worth_another_try(said):
+                raise StackError(f"{name} did not start; its log {log} ends with\n{said}")
+            time.sleep(0.25)
+        raise StackError(f"{name} did not start in {_ATTEMPTS} attempts; its log {log} ends with\n{said}")
+
+    def _wait(self, program: Program, port: int, pid: int, command: tuple[str, ...]) -> bool:
+        """Until the server can be used; False when its process has ended instead.
+
+        Raises:
+            StackError: neither came within its patience; the process is stopped.
+        """
+        deadline = time.monotonic() + program.patience
+        while process.alive(pid, command):
+            if program.ready(port):
+                return True
+            if time.monotonic() > deadline:
+                process.stop(pid, command, program.quit_signal, _STOP_PATIENCE)
+                log = self.home / "log" / f"{program.name}.log"
+                raise StackError(
+                    f"{program.name} did not answer within {program.patience:.0f} s; its log {log} ends with\n{process.tail(log)}"
+                )
+            time.sleep(0.03)
+        return False
+
+    def _choose_port(self, program: Program, told: int | None) -> int:
+        if told:
+            if not probe.bindable(told):
+                raise StackError(f"{program.name}: port {told} is taken by another program; free it, or give another port")
+            return told
+        before = self._state.runs[program.name].port if program.name in self._state.runs else 0
+        candidates = [before] if told == 0 else [before, program.preferred_port]
+        mine = {run.port for name, run in self._state.runs.items() if name != program.name}
+        for port in candidates:
+            if port and port not in mine and probe.bindable(port):
+                return port
+        return probe.free_port()
+
+    def _stop(self, name: str) -> str:
+        program, run = self._programs[name], self._state.runs[name]
+        pid = self._pid(run)
+        if pid is not None:
+            try:
+                process.stop(pid, run.command, program.quit_signal, _STOP_PATIENCE)
+            except TimeoutError as error:
+                raise StackError(f"{name}: {error}") from error
+        self._state.note(name, Run(run.port))
+        return f"{name:<9} {'stopped' if pid is not None else 'was down'}"
+
+    def _pid(self, run: Run) -> int | None:
+        """The process of that run, if it lives: also one whose pid was never noted, since its start was cut off."""
+        if process.alive(run.pid, run.command):
+            return run.pid
+        return process.find(run.command) if run.command and run.pid is None else None
+
+    def _look(self, name: str) -> Server:
+        program, run = self._programs[name], self._state.runs.get(name)
+        if run is None:
+            return Server(name, "", up=False, pid=None)
+        pid = self._pid(run)
+        return Server(name, program.address(run.port), up=pid is not None and program.answers(run.port), pid=pid)
+
+    # ---- all of them
+
+    def _each(self, names: list[str], step: Callable[[str], str], say: Callable[[str], None]) -> list[str]:
+        """Take the step for all the servers at once; returns what went wrong."""
+        problems: list[str] = []
+        with ThreadPoolExecutor(max(1, len(names))) as threads:
+            for done in as_completed([threads.submit(step, name) for name in names]):
+                if isinstance(error := done.exception(), StackError):
+                    problems.append(str(error))
+                else:
+                    say(done.result())
+        return problems
+
+    def _with_needs(self, only: Iterable[str]) -> list[str]:
+        wanted = set(only)
+        if unknown := sorted(wanted - set(SERVERS)):
+            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")
+        wanted |= {need for name in wanted for need in self._programs[name].needs}
+        return [name for name in SERVERS if name in wanted]
+
+    def _reread(self) -> None:
+        """Take over what another command has noted since."""
+        fresh = State.read(self._state.path)
+        self._state.runs.clear()
+        self._state.runs.update(fresh.runs)
+        self._state.passwords.update(fresh.passwords)
+
+    def _cluster(self, name: str) -> PostgresCluster:
+        clusters: dict[str, PostgresCluster] = {"sources": self._sources, "platform": self._platform}
+        return clusters[name]
+
+    def _port(self, name: str) -> int:
+        try:
+            return self._state.runs[name].port
+        except KeyError:
+            raise StackError(f"{name} was never started; `stori up` starts it") from None
+
+    def _backend(self) -> str:
+        """What stands behind the local Redshift; its clients bring their own role and password."""
+        return f"postgresql://127.0.0.1:{self._port('platform')}/dev"
+
+    def _s3(self) -> dict[str, str]:
+        return self._aws.client_environ(self._port("aws"))

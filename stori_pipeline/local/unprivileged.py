@@ -1,0 +1,71 @@
+"""The account that servers run under which refuse to run as root.
+
+Belongs here: choosing that account, and letting it reach the server's files. Does not belong here: anything about the servers.
+
+Postgres refuses root. Where the stack is started by root (in a container, mostly) it runs under an account that every system
+has. That account must be able to reach the data and the binaries, and these may lie under a folder that is closed to it, such as
+/root. No folder outside the stack's own is changed for that: where one on the way is closed, the server is instead started
+with the one capability to pass it (CAP_DAC_OVERRIDE), which root has even in a plain container.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from stori_pipeline.local.state import StackError
+
+_CANDIDATES = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system account to run servers under; `uid` None means the present one."""
+
+    uid: int | None = None
+    gid: int = 0
+
+    @classmethod
+    def for_servers(cls) -> Account:
+        if os.geteuid() != 0:
+            return cls()
+        for name in _CANDIDATES:
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            return cls(entry.pw_uid, entry.pw_gid)
+        raise StackError(
+            f"Postgres refuses to run as root, and this system has none of the accounts {', '.join(_CANDIDATES)}; run as another user"
+        )
+
+    def own(self, *paths: Path) -> None:
+        """Give the paths to this account."""
+        if self.uid is not None:
+            for path in paths:
+                os.chown(path, self.uid, self.gid)
+
+    def through(self, *reaches: Path) -> list[str]:
+        """The command to start a server through, so that it runs under this account and reaches these paths."""
+        if self.uid is None:
+            return []
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            raise StackError(
+                "Postgres refuses to run as root, and `setpriv` (of util-linux) is not there to change the account; run as another user"
+            )
+        change = [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        if not all(_open_to_all(folder) for path in reaches for folder in path.parents):
+            return [*change, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+        return [*change, "--inh-caps=-all", "--"]
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether everyone may pass through the folder; one that is not there yet will be made by us, open."""
+    try:
+        return bool(folder.stat().st_mode & 0o001)
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,48 @@
+"""The local Redshift, as a server of the local stack.
+
+Belongs here: how that program is started. Does not belong here: the program, which is the package `redshift` beside this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stori_pipeline.local import probe
+from stori_pipeline.local.program import Program
+
+
+class Redshift(Program):
+    """The wire proxy before the cluster `platform`.
+
+    Args:
+        backend: gives the address of the database behind it.
+        s3: gives the environment by which it reaches S3.
+    """
+
+    name = "redshift"
+    preferred_port = 5439  # Amazon's
+    needs = ("platform", "aws")
+
+    def __init__(self, home: Path, *, backend: Callable[[], str], s3: Callable[[], dict[str, str]]) -> None:
+        super().__init__(home)
+        self._backend = backend
+        self._s3 = s3
+
+    def address(self, port: int) -> str:
+        return f"postgresql://127.0.0.1:{port}/dev"
+
+    def prepare(self) -> None:
+        """It keeps nothing: all it has is in the cluster behind it."""
+
+    def command(self, port: int) -> list[str]:
+        endpoint = self._s3()["AWS_ENDPOINT_URL"]
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", self._backend(), "--s3-endpoint", endpoint]
+        return [sys.executable, "-m", "stori_pipeline.local.redshift", *arguments]
+
+    def env(self) -> dict[str, str]:
+        return super().env() | self._s3()
+
+    def answers(self, port: int) -> bool:
+        return probe.postgres(port)

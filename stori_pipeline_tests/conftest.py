@@ -1,0 +1,189 @@
+"""The local stack for tests: one per session, of which only the servers run that a test has asked for.
+
+Belongs here: fixtures that more than one test module uses. Each test has what it writes to for itself: a bucket, a database.
+
+A test that stops or kills a server either makes a stack of its own or starts it again before it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stori_pipeline.local import process
+from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from pymongo import MongoClient
+    from pymongo.database import Database
+
+_PREFIX = "stori-tests-"
+ANY_PORTS = dict.fromkeys(SERVERS, 0)
+
+
+def _remove_leftovers() -> None:
+    """Stop and remove the stacks of test sessions that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-", 1)[0]
+        if owner.isdigit() and not process.exists(int(owner)):
+            Stack(folder / ".stori").down()
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def idle_stack() -> Iterator[Stack]:
+    """The session's stack, of which nothing runs until a fixture starts it."""
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    folder.chmod(0o711)  # as a project's folder mostly is: the account that Postgres may need can pass
+    stack = Stack(folder / ".stori", durable=False)
+    try:
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def stack(idle_stack: Stack) -> Stack:
+    """The stack with all its servers running."""
+    idle_stack.up(ports=ANY_PORTS)
+    return idle_stack
+
+
+@pytest.fixture(scope="session")
+def environ(stack: Stack) -> dict[str, str]:
+    """What `.env` would hold for the whole stack."""
+    return stack.environ()
+
+
+@pytest.fixture(scope="session")
+def settings(environ: dict[str, str]) -> Settings:
+    return Settings(environ)
+
+
+# ---- S3
+
+
+@pytest.fixture(scope="session")
+def s3(idle_stack: Stack) -> Iterator[S3Client]:
+    """A client of the local S3."""
+    import boto3
+
+    idle_stack.up(only=["aws"], ports=ANY_PORTS)
+    told = idle_stack.client_environ()
+    client = boto3.client(
+        "s3",
+        endpoint_url=told["AWS_ENDPOINT_URL"],
+        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+        region_name=told["AWS_DEFAULT_REGION"],
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: S3Client) -> Iterator[str]:
+    """The name of an empty bucket, gone after the test."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    yield name
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+        if there := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            s3.delete_objects(Bucket=name, Delete={"Objects": there, "Quiet": True})  # type: ignore[typeddict-item]
+    s3.delete_bucket(Bucket=name)
+
+
+# ---- Postgres
+
+
+@dataclass(frozen=True)
+class SourceDatabase:
+    """A database in the cluster of sources: `admin_url` as the application that owns it, `reader_url` as the pipeline."""
+
+    name: str
+    admin_url: str = field(repr=False)
+    reader_url: str = field(repr=False)
+    superuser_url: str = field(repr=False)
+
+
+@pytest.fixture(scope="session")
+def sources(idle_stack: Stack) -> Stack:
+    """The stack with its cluster of sources running."""
+    idle_stack.up(only=["sources"], ports=ANY_PORTS)
+    return idle_stack
+
+
+@pytest.fixture
+def source_db(sources: Stack) -> Iterator[SourceDatabase]:
+    """An empty Postgres database with the rights of a source, gone after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    sources.create_source_database(name)
+    yield SourceDatabase(
+        name,
+        sources.postgres_url("sources", "app", name),
+        sources.postgres_url("sources", "reader", name),
+        sources.postgres_url("sources", "postgres", name),
+    )
+    sources.drop_source_database(name)
+
+
+@pytest.fixture(scope="session")
+def platform_url(idle_stack: Stack) -> str:
+    """The database behind the local Redshift, past it, as its cluster's superuser."""
+    idle_stack.up(only=["platform"], ports=ANY_PORTS)
+    return idle_stack.postgres_url("platform", "postgres", "dev")
+
+
+@pytest.fixture(scope="session")
+def warehouse_url(idle_stack: Stack) -> str:
+    """The local Redshift, as `loader`. Its database is shared: a test makes a schema of its own in it."""
+    idle_stack.up(only=["redshift"], ports=ANY_PORTS)
+    return idle_stack.environ()["STORI_WAREHOUSE"]
+
+
+# ---- MongoDB
+
+
+@dataclass(frozen=True)
+class MongoSource:
+    """An empty Mongo database: its name, its address with the name in it, and a client of it."""
+
+    name: str
+    url: str = field(repr=False)
+    client: MongoClient[dict[str, Any]]
+
+    @property
+    def database(self) -> Database[dict[str, Any]]:
+        return self.client[self.name]
+
+
+@pytest.fixture(scope="session")
+def mongo(idle_stack: Stack) -> Stack:
+    """The stack with its MongoDB running."""
+    idle_stack.up(only=["mongo"], ports=ANY_PORTS)
+    return idle_stack
+
+
+@pytest.fixture
+def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
+    """An empty Mongo database, gone after the test."""
+    from pymongo import MongoClient
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = mongo.mongo_url(name)
+    client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=20_000)
+    yield MongoSource(name, url, client)
+    client.drop_database(name)
+    client.close()
