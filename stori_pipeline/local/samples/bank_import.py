@@ -1,0 +1,101 @@
+"""Bringing `txns.csv` into the bank's database: once, whole, and fast.
+
+Belongs here: the database's schema being there, and one transaction per file. Does not belong here: what a line means (`txns_csv`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+
+from stori_pipeline.local.samples.report import ImportRefused, ImportReport, Rejected, write_rejects
+from stori_pipeline.local.samples.txns_csv import Row, TxnsFile
+
+SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "bank.sql"
+_BATCH = 10_000
+
+_STAGE = """
+CREATE TEMPORARY TABLE staged (
+    line bigint, account_no text, txn_date date, transaction_details text, chip_used boolean, value_date date,
+    withdrawal_amt numeric(18, 2), deposit_amt numeric(18, 2), balance_amt numeric(18, 2), content bytea
+) ON COMMIT DROP
+"""
+
+# Serial numbers follow the file's order, because a balance is the one before it plus this movement. `fresh` is evaluated once:
+# it is read twice and calls nextval.
+_INSERT = """
+WITH numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY content ORDER BY line) AS occurrence FROM staged
+), missing AS (
+    SELECT numbered.* FROM numbered LEFT JOIN imports USING (content, occurrence) WHERE imports.content IS NULL ORDER BY line
+), fresh AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('transactions', 'transaction_no')) AS transaction_no, missing.* FROM missing
+), posted AS (
+    INSERT INTO transactions (transaction_no, account_no, txn_date, transaction_details, chip_used, value_date,
+                              withdrawal_amt, deposit_amt, balance_amt)
+    SELECT transaction_no, account_no, txn_date, transaction_details, chip_used, value_date, withdrawal_amt, deposit_amt, balance_amt
+    FROM fresh
+)
+INSERT INTO imports (content, occurrence, transaction_no) SELECT content, occurrence, transaction_no FROM fresh
+"""
+
+
+def create_schema(url: str) -> None:
+    """Make the bank's tables where they are missing."""
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(SCHEMA.read_text(encoding="utf-8"))
+
+
+def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> ImportReport:
+    """Insert the movements of the file at `path` that were not imported before, in one transaction.
+
+    A line that is wrong is left out, listed in the report and in `<name>.rejects.csv` beside the file; the rest goes in.
+    `progress(done, total)` counts bytes of the file.
+
+    Raises:
+        ImportRefused: the header is not that of such a file.
+        psycopg2.Error: the database failed; nothing of the file went in.
+    """
+    total = path.stat().st_size
+    rejected: list[Rejected] = []
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection, path.open("rb") as file:
+        try:
+            lines = TxnsFile(file)
+        except ImportRefused as refused:
+            raise ImportRefused(f"{path}: {refused}") from None
+        connection.set_client_encoding("UTF8")
+        with connection, connection.cursor() as cursor:
+            # Two imports at once would both miss the same rows; the second waits for the first and then finds them.
+            cursor.execute("LOCK TABLE imports IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute(_STAGE)
+            staged, batch = 0, list[Row]()
+            for line in lines:
+                if isinstance(line, Rejected):
+                    rejected.append(line)
+                    continue
+                batch.append(line)
+                if len(batch) == _BATCH:
+                    staged += _stage(cursor, batch)
+                    batch.clear()
+                    progress(file.tell(), total)
+            staged += _stage(cursor, batch)
+            cursor.execute("ANALYZE staged")
+            cursor.execute(_INSERT)
+            inserted = cursor.rowcount
+    write_rejects(path, rejected)
+    progress(total, total)
+    return ImportReport(path, inserted, staged - inserted, tuple(rejected), lines.ignored_columns)
+
+
+def _stage(cursor: psycopg2.extensions.cursor, rows: Sequence[Row]) -> int:
+    buffer = io.StringIO(newline="")
+    # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here.
+    csv.writer(buffer, lineterminator="\n").writerows((*row[:-1], "\\x" + row.content) for row in rows)
+    buffer.seek(0)
+    cursor.copy_expert("COPY staged FROM STDIN (FORMAT csv)", buffer)
+    return len(rows)
