@@ -6,6 +6,9 @@ it, or its encoding on the wire.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 FEATURE_NOT_SUPPORTED = "0A000"
 SYNTAX_ERROR = "42601"
 INTERNAL_ERROR = "XX000"
@@ -25,6 +28,35 @@ class RedshiftError(Exception):
         self.hint = hint
 
 
-def not_supported(what: str) -> RedshiftError:
-    """What the local Redshift refuses to do because it could only give a different answer than a cluster."""
-    return RedshiftError(FEATURE_NOT_SUPPORTED, f"not supported by the local Redshift: {what}")
+_BYTES_CHECK = re.compile(r"_bytes_.+_(\d+)")
+"""The name of the CHECK constraint that stands for the byte length of a VARCHAR(n), see `statements`."""
+
+
+def in_redshift_words(said: Mapping[str, str], pid: int = 0) -> dict[str, str]:
+    """The fields of a backend's ErrorResponse, as a cluster would have put them. Others come back as they are.
+
+    Args:
+        said: the fields by their letter: C the SQLSTATE, M the message, D the detail, n a constraint's name, and so on.
+        pid: the backend's process, which Redshift names in a conflict.
+    """
+    told = dict(said)
+    code = said.get("C", "")
+    too_long = _BYTES_CHECK.fullmatch(said.get("n", "")) if code == "23514" else None
+    if too_long:
+        # A failing row's values are no part of Redshift's message.
+        return {letter: told[letter] for letter in "SV" if letter in told} | {
+            "C": "22001",
+            "M": f"value too long for type character varying({too_long[1]})",
+        }
+    if code in ("40001", "40P01"):
+        # Redshift names the table and both transactions; the backend knows neither, and says what it knows instead.
+        told |= {"C": INTERNAL_ERROR, "M": CONFLICT, "D": conflict_detail(pid, said.get("M", ""))}
+    return told
+
+
+CONFLICT = "1023"
+"""The whole message of a serializable isolation violation: what clients look for to retry the transaction."""
+
+
+def conflict_detail(pid: int, reason: str) -> str:
+    return f"Serializable isolation violation on table - 0, transactions forming the cycle are: 0, 0 (pid:{pid}). {reason}".rstrip()

@@ -1,0 +1,70 @@
+"""`python -m stori_pipeline.local.redshift`: prepare the backing database, listen, and serve until told to stop.
+
+Belongs here: the command line, `bootstrap.sql`'s way into the backing database, and signals. S3's region and credentials come from
+the ordinary AWS_* environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from importlib import resources
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from stori_pipeline.local.redshift.s3 import Store
+from stori_pipeline.local.redshift.server import Server
+
+_PATIENCE = 30.0  # seconds for the backend to answer
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.redshift", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=5439, help="the port to listen at; 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--backend", required=True, help="the backing database as a superuser: postgresql://user:password@host:port/database"
+    )
+    parser.add_argument("--s3-endpoint", help="where S3 answers (default: AWS_ENDPOINT_URL, or else AWS itself)")
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    url = urlsplit(chosen.backend)
+    if not url.hostname:
+        parser.error("--backend must name a host: the local Redshift reaches its backend over TCP")
+    try:
+        _prepare(chosen.backend)
+    except psycopg2.Error as error:
+        print(f"the backing database at {url.hostname}:{url.port or 5432}{url.path} could not be prepared: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    server = Server(chosen.host, chosen.port, (unquote(url.hostname), url.port or 5432), Store(chosen.s3_endpoint))
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    threading.Thread(target=server.serve, name="listener", daemon=True).start()
+    print(f"the local Redshift listens at {chosen.host}:{server.port}", flush=True)  # noqa: T201 - what the starter waits for
+    stopping.wait()
+    server.stop()
+    return 0
+
+
+def _prepare(url: str) -> None:
+    """Apply `bootstrap.sql`, which may be applied again and again. Waits for a backend that is still starting."""
+    patiently = Retrying(
+        retry=retry_if_exception_type(psycopg2.OperationalError), stop=stop_after_delay(_PATIENCE), wait=wait_fixed(0.1), reraise=True
+    )
+    connection = patiently(psycopg2.connect, url, connect_timeout=5)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(resources.files("stori_pipeline.local.redshift").joinpath("bootstrap.sql").read_text("utf-8"))
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
