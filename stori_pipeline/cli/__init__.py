@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import click
 
-from stori_pipeline.cli import data, demo, stack
+from stori_pipeline.cli import console, data, demo, stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -21,6 +21,7 @@ def main() -> None:
 
     On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo` for all of it in one go.
     """
+    console.load_dotenv()
 
 
 for command in (*stack.COMMANDS, *data.COMMANDS, demo.demo):

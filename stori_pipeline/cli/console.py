@@ -17,6 +17,16 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+def load_dotenv(*, again: bool = False) -> None:
+    """Take over what `.env` says, as `dagster dev` does: the drivers and Dagster read the process's environment, not a file.
+
+    The environment wins over the file; `again` is for the moment after this process itself has written the file.
+    """
+    from dotenv import load_dotenv as load
+
+    load(".env", override=again)
+
+
 def say(line: str) -> None:
     """One line about what is going on, on stderr so that `--json` stays clean."""
     err.print(line, markup=False)

@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from stori_pipeline.cli.console import grid, plain_errors, print_json, progress, say
+from stori_pipeline.cli.console import grid, load_dotenv, plain_errors, print_json, progress, say
 
 HOME = Path(".stori")
 DOTENV = Path(".env")
@@ -32,7 +32,9 @@ def up(ports: tuple[str, ...]) -> None:
 
 def start(ports: dict[str, int] | None = None) -> None:
     """What `stori up` does, for the other commands that need the stack."""
-    from stori_pipeline.local.stack import Stack, StackError, write_env
+    from stori_pipeline.local.dotenv import write_env
+    from stori_pipeline.local.stack import Stack
+    from stori_pipeline.local.state import StackError
 
     stack = Stack(HOME)
     try:
@@ -40,6 +42,7 @@ def start(ports: dict[str, int] | None = None) -> None:
     except StackError as error:
         raise click.ClickException(str(error)) from error
     write_env(DOTENV, stack.environ())
+    load_dotenv(again=True)
 
 
 @click.command()

@@ -108,7 +108,7 @@ class Reader(Protocol):
         """
 
     def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
-        """The checksum of every row in a (small) span, by its key's texts."""
+        """The checksum of every row in a (small) span, by its key's texts; the sum, where a key occurs more than once."""
 
 
 READERS: dict[str, str] = {

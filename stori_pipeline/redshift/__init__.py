@@ -262,7 +262,7 @@ class Warehouse:
         return {int(bucket): Digest(int(count), int(total)) for bucket, count, total in rows}
 
     def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
-        """The checksum of every row in a (small) span, by its key's texts."""
+        """The checksum of every row in a (small) span, by its key's texts; the sum, where a key occurs more than once."""
         rows = self.query(rows_sql(table, statements.live(table), statements.DIALECT, span), what=f"comparison of {table.full_name}")
         return {tuple(map(str, key)): int(bits) for *key, bits in rows}
 
