@@ -291,8 +291,8 @@ class Stack:
             raise StackError(f"{name} was never started; `stori up` starts it") from None
 
     def _backend(self) -> str:
-        """What stands behind the local Redshift; its clients bring their own role and password."""
-        return f"postgresql://127.0.0.1:{self._port('platform')}/dev"
+        """What stands behind the local Redshift, as the superuser that prepares it."""
+        return self.postgres_url("platform", "postgres", "dev")
 
     def _s3(self) -> dict[str, str]:
         return self._aws.client_environ(self._port("aws"))

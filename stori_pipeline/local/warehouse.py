@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stori_pipeline.local import probe
 from stori_pipeline.local.program import Program
@@ -17,7 +18,7 @@ class Redshift(Program):
     """The wire proxy before the cluster `platform`.
 
     Args:
-        backend: gives the address of the database behind it.
+        backend: gives the address of the database behind it, for its superuser.
         s3: gives the environment by which it reaches S3.
     """
 
@@ -38,11 +39,14 @@ class Redshift(Program):
 
     def command(self, port: int) -> list[str]:
         endpoint = self._s3()["AWS_ENDPOINT_URL"]
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", self._backend(), "--s3-endpoint", endpoint]
+        url = urlsplit(self._backend())
+        backend = f"{url.scheme}://{url.username}@{url.hostname}:{url.port}{url.path}"
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
         return [sys.executable, "-m", "stori_pipeline.local.redshift", *arguments]
 
     def env(self) -> dict[str, str]:
-        return super().env() | self._s3()
+        # By the environment, because arguments are seen by everybody on the machine.
+        return super().env() | self._s3() | {"PGPASSWORD": urlsplit(self._backend()).password or ""}
 
     def answers(self, port: int) -> bool:
         return probe.postgres(port)
