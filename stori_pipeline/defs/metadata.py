@@ -1,0 +1,104 @@
+"""What the UI shows about a table, derived from its record: schemas, column lineage, previews.
+
+Belongs here: pure functions from records and rows to Dagster's metadata values. Does not belong here: reading anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dagster import AssetKey, TableColumn, TableColumnConstraints, TableColumnDep, TableColumnLineage, TableConstraints, TableSchema
+
+from stori_pipeline.spec import Table
+
+PREVIEW_ROWS = 10
+_WIDEST = 60  # characters of a value in a preview; a megabyte of text in an event log helps nobody
+
+_BATCH = "The batch that brought this version of the row."
+
+
+def source_key(table: Table) -> AssetKey:
+    return AssetKey(table.prefix.split("/"))
+
+
+def landing_key(table: Table) -> AssetKey:
+    return AssetKey(["landing", *table.prefix.split("/")])
+
+
+def mirror_key(table: Table) -> AssetKey:
+    return AssetKey(["warehouse", *table.prefix.split("/")])
+
+
+def _column(name: str, kind: str, *, nullable: bool, description: str, tags: Mapping[str, str] | None = None) -> TableColumn:
+    return TableColumn(name, kind, description, TableColumnConstraints(nullable=nullable), tags=tags)
+
+
+def _key_tag(table: Table, name: str) -> dict[str, str]:
+    return {"key": ""} if name in table.key else {}
+
+
+def _schema(table: Table, columns: Iterable[TableColumn]) -> TableSchema:
+    return TableSchema(list(columns), TableConstraints([f"one row per ({', '.join(table.key)})"]))
+
+
+def source_schema(table: Table) -> TableSchema:
+    """The columns that are read, under the names that the source has for them."""
+    return _schema(
+        table,
+        (
+            _column(c.source_path, str(c.type), nullable=c.nullable, description=c.description, tags=_key_tag(table, c.name))
+            for c in table.columns
+        ),
+    )
+
+
+def landing_schema(table: Table) -> TableSchema:
+    """The Parquet files' columns. There a key may occur many times: once for each version of its row."""
+    said = {c.name: c.description for c in table.columns} | {
+        "_batch": _BATCH,
+        "_seq": "The row's place within its batch; of two versions in one batch the higher wins.",
+        "_deleted": "Whether the source has deleted the row; then only its key is set.",
+    }
+    return TableSchema(
+        [
+            _column(f.name, str(f.type), nullable=f.nullable, description=said[f.name], tags=_key_tag(table, f.name))
+            for f in table.landed_schema
+        ]
+    )
+
+
+def mirror_schema(table: Table) -> TableSchema:
+    columns = [
+        _column(c.name, c.type.redshift, nullable=c.nullable, description=c.description, tags=_key_tag(table, c.name))
+        for c in table.columns
+    ]
+    if table.keep_deleted:
+        columns.append(_column("_deleted", "BOOLEAN", nullable=False, description="Whether the source has deleted the row."))
+    columns.append(_column("_batch", "BIGINT", nullable=False, description=_BATCH))
+    columns.append(_column("_loaded_at", "TIMESTAMPTZ", nullable=False, description="When this version was loaded, in UTC."))
+    return _schema(table, columns)
+
+
+def landing_lineage(table: Table) -> TableColumnLineage:
+    return TableColumnLineage({c.name: [TableColumnDep(source_key(table), c.source_path)] for c in table.columns})
+
+
+def mirror_lineage(table: Table) -> TableColumnLineage:
+    passed_on = [c.name for c in table.columns] + ["_batch"] + (["_deleted"] if table.keep_deleted else [])
+    return TableColumnLineage({name: [TableColumnDep(landing_key(table), name)] for name in passed_on})
+
+
+def preview(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table of a few rows; long values are cut."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value[: 4 * _WIDEST].decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
+    text = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,66 @@
+"""How a step reaches the sources, the lake and the warehouse.
+
+Belongs here: opening each from the settings, at the moment of use. Does not belong here: what is done with them, or any
+address. A resource has no fields: its configuration is the environment, so no secret can show in a launchpad or a log.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dagster import ConfigurableResource
+
+from stori_pipeline.readers import Reader, reader_for
+from stori_pipeline.settings import Settings
+from stori_pipeline.spec import Source, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from stori_pipeline.lake import Lake
+    from stori_pipeline.redshift import Warehouse
+
+
+class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yields itself
+    """Every source's reader."""
+
+    def reader(self, source: Source) -> Reader:
+        return reader_for(source.kind, Settings.load().source_url(source.name))
+
+
+@functools.lru_cache(maxsize=2)
+def _s3(endpoint: str) -> S3Client:  # noqa: ARG001  (the endpoint is the cache's key: another one needs another client)
+    # One client per process: making one costs a tenth of a second, and a sensor asks every few seconds.
+    from stori_pipeline.lake import connect
+
+    return connect()
+
+
+class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
+    """The lake in the landing bucket."""
+
+    def open(self) -> Lake:
+        from stori_pipeline.lake import Lake
+
+        return Lake(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().landing_bucket)
+
+    def uri(self, table: Table) -> str:
+        return f"s3://{Settings.load().landing_bucket}/{table.prefix}/"
+
+
+class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
+    """The warehouse that the mirrors are in."""
+
+    def open(self) -> Warehouse:
+        from stori_pipeline.redshift import Warehouse
+
+        settings = Settings.load()
+        return Warehouse(settings.warehouse_url, settings.copy_role)
+
+    def uri(self, table: Table) -> str:
+        """Where a mirror is, without the credentials that its address holds."""
+        url = urlsplit(Settings.load().warehouse_url)
+        return f"redshift://{url.hostname}:{url.port or 5439}{url.path}/{table.prefix}"
