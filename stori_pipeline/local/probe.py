@@ -17,7 +17,7 @@ _DOCUMENT = struct.pack("<i", len(_BODY) + 4) + _BODY
 # OP_MSG (2013), no flags, one section of kind 0 that holds {hello: 1, $db: "admin"}.
 _MONGO = struct.pack("<iiiiiB", 21 + len(_DOCUMENT), 1, 0, 2013, 0, 0) + _DOCUMENT
 
-_HTTP = b"GET /moto-api/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
+_HTTP = b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 def _reply(port: int, question: bytes, length: int, patience: float) -> bytes:

@@ -173,12 +173,15 @@ class Stack:
         """Start it if it does not run; returns the line to say."""
         program, began = self._programs[name], time.monotonic()
         run = self._state.runs.get(name)
-        if run and (pid := self._pid(run)) and self._wait(program, run.port, pid, run.command):
+        if run and (pid := self._pid(run)):
             if told and told != run.port:
                 raise StackError(f"{name} already runs at port {run.port}; `stori down` first, then start it at {told}")
-            self._state.note(name, Run(run.port, run.command, pid))
-            program.settle(run.port)
-            return f"{name:<9} {program.address(run.port)} was up"
+            if list(run.command[1:]) != program.command(run.port)[1:]:
+                self._stop(name)  # it was started for other surroundings, such as another port of a server that it needs
+            elif self._wait(program, run.port, pid, run.command):
+                self._state.note(name, Run(run.port, run.command, pid))
+                program.settle(run.port)
+                return f"{name:<9} {program.address(run.port)} was up"
         program.prepare()
         for _ in range(_ATTEMPTS):
             port = self._choose_port(program, told)
