@@ -140,7 +140,8 @@ class Stack:
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
-            "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster"),
+            # It names its driver: SQLAlchemy, which is the only one to read it, has come to prefer another than Dagster brings.
+            "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster").replace("://", "+psycopg2://", 1),
             "DAGSTER_HOME": str(self.home.parent),
             **self._s3(),
         }
