@@ -158,10 +158,14 @@ def warehouse_url(idle_stack: Stack) -> str:
 
 @dataclass(frozen=True)
 class MongoSource:
-    """An empty Mongo database: its name, its address with the name in it, and a client of it."""
+    """An empty Mongo database.
+
+    `url` is for the pipeline, which may only read; `admin_url` and `client` may do anything.
+    """
 
     name: str
     url: str = field(repr=False)
+    admin_url: str = field(repr=False)
     client: MongoClient[dict[str, Any]]
 
     @property
@@ -182,8 +186,9 @@ def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
     from pymongo import MongoClient
 
     name = f"test_{uuid.uuid4().hex[:12]}"
-    url = mongo.mongo_url(name)
-    client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=20_000)
-    yield MongoSource(name, url, client)
-    client.drop_database(name)
+    mongo.create_mongo_database(name)
+    admin_url = mongo.mongo_url("admin", name)
+    client: MongoClient[dict[str, Any]] = MongoClient(admin_url, serverSelectionTimeoutMS=20_000)
+    yield MongoSource(name, mongo.mongo_url("reader", name), admin_url, client)
     client.close()
+    mongo.drop_mongo_database(name)

@@ -1,6 +1,6 @@
 """The local stack's MongoDB: a server of its wire protocol, run as a program of its own.
 
-Belongs here: how that program is started. Does not belong here: what is in its databases.
+Belongs here: how that program is started, and its users. Does not belong here: what is in its databases.
 
 The program is under the GPL; it is executed and never imported.
 """
@@ -8,38 +8,106 @@ The program is under the GPL; it is executed and never imported.
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from stori_pipeline.local import probe
+from stori_pipeline.local import probe, process
 from stori_pipeline.local.program import Program
-from stori_pipeline.local.state import StackError
+from stori_pipeline.local.state import Run, StackError, State
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+ADMIN = "admin"
+# What each user may do in a database that stands for a source. The admin may do everything everywhere.
+_ROLE = {"app": "readWrite", "reader": "read"}
 
 _OPLOG_SECONDS = 7 * 24 * 3600
 _OPLOG_ENTRIES = 5_000_000
+_PATIENCE = 30.0
 
 
 class Mongo(Program):
-    """A replica set of one, which change streams need."""
+    """A replica set of one, which change streams need, with a user for each way to use it.
+
+    Args:
+        home: the stack's folder.
+        state: where its passwords are kept.
+        databases: those that `app` writes and `reader` reads.
+    """
 
     name = "mongo"
     preferred_port = 27117
 
+    def __init__(self, home: Path, state: State, databases: tuple[str, ...]) -> None:
+        super().__init__(home)
+        self._state = state
+        self._databases = databases
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home / "mongo.toml"
+
     def address(self, port: int) -> str:
         return f"mongodb://127.0.0.1:{port}"
 
-    def url(self, port: int, database: str) -> str:
-        return f"{self.address(port)}/{database}?directConnection=true"
+    def url(self, port: int, user: str, database: str) -> str:
+        """The address of `database` for `user`, the password included."""
+        return f"mongodb://{user}:{self._password(user)}@127.0.0.1:{port}/{database}?authSource=admin&directConnection=true"
 
     def prepare(self) -> None:
-        self.data.mkdir(mode=0o700, exist_ok=True)
+        """Make its data folder with its users, in a folder beside that takes its name once it is whole.
+
+        Users can only be made while the server asks for none, so it runs once without, on a port that nobody knows.
+        """
+        # Everything is said by arguments; without a file the program would look for one in the folders around.
+        self._configuration.touch(mode=0o600)
+        self._state.refuse_orphan(self.data, f"{self.name}.{ADMIN}")
+        if self.data.exists():
+            return
+        making = f"{self.name}.new"
+        if (left := self._state.runs.get(making)) and left.command and (pid := process.find(left.command)) is not None:
+            process.stop(pid, left.command, signal.SIGKILL, _PATIENCE)
+        growing = self.home / making
+        if growing.exists():
+            shutil.rmtree(growing)
+        growing.mkdir(mode=0o700)
+        port = probe.free_port()
+        command = tuple(self._command(port, growing))
+        log = self.home / "log" / f"{self.name}.log"
+        self._state.note(making, Run(port, command))
+        pid = process.launch(command, log=log, env=self.env(), cwd=self.home)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not self.answers(port):
+                if not process.alive(pid, command) or time.monotonic() > deadline:
+                    raise StackError(f"mongo could not be set up; its log {log} ends with\n{process.tail(log)}")
+                time.sleep(0.03)
+            with _client(f"{self.address(port)}/?directConnection=true") as client:
+                client.admin.command("createUser", ADMIN, pwd=self._password(ADMIN), roles=["root"])
+                for user, role in _ROLE.items():
+                    roles = [{"role": role, "db": database} for database in self._databases]
+                    client.admin.command("createUser", user, pwd=self._password(user), roles=roles)
+        finally:
+            process.stop(pid, command, self.quit_signal, _PATIENCE)
+        growing.rename(self.data)
+        self._state.forget(making)
 
     def command(self, port: int) -> list[str]:
+        return [*self._command(port, self.data), "--auth"]
+
+    def _command(self, port: int, data: Path) -> list[str]:
         script = Path(sys.executable).with_name("secantusd-py")
         found = str(script) if script.exists() else shutil.which("secantusd-py")
         if found is None:
             raise StackError("mongo: the program secantusd-py is not installed; install the extra `local` of this package")
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(self.data), "--cache-size", "256M"]
+        arguments = ["--config", str(self._configuration), "--host", "127.0.0.1", "--port", str(port)]
+        arguments += ["--storage-path", str(data), "--cache-size", "256M"]
         # Quiet streams stay resumable by the heartbeat; a laptop that slept over the weekend still resumes by the retention.
         arguments += ["--noop-heartbeat-seconds", "10"]
         arguments += ["--oplog-retention-seconds", str(_OPLOG_SECONDS), "--oplog-max-entries", str(_OPLOG_ENTRIES)]
@@ -47,3 +115,30 @@ class Mongo(Program):
 
     def answers(self, port: int) -> bool:
         return probe.mongo(port)
+
+    def create_database(self, port: int, database: str) -> None:
+        """Let `app` and `reader` into one more database. Connections that they already have do not see it."""
+        with _client(self.url(port, ADMIN, "admin")) as client:
+            for user, role in _ROLE.items():
+                client.admin.command("grantRolesToUser", user, roles=[{"role": role, "db": database}])
+
+    def drop_database(self, port: int, database: str) -> None:
+        """Drop it, and what was granted on it."""
+        with _client(self.url(port, ADMIN, "admin")) as client:
+            client.drop_database(database)
+            for user, role in _ROLE.items():
+                client.admin.command("revokeRolesFromUser", user, roles=[{"role": role, "db": database}])
+
+    def _password(self, user: str) -> str:
+        return self._state.password(f"{self.name}.{user}")
+
+
+@contextmanager
+def _client(url: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    from pymongo import MongoClient
+
+    client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=20_000)
+    try:
+        yield client
+    finally:
+        client.close()

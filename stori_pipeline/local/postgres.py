@@ -75,6 +75,7 @@ class PostgresCluster(Program):
 
     def prepare(self) -> None:
         """Make the cluster, in a folder beside its own that takes its name once it is whole."""
+        self._state.refuse_orphan(self.data, f"{self.name}.{SUPERUSER}")
         self._drop_stale_pid_file()
         if self.data.exists():
             return

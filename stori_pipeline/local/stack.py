@@ -59,7 +59,7 @@ class Stack:
         self.home = home.absolute()
         self._state = State.read(self.home / "state.json")
         self._sources = Sources(self.home, self._state, durable=durable)
-        self._mongo = Mongo(self.home)
+        self._mongo = Mongo(self.home, self._state, ("exchange",))
         self._aws = Aws(self.home, (LANDING_BUCKET, PROCESSED_BUCKET), durable=durable)
         self._platform = Platform(self.home, self._state, durable=durable)
         self._redshift = Redshift(self.home, backend=self._backend, s3=self._s3)
@@ -133,9 +133,9 @@ class Stack:
         sources, mongo, platform, redshift = (self._port(name) for name in ("sources", "mongo", "platform", "redshift"))
         return {
             "STORI_SOURCE_BANK": self._sources.url(sources, "reader", "bank"),
-            "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "exchange"),
+            "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "reader", "exchange"),
             "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
-            "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "exchange"),
+            "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "app", "exchange"),
             "STORI_WAREHOUSE": self._platform.url(redshift, "loader", "dev"),
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
@@ -151,9 +151,17 @@ class Stack:
         self._reread()
         return self._s3()
 
-    def mongo_url(self, database: str) -> str:
+    def mongo_url(self, user: str, database: str) -> str:
+        """The address of a Mongo database for one of `admin`, `app` and `reader`."""
         self._reread()
-        return self._mongo.url(self._port("mongo"), database)
+        return self._mongo.url(self._port("mongo"), user, database)
+
+    def create_mongo_database(self, name: str) -> None:
+        """One more Mongo database that `app` may write and `reader` may read."""
+        self._mongo.create_database(self._port("mongo"), name)
+
+    def drop_mongo_database(self, name: str) -> None:
+        self._mongo.drop_database(self._port("mongo"), name)
 
     def postgres_url(self, cluster: str, role: str, database: str) -> str:
         """The address of a database in the Postgres cluster `sources` or `platform`, for one of its roles or `postgres`."""

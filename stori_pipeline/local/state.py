@@ -72,6 +72,12 @@ class State:
             self.runs[name] = run
             self._write()
 
+    def forget(self, name: str) -> None:
+        """Remember nothing of that one any more."""
+        with self._guard:
+            self.runs.pop(name, None)
+            self._write()
+
     def password(self, role: str) -> str:
         """The password of `role`, made at random the first time it is asked for and kept from then on."""
         with self._guard:
@@ -79,6 +85,15 @@ class State:
                 self.passwords[role] = secrets.token_urlsafe(24)
                 self._write()
             return self.passwords[role]
+
+    def refuse_orphan(self, data: Path, role: str) -> None:
+        """Refuse a server's data that exist while the password to them was never noted: a new one would not open them.
+
+        Raises:
+            StackError: they do.
+        """
+        if data.exists() and role not in self.passwords:
+            raise StackError(f"{data} holds data, but {self.path} not the passwords to them; bring that file back, or move the folder away")
 
     def _write(self) -> None:
         content = {"runs": {name: asdict(run) for name, run in self.runs.items()}, "passwords": self.passwords}
