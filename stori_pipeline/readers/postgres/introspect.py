@@ -1,0 +1,191 @@
+"""Records suggested from what a database has: for a whole table, and for the columns that a record does not name.
+
+Belongs here: the mapping from source types to the record's, as a suggestion that a person reads and pastes. Does not belong here:
+which pairs can be read at all (`shape`).
+
+The mapping:
+
+    smallint, integer, bigint       the same; oid: bigint
+    numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
+    money                           decimal(19,2)
+    real, double precision          double
+    boolean, date                   the same
+    timestamp with time zone        timestamptz
+    timestamp without time zone     timestamptz, read as UTC
+    json, jsonb, arrays, rows       super_
+    varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
+    text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from psycopg2 import extensions
+
+from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.postgres import shape
+from stori_pipeline.readers.postgres.session import Address, begin_snapshot
+from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
+from stori_pipeline.spec import Table
+
+_PLAIN = {
+    "smallint": "smallint",
+    "integer": "integer",
+    "bigint": "bigint",
+    "oid": "bigint",
+    "money": "decimal(19, 2)",
+    "real": "double",
+    "double precision": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamptz",
+    "json": "super_",
+    "jsonb": "super_",
+    "hstore": "super_",
+}
+
+_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
+
+_SAMPLE = 10_000
+"""Rows that drift looks at to suggest a length; a record for a whole table is made from all of them."""
+
+
+def records(url: str, schema_table: str, *, source: str = "") -> str:
+    """The record of an existing table, as Python to paste into the catalog: an import and a `Table(…)`.
+
+    Args:
+        schema_table: `schema.table`, or a table on the role's search path.
+        source: what the catalog calls the source; the record itself says `SOURCE`, as the catalog's modules do.
+
+    Raises:
+        SourceUnavailable: the server is away.
+        SourceError: there is no such table, or it may not be read.
+    """
+    address = Address(url)
+    name = ".".join(quoted(part) for part in schema_table.split(".", 1))
+    connection = address.connect()
+    try:
+        with address.errors(connection, f"{source}.{schema_table}".lstrip("."), name), connection.cursor() as cursor:
+            relation = shape.find(cursor, name)
+            if relation is None:
+                raise SourceError(f"there is no table {schema_table!r} that the role {address.role!r} can see at {address!r}")
+            begin_snapshot(connection, relation.sql if relation.lockable else "")
+            return _record(cursor, relation)
+    finally:
+        connection.close()
+
+
+def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[str]:
+    """See `readers.Reader.drift`."""
+    known = {column.source_path for column in table.columns}
+    added = {name: column for name, column in relation.columns.items() if name not in known}
+    if not added:
+        return []
+    types = _types(cursor, f"(SELECT * FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
+    return [
+        f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the record does not name; to land it, add"
+        f" {_column(column, types[name], nullable=True)}"
+        for name, column in added.items()
+    ]
+
+
+def _record(cursor: extensions.cursor, relation: Relation) -> str:
+    key = _key(cursor, relation)
+    types = _types(cursor, relation.sql, relation.columns)
+    names = {"Column", "Table", "Xmin", *(re.match(r"\w+", kind)[0] for kind in types.values())}  # type: ignore[index]  # each begins with a name
+    cursor.execute("SELECT obj_description(%s, 'pg_class')", [relation.oid])
+    description = cursor.fetchall()[0][0] or ""
+    lines = [
+        f"from stori_pipeline.spec import {', '.join(sorted(names))}",
+        "",
+        "Table(",
+        "    source=SOURCE,",
+        f"    name={_text(relation.name)},",
+        *([f"    description={_text(description)},"] if description else []),
+        "    columns=(",
+        *(f"        {_column(c, types[c.name], nullable=not (c.not_null or c.name in key))}" for c in relation.columns.values()),
+        "    ),",
+        f"    key=({''.join(f'{_text(_name(name))}, ' for name in key).rstrip()}),"
+        + ("" if key else "  # it has no primary key: name the columns that identify a row"),
+        "    changes=Xmin(),",
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
+    name = _name(column.name)
+    said = [_text(name), kind]
+    said += [] if nullable else ["nullable=False"]
+    said += [f"path={_text(column.name)}"] if name != column.name else []
+    said += [f"description={_text(column.description)}"] if column.description else []
+    naive = "  # naive in the source: read as UTC" if column.base == "timestamp without time zone" else ""
+    return f"Column({', '.join(said)}),{naive}"
+
+
+def _name(name: str) -> str:
+    """The name in the record for a column of that name: `customerID` becomes `customer_id`."""
+    plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
+    return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
+
+
+def _text(value: str) -> str:
+    return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"').replace("\\'", "'") + '"'
+
+
+def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:
+    """The primary key's columns, in its order; without one, those of the first unique index over columns that may not be null."""
+    cursor.execute(
+        "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i"
+        " CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, place)"
+        " LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+        " WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND k.place <= i.indnkeyatts"
+        " GROUP BY i.indexrelid, i.indisprimary HAVING bool_and(a.attnotnull AND a.attnum > 0)"
+        " ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1",
+        [relation.oid],
+    )
+    found = cursor.fetchone()
+    return list(found[0]) if found else []
+
+
+def _types(cursor: extensions.cursor, rows: str, columns: Mapping[str, SourceColumn]) -> dict[str, str]:
+    """The record's type for each column, as Python. One pass over the rows measures those that declare no size."""
+    measured = {name: measure for name, column in columns.items() if (measure := _measure(column))}
+    found: dict[str, int] = {}
+    if measured:
+        cursor.execute(f"SELECT {', '.join(measured.values())} FROM {rows}")
+        found = dict(zip(measured, (int(value or 0) for value in cursor.fetchall()[0]), strict=True))
+    return {name: _type(column, found.get(name, 0)) for name, column in columns.items()}
+
+
+def _is_document(column: SourceColumn) -> bool:
+    return column.base.endswith("[]")
+
+
+def _measure(column: SourceColumn) -> str:
+    if column.base == "numeric":
+        return "" if column.digits else f"max(scale({quoted(column.name)}))"
+    if column.base in _PLAIN or column.characters or _is_document(column):
+        return ""
+    return f"max(octet_length({quoted(column.name)}::text))"
+
+
+def _type(column: SourceColumn, measured: int) -> str:
+    if column.base == "numeric":
+        precision, scale = column.digits or (38, measured)
+        if 0 <= scale <= min(37, precision) and precision <= 38:
+            return f"decimal({precision}, {scale})"
+        return "varchar(256)" if precision > 38 else f"decimal({min(38, precision - scale)}, 0)"
+    if column.base in _PLAIN:
+        return _PLAIN[column.base]
+    if _is_document(column):
+        return "super_"
+    wanted = 4 * column.characters if column.characters else 2 * measured
+    if measured > _LENGTHS[-1]:
+        return "super_"
+    if column.characters:
+        return f"varchar({min(wanted, _LENGTHS[-1])})"
+    return f"varchar({next((length for length in _LENGTHS if length >= wanted), _LENGTHS[-1])})"

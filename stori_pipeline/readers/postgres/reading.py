@@ -1,0 +1,136 @@
+"""One reading of a Postgres table: a snapshot of it, what changed since one, or a day of it.
+
+Belongs here: the order of steps that makes a reading consistent, and what it says of itself. How blocks of rows flow is `stream`'s
+business, how they are parsed `copy_text`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import date, datetime, timezone
+
+from psycopg2 import extensions
+
+from stori_pipeline.readers import Chunk, Kind, Position, SourceError
+from stori_pipeline.readers.postgres import shape, xmin
+from stori_pipeline.readers.postgres.copy_text import BlockParser
+from stori_pipeline.readers.postgres.position import Reached, age_reference, look
+from stori_pipeline.readers.postgres.session import Address, begin_snapshot
+from stori_pipeline.readers.postgres.shape import Relation
+from stori_pipeline.readers.postgres.stream import Stream
+from stori_pipeline.spec import ChangeStream, Table
+from stori_pipeline.spec import Cursor as ByCursor
+
+
+class PostgresReading:
+    """See `readers.Reading`. There is nothing to acknowledge: the server keeps nothing for us."""
+
+    def __init__(
+        self,
+        table: Table,
+        kind: Kind,
+        until: Position,
+        *,
+        must_land: bool,
+        stream: Stream[list[Chunk]],
+        errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.kind: Kind = kind
+        self.taken_at = datetime.now(timezone.utc)
+        self.must_land = must_land
+        self._table = table
+        self._until = until
+        self._stream = stream
+        self._errors = errors
+        self._begun = self._ended = False
+
+    @property
+    def until(self) -> Position:
+        if not self._ended:
+            raise SourceError(f"{self._table.full_name}: the position was asked for before the reading's end")
+        return self._until
+
+    def __iter__(self) -> Iterator[Chunk]:
+        if self._begun:
+            raise SourceError(f"{self._table.full_name}: a reading can be iterated once")
+        self._begun = True
+        rows = 0
+        with self._errors():
+            for chunks in self._stream:
+                for chunk in chunks:
+                    rows += chunk.rows.num_rows + chunk.rejected.num_rows
+                    yield chunk
+        if rows != self._stream.rows:
+            raise SourceError(f"{self._table.full_name}: the server sent {self._stream.rows} rows, but {rows} were read; nothing is kept")
+        self._ended = True
+
+    def ack(self) -> None:
+        return None
+
+    def close(self) -> None:
+        """Ends what still runs. The connection is of no use afterwards."""
+        self._stream.close()
+
+
+def begin(address: Address, connection: extensions.connection, table: Table, since: Position | None, day: date | None) -> PostgresReading:
+    """The reading, in a transaction on that connection. To be closed before the connection is."""
+    before = None if since is None else Reached.from_json(table, since)
+    with connection.cursor() as cursor:
+        relation = found(address, cursor, table)
+        _refuse_unreadable(table, relation)
+        reached = look(cursor, table, relation, before)
+        if before:
+            before.refuse_if_lost(table, reached)
+        begin_snapshot(connection, relation.sql if relation.lockable else "")
+        # The columns are looked at again now that nobody can change them; this query also takes the snapshot.
+        relation = found(address, cursor, table)
+        shape.refuse_misfit(table, relation)
+        where = _where(table, relation, before, day, age_reference(cursor, reached.unseen))
+    columns = ", ".join(shape.selected(table, relation))
+    return PostgresReading(
+        table,
+        "changes" if before else "snapshot",
+        since if day is not None and since is not None else reached.to_json(),
+        must_land=before is not None and day is None and _should_be_renewed(before, reached),
+        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.sql}{where}) TO STDOUT", BlockParser(table).parse),
+        errors=lambda: address.errors(connection, table.full_name, relation.sql),
+    )
+
+
+def found(address: Address, cursor: extensions.cursor, table: Table) -> Relation:
+    relation = shape.find(cursor, shape.quoted(table.name))
+    if relation is None:
+        raise SourceError(
+            f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
+            f" create it, correct the record's name, or GRANT USAGE ON SCHEMA … TO {shape.quoted(address.role)}"
+        )
+    return relation
+
+
+def _refuse_unreadable(table: Table, relation: Relation) -> None:
+    if isinstance(table.changes, ChangeStream):
+        raise SourceError(f"{table.full_name}: a Postgres table has no change stream; its record should say Xmin() or Cursor(…)")
+    if not relation.has_xmin:
+        raise SourceError(f"{table.full_name}: {relation.sql} is a view or a foreign table, which do not say what changed; read its tables")
+    if relation.version < 140000:
+        raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
+
+
+def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, reference: int) -> str:
+    if day is not None:
+        if before is None:
+            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+        if not table.cursor:
+            raise SourceError(f"{table.full_name}: its record names no cursor, the column by which a day is read again")
+        return f" WHERE {shape.on_day(table, table.cursor, relation, day)}"
+    if before is None:
+        return ""
+    conditions = [before.unseen.filter(reference)]
+    if isinstance(table.changes, ByCursor) and before.bound is not None:
+        conditions.append(shape.from_bound(table, table.changes.column, relation, before.bound))
+    return f" WHERE {' AND '.join(conditions)}"
+
+
+def _should_be_renewed(before: Reached, reached: Reached) -> bool:
+    return before.unseen.age(reached.unseen.next) > xmin.RENEW and reached.unseen.low > before.unseen.low

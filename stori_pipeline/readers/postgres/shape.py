@@ -1,0 +1,227 @@
+"""What a source table looks like in its database, and how each of its columns is asked for.
+
+Belongs here: the catalogue queries, which source types a record's types take, and the SQL expression of each pair. Does not belong
+here: suggesting records (`introspect`), or what becomes of single values (`contract`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from psycopg2 import extensions
+
+from stori_pipeline.digest import Dialect
+from stori_pipeline.readers import SourceError
+from stori_pipeline.spec import Column, Table
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as its database declares it."""
+
+    name: str
+    declared: str
+    """Its type with its modifiers: `numeric(18,2)`, `character varying(32)`, or a domain's name."""
+    base: str
+    """Its type without them, domains resolved: `numeric`, `character varying`."""
+    modifier: int
+    not_null: bool
+    description: str
+
+    @property
+    def digits(self) -> tuple[int, int] | None:
+        """Of a numeric: its declared precision and scale, None where none is declared."""
+        if self.base != "numeric" or self.modifier < 4:
+            return None
+        packed = self.modifier - 4
+        # Eleven bits of scale, which may be negative since Postgres 15.
+        return packed >> 16 & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
+
+    @property
+    def characters(self) -> int | None:
+        """Of a text: its declared length, None where none is declared."""
+        return self.modifier - 4 if self.base in ("character varying", "character") and self.modifier > 4 else None
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table as its database has it."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    """`r` table, `p` partitioned table, `m` materialized view, `v` view, `f` foreign table."""
+    columns: dict[str, SourceColumn]
+    version: int
+    """Of the server, such as 180006."""
+
+    @property
+    def sql(self) -> str:
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def lockable(self) -> bool:
+        return self.kind in "rp"
+
+    @property
+    def has_xmin(self) -> bool:
+        return self.kind in "rpm"
+
+
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(base.oid, NULL), base.modifier, a.attnotnull,
+       COALESCE(col_description(a.attrelid, a.attnum), '')
+FROM pg_attribute a
+CROSS JOIN LATERAL (
+  WITH RECURSIVE resolved(oid, modifier, depth) AS (
+    SELECT a.atttypid, a.atttypmod, 0
+    UNION ALL
+    SELECT t.typbasetype, CASE WHEN r.modifier = -1 THEN t.typtypmod ELSE r.modifier END, r.depth + 1
+    FROM resolved r JOIN pg_type t ON t.oid = r.oid AND t.typtype = 'd')
+  SELECT oid, modifier FROM resolved ORDER BY depth DESC LIMIT 1) base
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+
+def find(cursor: extensions.cursor, name: str) -> Relation | None:
+    """The relation of that (quoted) name on the role's search path, which is `public` unless its address says otherwise."""
+    cursor.execute(
+        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
+        [name],
+    )
+    found = cursor.fetchone()
+    if found is None:
+        return None
+    cursor.execute(_COLUMNS, [found[0]])
+    columns = {row[0]: SourceColumn(*row) for row in cursor.fetchall()}
+    oid, schema, relname, kind = found
+    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version)
+
+
+_ANY = "any"
+
+_EXPRESSIONS: dict[str, dict[str, str]] = {
+    "integers": {"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
+    "decimal": {"numeric": "{x}", "smallint": "{x}", "integer": "{x}", "bigint": "{x}", "money": "{x}::numeric"},
+    "boolean": {"boolean": "{x}"},
+    "date": {"date": "{x}"},
+    "timestamptz": {
+        "timestamp with time zone": "{x}",
+        "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
+        "date": "({x}::timestamp AT TIME ZONE 'UTC')",
+    },
+    "double": {"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
+    "varchar": {"text": "{x}", "character varying": "{x}", _ANY: "{x}::text"},
+    "super": {"jsonb": "{x}", "json": "{x}::jsonb", _ANY: "to_jsonb({x})"},
+}
+"""By the record's type, the source types it takes and the expression of their value. Naive timestamps are read as UTC. Whether a single
+value fits is the contract's verdict; a pair that is not here cannot fit, or only by bending values."""
+
+_INTEGERS = ("bigint", "integer", "smallint")
+
+
+def family(column: Column) -> str:
+    name = column.type.name.partition("(")[0]
+    return "integers" if name in _INTEGERS else name
+
+
+def _expression(column: Column, source: SourceColumn) -> str | None:
+    known = _EXPRESSIONS[family(column)]
+    template = known.get(source.base, known.get(_ANY))
+    return None if template is None else template.format(x=quoted(source.name))
+
+
+def refuse_misfit(table: Table, relation: Relation) -> None:
+    """Raises SourceError, naming every column of the record that is not there or is of a type that the record cannot take."""
+    wrong = []
+    for column in table.columns:
+        source = relation.columns.get(column.source_path)
+        if source is None:
+            wrong.append(f"column {column.source_path!r} is missing")
+        elif _expression(column, source) is None:
+            takes = ", ".join(_EXPRESSIONS[family(column)])
+            wrong.append(f"column {column.source_path!r} is {source.declared}, where the record says {column.type}, which takes {takes}")
+    if wrong:
+        raise SourceError(
+            f"{table.full_name}: {relation.sql} no longer fits its record: {'; '.join(wrong)}."
+            " Change the record in the catalog, or the table; nothing was read"
+        )
+
+
+def selected(table: Table, relation: Relation) -> list[str]:
+    """The expressions of the record's columns, in order, as they are extracted."""
+    return [_extracted(column, relation) for column in table.columns]
+
+
+def _extracted(column: Column, relation: Relation) -> str:
+    source = relation.columns[column.source_path]
+    expression = _expression(column, source)
+    if expression is None:
+        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
+    if source.base == "json" and family(column) == "super" and relation.version >= 160000:
+        # json keeps what jsonb refuses, such as \u0000: one such row must not end the reading. The space marks it for the contract.
+        x = quoted(source.name)
+        return f"CASE WHEN pg_input_is_valid({x}::text, 'jsonb') THEN {x}::jsonb::text ELSE ' ' || {x}::text END"
+    return expression
+
+
+def dialect(relation: Relation) -> Dialect:
+    """How checksums are said to Postgres, about the same expressions as are extracted."""
+
+    def column(column: Column) -> str:
+        source = relation.columns[column.source_path]
+        x = _expression(column, source)
+        if x is None:
+            raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
+        kind = family(column)
+        # A value outside its type is in quarantine, not in the mirror; here it counts as null, where a cast would end the query.
+        if kind == "decimal":
+            precision, scale = column.type.arrow.precision, column.type.arrow.scale
+            return f"CASE WHEN abs(round({x}::numeric, {scale})) < 1e{precision - scale}::numeric THEN {x} END"
+        if kind == "double":
+            return f"CASE WHEN {x} > -1e28 AND {x} < 1e28 THEN {x} END"
+        if kind == "integers":
+            return f"{x}::bigint"
+        if source.base == "json" and kind == "super" and relation.version >= 160000:
+            return f"CASE WHEN pg_input_is_valid({quoted(source.name)}::text, 'jsonb') THEN {x} END"
+        return x
+
+    return Dialect(
+        column=column,
+        bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
+        # jsonb writes spaces between its tokens and escapes all other white space, so this is all of it.
+        json=lambda x: f"replace(({x})::text, ' ', '')",
+    )
+
+
+_INSTANTS = ("date", "timestamp without time zone", "timestamp with time zone")
+
+
+def _bare(table: Table, name: str, relation: Relation) -> tuple[str, str]:
+    """The column itself, so that an index on it serves, and its type. Sessions are in UTC, hence so are literals of any of these types."""
+    source = relation.columns[table[name].source_path]
+    if source.base not in _INSTANTS:
+        raise SourceError(
+            f"{table.full_name}: {name!r} is {source.declared} in the source, where reading by it takes {', '.join(_INSTANTS)}"
+        )
+    return quoted(source.name), source.base
+
+
+def on_day(table: Table, name: str, relation: Relation, day: date) -> str:
+    """The condition that the column falls in that UTC day."""
+    x, kind = _bare(table, name, relation)
+    return f"{x} >= '{day.isoformat()}'::{kind} AND {x} < '{(day + timedelta(days=1)).isoformat()}'::{kind}"
+
+
+def from_bound(table: Table, name: str, relation: Relation, bound: datetime) -> str:
+    """The condition that the column is at or after that instant, or null."""
+    x, kind = _bare(table, name, relation)
+    return f"({x} >= '{bound.astimezone(timezone.utc).isoformat()}'::{kind} OR {x} IS NULL)"
