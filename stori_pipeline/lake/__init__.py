@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from stori_pipeline.lake.bucket import PAGE, Bucket, LakeError, LakeUnavailable, connect
+from stori_pipeline.lake.bucket import Bucket, LakeError, LakeUnavailable, connect
 from stori_pipeline.lake.manifest import (
     MAX_BATCH,
     Kind,
@@ -29,6 +29,7 @@ from stori_pipeline.lake.manifest import (
     batch_number,
     day_of,
     entries,
+    highest_batch,
     load_key,
     loads_prefix,
     manifest_key,
@@ -91,7 +92,7 @@ class Lake:
             LakeUnavailable: S3 is away.
             LakeError: what is there is not a manifest of this table.
         """
-        number = self._newest_number(table)
+        number = highest_batch(lambda after: self._page(table, after))
         return self._manifest(table, number) if number else None
 
     def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
@@ -273,27 +274,6 @@ class Lake:
         """Every batch number above `after`, ascending."""
         start = manifest_key(table, after) if after > 0 else ""
         return [batch_number(table, stored.key) for stored in self._bucket.objects(manifests_prefix(table), start)]
-
-    def _newest_number(self, table: Table) -> int:
-        """The highest batch number, or 0. S3 lists upwards only, so it is searched for: in growing strides, then by halves.
-
-        Each step asks what comes after a number, and whatever comes is itself a batch. So gaps, and a lowest number other
-        than 1, cost steps but never the right answer.
-        """
-        low, high, stride, probe = 0, MAX_BATCH, PAGE, 0
-        bounded = False
-        while True:
-            found, more = self._page(table, probe)
-            if found:
-                low = found[-1]
-                if not more:
-                    return low
-            else:
-                high, bounded = probe, True
-            if low >= high:
-                return low
-            probe = (low + high) // 2 if bounded else min(low + stride, high)
-            stride *= 2
 
     def _find(self, table: Table, number: int) -> Manifest | None:
         key = manifest_key(table, number)

@@ -56,7 +56,8 @@ def connect() -> S3Client:
     import boto3  # heavy: only where S3 is reached
     from botocore.config import Config
 
-    return boto3.client(
+    # A session of its own: boto3's shared one may not be used by two threads at once.
+    return boto3.session.Session().client(
         "s3",
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 4},
@@ -193,16 +194,9 @@ class Bucket:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def complete_upload(self, key: str, upload: str, pieces: list[CompletedPartTypeDef]) -> None:
-        """Makes the object out of its pieces. The caller then checks `size`: an upload that S3 no longer knows is no error here,
-        since that is also its answer to the repetition of a request whose first answer was lost."""
-        from botocore.exceptions import ClientError
-
-        with self._explained("uploading", key):
-            try:
-                self._s3.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
-            except ClientError as error:
-                if _code(error) != "NoSuchUpload":
-                    raise
+        """Makes the object out of its pieces."""
+        with self._explained("completing", key):
+            self._s3.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
 
     def abort_upload(self, key: str, upload: str) -> None:
         from botocore.exceptions import ClientError

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any, Literal
 
-from stori_pipeline.lake.bucket import LakeError
+from stori_pipeline.lake.bucket import PAGE, LakeError
 from stori_pipeline.spec import Table
 
 # The same two words as in `readers`, which the lake may not import: they are strangers on one floor.
@@ -200,3 +200,29 @@ def day_of(key: str) -> date | None:
     """The landing date in a part's or a quarantine's key."""
     match = re.search(r"/date=(\d{4}-\d{2}-\d{2})/", key)
     return date.fromisoformat(match[1]) if match else None
+
+
+def highest_batch(page: Callable[[int], tuple[list[int], bool]]) -> int:
+    """The highest batch number, or 0 where there is none.
+
+    S3 lists upwards only, so the end of a long listing is searched for: in growing strides, then by halves. Each step asks what
+    comes after a number, and whatever comes is itself a batch. So gaps, and a lowest number other than 1, may cost a few
+    more steps but never the right answer.
+
+    Args:
+        page: the next numbers above the one it is given, ascending, as many as one request lists; and whether more follow.
+    """
+    low, high, probe = 0, MAX_BATCH, 0  # the answer is from low to high, both included
+    stride, bounded = PAGE, False
+    while True:
+        found, more = page(probe)
+        if found:
+            low = found[-1]
+            if not more:
+                return low
+        else:
+            high, bounded = probe, True
+        if low >= high:
+            return low
+        probe = (low + high) // 2 if bounded else min(low + stride, high)
+        stride *= 2

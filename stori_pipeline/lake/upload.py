@@ -121,14 +121,23 @@ class Upload(io.RawIOBase):
         Raises:
             LakeError: it has not.
         """
+        failure: LakeError | None = None
         if self._upload:
-            self._bucket.complete_upload(self.key, self._upload, [piece.result() for piece in self._pieces])
+            try:
+                self._bucket.complete_upload(self.key, self._upload, [piece.result() for piece in self._pieces])
+            except LakeError as error:
+                # A completion whose answer was lost is refused when the client repeats it. The name is this upload's alone,
+                # so an object of the right size under it was made by the first try.
+                failure = error
         else:
             self._bucket.put(self.key, b"".join(self._waiting))
         stored = self._bucket.size(self.key)
-        if stored != self.size:
-            found = "no object" if stored is None else f"{stored} bytes"
-            raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {found}; run again")
+        if stored == self.size:
+            return
+        if failure is not None:
+            raise failure
+        found = "no object" if stored is None else f"{stored} bytes"
+        raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {found}; run again")
 
     def abort(self) -> None:
         """Gives it up: no object appears, and S3 keeps no piece of it."""

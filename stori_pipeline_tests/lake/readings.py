@@ -1,0 +1,79 @@
+"""What the tests of the lake land: a table's record, and readings over rows that a test writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from stori_pipeline.contract import REJECTED
+from stori_pipeline.readers import Chunk, Kind, Position
+from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, date, decimal, double, super_, timestamptz, varchar
+
+TABLE = Table(
+    source=Source(name="shop", kind="postgres", description="A shop."),
+    name="orders",
+    columns=(
+        Column("id", bigint, nullable=False),
+        Column("day", date),
+        Column("customer", varchar(64)),
+        Column("price", decimal(18, 2)),
+        Column("rate", decimal(38, 9)),
+        Column("weight", double),
+        Column("detail", super_),
+        Column("at", timestamptz),
+    ),
+    key=("id",),
+    changes=Xmin(),
+)
+KEEPING_DELETED = replace(TABLE, name="orders_kept", keep_deleted=True)
+
+
+def rows(*given: dict[str, Any], table: Table = TABLE) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"_deleted": False} | row for row in given], schema=table.read_schema)
+
+
+def rejected(*raw: str) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(
+        [{"code": "too_long", "column": "customer", "reason": "it is too long", "raw": each} for each in raw], schema=REJECTED
+    )
+
+
+def orders(first: int, count: int, **values: Any) -> pa.RecordBatch:
+    """Rows whose ids count up from `first`."""
+    return rows(*({"id": first + i} | values for i in range(count)))
+
+
+@dataclass
+class Given:
+    """A reading of the chunks that a test gives; `before_until` is called when the lake asks how far the reading got, which is
+    after the parts are uploaded and before the manifest is written."""
+
+    chunks: Sequence[pa.RecordBatch] = ()
+    rejects: Sequence[pa.RecordBatch] = ()
+    kind: Kind = "snapshot"
+    at: int = 1
+    must_land: bool = False
+    taken_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    before_until: Callable[[], object] = lambda: None
+
+    @property
+    def until(self) -> Position:
+        self.before_until()
+        return {"at": self.at}
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in self.chunks:
+            yield Chunk(chunk, rejected())
+        for chunk in self.rejects:
+            yield Chunk(rows(), chunk)
+
+    def ack(self) -> None:
+        return None
+
+
+def changes(*chunks: pa.RecordBatch, at: int = 2, **more: Any) -> Given:
+    return Given(chunks, kind="changes", at=at, **more)

@@ -1,0 +1,107 @@
+"""The live rows, against a model of what they should be."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stori_pipeline.lake import Lake, LakeError, Sizes
+from stori_pipeline.spec import Table
+from stori_pipeline_tests.lake.readings import KEEPING_DELETED, TABLE, Given, rows
+from stori_pipeline_tests.lake.test_parts import VALUES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Write:
+    """One version of a row in a reading: a customer, or None where it is deleted."""
+
+    id: int
+    customer: str | None
+
+
+writes = st.builds(Write, id=st.integers(1, 5), customer=st.none() | st.sampled_from(["ann", "bob", "cyd"]))
+readings = st.tuples(st.sampled_from(["changes", "changes", "snapshot"]), st.lists(writes, max_size=8), st.integers(1, 3))
+
+
+def versions(given: list[Write], table: Table, size: int) -> Iterator[Any]:
+    """The chunks of a reading: its writes in order, `size` at a time."""
+    for start in range(0, len(given), size):
+        some = given[start : start + size]
+        yield rows(*({"id": each.id, "customer": each.customer, "_deleted": each.customer is None} for each in some), table=table)
+
+
+@pytest.mark.parametrize("table", [TABLE, KEEPING_DELETED], ids=["removed", "kept"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=st.lists(readings, min_size=1, max_size=6))
+def test_the_live_rows_are_those_of_a_dictionary_written_in_order(s3: S3Client, table: Table, history: list[Any]) -> None:
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket)
+    lake = Lake(s3, bucket, sizes=Sizes(part_rows=2, group_rows=2))
+    model: dict[int, str | None] = {}
+    newest = None
+    for at, (kind, given_writes, size) in enumerate(history):
+        whole = kind == "snapshot" or newest is None
+        if whole:
+            model = {}
+        model |= {each.id: each.customer for each in given_writes}
+        reading = Given(list(versions(given_writes, table, size)), kind="snapshot" if whole else "changes", at=at)
+        newest = lake.land(table, reading, newest=newest, run_id="r") or newest
+        live = lake.current(table).collect()
+        if table.keep_deleted:
+            expected = {id_: (customer, customer is None) for id_, customer in model.items()}
+            assert {row["id"]: (row["customer"], row["_deleted"]) for row in live.to_dicts()} == expected
+        else:
+            expected_live = {id_: customer for id_, customer in model.items() if customer is not None}
+            assert {row["id"]: row["customer"] for row in live.to_dicts()} == expected_live
+        assert live["id"].is_unique().all()
+
+
+def test_live_rows_have_the_types_of_the_record_and_documents_as_text(s3: S3Client, bucket: str) -> None:
+    lake = Lake(s3, bucket)
+    lake.land(TABLE, Given([rows({"id": 1, **VALUES})]), newest=None, run_id="r")
+    live = lake.current(TABLE).collect()
+    assert live.to_dicts() == [{"id": 1, **VALUES, "detail": '{"a": [1, null]}'}]
+    assert live.schema == {
+        "id": pl.Int64,
+        "day": pl.Date,
+        "customer": pl.String,
+        "price": pl.Decimal(18, 2),
+        "rate": pl.Decimal(38, 9),
+        "weight": pl.Float64,
+        "detail": pl.String,
+        "at": pl.Datetime("us", "UTC"),
+    }
+
+
+def test_an_empty_table_has_the_same_columns_and_no_rows(s3: S3Client, bucket: str) -> None:
+    lake = Lake(s3, bucket)
+    lake.land(TABLE, Given(), newest=None, run_id="r")
+    empty = lake.current(TABLE).collect()
+    lake.land(TABLE, Given([rows({"id": 1, "price": Decimal("1.00")})]), newest=lake.newest(TABLE), run_id="r")
+    assert empty.height == 0
+    assert empty.schema == lake.current(TABLE).collect().schema
+
+
+def test_a_table_that_never_landed_has_no_live_rows_to_show(s3: S3Client, bucket: str) -> None:
+    with pytest.raises(LakeError, match=r"shop\.orders: nothing has landed"):
+        Lake(s3, bucket).current(TABLE)
+
+
+def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str) -> None:
+    lake = Lake(s3, bucket)
+    first = lake.land(TABLE, Given([rows({"id": 1})]), newest=None, run_id="r")
+    lake.land(TABLE, Given([rows({"id": 2})], kind="changes"), newest=first, run_id="r")
+    s3.delete_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")
+    with pytest.raises(LakeError, match=r"batch 1, the snapshot that its generation began with, is gone"):
+        lake.current(TABLE)
