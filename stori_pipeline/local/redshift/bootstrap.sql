@@ -19,9 +19,10 @@ END $$;
 CREATE OR REPLACE FUNCTION stori_local.fail(message text, code text DEFAULT '0A000') RETURNS void
 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
 
--- Raised from within an expression: a value of any type that never comes.
-CREATE OR REPLACE FUNCTION stori_local.fail_text(message text, code text DEFAULT '0A000') RETURNS text
-LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
+-- Raised from within an expression: a value that never comes. IMMUTABLE, since PostgreSQL inlines no function that calls one that is not;
+-- `about`, the value at fault, is what keeps the planner from working the call out before there are rows.
+CREATE OR REPLACE FUNCTION stori_local.refused(about text, message text, code text DEFAULT '0A000') RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
 
 -- Session
 
@@ -55,14 +56,14 @@ END $$;
 CREATE OR REPLACE FUNCTION stori_local.as_text(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN value;
 CREATE OR REPLACE FUNCTION stori_local.as_text(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN jsonb_typeof(value) IN ('object', 'array')
-  THEN stori_local.fail_text('not supported by the local Redshift: a cast of a SUPER object or array to VARCHAR; use JSON_SERIALIZE')
+  THEN stori_local.refused(value::text, 'not supported by the local Redshift: a cast of a SUPER object or array to VARCHAR; use JSON_SERIALIZE')
   ELSE value #>> '{}' END;
 
 CREATE OR REPLACE FUNCTION stori_local.varchar(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN octet_length(value) <= bytes THEN value ELSE stori_local.cut(value, bytes) END;
 CREATE OR REPLACE FUNCTION stori_local.varchar(value text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN octet_length(value) > 256
-  THEN stori_local.fail_text('not supported by the local Redshift: a cast to VARCHAR without a length of a value over 256 bytes; write VARCHAR(n)')
+  THEN stori_local.refused(value, 'not supported by the local Redshift: a cast to VARCHAR without a length of a value over 256 bytes; write VARCHAR(n)')
   ELSE value END;
 CREATE OR REPLACE FUNCTION stori_local.varchar(value jsonb, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN stori_local.varchar(stori_local.as_text(value), bytes);
@@ -71,7 +72,7 @@ RETURN stori_local.varchar(stori_local.as_text(value));
 
 -- Numbers and instants do not fit in silence: Redshift has them whole or not at all.
 CREATE OR REPLACE FUNCTION stori_local.whole(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN octet_length(value) > bytes THEN stori_local.fail_text('Value too long for character type', '22001') ELSE value END;
+RETURN CASE WHEN octet_length(value) > bytes THEN stori_local.refused(value, 'Value too long for character type', '22001') ELSE value END;
 
 DO $$
 DECLARE kind text;
@@ -84,10 +85,10 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION stori_local.varchar(value boolean, bytes integer DEFAULT 0) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN stori_local.fail_text('cannot cast type boolean to character varying', '42846');
+RETURN stori_local.refused(value::text, 'cannot cast type boolean to character varying', '42846');
 
 CREATE OR REPLACE FUNCTION stori_local.split_part(value text, delimiter text, part bigint) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN part < 1 THEN stori_local.fail_text('field position must be greater than zero', '22023')
+RETURN CASE WHEN part < 1 THEN stori_local.refused(part::text, 'field position must be greater than zero', '22023')
   ELSE pg_catalog.split_part(value, delimiter, part::integer) END;
 
 -- Redshift replaces every match, and writes a group of the match as $1, PostgreSQL as \1: a replacement with either is refused.
@@ -95,7 +96,7 @@ CREATE OR REPLACE FUNCTION stori_local.regexp_replace(value text, pattern text, 
 LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.regexp_replace(value, pattern,
   CASE WHEN strpos(replacement, E'\\') > 0 OR strpos(replacement, '$') > 0
-    THEN stori_local.fail_text('not supported by the local Redshift: a dollar or a backslash in the replacement of REGEXP_REPLACE')
+    THEN stori_local.refused(replacement, 'not supported by the local Redshift: a dollar or a backslash in the replacement of REGEXP_REPLACE')
     ELSE replacement END, 'g');
 
 CREATE OR REPLACE FUNCTION stori_local.regexp_substr(value text, pattern text) RETURNS text LANGUAGE sql IMMUTABLE
@@ -108,12 +109,12 @@ RETURN CASE bits
   WHEN 512 THEN encode(sha512(convert_to(value, 'UTF8')), 'hex') END;
 
 CREATE OR REPLACE FUNCTION stori_local.listagg(aggregated text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN octet_length(aggregated) > 65535 THEN stori_local.fail_text('Result size exceeds LISTAGG limit', '54000') ELSE aggregated END;
+RETURN CASE WHEN octet_length(aggregated) > 65535 THEN stori_local.refused(aggregated, 'Result size exceeds LISTAGG limit', '54000') ELSE aggregated END;
 
 -- The whole text is a number in that base, or it is an error. `value` stands once, so that the call is inlined however costly it is.
 CREATE OR REPLACE FUNCTION stori_local.strtol(value text, base integer) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN (CASE base WHEN 16 THEN '0x' WHEN 2 THEN '0b' WHEN 8 THEN '0o' WHEN 10 THEN ''
-  ELSE stori_local.fail_text('not supported by the local Redshift: STRTOL with a base other than 2, 8, 10 and 16') END || value)::bigint;
+  ELSE stori_local.refused(base::text, 'not supported by the local Redshift: STRTOL with a base other than 2, 8, 10 and 16') END || value)::bigint;
 
 -- VARBYTE
 
@@ -125,11 +126,11 @@ RETURN substring(value FROM 1 FOR bytes);
 CREATE OR REPLACE FUNCTION stori_local.to_varbyte(value text, format text) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN CASE lower(format) WHEN 'utf8' THEN convert_to(value, 'UTF8') WHEN 'utf-8' THEN convert_to(value, 'UTF8')
   WHEN 'hex' THEN decode(value, 'hex') WHEN 'base64' THEN decode(value, 'base64')
-  ELSE convert_to(stori_local.fail_text('not supported by the local Redshift: TO_VARBYTE in this format'), 'UTF8') END;
+  ELSE convert_to(stori_local.refused(format, 'not supported by the local Redshift: TO_VARBYTE in this format'), 'UTF8') END;
 CREATE OR REPLACE FUNCTION stori_local.from_varbyte(value bytea, format text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE lower(format) WHEN 'utf8' THEN convert_from(value, 'UTF8') WHEN 'utf-8' THEN convert_from(value, 'UTF8')
   WHEN 'hex' THEN encode(value, 'hex') WHEN 'base64' THEN translate(encode(value, 'base64'), chr(10), '')
-  ELSE stori_local.fail_text('not supported by the local Redshift: FROM_VARBYTE in this format') END;
+  ELSE stori_local.refused(format, 'not supported by the local Redshift: FROM_VARBYTE in this format') END;
 
 -- SUPER, kept as jsonb
 
@@ -195,7 +196,7 @@ BEGIN
     WHEN word IN ('millisecond', 'milliseconds', 'ms', 'msec', 'msecs', 'msecond', 'mseconds', 'millisec', 'millisecs', 'millisecon') THEN 'milliseconds'
     WHEN word IN ('microsecond', 'microseconds', 'microsec', 'microsecs', 'usec', 'usecs', 'usecond', 'useconds', 'us') THEN 'microseconds'
     WHEN word = 'epoch' THEN 'epoch'
-    ELSE stori_local.fail_text(pg_catalog.format('unknown date part "%s"', word), '22023') END;
+    ELSE stori_local.refused(word, pg_catalog.format('unknown date part "%s"', word), '22023') END;
 END $$;
 
 CREATE OR REPLACE FUNCTION stori_local.date_trunc(word text, value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE
@@ -215,7 +216,7 @@ RETURN floor(pg_catalog.extract(word, value::timestamp))::bigint;
 
 CREATE OR REPLACE FUNCTION stori_local.whole_part(word text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN stori_local.part(word) IN ('milliseconds', 'microseconds', 'millennium', 'century', 'decade')
-  THEN stori_local.fail_text(pg_catalog.format('not supported by the local Redshift: DATE_PART(%s, ...)', word)) ELSE stori_local.part(word) END;
+  THEN stori_local.refused(word, pg_catalog.format('not supported by the local Redshift: DATE_PART(%s, ...)', word)) ELSE stori_local.part(word) END;
 CREATE OR REPLACE FUNCTION stori_local.date_part(word text, value timestamp) RETURNS double precision LANGUAGE sql IMMUTABLE
 RETURN floor(pg_catalog.extract(stori_local.whole_part(word), value));
 CREATE OR REPLACE FUNCTION stori_local.date_part(word text, value timestamptz) RETURNS double precision LANGUAGE sql STABLE

@@ -42,6 +42,12 @@ class _Parser(RedshiftParser):  # type: ignore[misc]  # sqlglot is followed as u
         "APPROXIMATE": _approximate,
     }
 
+    def _parse_value(self, values: bool = True) -> Any:
+        # Redshift reserves VALUES only in INSERT, so `WHEN NOT MATCHED THEN INSERT VALUES (...)` would read as a call of a function.
+        if not values and self._curr and self._curr.text.upper() == "VALUES":
+            return None
+        return super()._parse_value(values=values)
+
 
 class _Tokenizer(Redshift.Tokenizer):  # type: ignore[misc]
     # sqlglot would swallow the rest of a SHOW or FETCH as one string; the statements it cannot parse are read here token by token.

@@ -29,7 +29,7 @@ def check_merge(merge: Any) -> None:
             raise syntax("and", "Redshift's WHEN takes no condition: filter the source instead.")
         if when.args.get("source"):
             raise syntax("by", "Redshift has no WHEN NOT MATCHED BY SOURCE.")
-        if isinstance(when.args["then"], exp.Var):
+        if isinstance(when.args["then"], exp.Var) and when.args["then"].name.upper() != "DELETE":
             raise syntax(when.args["then"].name.lower(), "Redshift's MERGE updates, deletes or inserts.")
     if [bool(when.args.get("matched")) for when in whens] != [True, False]:
         raise refused("42601", "MERGE takes one WHEN MATCHED and then one WHEN NOT MATCHED clause")
