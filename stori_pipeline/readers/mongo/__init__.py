@@ -1,0 +1,87 @@
+"""The reader of MongoDB: the contract of readers, put together from the parts of this package.
+
+Belongs here: which part answers for which of the contract's functions. `documents` says what a document means as rows, `streams` and
+`cursors` what changed, `scans` goes through collections, `proof` digests them, `sampling` looks for fields without a column,
+`connection` reaches the server.
+
+A collection that does not exist is an empty table, because MongoDB makes one with its first document; `drift` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+
+from stori_pipeline.digest import Digest, Span
+from stori_pipeline.readers import Position, Reading, SourceError
+from stori_pipeline.readers.mongo import cursors, proof, sampling, streams
+from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+from stori_pipeline.spec import ChangeStream, Cursor, Table
+
+__all__ = ["MongoReader", "records"]
+
+
+class MongoReader:
+    """Reads collections of the database that the address names; a table's name is its collection's. See `readers.Reader`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        return "MongoReader(…)"  # the address holds a password
+
+    def _opened(self, table: Table) -> AbstractContextManager[Connection]:
+        return opened(self._url, table.full_name, table.source.name)
+
+    def head(self, table: Table, since: Position | None) -> str:
+        if since is None:
+            return "new"
+        with self._opened(table) as connection:
+            if isinstance(table.changes, Cursor):
+                return cursors.head(table, cursors.CursorReading(connection, table, table.changes, since))
+            return streams.head(connection, table, since)
+
+    @contextmanager
+    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
+        with self._opened(table) as connection:
+            if day is not None:
+                yield cursors.DayReading(connection, table, since, day)
+            elif isinstance(table.changes, Cursor):
+                yield cursors.CursorReading(connection, table, table.changes, since)
+            elif isinstance(table.changes, ChangeStream):
+                yield streams.StreamReading(connection, table, since)
+            else:
+                said = type(table.changes).__name__
+                raise SourceError(f"{table.full_name}: MongoDB is read by ChangeStream() or Cursor(column), not by {said}")
+
+    def drift(self, table: Table) -> list[str]:
+        with self._opened(table) as connection:
+            if not identity(connection.database, table):
+                return [f"there is no collection {table.name}; MongoDB makes it with its first document"]
+            return sampling.drift(connection.database[table.name], table)
+
+    def span(self, table: Table) -> tuple[int, Span]:
+        with self._opened(table) as connection:
+            return proof.span(connection.database[table.name], table)
+
+    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        with self._opened(table) as connection:
+            return proof.digests(connection.database[table.name], table, span, width, keys_only=keys_only)
+
+    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+        with self._opened(table) as connection:
+            return proof.checksums(connection.database[table.name], table, span)
+
+
+def records(url: str, collection: str) -> str:
+    """The record of a collection, from a sample of its documents, ready to paste into the catalog.
+
+    Raises:
+        SourceError: there are no documents in it to go by, or the server cannot be read.
+    """
+    with opened(url, collection, "the source") as connection:
+        text = sampling.record(connection.database[collection])
+    if not text:
+        raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")
+    return text

@@ -1,0 +1,135 @@
+"""Reaching a MongoDB server, and saying in this project's errors what went wrong there.
+
+Belongs here: clients with bounded waits, how BSON is decoded, and which of the server's errors means what. Does not belong
+here: what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidBSON
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, ConnectionFailure, ExecutionTimeout, InvalidName, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import parse_uri
+
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.spec import Table
+
+Document = dict[str, Any]
+
+CODEC: CodecOptions[Document] = CodecOptions(
+    document_class=dict,
+    tz_aware=True,
+    # A date beyond Python's years, or text that is not UTF-8, must cost its own row and not the batch around it.
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="surrogateescape",
+)
+
+_SELECTION_MS = 5_000
+_SOCKET_MS = 120_000
+SCAN_MS = 3_600_000
+"""How long the server may work on one scan."""
+
+# By the server's error codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+_NO_CHANGE_STREAMS = 40573
+_TRANSIENT = {6, 7, 43, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436}
+_UNKNOWN_TOKEN = {9, 40647, 50811, 136, 222, 234, 260, 280, 286, 10334}
+"""A resume token that is malformed, from another stream, or older than the oplog; or an event too large to be sent (10334)."""
+_FORBIDDEN = {13, 18}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A database, and the words for where it is: the table, host and port, never a user or a password."""
+
+    database: Database[Document]
+    where: str
+
+    @contextmanager
+    def translated(self, *, resuming: bool = False) -> Iterator[None]:
+        """Within, what the driver raises is raised as the contract of readers has it. `resuming`: whether a position is at stake."""
+        try:
+            yield
+        except OperationFailure as error:
+            raise _of_failure(self.where, error, resuming=resuming) from error
+        except ConnectionFailure as error:
+            said = _brief(error)
+            raise SourceUnavailable(f"{self.where}: the server cannot be reached: {said}. Is it running, and the address right?") from error
+        except (PyMongoError, InvalidBSON) as error:
+            raise SourceError(f"{self.where}: {_brief(error)}") from error
+
+
+@contextmanager
+def opened(url: str, table: str, source: str) -> Iterator[Connection]:
+    """The database that the source's address names. `table` and `source` are how errors call what is read.
+
+    Raises:
+        SourceUnavailable, SourceError: for whatever the driver raises within.
+    """
+    try:
+        parsed = parse_uri(url)
+        client: MongoClient[Document] = MongoClient(
+            url,
+            appname="stori_pipeline",
+            serverSelectionTimeoutMS=_SELECTION_MS,
+            connectTimeoutMS=_SELECTION_MS,
+            socketTimeoutMS=_SOCKET_MS,
+        )
+    except (InvalidURI, ConfigurationError, InvalidName, ValueError):
+        # The driver's message may quote the address, password included; ours does not.
+        raise SourceError(
+            f"{table}: the address of the source {source!r} is not one that MongoDB's driver understands; "
+            "it should look like mongodb://reader:…@host:27017/database, with special characters in the password escaped"
+        ) from None
+    try:
+        if not parsed["database"]:
+            raise SourceError(f"{table}: the address of the source {source!r} names no database; add it as /database")
+        hosts = ", ".join(f"{host}:{port}" if port else str(host) for host, port in parsed["nodelist"])
+        connection = Connection(client.get_database(parsed["database"], codec_options=CODEC), f"{table} at {hosts}")
+        with connection.translated():
+            yield connection
+    finally:
+        client.close()
+
+
+def _of_failure(where: str, error: OperationFailure, *, resuming: bool) -> SourceError:
+    code, said = error.code, _brief(error)
+    if code == _NO_CHANGE_STREAMS:
+        return SourceError(
+            f"{where}: this server has no change streams, because it is not part of a replica set. Make it one (rs.initiate()), "
+            "or let the record say changes=Cursor(column)"
+        )
+    if code in _TRANSIENT or isinstance(error, ExecutionTimeout) or error.has_error_label("ResumableChangeStreamError"):
+        return SourceUnavailable(f"{where}: the server could not answer just now: {said}")
+    if resuming and code in _UNKNOWN_TOKEN:
+        return PositionLost(f"{where}: the server cannot continue from the position ({said}); a new generation must be read")
+    if code in _FORBIDDEN:
+        return SourceError(f"{where}: the server refuses the reader: {said}. Its user needs the role `read` on the database")
+    return SourceError(f"{where}: the server refused: {said}")
+
+
+def _brief(error: Exception) -> str:
+    """The driver's message without the description of the whole topology that it appends."""
+    return str(error).partition(", full error:")[0].partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
+
+
+def committed(database: Database[Document], table: Table) -> Collection[Document]:
+    """The table's collection, of which only what most of the replica set has is read: nothing that could be rolled back."""
+    return database.get_collection(table.name, read_concern=ReadConcern("majority"))
+
+
+def identity(database: Database[Document], table: Table, session: ClientSession | None = None) -> str:
+    """What tells this collection from one of the same name that was there before, or on another server; empty if there is none."""
+    for found in database.list_collections(session=session, filter={"name": table.name}):
+        uuid = found.get("info", {}).get("uuid")
+        return bytes(uuid).hex() if uuid else ""
+    return ""

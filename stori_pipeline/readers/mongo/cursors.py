@@ -1,0 +1,218 @@
+"""Collections read by a column: those without change streams by their cursor, and days read again.
+
+Belongs here: readings of tables whose record says `Cursor(column)`, and readings of one day by `table.cursor`. Does not belong
+here: change streams (`streams`).
+
+A reading starts at the last bound, inclusively, and drops the rows it has already given. A bound is never later than `lag`
+before the reading, so a document that is stamped first and written later is still found. Rows without a value in the column
+are read every time, for nothing else would find them when they change. Deleted documents leave no trace here:
+`stori reconcile` finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stori_pipeline import spec
+from stori_pipeline.contract import Refused
+from stori_pipeline.contract.verdicts import MisfitError, conversion
+from stori_pipeline.digest import checksum
+from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError
+from stori_pipeline.readers.mongo import scans
+from stori_pipeline.readers.mongo.connection import Connection, Document, identity
+from stori_pipeline.readers.mongo.documents import Documents, Row
+from stori_pipeline.readers.mongo.proof import raw_checksum
+from stori_pipeline.spec import Cursor, Table
+
+_REMEMBERED = 20_000
+"""How many checksums of rows at the bound a position may hold. Where there are more, the rest is given again instead: the merge
+settles that, while a manifest of megabytes would stay."""
+
+_PEEK_ROWS = 10_000
+
+Bound = Any  # a date, an aware datetime or an int, as the column has it
+
+
+class _Column:
+    """The column that a table is read by: where it stands in documents, and how it is asked for."""
+
+    def __init__(self, table: Table, name: str) -> None:
+        self.name, self.type = name, table[name].type
+        if self.type not in (spec.date, spec.timestamptz, spec.bigint, spec.integer, spec.smallint):
+            raise SourceError(
+                f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
+            )
+        self.is_time = self.type in (spec.date, spec.timestamptz)
+        self._path, self._unnest = table[name].source_path, table.unnest
+        self._convert = conversion(self.type)
+
+    def of(self, row: Row) -> Bound:
+        """The row's value, or None where it has none that fits."""
+        value = row[self.name]
+        try:
+            return None if value is None else self._convert(value)
+        except MisfitError:
+            return None
+
+    def at(self, instant: datetime) -> Bound:
+        return instant.date() if self.type == spec.date else instant
+
+    def from_json(self, told: Any) -> Bound:
+        return None if told is None else self._convert(told)
+
+    def between(self, low: Bound, high: Bound, *, or_without: bool) -> Document:
+        """A filter for the documents that may hold rows in [low, high), and, on demand, rows without a value. It finds more than
+        those, so what it finds is sifted again. `high` None is open."""
+        values: Document = {"$gte": _instant(low)} | ({} if high is None else {"$lt": _instant(high)})
+        ways = [values]
+        if self.is_time:
+            # Instants may be kept as ISO texts, told in whatever zone: by their day, with a day to spare on either side.
+            until = {} if high is None else {"$lt": _day(high, +2)}
+            ways.append({"$type": "string", "$gte": _day(low, -1)} | until)
+        if or_without:
+            ways.append({"$not": {"$type": ["date", "string"] if self.is_time else ["number"]}})
+        if not self._unnest:
+            return {"$or": [{self._path: way} for way in ways]}
+        single: list[Document] = [{self._unnest: None, self._path: way} for way in ways]
+        elements: list[Document] = [{self._unnest: {"$elemMatch": {self._path: way}}} for way in ways]
+        no_array = {self._unnest: {"$not": {"$type": "array"}, "$ne": None}}
+        return {"$or": [*single, *elements, *([no_array] if or_without else [])]}
+
+
+def _day(bound: date, days: int) -> str:
+    return date.fromordinal(min(max(bound.toordinal() + days, 1), date.max.toordinal())).isoformat()
+
+
+def _instant(bound: Bound) -> Bound:
+    """A bound as MongoDB knows it, which has instants and no dates."""
+    if isinstance(bound, date) and not isinstance(bound, datetime):
+        return datetime.combine(bound, time(), tzinfo=timezone.utc)
+    return bound
+
+
+class DayReading:
+    """The rows whose cursor falls in one UTC day, as changes that leave the position where it was."""
+
+    kind: Kind = "changes"
+    must_land = False
+
+    def __init__(self, connection: Connection, table: Table, since: Position | None, day: date) -> None:
+        if not table.cursor:
+            raise SourceError(
+                f"{table.full_name}: its record names no cursor, so its rows belong to no day; add cursor=… to read days again"
+            )
+        self.taken_at = datetime.now(timezone.utc)
+        self.until: Position = since or {}
+        self._connection, self._table, self._day = connection, table, day
+
+    def ack(self) -> None:
+        """Nothing to tell."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        column, documents = _Column(self._table, self._table.cursor), Documents(self._table)
+        start = datetime.combine(self._day, time(), tzinfo=timezone.utc)
+        low, high = column.at(start), column.at(start + timedelta(days=1))
+
+        def of_day(row: Row | Refused) -> bool:
+            value = None if isinstance(row, Refused) else column.of(row)
+            return value is not None and low <= value < high
+
+        where = column.between(low, high, or_without=False)
+        with self._connection.translated():
+            found = scans.batches(self._connection.database[self._table.name], where)
+            yield from scans.chunks(documents, found, of_day)
+
+
+class CursorReading:
+    """A reading of one table by its cursor column. Iterate it once.
+
+    A position is `{"bound", "seen", "collection"}`: the bound in JSON or null, and the checksums of the rows given that lie at or after
+    it.
+    """
+
+    must_land = False
+
+    def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
+        self.kind: Kind = "snapshot" if since is None else "changes"
+        self.taken_at = datetime.now(timezone.utc)
+        self._connection, self._table, self._since = connection, table, since
+        self._column = _Column(table, changes.column)
+        if since is not None and "bound" not in since:
+            raise PositionLost(f"{table.full_name}: its position was not made by a cursor; a new generation must be read")
+        self._from: Bound = self._column.from_json(since["bound"]) if since is not None else None
+        self._known = frozenset(since["seen"]) if since is not None else frozenset()
+        self._latest: Bound = self._column.at(self.taken_at - changes.lag) if self._column.is_time else None
+        self._until: Position | None = None
+
+    @property
+    def until(self) -> Position:
+        if self._until is None:
+            raise RuntimeError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+        return self._until
+
+    def ack(self) -> None:
+        """Nothing to tell: the server does not know what was read."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        with self._connection.translated(resuming=self._since is not None):
+            collection = identity(self._connection.database, self._table)
+            if self._since is not None and self._since["collection"] not in ("", collection):
+                raise PositionLost(f"{self._table.full_name}: its collection was dropped or made anew; a new generation must be read")
+            where = None if self._from is None else self._column.between(self._from, None, or_without=True)
+            found = scans.batches(self._connection.database[self._table.name], where)
+            bound, seen = self._from, dict[int, Bound]()
+            for chunk in scans.chunks(Documents(self._table), found, self._due):
+                bound = self._next_bound(bound, chunk.rows.column(self._column.name))
+                seen = {number: value for number, value in seen.items() if value is None or value >= bound}
+                fresh = self._fresh(chunk, bound, seen)
+                if fresh.rows.num_rows or fresh.rejected.num_rows:
+                    yield fresh
+            kept = list(seen)[:_REMEMBERED]
+            told = bound.isoformat() if isinstance(bound, date) else bound
+            self._until = {"bound": told, "seen": kept, "collection": collection}
+
+    def _due(self, row: Row | Refused) -> bool:
+        value = None if isinstance(row, Refused) else self._column.of(row)
+        return value is None or self._from is None or value >= self._from
+
+    def _next_bound(self, bound: Bound, values: pa.Array) -> Bound:
+        newest = pc.max(values).as_py()
+        if newest is None:
+            return bound
+        newest = newest if self._latest is None else min(newest, self._latest)
+        return newest if bound is None else max(bound, newest)
+
+    def _fresh(self, chunk: Chunk, bound: Bound, seen: dict[int, Bound]) -> Chunk:
+        """The chunk without what was given before. Takes note of what the next reading will find again."""
+        values = chunk.rows.column(self._column.name)
+        again = pc.is_null(values) if bound is None else pc.fill_null(pc.greater_equal(values, pa.scalar(bound, values.type)), True)
+        # What the last reading noted may be anywhere in this one; without such notes only rows from the bound on matter.
+        near = pc.indices_nonzero(pc.or_(again, pa.scalar(bool(self._known))))
+        keep = [True] * chunk.rows.num_rows
+        for index, row in zip(near.to_pylist(), chunk.rows.take(near).to_pylist(), strict=True):
+            number = checksum(self._table, row)
+            keep[index] = number not in self._known
+            if again[index].as_py():
+                seen[number] = row[self._column.name]
+        numbers = [raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist()]
+        seen.update(dict.fromkeys(numbers))
+        unknown = pa.array([number not in self._known for number in numbers], pa.bool_())
+        return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected.filter(unknown))
+
+
+def head(table: Table, reading: CursorReading) -> str:
+    """A text for the rows that a reading would give, or nothing. It reads them, or the first of them."""
+    rows, total = 0, 0
+    for chunk in reading:
+        for row in chunk.rows.to_pylist():
+            total += checksum(table, row)
+        total += sum(raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist())
+        rows += chunk.rows.num_rows + chunk.rejected.num_rows
+        if rows >= _PEEK_ROWS:
+            return f"{total} {reading.taken_at.isoformat()}"  # what lies behind may change unseen, so this never says the same twice
+    return str(total) if rows else ""

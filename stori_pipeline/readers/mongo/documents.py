@@ -1,0 +1,213 @@
+"""From documents to rows: paths, unnesting, and BSON's own types as Python natives.
+
+Belongs here: what a document means as rows of a table; all of it without a server. Does not belong here: what fits the record
+(`contract`), or where documents come from.
+
+A document is one row, or, where the record's `unnest` names a field that holds an array, a row per element in the array's
+order. A path that leads nowhere is NULL like a null. Where the record has one key column and a document that is one row has
+nothing at its path, the document's `_id` takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from bson import json_util
+from bson.binary import UUID_SUBTYPE, Binary
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+
+from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
+from stori_pipeline.readers.mongo.connection import Document
+from stori_pipeline.spec import Column, Table, super_
+
+Row = Mapping[str, object]
+Key = tuple[object, ...]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PLAIN = frozenset({type(None), bool, int, float, str, datetime})
+
+
+def _binary(value: Binary) -> object:
+    return str(value.as_uuid()) if value.subtype == UUID_SUBTYPE else bytes(value)
+
+
+_BSON: dict[type, Callable[[Any], object]] = {
+    Int64: int,
+    ObjectId: str,
+    Decimal128: Decimal128.to_decimal,
+    Binary: _binary,
+    DatetimeMS: lambda value: Misfit("range", f"{int(value)} ms from 1970 is outside the years 1 to 9999"),
+    dict: lambda value: {name: native(inner) for name, inner in value.items()},
+    list: lambda value: value if all(type(inner) in _PLAIN for inner in value) else [native(inner) for inner in value],
+}
+
+
+def native(value: Any) -> object:
+    """A BSON value as a Python native; a kind that has none (a regular expression, a MinKey) as it is, which fits no column."""
+    convert = _BSON.get(type(value))
+    return value if convert is None else convert(value)
+
+
+def _json_value(value: Any) -> object:
+    # To the contract a text in a super column is JSON already; here it is a value, of which JSON is to be made.
+    return json.dumps(value) if type(value) is str else native(value)
+
+
+def extended_json(document: Document) -> str:
+    """A document in MongoDB's relaxed Extended JSON, which keeps the types of its values; in quarantine it can be read again."""
+    text = json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text))
+    return text if len(text) <= RAW_CHARACTERS else raw_text({"_id": str(document.get("_id")), "document": text[:RAW_CHARACTERS]})
+
+
+class Documents:
+    """What documents mean as rows of one table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns = [(c.name, tuple(c.source_path.split(".")), _converter(c)) for c in table.columns]
+        self._unnest = tuple(table.unnest.split(".")) if table.unnest else ()
+        self._key_paths = [table[name].source_path for name in table.key]
+        self.own_key = len(table.key) == 1 and not table.unnest and self._key_paths == ["_id"]
+        """Whether `_id` is the key of every row: then nothing else can hold the same key, and a deletion names it."""
+        self._may_use_id = len(table.key) == 1
+
+    def rows(self, document: Document) -> list[Row | Refused]:
+        """The rows of a document, in order, as `contract.conform` takes them."""
+        elements = self._elements(document)
+        if elements is None:
+            row = self._row(document, partial(extended_json, document))
+            if self._may_use_id and row[self.table.key[0]] is None:
+                row[self.table.key[0]] = native(document.get("_id"))
+            return [row]
+        if not isinstance(elements, list):
+            reason = f"its field {self.table.unnest} holds a {type(elements).__name__}, not an array of rows"
+            return [Refused("document", reason, extended_json(document), self.table.unnest)]
+        return [self._of_element(document, element) for element in elements]
+
+    def _elements(self, document: Document) -> Any:
+        found = _at(document, self._unnest) if self._unnest else None
+        return document if isinstance(found, Misfit) else found
+
+    def _of_element(self, document: Document, element: Any) -> Row | Refused:
+        raw = partial(self._element_json, document.get("_id"), element)
+        if not isinstance(element, dict):
+            return Refused("document", f"an element of {self.table.unnest} is a {type(element).__name__}, not a row", raw())
+        return self._row(element, raw)
+
+    def _element_json(self, identifier: object, element: object) -> str:
+        """A document that holds this element alone: what is in quarantine can be read the way it was read first."""
+        wrapped: Any = [element]
+        for part in reversed(self._unnest):
+            wrapped = {part: wrapped}
+        return extended_json({"_id": identifier, **wrapped})
+
+    def _row(self, fields: Document, raw: Callable[[], str]) -> dict[str, object]:
+        row: dict[str, object] = {"_raw": raw}
+        for name, path, convert in self._columns:
+            value = fields.get(path[0]) if len(path) == 1 else _at(fields, path)
+            row[name] = value if type(value) in _PLAIN and convert is native else convert(value)
+        return row
+
+    def key(self, row: Row) -> Key:
+        """What tells a row of this table from others, as a value that can be in a set."""
+        return tuple(value if type(value) in _PLAIN else repr(value) for value in (row[name] for name in self.table.key))
+
+    def keyed(self, document: Document | None) -> dict[Key, Row]:
+        """A document's rows by their keys; of two with one key, the later."""
+        rows = self.rows(document) if document is not None else []
+        return {self.key(row): row for row in rows if not isinstance(row, Refused)}
+
+    @property
+    def key_fields(self) -> list[str]:
+        """The fields that must be fetched to know the rows' keys. Of an array of rows, all: what is no row in it must show too."""
+        return [*self._key_paths, self.table.unnest] if self._unnest else self._key_paths
+
+    # --- deletions -------------------------------------------------------------------------------------------------
+
+    def tombstone(self, row: Row) -> Row:
+        return {"_deleted": True, **{name: row[name] for name in self.table.key}}
+
+    def by_id(self, identifier: object) -> Row | None:
+        """The tombstone of a document that was one row known by its `_id`, if the table can have such."""
+        return {"_deleted": True, self.table.key[0]: native(identifier)} if self._may_use_id else None
+
+    def may_lose_rows(self, event: Document) -> bool:
+        """Whether an update that says what it changed, but not what was there before, may have taken rows or their keys away.
+
+        Elements appended to the array take none. That a *replacement* of a document changed its key is not known to the event;
+        a table whose rows are array elements must expect it.
+        """
+        if event["operationType"] == "replace":
+            return bool(self._unnest)
+        said = event.get("updateDescription") or {}
+        truncated = [entry.get("field", "") for entry in said.get("truncatedArrays") or ()]
+        whole = [*said.get("removedFields", ()), *truncated, *said.get("updatedFields", {})]
+        after = event.get("fullDocument")
+        elements = self._elements(after) if after is not None else None
+        count = len(elements) if isinstance(elements, list) else 0
+        touched = [path for path in whole if not self._appended(path, count, whole)]
+        return any(self._decides_keys(path, truncated=path in truncated) for path in touched)
+
+    def _appended(self, path: str, count: int, paths: Iterable[str]) -> bool:
+        """Whether a path is an element of the unbroken run, changed whole, with which the array now ends."""
+        prefix = f"{self.table.unnest}."
+        if not self._unnest or not path.startswith(prefix) or not path[len(prefix) :].isdigit():
+            return False
+        changed = set(paths)
+        return all(f"{prefix}{number}" in changed for number in range(int(path[len(prefix) :]), count))
+
+    def _decides_keys(self, path: str, *, truncated: bool) -> bool:
+        if truncated:
+            return path == self.table.unnest
+        if self._unnest and (path == self.table.unnest or self.table.unnest.startswith(f"{path}.")):
+            return True
+        inner = path
+        if self._unnest and path.startswith(f"{self.table.unnest}."):
+            number, _, inner = path[len(self.table.unnest) + 1 :].partition(".")
+            if not inner:
+                return number.isdigit()
+        return any(inner == key or key.startswith(f"{inner}.") or inner.startswith(f"{key}.") for key in self._key_paths)
+
+    def holding(self, values: Iterable[object]) -> Document:
+        """A filter for the documents that may hold rows with one of these values (natives) in the first key column."""
+        wanted: list[object] = []
+        for value in values:
+            wanted.append(Decimal128(value) if isinstance(value, Decimal) else value)
+            if isinstance(value, str) and ObjectId.is_valid(value):
+                wanted.append(ObjectId(value))
+            if isinstance(value, str) and _UUID.fullmatch(value):
+                wanted.append(Binary.from_uuid(UUID(value)))
+        paths = [self._key_paths[0]]
+        paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
+        paths += ["_id"] if self._may_use_id and "_id" not in paths else []
+        return {"$or": [{path: {"$in": wanted}} for path in paths]}
+
+
+def _converter(column: Column) -> Callable[[Any], object]:
+    return _json_value if column.type == super_ else native
+
+
+def _at(fields: Any, path: tuple[str, ...]) -> Any:
+    """What stands at a path; None where it leads nowhere; a Misfit where it leads through something that has no fields."""
+    value = fields
+    for step, part in enumerate(path):
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}, where a document with {part!r} was meant")
+        value = value.get(part)
+    return value

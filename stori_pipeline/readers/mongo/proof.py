@@ -1,0 +1,110 @@
+"""The source's side of a comparison: counts and checksums of a collection's rows.
+
+Belongs here: `span`, `digests` and `checksums`. Does not belong here: what a checksum is (`digest`), or what is compared
+(`compare`).
+
+MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
+them and digested here. A pass goes through the whole collection in bounded batches and keeps sixteen bytes per row: where two
+rows have one key the one written later counts, as it does in the mirror, and that shows only at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+from bson import json_util
+from pymongo.collection import Collection
+
+from stori_pipeline.contract import conform
+from stori_pipeline.digest import HASHED, Digest, Span, checksum, has_integer_places, key_text, place
+from stori_pipeline.readers.mongo import scans
+from stori_pipeline.readers.mongo.connection import Document
+from stori_pipeline.readers.mongo.documents import Documents
+from stori_pipeline.spec import ChangeStream, Table
+
+_KEYLESS_PLACE = 0
+"""Where rows without a usable key count in a table whose places are its keys: they must show somewhere."""
+
+_OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
+_LOW_BITS = (1 << 30) - 1
+
+Row = Mapping[str, Any]
+
+
+def raw_checksum(raw: str) -> int:
+    """A checksum for a row that does not fit its record, from the row as it was read: sixty bits that no mirrored row has."""
+    return int(hashlib.md5(raw.encode(), usedforsecurity=False).hexdigest()[:15], 16)
+
+
+def span(collection: Collection[Document], table: Table) -> tuple[int, Span]:
+    """See `readers.Reader.span`. Only the keys are fetched."""
+    places = _passed(collection, _keys_of(table), HASHED if not has_integer_places(table) else None)
+    if not has_integer_places(table) or places.is_empty():
+        return len(places), HASHED if not has_integer_places(table) else Span(0, 0)
+    low, high = places["place"].min(), places["place"].max()
+    return len(places), Span(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints where there are rows
+
+
+def digests(collection: Collection[Document], table: Table, span: Span, width: int, *, keys_only: bool) -> dict[int, Digest]:
+    """See `readers.Reader.digests`."""
+    rows = _passed(collection, _keys_of(table) if keys_only else table, span)
+    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
+    found = rows.group_by(((pl.col("place") - span.low) // width).alias("bucket")).agg(
+        pl.len().alias("rows"),
+        (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
+        (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
+    )
+    return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
+
+
+def checksums(collection: Collection[Document], table: Table, span: Span) -> dict[tuple[str, ...], int]:
+    """See `readers.Reader.checksums`. A row without a usable key is named by its beginning."""
+    found: dict[tuple[str, ...], int] = {}
+    for at, number, row, raw in _rows(collection, table):
+        if span.low <= at < span.high:
+            found[key_text(table, row) if row is not None else (raw[:80], *[""] * (len(table.key) - 1))] = number
+    return found
+
+
+def _keys_of(table: Table) -> Table:
+    """The record of the table's keys alone, whose rows' checksums are those of the keys."""
+    return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
+
+
+def _passed(collection: Collection[Document], table: Table, span: Span | None) -> pl.DataFrame:
+    """Place and checksum of every row in the span, of two with one place the later."""
+    places, numbers = array("q"), array("q")
+    for at, number, _, _ in _rows(collection, table):
+        if span is None or span.low <= at < span.high:
+            places.append(at)
+            numbers.append(number)
+    frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
+    return frame.unique("place", keep="last", maintain_order=True)
+
+
+def _rows(collection: Collection[Document], table: Table) -> Iterator[tuple[int, int, Row | None, str]]:
+    """Place, checksum, row (None without a usable key) and, of a row that does not fit, its raw text."""
+    documents, keys = Documents(table), _keys_of(table)
+    whole = len(table.columns) > len(table.key)
+    fields = () if whole else documents.key_fields
+    for chunk in scans.chunks(documents, scans.batches(collection, fields=fields)):
+        for row in chunk.rows.to_pylist():
+            yield place(table, row), checksum(table, row), row, ""
+        for raw in chunk.rejected.column("raw").to_pylist():
+            number, key = raw_checksum(raw), _key_of(keys, raw)
+            if key is not None:
+                yield place(table, key), number, key, raw
+            else:
+                yield _KEYLESS_PLACE if has_integer_places(table) else number, number, None, raw
+
+
+def _key_of(keys: Table, raw: str) -> Row | None:
+    """The key of a row that does not fit, where it has one that does."""
+    fitting, _ = conform(keys, Documents(keys).rows(json_util.loads(raw, json_options=_OPTIONS)))
+    found: list[Row] = fitting.to_pylist()
+    return found[0] if found else None

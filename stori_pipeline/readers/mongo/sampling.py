@@ -1,0 +1,136 @@
+"""What a collection holds that its record does not name, and the record of a collection that has none yet.
+
+Belongs here: looking at a sample of documents. Does not belong here: reading tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from pymongo.collection import Collection
+
+from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
+from stori_pipeline.spec import Table
+
+_EACH_END = 500
+"""How many documents are looked at: so many of the oldest and so many of the newest."""
+
+_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "bigint",
+    Int64: "bigint",
+    float: "double",
+    Decimal128: "decimal(38, 10)",
+    datetime: "timestamptz",
+    ObjectId: "varchar(24)",
+}
+
+
+def drift(collection: Collection[Document], table: Table) -> list[str]:
+    """See `readers.Reader.drift`."""
+    samples = _samples(collection)
+    if not samples:
+        return []
+    covered = {column.source_path for column in table.columns}
+    rows = list(_unnested(samples, table.unnest)) if table.unnest else samples
+    lines = []
+    for path, values in _leaves(rows).items():
+        if path != "_id" and not any(path == known or path.startswith(f"{known}.") for known in covered):
+            taken = {column.name for column in table.columns}
+            lines.append(f"the documents have {path}, which the record does not name; to read it add {_column(path, values, taken)}")
+    return sorted(lines)
+
+
+def record(collection: Collection[Document]) -> str:
+    """The record of a collection, from a sample of it, ready to paste into the catalog. Empty where there are no documents.
+
+    A guess where documents say little: lengths are twice the longest text seen, and a field that holds numbers of several kinds
+    becomes a decimal.
+    """
+    leaves = _leaves(_samples(collection))
+    if not leaves:
+        return ""
+    names: set[str] = set()
+    lines = []
+    for path, values in leaves.items():
+        text = _column(path, values, names, key=path == "_id")
+        names.add(text.split('"')[1])
+        lines.append(f"        {text},")
+    return "\n".join(
+        [
+            "Table(",
+            "    source=SOURCE,",
+            f'    name="{_name(collection.name)}",',
+            "    columns=(",
+            *lines,
+            "    ),",
+            '    key=("id",),',
+            "    changes=ChangeStream(),",
+            "),",
+        ]
+    )
+
+
+def _samples(collection: Collection[Document]) -> list[Document]:
+    ends: dict[str, Document] = {}
+    for direction in (1, -1):
+        for document in collection.find({}, limit=_EACH_END, sort=[("_id", direction)], max_time_ms=SCAN_MS):
+            ends[repr(document["_id"])] = document
+    return list(ends.values())
+
+
+def _unnested(documents: Iterable[Document], path: str) -> Iterator[Document]:
+    for document in documents:
+        found: Any = document
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        elements = found[:_EACH_END] if isinstance(found, list) else [document]
+        yield from (element for element in elements if isinstance(element, dict))
+
+
+def _leaves(documents: Iterable[Document]) -> dict[str, list[Any]]:
+    """Every path at which a value stands, with the values seen there; nulls do not count."""
+    found: dict[str, list[Any]] = {}
+
+    def walk(fields: Document, prefix: str) -> None:
+        for name, value in fields.items():
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{name}.")
+            elif value is not None:
+                found.setdefault(f"{prefix}{name}", []).append(value)
+
+    for document in documents:
+        walk(document, "")
+    return found
+
+
+def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False) -> str:
+    name = "id" if key else _name(path.rpartition(".")[2])
+    if name in taken or (name == "id" and not key):
+        name = _name(path)
+    said = [f'"{name}"', _type(values)]
+    said += ["nullable=False"] if key else []
+    said += [f'path="{path}"'] if name != path else []
+    return f"Column({', '.join(said)})"
+
+
+def _name(text: str) -> str:
+    """A name that a record takes, close to what the source calls it."""
+    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
+    return (snake if snake[:1].isalpha() else f"field_{snake}")[:63]
+
+
+def _type(values: list[Any]) -> str:
+    kinds = {_TYPES.get(type(value), "varchar" if isinstance(value, str) else "super_") for value in values}
+    if kinds == {"varchar"}:
+        longest = max(len(value.encode(errors="replace")) for value in values)
+        return "super_" if longest > 65_535 else f"varchar({min(max(16, 1 << (2 * longest - 1).bit_length()), 65_535)})"
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "decimal(38, 10)" if kinds <= {"bigint", "double", "decimal(38, 10)"} else "super_"
