@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
 
-from stori_pipeline.local.samples.report import ImportRefused, ImportReport, Rejected, write_rejects
+from stori_pipeline.local.samples.report import ImportRefused, ImportReport, Rejected, SampleError, write_rejects
 from stori_pipeline.local.samples.txns_csv import Row, TxnsFile
 
 SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "bank.sql"
@@ -45,9 +45,25 @@ INSERT INTO imports (content, occurrence, transaction_no) SELECT content, occurr
 """
 
 
+@contextmanager
+def bank_connection(url: str) -> Iterator[psycopg2.extensions.connection]:
+    """A connection to the bank's database, closed at the end; nothing on it waits for ever.
+
+    Raises:
+        SampleError: the database cannot be reached, or failed. What was not committed is undone.
+    """
+    try:
+        options = "-c statement_timeout=120s -c lock_timeout=30s"
+        with closing(psycopg2.connect(url, connect_timeout=10, options=options, client_encoding="UTF8")) as connection:
+            yield connection
+    except psycopg2.Error as error:
+        advice = "is it up? `stori up` starts it" if isinstance(error, psycopg2.OperationalError) else "what was not committed is undone"
+        raise SampleError(f"the bank's database: {str(error).strip()} ({advice})") from error
+
+
 def create_schema(url: str) -> None:
     """Make the bank's tables where they are missing."""
-    with closing(psycopg2.connect(url, connect_timeout=10)) as connection, connection, connection.cursor() as cursor:
+    with bank_connection(url) as connection, connection, connection.cursor() as cursor:
         cursor.execute(SCHEMA.read_text(encoding="utf-8"))
 
 
@@ -55,20 +71,19 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
     """Insert the movements of the file at `path` that were not imported before, in one transaction.
 
     A line that is wrong is left out, listed in the report and in `<name>.rejects.csv` beside the file; the rest goes in.
-    `progress(done, total)` counts bytes of the file.
+    `progress(done, total)` counts lines; the total is an estimate until the end.
 
     Raises:
         ImportRefused: the header is not that of such a file.
-        psycopg2.Error: the database failed; nothing of the file went in.
+        SampleError: the database failed; nothing of the file went in.
     """
-    total = path.stat().st_size
+    size = path.stat().st_size
     rejected: list[Rejected] = []
-    with closing(psycopg2.connect(url, connect_timeout=10)) as connection, path.open("rb") as file:
+    with bank_connection(url) as connection, path.open("rb") as file:
         try:
             lines = TxnsFile(file)
         except ImportRefused as refused:
             raise ImportRefused(f"{path}: {refused}") from None
-        connection.set_client_encoding("UTF8")
         with connection, connection.cursor() as cursor:
             # Two imports at once would both miss the same rows; the second waits for the first and then finds them.
             cursor.execute("LOCK TABLE imports IN SHARE ROW EXCLUSIVE MODE")
@@ -82,20 +97,23 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
                 if len(batch) == _BATCH:
                     staged += _stage(cursor, batch)
                     batch.clear()
-                    progress(file.tell(), total)
+                    read = staged + len(rejected)
+                    progress(read, read * size // file.tell())
             staged += _stage(cursor, batch)
             cursor.execute("ANALYZE staged")
             cursor.execute(_INSERT)
             inserted = cursor.rowcount
     write_rejects(path, rejected)
-    progress(total, total)
-    return ImportReport(path, inserted, staged - inserted, tuple(rejected), lines.ignored_columns)
+    report = ImportReport(path, inserted, staged - inserted, tuple(rejected), lines.ignored_columns)
+    progress(report.read, report.read)
+    return report
 
 
 def _stage(cursor: psycopg2.extensions.cursor, rows: Sequence[Row]) -> int:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here.
-    csv.writer(buffer, lineterminator="\n").writerows((*row[:-1], "\\x" + row.content) for row in rows)
+    # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here. Lines end with both characters because the
+    # writer quotes a field for those that its line end has, and COPY wants a lone carriage return quoted.
+    csv.writer(buffer, lineterminator="\r\n").writerows((*row[:-1], "\\x" + row.content) for row in rows)
     buffer.seek(0)
     cursor.copy_expert("COPY staged FROM STDIN (FORMAT csv)", buffer)
     return len(rows)

@@ -17,22 +17,29 @@ from typing import Any
 from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, CollectionInvalid
+from pymongo.errors import CollectionInvalid, ConnectionFailure, PyMongoError
 
-from stori_pipeline.local.samples.report import ImportReport, Rejected, write_rejects
+from stori_pipeline.local.samples.report import ImportReport, Rejected, SampleError, write_rejects
 from stori_pipeline.local.samples.trades_json import element, read_trades
 
 Document = dict[str, Any]
 
 _BATCH = 1_000
-_DUPLICATE_KEY = 11000
 
 
 @contextmanager
 def trades_collection(url: str) -> Iterator[Collection[Document]]:
-    """The collection `trades` of the database that `url` names."""
-    with MongoClient[Document](url, serverSelectionTimeoutMS=10_000, tz_aware=True) as client:
-        yield client.get_default_database()["trades"]
+    """The collection `trades` of the database that `url` names.
+
+    Raises:
+        SampleError: the database cannot be reached, or failed.
+    """
+    try:
+        with MongoClient[Document](url, serverSelectionTimeoutMS=5_000, tz_aware=True) as client:
+            yield client.get_default_database()["trades"]
+    except PyMongoError as error:
+        advice = "is it up? `stori up` starts it" if isinstance(error, ConnectionFailure) else "what was written before stays"
+        raise SampleError(f"the exchange's database: {error} ({advice})") from error
 
 
 def create_collection(url: str) -> None:
@@ -63,16 +70,17 @@ def import_trades(
 
     A trade becomes a document of its own, except the file's first `wrapped` trades: they are stored in the original shape,
     as documents that hold an array `data` of `trades_per_document` trades. A trade that is wrong is left out, listed in the
-    report and in `<name>.rejects.csv` beside the file. `progress(done, total)` counts bytes of the file.
+    report and in `<name>.rejects.csv` beside the file. `progress(done, total)` counts
+    trades; the total is an estimate until the end.
 
     Raises:
-        pymongo.errors.PyMongoError: the database failed. What went in stays; importing again completes it.
+        SampleError: the database failed. What went in stays; importing again completes it.
     """
-    total = path.stat().st_size
+    size = path.stat().st_size
     rejected: list[Rejected] = []
     inserted = read = 0
     with trades_collection(url) as trades, path.open("rb") as file:
-        elsewhere = _wrapped_trades(trades)
+        there = _ids(trades)
         batch: list[Document] = []
         wrap: list[Document] = []
         for trade in read_trades(file):
@@ -80,46 +88,44 @@ def import_trades(
                 rejected.append(trade)
                 continue
             read += 1
-            if trade.document["_id"] in elsewhere:
+            identifier = trade.document["_id"]
+            if identifier in there:
                 continue
+            there.add(identifier)
+            inserted += 1
             if read <= wrapped:
                 wrap.append(trade.document)
                 if len(wrap) == trades_per_document or read == wrapped:
-                    inserted += _insert_wrapped(trades, wrap)
+                    _insert_wrapped(trades, wrap)
                     wrap = []
                 continue
             batch.append(trade.document)
             if len(batch) == _BATCH:
-                inserted += _insert(trades, batch)
+                trades.insert_many(batch, ordered=False)
                 batch = []
-                progress(file.tell(), total)
-        inserted += _insert_wrapped(trades, wrap) + _insert(trades, batch)
+                progress(read, read * size // file.tell())
+        if wrap:
+            _insert_wrapped(trades, wrap)
+        if batch:
+            trades.insert_many(batch, ordered=False)
     write_rejects(path, rejected)
-    progress(total, total)
-    return ImportReport(path, inserted, read - inserted, tuple(rejected))
+    report = ImportReport(path, inserted, read - inserted, tuple(rejected))
+    progress(report.read, report.read)
+    return report
 
 
-def _wrapped_trades(trades: Collection[Document]) -> set[ObjectId]:
-    """The ids of the trades that are in documents of many. They are few by purpose; the others are found by the index on _id."""
-    found = trades.find({"data": {"$exists": True}}, {"data.id": 1})
-    arrays = (document["data"] for document in found if isinstance(document["data"], list))
-    return {ObjectId(item["id"]) for items in arrays for item in items if ObjectId.is_valid(item.get("id"))}
+def _ids(trades: Collection[Document]) -> set[ObjectId]:
+    """The ids of all trades that are there, whichever shape they are stored in; a set of some hundred bytes a trade."""
+    ids: set[ObjectId] = set()
+    for found in trades.find({}, {"data.id": 1}, batch_size=5_000):
+        if isinstance(items := found.get("data"), list):
+            ids.update(ObjectId(item["id"]) for item in items if ObjectId.is_valid(item.get("id")))
+        else:
+            ids.add(found["_id"])
+    return ids
 
 
-def _insert_wrapped(trades: Collection[Document], documents: list[Document]) -> int:
-    if not documents:
-        return 0
-    whole = {"_id": wrapped_id(documents[0]["_id"]), "data": [element(document) for document in documents]}
-    return len(documents) * _insert(trades, [whole])
-
-
-def _insert(trades: Collection[Document], documents: list[Document]) -> int:
-    """How many of them were inserted; the others are there already."""
-    if not documents:
-        return 0
-    try:
-        return len(trades.insert_many(documents, ordered=False).inserted_ids)
-    except BulkWriteError as error:
-        if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
-            raise
-        return int(error.details["nInserted"])
+def _insert_wrapped(trades: Collection[Document], documents: list[Document]) -> None:
+    whole = wrapped_id(documents[0]["_id"])
+    # One whose first trade is missing again finds its document still there, and joins it.
+    trades.update_one({"_id": whole}, {"$push": {"data": {"$each": [element(document) for document in documents]}}}, upsert=True)

@@ -1,4 +1,4 @@
-"""What an import did, and what it refused: the one shape for both files.
+"""What an import did, and what it refused: the one shape for both files; and the error of all that is done here.
 
 Belongs here: the report and the file of rejects beside the input. Does not belong here: why a line is refused.
 """
@@ -13,8 +13,12 @@ from pathlib import Path
 RAW_SHOWN = 200
 
 
-class ImportRefused(ValueError):
-    """A file that cannot be imported at all, or whose import failed; nothing of it went in. The message says what to change."""
+class SampleError(RuntimeError):
+    """The sample data could not be made, imported or worked on. The message says where, why, and what to do."""
+
+
+class ImportRefused(SampleError):
+    """A file that cannot be imported at all; nothing of it went in."""
 
 
 @dataclass(frozen=True)

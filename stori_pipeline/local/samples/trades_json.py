@@ -175,7 +175,9 @@ def _object_id(value: object) -> ObjectId:
 
 
 def _number(value: object, column: str) -> int | Decimal128:
-    """Whole numbers as integers; others as Decimal128, whose 34 digits must be enough."""
+    """Whole numbers as integers; others as Decimal128, whose 34 digits must be enough. A float counts as it is written."""
+    if isinstance(value, float):
+        value = Decimal(repr(value))
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise Refusal(f"{shown(str(value))!r} is not a number", column)
     if isinstance(value, Decimal):

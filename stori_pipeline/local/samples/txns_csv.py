@@ -164,12 +164,12 @@ class TxnsFile:
     def __init__(self, file: BinaryIO) -> None:
         self._lines = _lines(file)
         _, first, length = next(self._lines, (0, b"", 0))
+        if not length or len(first) > MAX_LINE:
+            raise ImportRefused("the file is empty" if not length else f"line 1 is {length:,} bytes long; that is no header")
         try:
             cells = next(csv.reader([first.decode("utf-8-sig")], strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
             raise ImportRefused(f"line 1 is not a CSV header in UTF-8: {error}") from error
-        if not length or len(first) > MAX_LINE:
-            raise ImportRefused("the file is empty" if not length else f"line 1 is {length:,} bytes long; that is no header")
         self._names = [_COLUMNS.get(column_name(cell), "") for cell in cells]
         self.ignored_columns = tuple(cell for cell, name in zip(cells, self._names, strict=True) if not name)
         known = [name for name in self._names if name]
