@@ -379,3 +379,14 @@ SELECT c.table_catalog, c.table_schema, c.table_name, c.column_name, c.ordinal_p
        c.character_maximum_length, c.numeric_precision, c.numeric_precision_radix, c.numeric_scale, c.datetime_precision
   FROM information_schema.columns c WHERE c.table_schema <> 'stori_local';
 GRANT SELECT ON stori_local.columns TO PUBLIC;
+
+CREATE OR REPLACE VIEW stori_local.svv_columns AS SELECT * FROM stori_local.columns;
+CREATE OR REPLACE VIEW stori_local.svv_tables AS
+SELECT table_catalog, table_schema, table_name, table_type, NULL::text AS remarks
+  FROM information_schema.tables WHERE table_schema <> 'stori_local';
+CREATE OR REPLACE VIEW stori_local.svv_table_info AS
+SELECT current_database()::text AS database, n.nspname::text AS schema, k.oid AS table_id, k.relname::text AS "table",
+       greatest(k.reltuples, 0)::numeric(38,0) AS tbl_rows, ceil(pg_table_size(k.oid) / 1048576.0)::bigint AS size
+  FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace
+ WHERE k.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'stori_local') AND k.relpages > 0;
+GRANT SELECT ON stori_local.svv_columns, stori_local.svv_tables, stori_local.svv_table_info TO PUBLIC;

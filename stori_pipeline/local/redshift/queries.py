@@ -23,8 +23,9 @@ from stori_pipeline.local.redshift.qualify import rewrite_qualify
 from stori_pipeline.local.redshift.refusals import refused, syntax, unsupported
 
 CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "stori_local")
-OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables", "stl_load_errors")
+OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables")
 """Views of Redshift's own that `bootstrap.sql` makes in `stori_local`."""
+SYSTEM_PREFIXES = ("stl_", "stv_", "svl_", "svv_", "svcs_", "sys_")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def _point_at_own_views(tree: Any) -> bool:
             mine = name
         elif (schema, name) == ("information_schema", "columns"):
             mine = "columns"
+        elif schema in ("", "pg_catalog") and name.startswith(SYSTEM_PREFIXES):
+            raise unsupported(f"the system table {name}")
         else:
             continue
         table.set("this", exp.to_identifier(mine))
@@ -195,6 +198,8 @@ def _values(node: Any) -> None:
 def _select(node: Any) -> Any:
     if node.args.get("kind") or node.args.get("hint") or node.args.get("operation_modifiers"):
         raise unsupported("a modifier after SELECT")
+    if node.args.get("windows"):
+        raise unsupported("the WINDOW clause", "Write the window where it is used.")
     if node.args.get("qualify"):
         return rewrite_qualify(node)
     return None

@@ -113,6 +113,7 @@ def _query(cursor: Cursor) -> Statement:
             return Forward(original, original)
         raise
     rewritten = rewrite(tree)
-    if rewritten.changed or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
+    without_from = words[0].text == "delete" and words[1].text != "from"  # Redshift takes DELETE t
+    if rewritten.changed or without_from or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
         return Forward(render(rewritten.tree), original)
     return Forward(original, original)

@@ -175,6 +175,15 @@ def test_pg_table_def_speaks_of_redshift_types(connect: Connect, schema: str) ->
     assert ask(connection, columns) == [("super",)]
 
 
+def test_tables_are_listed(connect: Connect, schema: str) -> None:
+    connection = connect()
+    ask(connection, "CREATE TABLE t AS SELECT 1 AS a")
+    ask(connection, "ANALYZE t")
+    assert ask(connection, f"SELECT table_name FROM svv_tables WHERE table_schema = '{schema}'") == [("t",)]
+    assert ask(connection, f"SELECT column_name FROM svv_columns WHERE table_schema = '{schema}'") == [("a",)]
+    assert ask(connection, f"SELECT \"table\", tbl_rows FROM svv_table_info WHERE schema = '{schema}'") == [("t", 1)]
+
+
 def test_statements_that_change_nothing_here_still_need_their_table(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a int)")

@@ -54,6 +54,8 @@ NOT_SUPPORTED = [
     "SELECT COUNT(DISTINCT a, b) FROM t",
     "SELECT LISTAGG(a) WITHIN GROUP (ORDER BY b) OVER (PARTITION BY c) FROM t",
     "SELECT EXTRACT(millisecond FROM a) FROM t",
+    "SELECT * FROM stl_load_errors",
+    "SELECT RANK() OVER w FROM t WINDOW w AS (ORDER BY a)",
     "UPDATE t SET (a, b) = (1, 2)",
     "SET enable_case_sensitive_identifier TO true",
     "SET SESSION AUTHORIZATION x",

@@ -89,6 +89,7 @@ REWRITTEN = {
     ),
     "SELECT * FROM pg_table_def WHERE schemaname = 'a'": "SELECT * FROM stori_local.pg_table_def AS pg_table_def WHERE schemaname = 'a'",
     "SELECT data_type FROM information_schema.columns": "SELECT data_type FROM stori_local.columns AS columns",
+    "DELETE t WHERE a = 1": "DELETE FROM t WHERE a = 1",
     "SELECT pg_last_copy_count()": 'SELECT stori_local.pg_last_copy_count() AS "pg_last_copy_count"',
     "SELECT pg_catalog.version()": 'SELECT stori_local.version() AS "version"',
     "INSERT INTO t (a) VALUES (JSON_PARSE($1))": "INSERT INTO t (a) VALUES (stori_local.json_parse($1))",
