@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
-    """Every landed row of those parts, with `_batch`, `_seq` and `_deleted`; nothing is read before it is collected."""
+    """Every landed row of those parts, in their order, with `_batch`, `_seq` and `_deleted`; nothing is read before it is collected."""
     schema = pl.DataFrame(table.landed_schema.empty_table())
     if not urls:
         return schema.lazy()
@@ -41,8 +41,11 @@ def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
 
 
 def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
-    """The winner of each key: the highest (`_batch`, `_seq`). Deleted rows are gone, or with `keep_deleted` marked by `_deleted`."""
-    winners = rows.sort("_batch", "_seq").unique(subset=list(table.key), keep="last", maintain_order=False)
+    """The winner of each key, that is the highest (`_batch`, `_seq`), of rows in that order. Deleted rows are gone, or with
+    `keep_deleted` marked by `_deleted`."""
+    # A scan yields its parts in the order given, and rows lie in them by `_seq`: so the last of a key is the winner, without a
+    # sort, which would take longer than all the rest.
+    winners = rows.unique(subset=list(table.key), keep="last", maintain_order=False)
     if not table.keep_deleted:
         winners = winners.filter(~pl.col("_deleted"))
     columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]

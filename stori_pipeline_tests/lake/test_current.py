@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from stori_pipeline_tests.lake.test_parts import VALUES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from polars._typing import EngineType
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,19 @@ def versions(given: list[Write], table: Table, size: int) -> Iterator[Any]:
         yield rows(*({"id": each.id, "customer": each.customer, "_deleted": each.customer is None} for each in some), table=table)
 
 
+def version(ids: pa.Array, customer: str) -> pa.RecordBatch:
+    """A row for each id, of that customer."""
+    given: dict[str, pa.Array] = {
+        "id": ids,
+        "customer": pa.repeat(pa.scalar(customer), len(ids)),
+        "_deleted": pa.repeat(pa.scalar(value=False), len(ids)),
+    }
+    columns = [given[field.name] if field.name in given else pa.nulls(len(ids), field.type) for field in TABLE.read_schema]
+    return pa.RecordBatch.from_arrays(columns, schema=TABLE.read_schema)
+
+
 @pytest.mark.parametrize("table", [TABLE, KEEPING_DELETED], ids=["removed", "kept"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(readings, min_size=1, max_size=6))
 def test_the_live_rows_are_those_of_a_dictionary_written_in_order(s3: S3Client, table: Table, history: list[Any]) -> None:
     bucket = f"test-{uuid.uuid4().hex[:12]}"
@@ -65,6 +78,22 @@ def test_the_live_rows_are_those_of_a_dictionary_written_in_order(s3: S3Client, 
             expected_live = {id_: customer for id_, customer in model.items() if customer is not None}
             assert {row["id"]: row["customer"] for row in live.to_dicts()} == expected_live
         assert live["id"].is_unique().all()
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_the_last_version_wins_in_tables_too_large_for_one_thread_or_one_part(s3: S3Client, bucket: str, engine: EngineType) -> None:
+    lake = Lake(s3, bucket, sizes=Sizes(part_rows=60_000, group_rows=30_000))
+    count = 200_000
+    newest = None
+    for batch in (1, 2, 3):
+        ids = pa.arange(0, count // batch)
+        # Each row twice: the later one must win within its batch too.
+        reading = Given([version(ids, "stale"), version(ids, f"batch {batch}")], kind="changes" if newest else "snapshot", at=batch)
+        newest = lake.land(TABLE, reading, newest=newest, run_id="r")
+    live = lake.current(TABLE).select("id", "customer").collect(engine=engine)
+    assert live.height == count
+    expected = pl.when(pl.col("id") < count // 3).then(pl.lit("batch 3")).when(pl.col("id") < count // 2).then(pl.lit("batch 2"))
+    assert live.filter(pl.col("customer") != expected.otherwise(pl.lit("batch 1"))).height == 0
 
 
 def test_live_rows_have_the_types_of_the_record_and_documents_as_text(s3: S3Client, bucket: str) -> None:
