@@ -38,7 +38,7 @@ def main() -> int:
     if not url.hostname:
         parser.error("--backend must name a host: the local Redshift reaches its backend over TCP")
     try:
-        _prepare(chosen.backend)
+        prepare(chosen.backend)
     except psycopg2.Error as error:
         print(f"the backing database at {url.hostname}:{url.port or 5432}{url.path} could not be prepared: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -53,7 +53,7 @@ def main() -> int:
     return 0
 
 
-def _prepare(url: str) -> None:
+def prepare(url: str) -> None:
     """Apply `bootstrap.sql`, which may be applied again and again. Waits for a backend that is still starting."""
     patiently = Retrying(
         retry=retry_if_exception_type(psycopg2.OperationalError), stop=stop_after_delay(_PATIENCE), wait=wait_fixed(0.1), reraise=True

@@ -21,6 +21,10 @@ from stori_pipeline.local.redshift.wire import BackendGone, Stream
 SERVER_VERSION = "8.0.2"
 """What a cluster reports, whatever it runs."""
 
+_TOLD_THE_TRUTH = "psql"
+"""psql chooses its catalog queries by the reported version, and those for 8.0 need columns that PostgreSQL has dropped since
+(`\\d t`: "column c.relhasoids does not exist"). So psql alone is told the version of the catalog that it really asks."""
+
 _OURS = "_stori_local"
 _DATA_ROW = ord("D")
 _ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
@@ -29,9 +33,12 @@ _NO_TRANSACTION = "25P01"
 
 
 class Backend:
-    """One connection. `status` is the transaction's, as the last ReadyForQuery said: b"I" none, b"T" open, b"E" failed."""
+    """One connection.
 
-    def __init__(self, address: tuple[str, int], client: Stream, timeout: float = 10.0) -> None:
+    `status` is the transaction's, as the last ReadyForQuery said: b"I" none, b"T" open, b"E" failed."""
+
+    def __init__(self, address: tuple[str, int], client: Stream, application: str = "", timeout: float = 10.0) -> None:
+        """Connect, within `timeout` seconds. `application` is what the client calls itself. Raises BackendGone."""
         try:
             sock = socket.create_connection(address, timeout)
         except OSError as error:
@@ -41,7 +48,9 @@ class Backend:
         self.client = client
         self.status = b"I"
         self.failed = False
+        self.said_farewell = False
         self.pid = 0
+        self._application = application
 
     def send(self, data: bytes) -> None:
         self.stream.write(data)
@@ -69,18 +78,28 @@ class Backend:
         """Pass one message of the start-up on."""
         self.client.write(wire.frame(kind, self._translated(kind, body)))
 
+    def attend(self) -> None:
+        """Wait until the client has something to say, and meanwhile pass on what the backend says unasked, such as its end."""
+        self.client.flush()
+        while not self.client.has_input:
+            if self.stream in wire.readable(self.client, self.stream, wait=True):
+                self.deliver(*self.stream.message())
+                self.client.flush()
+
     def _translated(self, kind: bytes, body: bytes) -> bytes:
         """The body of a message from the backend as the client shall have it; and what we learn from it."""
         if kind == b"E":
             self.failed = True
-            return wire.error_response(in_redshift_words(wire.fields(body), self.pid))[5:]
+            said = in_redshift_words(wire.fields(body), self.pid)
+            self.said_farewell = said.get("S") in ("FATAL", "PANIC")
+            return wire.error_response(said)[5:]
         if kind == b"Z":
             self.status, self.failed = body, False
         elif kind == b"T":
             return wire.with_super(body)
         elif kind == b"t":
             return wire.swapped_types(body, wire.JSONB, wire.SUPER)
-        elif kind == b"S" and body.startswith(b"server_version\x00"):
+        elif kind == b"S" and body.startswith(b"server_version\x00") and self._application != _TOLD_THE_TRUTH:
             return wire.text("server_version") + wire.text(SERVER_VERSION)
         return body
 

@@ -99,7 +99,8 @@ class Session:
             if self._started():
                 self._serve()
         except BackendGone as error:
-            self._farewell("57P01", "the database behind the local Redshift has gone away", str(error))
+            if self._backend is None or not self._backend.said_farewell:
+                self._farewell("57P01", "the database behind the local Redshift has gone away", str(error))
         except wire.Gone:
             pass  # the client left; there is nobody to tell
         except wire.ProtocolViolation as error:
@@ -108,10 +109,9 @@ class Session:
             log.exception("a session ended by an error of the local Redshift itself")
             self._farewell("XX000", "internal error of the local Redshift; its log says more")
         finally:
-            self.close()
+            self._hang_up()
 
-    def close(self) -> None:
-        """Break both connections off, from whichever thread."""
+    def _hang_up(self) -> None:
         self._client.close()
         if self._backend is not None:
             self._backend.close()
@@ -125,7 +125,9 @@ class Session:
         """Called from another thread: the server is about to stop."""
         error = RedshiftError("57P01", "terminating connection due to administrator command")
         self._client.send_at_once(wire.error_response(wire.error_fields(error, "FATAL")))
-        self.close()
+        self._client.interrupt()
+        if self._backend is not None:
+            self._backend.stream.interrupt()
 
     def _farewell(self, code: str, message: str, detail: str = "") -> None:
         try:
@@ -153,7 +155,7 @@ class Session:
             self._farewell("0A000", "not supported by the local Redshift: replication connections")
             return False
         try:
-            self._backend = Backend(self._around.address, self._client)
+            self._backend = Backend(self._around.address, self._client, parameters.get("application_name", ""))
         except BackendGone as error:
             self._farewell("08006", "the database behind the local Redshift cannot be reached; is the local stack up?", str(error))
             return False
@@ -180,6 +182,7 @@ class Session:
 
     def _serve(self) -> None:
         while True:
+            self._server.attend()
             kind, body = self._client.message()
             if kind == b"X":
                 return
@@ -232,6 +235,8 @@ class Session:
                 self._ended()
                 return
             for statement in statements:
+                if isinstance(statement, Local) and statement.columns:
+                    self._client.write(wire.row_description(statement.columns))  # which the extended protocol asks for apart
                 if not self._perform(statement, partial(self._server.run, _sql(statement)), alone=len(statements) == 1):
                     break
         except RedshiftError as error:
@@ -240,7 +245,7 @@ class Session:
 
     def _read(self, sql: str) -> list[Statement]:
         if self._around.faults.asked(sql):
-            return [Local(tag="SET", columns=(), rows=())]
+            return [Local("SET")]
         return parse(sql)
 
     def _passes_whole(self, statement: Statement) -> bool:
@@ -269,7 +274,11 @@ class Session:
             self._portals[portal] = self._prepared[name]
 
     def _describe(self, body: bytes) -> None:
-        self._pass_on(wire.frame(b"D", body), b"TnE")
+        name, _ = wire.first_text(body, 1)
+        statement = (self._prepared if body[:1] == b"S" else self._portals).get(name)
+        shown = isinstance(statement, Local) and statement.columns
+        if self._pass_on(wire.frame(b"D", body), b"TnE", hidden=b"n" if shown else b"") and shown:
+            self._client.write(wire.row_description(shown))
 
     def _close(self, body: bytes) -> None:
         name, _ = wire.first_text(body, 1)
@@ -285,10 +294,10 @@ class Session:
         else:
             self._perform(statement, lambda: self._pass_on(whole, b"CIsE"), alone=True)
 
-    def _pass_on(self, message: bytes, until: bytes) -> bool:
+    def _pass_on(self, message: bytes, until: bytes, hidden: bytes = b"") -> bool:
         """One message of the extended protocol and its answer; False when that was an error, after which all is skipped."""
         self._server.send(message + wire.FLUSH)
-        self._skipping = self._server.relay(until) == b"E"
+        self._skipping = self._server.relay(until, hidden) == b"E"
         return not self._skipping
 
     # Statements

@@ -25,6 +25,7 @@ SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 
+TEXT = 25
 JSONB = 3802
 SUPER = 4000
 """The type that Redshift reports for a SUPER column; clients know no decoder for it and hand out its text."""
@@ -137,12 +138,12 @@ class Stream:
     @property
     def has_input(self) -> bool:
         """Whether something has been received that is not read yet."""
-        return self._start < self._end or bool(select.select([self.sock], [], [], 0)[0])
+        return self._start < self._end or bool(readable(self))
 
     @property
     def is_closed(self) -> bool:
         """Whether the other end has hung up, as far as can be told without reading."""
-        if self._start < self._end or not select.select([self.sock], [], [], 0)[0]:
+        if self._start < self._end or not readable(self):
             return False
         try:
             return self.sock.recv(1, socket.MSG_PEEK) == b""
@@ -177,11 +178,23 @@ class Stream:
         with suppress(OSError):
             self.sock.send(data, socket.MSG_DONTWAIT)
 
-    def close(self) -> None:
-        """Shut the connection down; a thread blocked in reading from it wakes with `Gone`."""
+    def interrupt(self) -> None:
+        """Hang up, from whichever thread; one that waits for this stream wakes with `Gone`, and closes it."""
         with suppress(OSError):  # the other end may have been faster
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.interrupt()
         self.sock.close()
+
+
+def readable(*streams: Stream, wait: bool = False) -> list[Stream]:
+    """Those whose network has something for them, or has ended; with `wait`, at least one of them."""
+    waiting = select.poll()  # select() knows only the first 1,024 descriptors of a process
+    for stream in streams:
+        waiting.register(stream.sock, select.POLLIN)
+    ready = {descriptor for descriptor, _ in waiting.poll(None if wait else 0)}
+    return [stream for stream in streams if stream.sock.fileno() in ready]
 
 
 def frame(kind: bytes, body: bytes = b"") -> bytes:
@@ -234,7 +247,8 @@ def unnamed_run(name: str, sql: str) -> bytes:
     """
     bind = frame(b"B", text(name) + text(name) + b"\x00\x00\x00\x00\x00\x00")
     execute = frame(b"E", text(name) + b"\x00\x00\x00\x00")
-    return parse_message(name, sql) + bind + frame(b"D", b"P" + text(name)) + execute
+    # One that failed while it ran was not forgotten: after an error the backend skips everything up to the Sync.
+    return forget(name) + parse_message(name, sql) + bind + frame(b"D", b"P" + text(name)) + execute
 
 
 def forget(name: str) -> bytes:
@@ -261,6 +275,12 @@ def swapped_types(types: bytes, old: int, new: int) -> bytes:
     (count,) = struct.unpack_from("!H", types)
     oids = struct.unpack_from(f"!{count}I", types, 2)
     return struct.pack(f"!H{count}I", count, *(new if oid == old else oid for oid in oids))
+
+
+def row_description(names: Iterable[str]) -> bytes:
+    """A RowDescription of text columns."""
+    columns = [text(name) + struct.pack("!IHIhih", 0, 0, TEXT, -1, -1, 0) for name in names]
+    return frame(b"T", struct.pack("!H", len(columns)) + b"".join(columns))
 
 
 def data_row(values: Iterable[str | None]) -> bytes:

@@ -1,0 +1,109 @@
+"""The local Redshift for its own tests: in this process, before the stack's Postgres and S3, and for some as a process of its own.
+
+Belongs here: fixtures of more than one module here. Everybody else's tests use `warehouse_url`.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from stori_pipeline.local.redshift.__main__ import prepare
+from stori_pipeline.local.redshift.s3 import Store
+from stori_pipeline.local.redshift.server import Server
+from stori_pipeline.local.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Connect = Callable[[], Connection]
+
+
+def at_port(url: str, port: int) -> str:
+    """The same address at another port."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}").geturl()
+
+
+@pytest.fixture(scope="session")
+def aws(s3: S3Client, idle_stack: Stack) -> Iterator[str]:
+    """The endpoint of the local S3, with its credentials in this process's environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in idle_stack.client_environ().items():
+            patch.setenv(name, value)
+        yield idle_stack.client_environ()["AWS_ENDPOINT_URL"]
+
+
+@pytest.fixture(scope="session")
+def behind(platform_url: str) -> tuple[str, int]:
+    """Where the backing Postgres listens, with its database prepared."""
+    prepare(platform_url)
+    parts = urlsplit(platform_url)
+    return str(parts.hostname), int(parts.port or 0)
+
+
+def serving(server: Server) -> Iterator[Server]:
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    yield server
+    server.stop()
+    thread.join(10)
+    server.store.client.close()
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def server(behind: tuple[str, int], aws: str) -> Iterator[Server]:
+    yield from serving(Server("127.0.0.1", 0, behind, Store(aws)))
+
+
+@pytest.fixture(scope="session")
+def url(server: Server, idle_stack: Stack) -> str:
+    """The local Redshift's address, as `loader`."""
+    return at_port(idle_stack.postgres_url("platform", "loader", "dev"), server.port)
+
+
+@pytest.fixture
+def schema(url: str) -> Iterator[str]:
+    """An empty schema, gone after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {name}")
+        yield name
+        cursor.execute(f"DROP SCHEMA {name} CASCADE")
+    connection.close()
+
+
+@pytest.fixture
+def connect(url: str, schema: str) -> Iterator[Connect]:
+    """Opens connections that find their tables in the test's schema; all closed after the test, each autocommitting until told else."""
+    opened: list[Connection] = []
+
+    def one_more() -> Connection:
+        connection = psycopg2.connect(url, options=f"-c search_path={schema},public")
+        connection.autocommit = True
+        opened.append(connection)
+        return connection
+
+    yield one_more
+    for connection in opened:
+        connection.close()
+
+
+Ask = Callable[[Connection, str], list[tuple[object, ...]]]
+
+
+def ask(connection: Connection, sql: str) -> list[tuple[object, ...]]:
+    """Run this and return the rows of its last result; none where it has none."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else []
