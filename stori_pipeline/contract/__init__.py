@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline import spec
-from stori_pipeline.contract.verdicts import CODES, MAX_DOUBLE, Misfit, MisfitError, conversion
+from stori_pipeline.contract.verdicts import CODES, MAX_DOUBLE, VAST_BITS, Misfit, MisfitError, conversion
 from stori_pipeline.spec import Table, Type
 
 __all__ = ["CODES", "RAW_CHARACTERS", "REJECTED", "Misfit", "Refused", "conform", "raw_text"]
@@ -163,7 +163,7 @@ def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
             return _from_texts(kind, pa.array(values, pa.string()), _TEXT_FORMS[name])
         if types <= _NATIVES.get(name, set()):
             return _from_natives(kind, values, types)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+    except (ValueError, TypeError, OverflowError):
         return None  # something in it does not fit: value by value then, which says what
     return None
 
@@ -190,7 +190,7 @@ def _from_natives(kind: Type, values: list[Any], types: set[type]) -> pa.Array |
         return array if _finite(array) else None
     if kind.name.startswith("varchar"):
         return array if _storable(array, kind) else None
-    return array
+    return array if _in_the_years(array, kind) else None
 
 
 def _finite(array: pa.Array) -> bool:
@@ -215,7 +215,10 @@ _TEXT_FORMS: dict[str, str] = {
 }
 """The texts that Arrow may read: it takes more than Postgres writes, such as 0x1F for a number."""
 
-_YEAR_ONE = {"date": date(1, 1, 1), "timestamptz": datetime(1, 1, 1, tzinfo=timezone.utc)}
+_YEARS = {
+    "date": (date.min, date.max),
+    "timestamptz": (datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)),
+}
 
 
 def _from_texts(kind: Type, texts: pa.Array, form: str) -> pa.Array | None:
@@ -226,10 +229,17 @@ def _from_texts(kind: Type, texts: pa.Array, form: str) -> pa.Array | None:
     array = pc.cast(texts, kind.arrow)
     if kind == spec.double and not _finite(array):
         return None
-    first = _YEAR_ONE.get(kind.name)
-    if first is not None and pc.min(array).cast(array.type).value < pa.scalar(first, array.type).value:
-        return None
-    return array
+    return array if _in_the_years(array, kind) else None
+
+
+def _in_the_years(array: pa.Array, kind: Type) -> bool:
+    """Whether no day or instant lies outside Python's years once it is in UTC, where Arrow goes on."""
+    ends = _YEARS.get(kind.name)
+    if ends is None:
+        return True
+    first, last = (pa.scalar(end, array.type).value for end in ends)
+    least_and_most = pc.min_max(array)
+    return bool(first <= least_and_most["min"].value and least_and_most["max"].value <= last)
 
 
 # --- rows as they were read ------------------------------------------------------------------------------------------
@@ -276,6 +286,8 @@ def _written(value: object) -> object:
         return [_written(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
+    if isinstance(value, int) and value.bit_length() > VAST_BITS:
+        return hex(value)
     return value
 
 

@@ -51,6 +51,10 @@ MAX_DOUBLE = 1e28
 """Doubles are compared with the source as DECIMAL(38,10), which ends here."""
 
 
+VAST_BITS = 4_096
+"""Integers of more bits fit nowhere, and Python itself refuses to write those of more than some 14,000 bits in decimal."""
+
+
 @dataclass(frozen=True)
 class Misfit:
     """Why a value does not fit: a code of `CODES`, and the reason in words. A reader that finds out by itself puts one in
@@ -70,6 +74,8 @@ class MisfitError(ValueError):
 
 def _shown(value: object) -> str:
     """The value as it stands in a reason: its beginning will do, quarantine keeps all of it beside the reason."""
+    if isinstance(value, int) and value.bit_length() > VAST_BITS:
+        return f"a number of {value.bit_length()} bits"
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -249,7 +255,9 @@ def _as_text(value: object, kind: Type) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, UUID)):
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= VAST_BITS else hex(value)
+    if isinstance(value, UUID):
         return str(value)
     if isinstance(value, float):
         return repr(value)
@@ -268,16 +276,11 @@ def _as_text(value: object, kind: Type) -> str:
 def _refuse_deep(value: object) -> None:
     """Walks level by level: a document nested ten thousand times must not exhaust Python's own stack."""
     level, depth = [value], 0
-    while level:
+    while level := [inner for inner in level if isinstance(inner, (dict, list, tuple))]:
         depth += 1
-        if depth > MAX_DEPTH + 1:
+        if depth > MAX_DEPTH:
             raise MisfitError("too_deep", f"the document is nested deeper than {MAX_DEPTH} levels")
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list, tuple))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
 
 
 def _scalar(value: object) -> object:
@@ -292,6 +295,8 @@ def _scalar(value: object) -> object:
         if abs(value.adjusted()) > 400:
             raise MisfitError("range", f"the document holds {value}, larger or smaller than any double")
         return value
+    if isinstance(value, int) and value.bit_length() > VAST_BITS:
+        raise MisfitError("range", f"the document holds {_shown(value)}")
     if isinstance(value, (str, int, type(None))):
         return value
     if isinstance(value, (date, datetime)):
@@ -320,8 +325,8 @@ def _document_text(value: object) -> str:
         try:
             text = json.dumps(value, separators=(",", ":"), allow_nan=False)
         except ValueError:
-            raise MisfitError("not_finite", "the document holds NaN or an infinity, which JSON does not know") from None
-        if "e" not in text:  # an exponent, or the word true or false: those go the long way
+            text = "e"
+        if "e" not in text:  # an exponent, the words true and false, and what JSON does not know: those go the long way
             return text
     _refuse_deep(value)
     try:
