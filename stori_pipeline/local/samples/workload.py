@@ -136,7 +136,7 @@ def _late(url: str, seed: int, *, commit: bool) -> Iterator[None]:
 def late_transaction(environ: Mapping[str, str], *, seed: int, commit: bool = True) -> Iterator[None]:
     """A transaction in the bank that writes at the start of the block and commits at its end, however much is committed in between.
 
-    With `commit=False` it rolls back, as it does after an exception. Give it another seed than the round inside it.
+    With `commit=False` it rolls back, as it does after an exception.
     """
     url, _ = _admin_urls(environ)
     with _late(url, seed, commit=commit):
@@ -146,7 +146,7 @@ def late_transaction(environ: Mapping[str, str], *, seed: int, commit: bool = Tr
 def round_of_changes(environ: Mapping[str, str], *, seed: int, operations: int = 200) -> Counter[str]:
     """One mixed round, as fast as the sources take it: every kind of write, late commits that span the others included.
 
-    The same sources and the same seed give the same round. Returns how many of each kind.
+    The same sources and the same seed give the same round, of at least one operation of each kind. Returns how many of each kind.
     """
     with _applications(environ, seed) as applications:
         kinds = [*_KINDS, *(applications.some_kind() for _ in range(operations - len(_KINDS)))]
