@@ -269,6 +269,17 @@ def _changed_table(node: Any) -> None:
         raise syntax("limit" if node.args.get("limit") else "order")
 
 
+def _delete(node: Any) -> bool | None:
+    named: list[Any] = node.args.get("tables") or []
+    if not node.this and len(named) == 1:  # `DELETE t`, which sqlglot reads as another dialect's list of tables
+        node.set("this", named[0])
+        node.set("tables", None)
+    elif named:
+        raise syntax("from")
+    _changed_table(node)
+    return True if named else None
+
+
 def _update(node: Any) -> None:
     _changed_table(node)
     if any(not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column) for item in node.expressions):
@@ -347,7 +358,7 @@ _RULES: dict[type, Callable[[Any], Any]] = {
     exp.Window: _window,
     exp.Insert: _insert,
     exp.Update: _update,
-    exp.Delete: _changed_table,
+    exp.Delete: _delete,
     exp.Merge: check_merge,
     exp.Returning: _returning,
     exp.OnConflict: _on_conflict,

@@ -46,7 +46,10 @@ def _remembered(text: str) -> tuple[Statement, ...]:
 
 
 def _parse(text: str) -> tuple[Statement, ...]:
-    return tuple(_statement(tokens, text) for tokens in _split(tokenize(text)))
+    try:
+        return tuple(_statement(tokens, text) for tokens in _split(tokenize(text)))
+    except RecursionError as error:
+        raise RedshiftError("54001", "stack depth limit exceeded", hint="The statement is nested too deeply to be read.") from error
 
 
 def _split(tokens: list[Token]) -> list[list[Token]]:
@@ -113,7 +116,6 @@ def _query(cursor: Cursor) -> Statement:
             return Forward(original, original)
         raise
     rewritten = rewrite(tree)
-    without_from = words[0].text == "delete" and words[1].text != "from"  # Redshift takes DELETE t
-    if rewritten.changed or without_from or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
+    if rewritten.changed or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
         return Forward(render(rewritten.tree), original)
     return Forward(original, original)

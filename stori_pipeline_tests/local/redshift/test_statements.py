@@ -223,6 +223,12 @@ def test_nonsense_is_a_syntax_error() -> None:
         assert caught.value.code == "42601", text
 
 
+def test_a_statement_nested_too_deeply_is_an_error_and_no_crash() -> None:
+    with pytest.raises(RedshiftError) as caught:
+        parse("SELECT " + "(" * 20_000 + "1" + ")" * 20_000)
+    assert caught.value.code == "54001"
+
+
 def test_results_are_remembered() -> None:
     text = "SELECT remembered FROM t"
     assert parse(text)[0] is parse(text)[0]
