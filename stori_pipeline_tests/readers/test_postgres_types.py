@@ -1,0 +1,442 @@
+"""Every Postgres type against the record's types, at the edges: exact, made text, or quarantined, whichever way a row takes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date as day
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import psycopg2
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg2 import extensions
+
+from stori_pipeline import digest
+from stori_pipeline.contract import conform
+from stori_pipeline.local.stack import Stack
+from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres.copy_text import BlockParser
+from stori_pipeline.spec import (
+    Column,
+    Source,
+    Table,
+    Type,
+    Xmin,
+    bigint,
+    boolean,
+    date,
+    decimal,
+    double,
+    integer,
+    smallint,
+    super_,
+    timestamptz,
+    varchar,
+)
+from stori_pipeline_tests.readers.drained import drained
+
+SOURCE = Source(name="shop", kind="postgres", description="A shop.")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The verdict: quarantined, under this code."""
+
+    code: str
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # the parts of a datetime, in order
+
+
+# Source type, record's type, and the verdict for each literal: the value that lands, or Rejected.
+VERDICTS: list[tuple[str, Type, dict[str, Any]]] = [
+    ("smallint", smallint, {"-32768": -32768, "32767": 32767, "NULL": None}),
+    ("integer", smallint, {"32767": 32767, "32768": Rejected("range"), "-32769": Rejected("range")}),
+    ("integer", integer, {"-2147483648": -(2**31), "2147483647": 2**31 - 1, "0": 0, "NULL": None}),
+    ("bigint", integer, {"2147483648": Rejected("range"), "-1": -1}),
+    ("bigint", bigint, {"'-9223372036854775808'": -(2**63), "9223372036854775807": 2**63 - 1}),
+    ("oid", bigint, {"4294967295": 4294967295}),
+    (
+        "numeric(18,2)",
+        decimal(18, 2),
+        {
+            "0": Decimal("0.00"),
+            "-0.01": Decimal("-0.01"),
+            "9999999999999999.99": Decimal("9999999999999999.99"),
+            "'NaN'": Rejected("not_finite"),
+            "NULL": None,
+        },
+    ),
+    (
+        "numeric",
+        decimal(5, 2),
+        {
+            "1.5": Decimal("1.50"),
+            "1.500": Decimal("1.50"),
+            "1.505": Rejected("scale"),
+            "999.99": Decimal("999.99"),
+            "999.999": Rejected("scale"),
+            "1000": Rejected("range"),
+            "-1000.00": Rejected("range"),
+            "99999": Rejected("range"),
+            "1e30": Rejected("range"),
+            "'Infinity'": Rejected("not_finite"),
+            "'-Infinity'": Rejected("not_finite"),
+            "'NaN'": Rejected("not_finite"),
+        },
+    ),
+    ("numeric", decimal(38, 10), {"1234567890123456789012345678.0123456789": Decimal("1234567890123456789012345678.0123456789")}),
+    ("integer", decimal(18, 2), {"7": Decimal("7.00")}),
+    ("bigint", decimal(18, 2), {"9223372036854775807": Rejected("range")}),
+    ("money", decimal(19, 2), {"'-12345.67'": Decimal("-12345.67")}),
+    ("boolean", boolean, {"true": True, "false": False, "NULL": None}),
+    ("boolean", varchar(5), {"true": "true", "false": "false"}),
+    (
+        "date",
+        date,
+        {
+            "'2026-11-21'": day(2026, 11, 21),
+            "'0001-01-01'": day(1, 1, 1),
+            "'9999-12-31'": day(9999, 12, 31),
+            "'10000-01-01'": Rejected("range"),
+            "'0044-03-15 BC'": Rejected("range"),
+            "'infinity'": Rejected("not_finite"),
+            "'-infinity'": Rejected("not_finite"),
+            "NULL": None,
+        },
+    ),
+    (
+        "timestamptz",
+        timestamptz,
+        {
+            "'2026-11-21 10:30:00.123456+05:30'": utc(2026, 11, 21, 5, 0, 0, 123456),
+            "'0001-01-01 00:00:00+00'": utc(1, 1, 1),
+            "'9999-12-31 23:59:59.999999+00'": utc(9999, 12, 31, 23, 59, 59, 999999),
+            "'10000-01-01 00:00:00+00'": Rejected("range"),
+            "'0044-03-15 12:00:00+00 BC'": Rejected("range"),
+            "'infinity'": Rejected("not_finite"),
+            "'-infinity'": Rejected("not_finite"),
+            "NULL": None,
+        },
+    ),
+    (
+        "timestamp",
+        timestamptz,
+        {"'2026-11-21 10:30:00.5'": utc(2026, 11, 21, 10, 30, 0, 500000), "'infinity'": Rejected("not_finite"), "NULL": None},
+    ),
+    ("date", timestamptz, {"'2026-11-21'": utc(2026, 11, 21), "'infinity'": Rejected("not_finite")}),
+    (
+        "double precision",
+        double,
+        {
+            "0.1": 0.1,
+            "1e-300": 1e-300,
+            "1.7976931348623157e308": Rejected("range"),
+            "9.9e27": 9.9e27,
+            "'NaN'": Rejected("not_finite"),
+            "'-Infinity'": Rejected("not_finite"),
+            "NULL": None,
+        },
+    ),
+    ("real", double, {"0.5": 0.5, "0.1": 0.10000000149011612}),
+    ("integer", double, {"2147483647": 2147483647.0}),
+    (
+        "text",
+        varchar(32),
+        {
+            "''": "",
+            "NULL": None,
+            r"E'\\N'": r"\N",
+            r"E'\\\\N'": r"\\N",
+            "'NULL'": "NULL",
+            r"E'tab\tnew\nreturn\rback\\slash'": "tab\tnew\nreturn\rback\\slash",
+            r"E'\b\f\v\\n\\\\t'": "\b\f\v\\n\\\\t",
+            """'"quoted", ''single'''""": "\"quoted\", 'single'",
+            "'  double  spaces '": "  double  spaces ",
+            "'ünïcödé 日本 🙂'": "ünïcödé 日本 🙂",
+            "U&'\\FEFFmarked'": "\ufeffmarked",
+            "repeat('é', 16)": "é" * 16,
+            "repeat('é', 17)": Rejected("too_long"),
+            r"'\.'": r"\.",
+        },
+    ),
+    ("varchar(5)", varchar(20), {"'abc  '": "abc  "}),
+    ("char(5)", varchar(20), {"'ab'": "ab"}),
+    ("uuid", varchar(36), {"'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}),
+    ("mood", varchar(16), {"'glad'": "glad", "NULL": None}),
+    ("positive", integer, {"7": 7}),
+    ("inet", varchar(64), {"'10.0.0.1/8'": "10.0.0.1/8"}),
+    ("bytea", varchar(64), {r"'\xDEADBEEF'": r"\xdeadbeef"}),
+    ("time", varchar(32), {"'10:30:00.5'": "10:30:00.5"}),
+    ("interval", varchar(64), {"'1 year 2 mons 3 days 04:05:06'": "1 year 2 mons 3 days 04:05:06"}),
+    ("timestamptz", varchar(64), {"'2026-11-21 10:30:00+01'": "2026-11-21 09:30:00+00"}),
+    (
+        "jsonb",
+        super_,
+        {
+            """'{"b": 1, "aa": [1.10, null, true], "a b": "x  \\" y"}'""": b'{"b":1,"aa":[1.10,null,true],"a b":"x  \\" y"}',
+            "'null'": None,
+            "NULL": None,
+            "'\"\"'": b'""',
+            "'[]'": b"[]",
+            "'1e3'": b"1000",
+            "'12345678901234567890.123456789'": b"12345678901234567890.123456789",
+            r"""'{"line": "a\nb\tc\\d"}'""": rb'{"line":"a\nb\tc\\d"}',
+            r"""'"\u001f\u007f\u00e9 \ud83d\ude42"'""": '"\\u001f\x7fé 🙂"'.encode(),
+            "(repeat('[', 250) || repeat(']', 250))::jsonb": Rejected("too_deep"),
+            "(repeat('[', 200) || repeat(']', 200))::jsonb": b"[" * 200 + b"]" * 200,
+            "('[' || repeat('[],', 300) || '[]]')::jsonb": b"[" + b"[]," * 300 + b"[]]",
+            "'1e500'": b"1" + b"0" * 500,
+            "'1.5e-450'": Rejected("range"),
+            "jsonb_build_array(repeat('x', 16000000))": Rejected("too_long"),
+        },
+    ),
+    (
+        "json",
+        super_,
+        {
+            """'{"b" : 1, "a":\n2, "b": 3}'""": b'{"a":2,"b":3}',
+            r"""'{"a": "\u0000"}'""": Rejected("nul"),
+            r"""'{"a": "\ud800"}'""": Rejected("unicode"),
+            "'null'": None,
+        },
+    ),
+    (
+        "integer[]",
+        super_,
+        {"'{1,NULL,3}'": b"[1,null,3]", "'{}'": b"[]", "'{{1,2},{3,4}}'": b"[[1,2],[3,4]]", "NULL": None},
+    ),
+    ("text[]", super_, {"""ARRAY['a b', '"', E'\\\\', '']""": b'["a b","\\"","\\\\",""]'}),
+    ("integer[]", varchar(64), {"'{1,NULL,3}'": "{1,NULL,3}"}),
+    ("text", super_, {"'5 > 4'": b'"5 > 4"', "''": b'""', "NULL": None}),
+]
+
+_CASES = [pytest.param(*case, id=f"{case[0]} as {case[1]}") for case in VERDICTS]
+
+
+def _table(kind: Type) -> Table:
+    return Table(SOURCE, "edges", (Column("id", integer, nullable=False), Column("value", kind)), ("id",), Xmin())
+
+
+@pytest.fixture(scope="module")
+def database(sources: Stack) -> Iterator[str]:
+    """One database for all these tests, since making one takes longer than most of them; each has the table `edges` to itself."""
+    name = f"test_types_{uuid.uuid4().hex[:12]}"
+    sources.create_source_database(name)
+    with psycopg2.connect(sources.postgres_url("sources", "app", name)) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE DOMAIN positive AS integer CHECK (VALUE > 0)")
+    connection.close()
+    yield name
+    sources.drop_source_database(name)
+
+
+@pytest.fixture
+def app(sources: Stack, database: str) -> Iterator[extensions.connection]:
+    connection = psycopg2.connect(sources.postgres_url("sources", "app", database))
+    connection.autocommit = True
+    try:
+        yield connection
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE edges")
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def reader(sources: Stack, database: str) -> PostgresReader:
+    return PostgresReader(sources.postgres_url("sources", "reader", database))
+
+
+def _fill(app: extensions.connection, source_type: str, literals: list[str]) -> None:
+    with app.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE edges (id serial PRIMARY KEY, value {source_type})")
+        for literal in literals:
+            cursor.execute(f"INSERT INTO edges (value) VALUES ({literal})")
+
+
+@pytest.mark.parametrize(("source_type", "kind", "verdicts"), _CASES)
+def test_every_value_lands_as_its_verdict_says(
+    app: extensions.connection, reader: PostgresReader, source_type: str, kind: Type, verdicts: dict[str, Any]
+) -> None:
+    _fill(app, source_type, list(verdicts))
+    result = drained(reader, _table(kind))
+    landed: dict[int, Any] = {row["id"]: row["value"] for row in result.rows}
+    for rejected in result.rejected:
+        assert rejected["column"] == "value"
+        landed[int(json.loads(rejected["raw"])["id"])] = Rejected(rejected["code"])
+    assert landed == dict(enumerate(verdicts.values(), start=1))
+
+
+@pytest.mark.parametrize(("source_type", "kind", "verdicts"), _CASES)
+def test_every_value_lands_the_same_when_no_other_row_disturbs_it(
+    app: extensions.connection, reader: PostgresReader, source_type: str, kind: Type, verdicts: dict[str, Any]
+) -> None:
+    """Without a row that must be rejected, a block never goes through the contract: Arrow's own way has the same verdicts."""
+    fitting = {literal: value for literal, value in verdicts.items() if not isinstance(value, Rejected)}
+    _fill(app, source_type, list(fitting))
+    result = drained(reader, _table(kind))
+    assert result.rejected == []
+    assert {row["id"]: row["value"] for row in result.rows} == dict(enumerate(fitting.values(), start=1))
+
+
+@pytest.mark.parametrize(("source_type", "kind", "verdicts"), _CASES)
+def test_checksums_in_sql_equal_those_in_python(
+    app: extensions.connection, reader: PostgresReader, source_type: str, kind: Type, verdicts: dict[str, Any]
+) -> None:
+    """Of the rows that land; one that is quarantined must not keep the others from being compared."""
+    _fill(app, source_type, list(verdicts))
+    table = _table(kind)
+    rows = drained(reader, table).rows
+    count, span = reader.span(table)
+    assert (count, span) == (len(verdicts), digest.Span(1, len(verdicts) + 1))
+    by_key = reader.checksums(table, span)
+    assert len(by_key) == len(verdicts)
+    assert {digest.key_text(table, row): digest.checksum(table, row) for row in rows}.items() <= by_key.items()
+    digests = reader.digests(table, span, 2)
+    assert sum(each.rows for each in digests.values()) == len(verdicts)
+    assert sum(each.checksum for each in digests.values()) == sum(by_key.values())
+
+
+def test_places_and_keys_of_hashed_keys_equal_those_in_python(app: extensions.connection, reader: PostgresReader) -> None:
+    columns = (Column("name", varchar(64), nullable=False), Column("at", timestamptz, nullable=False), Column("n", integer))
+    table = Table(SOURCE, "edges", columns, ("name", "at"), Xmin())
+    with app.cursor() as cursor:
+        cursor.execute('CREATE TABLE edges (name text, at timestamp, n smallint, PRIMARY KEY (name, "at"))')
+        cursor.execute("INSERT INTO edges SELECT 'é' || g, timestamp '2026-01-01' + g * interval '1 s', g FROM generate_series(1, 50) g")
+    rows = drained(reader, table).rows
+    count, span = reader.span(table)
+    assert (count, span) == (50, digest.HASHED)
+    assert reader.checksums(table, span) == {digest.key_text(table, row): digest.checksum(table, row) for row in rows}
+    width = span.width(4)
+    expected: dict[int, list[int]] = {}
+    for row in rows:
+        expected.setdefault((digest.place(table, row) - span.low) // width, []).append(digest.checksum(table, row))
+    assert reader.digests(table, span, width) == {n: digest.Digest(len(sums), sum(sums)) for n, sums in expected.items()}
+    assert sum(each.rows for each in reader.digests(table, span, width, keys_only=True).values()) == 50
+
+
+def test_an_empty_table_has_an_empty_span(app: extensions.connection, reader: PostgresReader) -> None:
+    _fill(app, "text", [])
+    table = _table(varchar(10))
+    assert reader.span(table) == (0, digest.Span(0, 0))
+    assert reader.digests(table, digest.Span(0, 0), 1) == {}
+
+
+@pytest.mark.parametrize(
+    ("source_type", "kind"),
+    [
+        ("text", integer),
+        ("numeric(10,2)", bigint),
+        ("double precision", decimal(18, 2)),
+        ("timestamp", date),
+        ("integer", boolean),
+        ("numeric", double),
+        ("text", timestamptz),
+    ],
+)
+def test_a_column_of_a_type_that_cannot_fit_stops_the_table(
+    app: extensions.connection, reader: PostgresReader, source_type: str, kind: Type
+) -> None:
+    _fill(app, source_type, [])
+    with pytest.raises(SourceError) as raised:
+        drained(reader, _table(kind))
+    for said in ("shop.edges", "'value'", str(kind), "Change the record", source_type.split("(")[0]):
+        assert said in str(raised.value)
+
+
+def test_nulls_where_the_record_has_none_are_rejected_one_by_one(app: extensions.connection, reader: PostgresReader) -> None:
+    columns = (Column("id", integer, nullable=False), Column("value", varchar(10), nullable=False))
+    _fill(app, "text", ["'a'", "NULL", "'b'"])
+    result = drained(reader, Table(SOURCE, "edges", columns, ("id",), Xmin()))
+    assert result.values("value") == ["a", "b"]
+    assert [(r["code"], r["column"]) for r in result.rejected] == [("missing", "value")]
+
+
+def test_one_column_of_empty_texts_is_not_taken_for_empty_lines(app: extensions.connection, reader: PostgresReader) -> None:
+    table = Table(SOURCE, "edges", (Column("value", varchar(10), nullable=False),), ("value",), Xmin())
+    _fill(app, "text", ["''", "'a'", "''"])
+    assert drained(reader, table).values("value") == ["", "", "a"]
+
+
+def test_columns_may_have_any_name_in_the_source(app: extensions.connection, reader: PostgresReader) -> None:
+    odd = 'Odd "%s" name'
+    columns = (Column("id", integer, nullable=False, path="ID"), Column("value", integer, path=odd))
+    with app.cursor() as cursor:
+        cursor.execute(
+            'CREATE TABLE edges ("ID" int PRIMARY KEY, "Odd ""%s"" name" int); INSERT INTO edges VALUES (1, 2)'.replace("%", "%")
+        )
+    result = drained(reader, Table(SOURCE, "edges", columns, ("id",), Xmin()))
+    assert result.rows == [{"id": 1, "value": 2, "_deleted": False}]
+
+
+def test_bytes_that_are_not_text_are_rejected_row_by_row() -> None:
+    """A database in SQL_ASCII checks nothing and sends what it has."""
+    (chunk,) = BlockParser(_table(varchar(10))).parse(b"1\tok\n2\t\xff\xfe\n3\tok\n")
+    assert [row["id"] for row in chunk.rows.to_pylist()] == [1, 3]
+    (rejected,) = chunk.rejected.to_pylist()
+    assert rejected["code"] == "unicode"
+    assert "2" in rejected["raw"]
+
+
+# ---- Arrow's way and the contract's, on anything at all
+
+_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | _TEXT | st.decimals(-1000, 1000, places=3).map(float),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+_EVERYTHING = Table(
+    SOURCE,
+    "everything",
+    (
+        Column("id", bigint, nullable=False),
+        Column("name", varchar(24)),
+        Column("doc", super_),
+        Column("amount", decimal(9, 2)),
+        Column("at", timestamptz),
+        Column("ratio", double),
+    ),
+    ("id",),
+    Xmin(),
+)
+_ROW = st.tuples(
+    st.integers(-(2**63), 2**63 - 1).map(str),
+    st.none() | _TEXT,
+    # As jsonb writes it, spaces after colons and commas included.
+    st.none() | _JSON.map(lambda value: json.dumps(json.loads(digest.json_text(value), parse_float=str), ensure_ascii=False)),
+    st.none()
+    | st.decimals(allow_nan=True, allow_infinity=True).map(lambda value: format(value, "f"))
+    | st.decimals(-(10**8), 10**8, places=2).map(str),
+    st.none() | st.sampled_from(["infinity", "0044-03-15 00:00:00+00 BC"]) | st.datetimes().map(lambda at: f"{at.isoformat(' ')}+00"),
+    st.none() | st.floats().map(repr),
+)
+
+_ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+
+
+def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
+    """The rows as COPY writes them."""
+    lines = ("\t".join("\\N" if v is None else "".join(_ESCAPED.get(c, c) for c in v) for v in row) for row in rows)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@given(st.lists(_ROW, min_size=1, max_size=6))
+def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
+    names = [column.name for column in _EVERYTHING.columns]
+    expected, rejected = conform(_EVERYTHING, [dict(zip(names, row, strict=True)) for row in rows])
+    parser = BlockParser(_EVERYTHING)
+    chunks = parser.parse(_copy_text(rows))
+    assert pa.Table.from_batches([chunk.rows for chunk in chunks]).to_pylist() == expected.to_pylist()
+    assert pa.Table.from_batches([chunk.rejected for chunk in chunks]).to_pylist() == rejected.to_pylist()
+    one_by_one = [chunk for row in rows for chunk in parser.parse(_copy_text([row]))]
+    assert pa.Table.from_batches([chunk.rows for chunk in one_by_one]).to_pylist() == expected.to_pylist()
