@@ -138,9 +138,9 @@ class PostgresCluster(Program):
         try:
             self._connect(port, SUPERUSER).close()
         except psycopg2.OperationalError as error:
-            if "starting up" in str(error) or "not yet accepting" in str(error) or "Connection refused" in str(error):
-                return False
-            raise StackError(f"{self.name}: its superuser is refused: {str(error).strip()}") from error
+            if "authentication failed" in str(error):
+                raise StackError(f"{self.name}: its superuser is refused: {str(error).strip()}") from error
+            return False
         return True
 
     def worth_another_try(self, log: str) -> bool:

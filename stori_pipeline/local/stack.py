@@ -187,7 +187,7 @@ class Stack:
                 raise StackError(f"{name} already runs at port {run.port}; `stori down` first, then start it at {told}")
             if list(run.command[1:]) != program.command(run.port)[1:]:
                 self._stop(name)  # it was started for other surroundings, such as another port of a server that it needs
-            elif self._wait(program, run.port, pid, run.command):
+            elif self._wait(program, run.port, pid, run.command, started=False):
                 self._state.note(name, Run(run.port, run.command, pid))
                 program.settle(run.port)
                 return f"{name:<9} {program.address(run.port)} was up"
@@ -200,7 +200,7 @@ class Stack:
             self._state.note(name, Run(port, command))
             pid = process.launch(command, log=log, env=program.env(), cwd=self.home, through=program.through())
             self._state.note(name, Run(port, command, pid))
-            if self._wait(program, port, pid, command):
+            if self._wait(program, port, pid, command, started=True):
                 program.settle(port)
                 return f"{name:<9} {program.address(port)} started in {time.monotonic() - began:.1f} s"
             said = process.tail(log, since=begin)
@@ -209,18 +209,19 @@ class Stack:
             time.sleep(0.25)
         raise StackError(f"{name} did not start in {_ATTEMPTS} attempts; its log {log} ends with\n{said}")
 
-    def _wait(self, program: Program, port: int, pid: int, command: tuple[str, ...]) -> bool:
+    def _wait(self, program: Program, port: int, pid: int, command: tuple[str, ...], *, started: bool) -> bool:
         """Until the server can be used; False when its process has ended instead.
 
         Raises:
-            StackError: neither came within its patience; the process is stopped.
+            StackError: neither came within its patience; the process is stopped if this command started it.
         """
         deadline = time.monotonic() + program.patience
         while process.alive(pid, command):
             if program.ready(port):
                 return True
             if time.monotonic() > deadline:
-                process.stop(pid, command, program.quit_signal, _STOP_PATIENCE)
+                if started:
+                    process.stop(pid, command, program.quit_signal, _STOP_PATIENCE)
                 log = self.home / "log" / f"{program.name}.log"
                 raise StackError(
                     f"{program.name} did not answer within {program.patience:.0f} s; its log {log} ends with\n{process.tail(log)}"

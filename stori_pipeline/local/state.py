@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from stori_pipeline.local import process
+
 
 class StackError(RuntimeError):
     """The local stack could not do what was asked. The message says which server, why, where its log is, and what to do."""
@@ -24,7 +26,10 @@ class StackError(RuntimeError):
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Put `content` at `path` so that a reader, also after a crash, finds either the old file or the whole new one."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    for leftover in path.parent.glob(f"{path.name}.*.new"):
+        if not process.exists(int(leftover.name.split(".")[-2])):
+            leftover.unlink(missing_ok=True)  # of a process that was killed here
+    temporary = path.with_name(f"{path.name}.{threading.get_ident()}.{os.getpid()}.new")
     try:
         with temporary.open("wb") as file:
             os.fchmod(file.fileno(), mode)

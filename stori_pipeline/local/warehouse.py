@@ -42,7 +42,8 @@ class Redshift(Program):
         url = urlsplit(self._backend())
         backend = f"{url.scheme}://{url.username}@{url.hostname}:{url.port}{url.path}"
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
-        return [sys.executable, "-m", "stori_pipeline.local.redshift", *arguments]
+        # The program takes no folder, so the interpreter is told one: by it this stack's process is known from another stack's.
+        return [sys.executable, "-X", f"stack={self.home}", "-m", "stori_pipeline.local.redshift", *arguments]
 
     def env(self) -> dict[str, str]:
         # By the environment, because arguments are seen by everybody on the machine.

@@ -1,0 +1,455 @@
+"""The stack's servers: what `up` and `down` do, and what they do after everything that can go wrong in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from stori_pipeline.local import probe, process
+from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.state import StackError
+from stori_pipeline.local.unprivileged import Account
+from stori_pipeline_tests.conftest import ANY_PORTS, MongoSource, SourceDatabase
+
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder for a stack of the test's own, whatever of it runs ended after the test."""
+    folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
+    folder.chmod(0o711)
+    yield folder / ".stori"
+    Stack(folder / ".stori").down()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Stack]:
+    """A whole stack that this module's tests may kill and stop; each leaves it running."""
+    folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
+    folder.chmod(0o711)
+    stack = Stack(folder / ".stori", durable=False)
+    try:
+        stack.up(ports=ANY_PORTS)
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(folder)
+
+
+def pids(stack: Stack) -> dict[str, int | None]:
+    return {server.name: server.pid for server in stack.status()}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE} s"
+        time.sleep(0.01)
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(url, connect_timeout=10)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def sleeper(account: Account | None = None) -> subprocess.Popen[bytes]:
+    """A process that has nothing to do with any stack."""
+    through = account.through() if account else []
+    return subprocess.Popen([*through, "sleep", "600"])
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait(PATIENCE)
+
+
+# ---- up, down, status
+
+
+def test_a_second_up_starts_nothing(own: Stack) -> None:
+    before, said = pids(own), list[str]()
+    own.up(say=said.append)
+    assert pids(own) == before
+    assert len(said) == len(SERVERS)
+    assert all(line.endswith("was up") for line in said)
+
+
+def test_status_names_every_server_and_its_address_without_credentials(own: Stack) -> None:
+    servers = own.status()
+    assert [server.name for server in servers] == list(SERVERS)
+    assert all(server.up and server.pid and "127.0.0.1" in server.address and "@" not in server.address for server in servers)
+
+
+def test_status_of_a_stack_that_never_was(home: Path) -> None:
+    assert [(server.up, server.pid) for server in Stack(home).status()] == [(False, None)] * len(SERVERS)
+    assert not home.exists()
+
+
+def test_down_of_a_stack_that_never_was_does_nothing(home: Path) -> None:
+    said: list[str] = []
+    Stack(home).down(said.append)
+    assert said == []
+
+
+def test_data_and_ports_survive_down_and_up(own: Stack) -> None:
+    before = own.environ()
+    execute(own.postgres_url("sources", "app", "bank"), "CREATE TABLE kept (a text); INSERT INTO kept VALUES ('bank')")
+    execute(before["STORI_WAREHOUSE"], "CREATE TABLE kept (a varchar(10))")
+    execute(before["STORI_WAREHOUSE"], "INSERT INTO kept VALUES ('dev')")
+    with MongoClient[dict[str, object]](before["STORI_ADMIN_EXCHANGE"]) as client:
+        client.exchange.kept.insert_one({"_id": "exchange"})
+    running = pids(own)
+
+    said: list[str] = []
+    own.down(said.append)
+    assert len(said) == len(SERVERS)
+    assert all(line.endswith("stopped") for line in said)
+    assert [(server.up, server.pid) for server in own.status()] == [(False, None)] * len(SERVERS)
+    assert not any(process.exists(pid) for pid in running.values() if pid)
+
+    own.up()
+    assert own.environ() == before
+    assert execute(before["STORI_SOURCE_BANK"], "SELECT a FROM kept") == [("bank",)]
+    assert execute(before["STORI_WAREHOUSE"], "SELECT a FROM kept") == [("dev",)]
+    with MongoClient[dict[str, object]](before["STORI_SOURCE_EXCHANGE"]) as client:
+        assert [document["_id"] for document in client.exchange.kept.find()] == ["exchange"]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_up_after_a_server_was_killed(own: Stack, name: str) -> None:
+    before, told = pids(own), own.environ()
+    victim = before[name]
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: not next(server for server in own.status() if server.name == name).up, f"the end of {name}")
+
+    own.up()
+    after = pids(own)
+    assert after[name] not in (None, victim)
+    assert {other: pid for other, pid in after.items() if other != name} == {other: pid for other, pid in before.items() if other != name}
+    assert own.environ() == told
+    assert all(server.up for server in own.status())
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_after_it(own: Stack) -> None:
+    told = own.environ()
+    execute(told["STORI_ADMIN_BANK"], "CREATE TABLE sudden (a int)")
+    with MongoClient[dict[str, object]](told["STORI_ADMIN_EXCHANGE"]) as client:
+        for n in range(20):
+            execute(told["STORI_ADMIN_BANK"], f"INSERT INTO sudden VALUES ({n})")
+            client.exchange.sudden.insert_one({"_id": n})
+    for name in ("sources", "mongo"):
+        pid = pids(own)[name]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    own.up()
+    assert execute(told["STORI_SOURCE_BANK"], "SELECT count(*) FROM sudden") == [(20,)]
+    with MongoClient[dict[str, object]](told["STORI_SOURCE_EXCHANGE"]) as client:
+        assert client.exchange.sudden.count_documents({}) == 20
+
+
+def test_two_ups_at_once_start_each_server_once(home: Path) -> None:
+    stacks, found = [Stack(home, durable=False) for _ in range(3)], list[dict[str, int | None]]()
+
+    def start(stack: Stack) -> None:
+        stack.up(only=["platform", "aws", "redshift"], ports=ANY_PORTS)
+        found.append(pids(stack))
+
+    threads = [threading.Thread(target=start, args=[stack]) for stack in stacks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(found) == 3
+    assert found[0] == found[1] == found[2]
+    assert sum(pid is not None for pid in found[0].values()) == 3
+    assert len(running_in(home)) == 3
+
+
+# ---- what is left behind
+
+
+def test_a_recycled_pid_is_never_taken_for_a_server_nor_killed(home: Path) -> None:
+    own = Stack(home, durable=False)
+    own.up(only=["aws"], ports=ANY_PORTS)
+    own.down()
+    stranger = sleeper()
+    try:
+        path = home / "state.json"
+        state = json.loads(path.read_text())
+        for run in state["runs"].values():
+            run["pid"] = stranger.pid
+        path.write_text(json.dumps(state))
+        assert [server.pid for server in own.status()] == [None] * len(SERVERS)
+        own.down()
+        assert stranger.poll() is None
+        own.up(only=["aws"])
+        assert pids(own)["aws"] not in (None, stranger.pid)
+        assert stranger.poll() is None
+    finally:
+        end(stranger)
+
+
+def test_a_server_whose_pid_was_never_noted_is_found_again(own: Stack) -> None:
+    """A command that is killed between the start of a server and its note of the pid leaves just that."""
+    before = pids(own)
+    path = own.home / "state.json"
+    state = json.loads(path.read_text())
+    for run in state["runs"].values():
+        run["pid"] = None
+    path.write_text(json.dumps(state))
+    own.up()
+    assert pids(own) == before
+
+
+def test_a_recycled_pid_in_postgres_own_lock_file_does_not_keep_it_down(home: Path) -> None:
+    stack = Stack(home, durable=False)
+    stack.up(only=["sources"], ports=ANY_PORTS)
+    stack.down()
+    stranger = sleeper(Account.for_servers())
+    try:
+        lock = home / "sources" / "postmaster.pid"
+        lock.write_text(f"{stranger.pid}\n{home / 'sources'}\n1700000000\n54321\n\n127.0.0.1\n")
+        stack.up(only=["sources"])
+        assert pids(stack)["sources"] not in (None, stranger.pid)
+        assert stranger.poll() is None
+    finally:
+        end(stranger)
+
+
+def test_a_cluster_that_was_half_made_is_made_anew(home: Path) -> None:
+    half = home / "sources.new.4711" / "data"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    stack = Stack(home, durable=False)
+    stack.up(only=["sources"], ports=ANY_PORTS)
+    assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
+    assert not list(home.glob("*.new*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reached"), [("sources", "sources.new.*"), ("sources", "log/sources.log"), ("mongo", "mongo.new"), ("mongo", "mongo")]
+)
+def test_an_up_that_is_killed_on_its_way_needs_no_cleaning(home: Path, name: str, reached: str) -> None:
+    program = f"from pathlib import Path; from stori_pipeline.local.stack import Stack; Stack(Path({str(home)!r})).up(only=[{name!r}])"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        until(lambda: bool(list(home.glob(reached))), reached)
+    finally:
+        end(child)
+    stack = Stack(home)
+    stack.up(only=[name])
+    if name == "sources":
+        assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
+    else:
+        with MongoClient[dict[str, object]](stack.mongo_url("reader", "exchange")) as client:
+            assert client.exchange.trades.count_documents({}) == 0
+    assert not list(home.glob("*.new*"))
+    stack.down()
+    assert not running_in(home)
+
+
+def running_in(home: Path) -> list[str]:
+    """The command lines that name a folder."""
+    lines = [" ".join(running.info["cmdline"] or []) for running in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(home) in line]
+
+
+# ---- ports
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=f"mongo: port {port} is taken"):
+            Stack(home).up(only=["mongo"], ports={"mongo": port})
+
+
+def test_a_port_that_was_asked_for_is_used(home: Path) -> None:
+    port = probe.free_port()
+    stack = Stack(home, durable=False)
+    stack.up(only=["aws"], ports={"aws": port})
+    assert stack.client_environ()["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+
+
+def test_the_local_redshift_follows_when_what_stands_behind_it_moves(own: Stack) -> None:
+    before = pids(own)
+    address = next(server.address for server in own.status() if server.name == "platform")
+    assert before["platform"] is not None
+    os.kill(before["platform"], signal.SIGKILL)
+    until(lambda: probe.bindable(int(address.rsplit(":", 1)[1])), "the port's release")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        taken.listen()
+        own.up()
+    assert pids(own)["redshift"] != before["redshift"]
+    assert execute(own.environ()["STORI_WAREHOUSE"], "SELECT 1") == [(1,)]
+
+
+def test_an_unknown_server_is_an_error_that_lists_the_known(home: Path) -> None:
+    with pytest.raises(StackError, match="no server 'oracle'; the stack has sources, mongo"):
+        Stack(home).up(only=["oracle"])
+    with pytest.raises(StackError, match="no server 'oracle'"):
+        Stack(home).up(ports={"oracle": 1521})
+
+
+# ---- errors
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log_and_where_it_is(home: Path) -> None:
+    stack = Stack(home, durable=False)
+    stack.up(only=["sources"], ports=ANY_PORTS)
+    stack.down()
+    (home / "sources" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(StackError) as caught:
+        stack.up(only=["sources"])
+    said = str(caught.value)
+    assert str(home / "log" / "sources.log") in said
+    assert "not compatible" in said
+    assert stack.postgres_url("sources", "postgres", "bank").split("@")[0].rsplit(":", 1)[1] not in said
+
+
+def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
+    (home / "mongo").mkdir(parents=True)
+    with pytest.raises(StackError, match="not the passwords to them"):
+        Stack(home).up(only=["mongo"])
+
+
+# ---- who may do what
+
+
+def test_the_reader_role_reads_every_table_and_writes_none(source_db: SourceDatabase) -> None:
+    execute(source_db.reader_url, "SELECT 1")
+    execute(source_db.admin_url, "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE SEQUENCE s")
+    execute(source_db.superuser_url, "CREATE TABLE u (a int)")
+    assert execute(source_db.reader_url, "SELECT a FROM t") == [(1,)]
+    assert execute(source_db.reader_url, "SELECT a FROM u") == []
+    for statement in (
+        "INSERT INTO t VALUES (2)",
+        "UPDATE t SET a = 3",
+        "DELETE FROM t",
+        "TRUNCATE t",
+        "DROP TABLE t",
+        "CREATE TABLE v (a int)",
+        "CREATE TEMP TABLE v (a int)",
+        "LOCK TABLE t IN ACCESS EXCLUSIVE MODE",
+        "SELECT nextval('s')",
+        "COPY t FROM PROGRAM 'true'",
+        "CREATE SCHEMA v",
+        "SELECT pg_read_file('PG_VERSION')",
+    ):
+        # Read-only by default is a courtesy that a session may take back; the rights are what holds.
+        for guard in ("", "SET TRANSACTION READ WRITE; "):
+            with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)):
+                execute(source_db.reader_url, guard + statement)
+    assert execute(source_db.reader_url, "SHOW default_transaction_read_only") == [("on",)]
+    assert execute(source_db.reader_url, "SELECT a FROM t") == [(1,)]
+
+
+def test_the_reader_user_of_mongo_reads_and_writes_nothing(mongo_db: MongoSource) -> None:
+    mongo_db.database.trades.insert_one({"_id": 1})
+    with MongoClient[dict[str, object]](mongo_db.url) as client:
+        database = client[mongo_db.name]
+        assert database.trades.find_one() == {"_id": 1}
+        with database.trades.watch() as stream:
+            mongo_db.database.trades.insert_one({"_id": 2})
+            assert stream.next()["documentKey"] == {"_id": 2}
+        for write in (
+            lambda: database.trades.insert_one({}),
+            lambda: database.trades.delete_many({}),
+            lambda: database.trades.drop(),
+            lambda: client.admin.command("createUser", "x", pwd="x", roles=["root"]),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                write()
+    assert mongo_db.database.trades.count_documents({}) == 2
+
+
+def test_sources_speak_logical_replication(source_db: SourceDatabase) -> None:
+    assert execute(source_db.superuser_url, "SHOW wal_level") == [("logical",)]
+
+
+# ---- what the pipeline is told
+
+
+def test_environ_names_everything_that_the_pipeline_asks_for(own: Stack) -> None:
+    told = own.environ()
+    assert set(told) == {
+        "STORI_SOURCE_BANK",
+        "STORI_SOURCE_EXCHANGE",
+        "STORI_ADMIN_BANK",
+        "STORI_ADMIN_EXCHANGE",
+        "STORI_WAREHOUSE",
+        "STORI_COPY_ROLE",
+        "STORI_LANDING_BUCKET",
+        "STORI_PROCESSED_BUCKET",
+        "STORI_DAGSTER_STORAGE",
+        "DAGSTER_HOME",
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+    }
+    assert all(told.values())
+    assert told["DAGSTER_HOME"] == str(own.home.parent)
+
+
+def test_passwords_are_for_the_owner_alone_and_in_no_repr_nor_command_line(own: Stack) -> None:
+    path = own.home / "state.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    secrets = json.loads(path.read_text())["passwords"].values()
+    commands = running_in(own.home)
+    assert len(commands) == len(SERVERS)
+    shown = repr(own) + repr(own._state) + "\n".join(commands)
+    shown += "".join(log.read_text() for log in (own.home / "log").iterdir())
+    assert not [secret for secret in secrets if secret in shown]
+
+
+# ---- odds and ends
+
+
+def test_the_project_may_be_in_a_folder_that_is_closed_to_others(home: Path) -> None:
+    closed = home.parent / "closed"
+    closed.mkdir(mode=0o700)
+    stack = Stack(closed / "project" / ".stori", durable=False)
+    try:
+        stack.up(only=["sources"], ports=ANY_PORTS)
+        assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
+        assert closed.stat().st_mode & 0o777 == 0o700
+    finally:
+        stack.down()
+
+
+def test_asking_for_the_status_loads_no_driver() -> None:
+    program = (
+        "import sys; from pathlib import Path; from stori_pipeline.local.stack import Stack; Stack(Path('/nowhere')).status();"
+        "print([m for m in ('psycopg2', 'pymongo', 'boto3', 'moto', 'polars', 'pyarrow', 'sqlglot') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert done.stdout.strip() == "[]"
