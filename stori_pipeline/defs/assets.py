@@ -137,7 +137,7 @@ def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
 
     Measured against the day on which the run was requested, so that a run which waits past midnight is still the one asked for.
     """
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     requested = (record.create_timestamp if record else datetime.now(timezone.utc)).astimezone(timezone.utc).date()
     day = date.fromisoformat(context.partition_key)
     if day >= requested:
@@ -178,7 +178,7 @@ def _reconciled(context: AssetExecutionContext, table: Table, reader: Reader, la
     if isinstance(table.changes, ChangeStream):
         return ""  # its reader sees deletes
     try:
-        manifest = reconcile(table, reader, lake.open(), warehouse.open(), run_id=context.run_id)
+        manifest = reconcile(table, reader, lake.open(), warehouse.open(), run_id=context.run.run_id)
     except (CompareError, WarehouseError) as error:
         context.log.warning(str(error))
         return f"not done: {error}"

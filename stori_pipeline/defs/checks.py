@@ -105,7 +105,6 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         description=f"At most {table.max_rejected:.2%} of a batch's rows break the record; otherwise nothing is loaded.",
         blocking=True,
         retry_policy=RETRY,
-        pool=table.full_name,
     )
     def contract(lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
@@ -140,9 +139,7 @@ def mirror_checks(table: Table, folder: Path = SQL_CHECKS) -> AssetChecksDefinit
     specs = [AssetCheckSpec(check.name, asset=mirror_key(table), description=check.description) for check in checks.values()]
     specs.append(AssetCheckSpec(_ROWS_LOADED, asset=mirror_key(table), description="The newest load brought every row that had landed."))
 
-    @multi_asset_check(
-        name=f"checks__{mirror_key(table).to_python_identifier()}", specs=specs, can_subset=True, retry_policy=RETRY, pool=table.full_name
-    )
+    @multi_asset_check(name=f"checks__{mirror_key(table).to_python_identifier()}", specs=specs, can_subset=True, retry_policy=RETRY)
     def holds(context: AssetCheckExecutionContext, lake: LakeResource, warehouse: WarehouseResource) -> Iterator[AssetCheckResult]:
         store = warehouse.open()
         for selected in sorted(key.name for key in context.selected_asset_check_keys):

@@ -78,6 +78,9 @@ class LakeIOManager(ConfigurableIOManager):
             )
         if landed.whole_because:
             context.log.warning(f"{obj.table.full_name}: a new generation was read, because {landed.whole_because}")
+        # The step observed the source itself, after Dagster had looked up what was known of it; without this the landing would be
+        # recorded as made from the version before, and be shown as out of date for ever.
+        context.step_context.wipe_input_asset_version_info(metadata.source_key(obj.table))
         _version(context, landed.newest.order if landed.newest else None)
         context.add_output_metadata(_landing_metadata(obj, landed, self.lake.uri(obj.table), reader.sample, time.monotonic() - began))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster import AssetKey, DagsterEvent, DagsterInstance, ExecuteInProcessResult
+from dagster_shared.error import SerializableErrorInfo
 
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
@@ -118,6 +119,11 @@ def _error(table: Table, result: ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_key and name in event.step_key:
             return _said(event, result)
+    if any(event.is_step_failure for event in result.all_events):
+        return ""
+    for event in result.all_events:
+        if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
+            return _root(event.job_failure_data.error)
     return ""
 
 
@@ -130,7 +136,11 @@ def _said(event: DagsterEvent, result: ExecuteInProcessResult) -> str:
             evaluation = each.asset_check_evaluation_data
             if not evaluation.passed and evaluation.description:
                 return evaluation.description
-    error = failure.error
-    while error and error.cause:
+    return _root(failure.error) if failure.error else f"{event.step_key} failed"
+
+
+def _root(error: SerializableErrorInfo) -> str:
+    while error.cause:
         error = error.cause
-    return error.message.strip() if error else f"{event.step_key} failed"
+    name, _, said = error.message.strip().partition(": ")
+    return said if error.cls_name and name.endswith(error.cls_name) else error.message.strip()

@@ -1,0 +1,33 @@
+"""Dagster's own storage in Postgres, over connections that are kept.
+
+Belongs here: how the instance connects. Does not belong here: where it is; `dagster.yaml` says that.
+
+Dagster's Postgres storage opens a connection for every statement, some thirty for each step; that took two thirds of the time of a
+run with nothing to do. The webserver avoids it by a method of the storage, which here is called for every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.utils import pg_url_from_config
+
+_STATEMENT_TIMEOUT = 120_000  # milliseconds; a statement of Dagster's takes a few
+_RECYCLE = 600  # seconds after which a connection is replaced: under the idle limits of proxies and firewalls
+_OVERFLOW = 20  # connections beside the one that is kept, for threads that need one at the same time
+
+
+class KeptPostgresStorage(DagsterPostgresStorage):
+    """As `storage: postgres` in `dagster.yaml`, with the same configuration."""
+
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
+            storage.optimize_for_webserver(_STATEMENT_TIMEOUT, _RECYCLE, _OVERFLOW)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> KeptPostgresStorage:
+        return cls(pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data)
