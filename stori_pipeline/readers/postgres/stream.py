@@ -5,6 +5,7 @@ Belongs here: cutting the stream into blocks of whole rows, the threads, and how
 
 from __future__ import annotations
 
+import contextlib
 import io
 import queue
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import psycopg2
 from psycopg2 import extensions
 
 if TYPE_CHECKING:
@@ -87,12 +89,13 @@ class Stream(Generic[_Parsed]):
         copying.result()
 
     def close(self) -> None:
-        """Ends the threads; they end by themselves as soon as the server sends the next bytes, or the connection is closed."""
+        """Ends the threads, and waits for that: a moment, since what the server still does is cancelled."""
         self._abandoned.set()
-        if self._connection.closed == 0 and self.rows < 0:
-            self._connection.cancel()
-        self._parsers.shutdown(wait=False, cancel_futures=True)
-        self._copier.shutdown(wait=True)
+        if self.rows < 0 and self._connection.closed == 0:
+            with contextlib.suppress(psycopg2.Error):  # no server to cancel it any more: then the copy ends by that
+                self._connection.cancel()
+        self._copier.shutdown()
+        self._parsers.shutdown(cancel_futures=True)
 
     def _copy(self) -> None:
         blocks = _Blocks(self._submit)
