@@ -305,6 +305,8 @@ def _scalar(value: object) -> object:
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
+    if isinstance(value, Misfit):
+        raise MisfitError(value.code, f"the document holds a value that does not fit: {value.reason}")
     raise MisfitError("type", f"the document holds {_shown(value)} ({type(value).__name__}), which JSON does not know")
 
 

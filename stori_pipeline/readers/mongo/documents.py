@@ -10,6 +10,7 @@ nothing at its path, the document's `_id` takes its place.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -59,8 +60,11 @@ def native(value: Any) -> object:
 
 
 def _json_value(value: Any) -> object:
-    # To the contract a text in a super column is JSON already; here it is a value, of which JSON is to be made.
-    return json.dumps(value) if type(value) is str else native(value)
+    # To the contract a text or bytes in a super column are JSON already; here they are values, of which JSON is to be made.
+    value = native(value)
+    if isinstance(value, bytes):
+        value = base64.b64encode(value).decode()
+    return json.dumps(value) if isinstance(value, str) else value
 
 
 def extended_json(document: Document) -> str:

@@ -1,0 +1,402 @@
+"""Reading MongoDB by change stream, on real servers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from stori_pipeline.catalog import find
+from stori_pipeline.contract import Misfit
+from stori_pipeline.readers import Position, PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.readers.mongo import MongoReader, records, scans, streams
+from stori_pipeline.spec import ChangeStream, Column, Source, Table, Xmin, integer, varchar
+from stori_pipeline_tests.conftest import MongoSource
+from stori_pipeline_tests.readers.drained import Drained, drained
+from stori_pipeline_tests.readers.mongo_servers import free_port, mongo_server
+
+TRADES = find("exchange.trades")
+ITEMS = Table(
+    Source("shop", "mongo", "A shop."),
+    "items",
+    (Column("id", integer, nullable=False, path="_id"), Column("name", varchar(16))),
+    ("id",),
+    ChangeStream(),
+)
+
+Documents = Collection[dict[str, Any]]
+
+
+def _trade(name: str, price: Any = 1, **more: Any) -> dict[str, Any]:
+    return {"id": name, "price": price, "shares": 1, **more}
+
+
+@pytest.fixture
+def reader(mongo_db: MongoSource) -> MongoReader:
+    return MongoReader(mongo_db.url)
+
+
+@pytest.fixture
+def trades(mongo_db: MongoSource) -> Documents:
+    """An empty collection of trades that keeps the state before a change."""
+    return mongo_db.database.create_collection("trades", changeStreamPreAndPostImages={"enabled": True})
+
+
+@pytest.fixture
+def forgetful(mongo_db: MongoSource) -> Documents:
+    """An empty collection of trades that does not."""
+    return mongo_db.database.create_collection("trades")
+
+
+def _state(*readings: Drained) -> dict[str, Any]:
+    """What a mirror holds after these readings: the price of every trade, the last word on a key being the one that counts."""
+    state: dict[str, Any] = {}
+    for reading in readings:
+        if reading.kind == "snapshot":
+            state.clear()
+        for row in reading.rows:
+            state.pop(row["id"], None)
+            if not row["_deleted"]:
+                state[row["id"]] = row["price"]
+    return state
+
+
+def _codes(reading: Drained) -> list[str]:
+    return [row["code"] for row in reading.rejected]
+
+
+def test_what_changes_during_the_scan_is_in_the_snapshot_or_comes_next(
+    trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "_DOCUMENTS", 10)  # several replies of the server, between which the application writes
+    trades.insert_many([_trade(f"{n:03}") for n in range(40)])
+    rows: list[dict[str, Any]] = []
+    with reader.read(TRADES, None) as reading:
+        for number, chunk in enumerate(reading):
+            rows += chunk.rows.to_pylist()
+            if number == 0:
+                trades.update_one({"id": "000"}, {"$set": {"price": 2}})
+                trades.update_one({"id": "039"}, {"$set": {"price": 3}})
+                trades.delete_one({"id": "001"})
+                trades.delete_one({"id": "038"})
+                trades.insert_one(_trade("new"))
+        first = Drained(reading.kind, rows, [], reading.until, reading.must_land)
+    second = drained(reader, TRADES, first.until)
+    assert second.rows == []  # the snapshot includes the changes made while it was taken
+    assert _state(first) == {trade["id"]: trade["price"] for trade in trades.find()}
+    assert len(_state(first)) == 39
+
+
+def test_many_events_of_one_document_are_one_row(trades: Documents, reader: MongoReader) -> None:
+    start = drained(reader, TRADES).until
+    trades.insert_one(_trade("a"))
+    for price in range(2, 50):
+        trades.update_one({"id": "a"}, {"$set": {"price": price}})
+    changes = drained(reader, TRADES, start)
+    assert [(row["id"], row["price"]) for row in changes.rows] == [("a", 49)]
+
+
+def test_windows_bound_what_is_held_and_keep_the_order(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_WINDOW_EVENTS", 3)
+    start = drained(reader, TRADES).until
+    for n in range(10):
+        trades.insert_one(_trade("same", price=n, note=n))
+    with reader.read(TRADES, start) as reading:
+        sizes = [chunk.rows.num_rows for chunk in reading]
+    assert sizes == [3, 3, 3, 1]
+    assert _state(drained(reader, TRADES, start)) == {"same": 9}
+
+
+def test_a_replaced_document_takes_its_old_key_along(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, **_trade("old")})
+    start = drained(reader, TRADES)
+    trades.replace_one({"_id": 1}, _trade("new"))
+    changes = drained(reader, TRADES, start.until)
+    assert [(row["id"], row["_deleted"]) for row in changes.rows] == [("old", True), ("new", False)]
+
+
+def test_a_shrinking_array_deletes_the_rows_that_went(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, "data": [_trade("a"), _trade("b"), _trade("c")]})
+    start = drained(reader, TRADES)
+    trades.update_one({"_id": 1}, {"$pull": {"data": {"id": "b"}}})
+    trades.update_one({"_id": 1}, {"$set": {"data.0.price": 7}})
+    trades.update_one({"_id": 1}, {"$push": {"data": _trade("d")}})
+    changes = drained(reader, TRADES, start.until)
+    assert [row["id"] for row in changes.rows if row["_deleted"]] == ["b"]
+    assert _state(start, changes) == {"a": 7, "c": 1, "d": 1}
+    assert changes.rejected == []
+
+
+def test_a_wrapped_document_that_is_deleted_takes_all_its_rows(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, "data": [_trade("a"), _trade("b")]})
+    start = drained(reader, TRADES)
+    trades.delete_one({"_id": 1})
+    assert _state(start, drained(reader, TRADES, start.until)) == {}
+
+
+def test_a_document_updated_and_then_deleted_is_gone(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, **_trade("a")})
+    start = drained(reader, TRADES)
+    trades.update_one({"_id": 1}, {"$set": {"id": "b"}})
+    trades.delete_one({"_id": 1})
+    changes = drained(reader, TRADES, start.until)
+    assert {(row["id"], row["_deleted"]) for row in changes.rows} == {("a", True), ("b", True)}
+
+
+def test_a_key_that_leaves_one_document_and_stays_in_another_stays(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, "data": [_trade("a"), _trade("b")]})
+    trades.insert_one({"_id": 2, **_trade("a", price=5)})
+    start = drained(reader, TRADES)
+    trades.delete_one({"_id": 1})
+    assert _state(start, drained(reader, TRADES, start.until)) == {"a": 5}
+
+
+def test_a_row_that_moves_between_documents_lives_on(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, "data": [_trade("a"), _trade("b")]})
+    start = drained(reader, TRADES)
+    trades.insert_one({"_id": 2, "data": [_trade("b", price=5)]})
+    trades.update_one({"_id": 1}, {"$pull": {"data": {"id": "b"}}})
+    assert _state(start, drained(reader, TRADES, start.until)) == {"a": 1, "b": 5}
+
+
+def test_of_one_trade_in_several_documents_the_one_written_later_counts(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 2, "data": [_trade("a", price=1), _trade("b", price=1), _trade("a", price=2)]})
+    trades.insert_one({"_id": 1, **_trade("b", price=3)})
+    snapshot = drained(reader, TRADES)
+    assert _state(snapshot) == {"a": 2, "b": 3}
+    rows, span = reader.span(TRADES)
+    assert (rows, sum(digest.rows for digest in reader.digests(TRADES, span, span.width(256)).values())) == (2, 2)
+
+
+def test_without_images_a_table_keyed_by_underscore_id_sees_deletes(mongo_db: MongoSource, reader: MongoReader) -> None:
+    items = mongo_db.database["items"]
+    items.insert_many([{"_id": 1, "name": "a"}, {"_id": 2, "name": "b"}])
+    start = drained(reader, ITEMS)
+    items.delete_one({"_id": 1})
+    items.replace_one({"_id": 2}, {"name": "c"})
+    changes = drained(reader, ITEMS, start.until)
+    assert changes.rejected == []
+    assert changes.rows == [{"id": 1, "name": None, "_deleted": True}, {"id": 2, "name": "c", "_deleted": False}]
+
+
+def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forgetful: Documents, reader: MongoReader) -> None:
+    forgetful.insert_one({"_id": "x", "price": 1, "shares": 1})
+    start = drained(reader, TRADES)
+    forgetful.delete_one({"_id": "x"})
+    changes = drained(reader, TRADES, start.until)
+    assert _state(start, changes) == {}
+    (wrong,) = changes.rejected
+    assert wrong["code"] == "delete_unresolved"
+    assert "stori reconcile exchange.trades" in wrong["reason"]
+    assert "changeStreamPreAndPostImages" in wrong["reason"]
+    assert json.loads(wrong["raw"]) == {"operationType": "delete", "documentKey": {"_id": "x"}}
+
+
+def test_without_images_an_update_that_may_take_rows_is_quarantined_and_one_that_cannot_is_not(
+    forgetful: Documents, reader: MongoReader
+) -> None:
+    forgetful.insert_one({"_id": 1, "data": [_trade("a"), _trade("b")]})
+    start = drained(reader, TRADES)
+    forgetful.update_one({"_id": 1}, {"$push": {"data": _trade("c")}})
+    forgetful.update_one({"_id": 1}, {"$set": {"data.0.price": 7}})
+    grown = drained(reader, TRADES, start.until)
+    assert (_state(start, grown), _codes(grown)) == ({"a": 7, "b": 1, "c": 1}, [])
+    forgetful.update_one({"_id": 1}, {"$set": {"data": [_trade("c", price=9)]}})
+    shrunk = drained(reader, TRADES, grown.until)
+    assert (_state(shrunk), _codes(shrunk)) == ({"c": 9}, ["delete_unresolved"])
+
+
+def test_an_event_above_sixteen_megabytes_is_read(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one({"_id": 1, **_trade("a", note="x" * 9_000_000)})
+    start = drained(reader, TRADES)
+    trades.update_one({"_id": 1}, {"$set": {"note": "y" * 9_000_000, "price": 2}})
+    trades.insert_one(_trade("b"))
+    changes = drained(reader, TRADES, start.until)
+    assert _state(start, changes) == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("end", ["drop", "rename", "drop and make anew", "drop the database"])
+def test_a_collection_that_is_dropped_or_renamed_is_read_anew(
+    end: str, mongo_db: MongoSource, trades: Documents, reader: MongoReader
+) -> None:
+    trades.insert_one(_trade("a"))
+    start = drained(reader, TRADES)
+    if end == "rename":
+        trades.rename("others")
+    elif end == "drop the database":
+        mongo_db.client.drop_database(mongo_db.name)
+    else:
+        trades.drop()
+    left = {}
+    if end == "drop and make anew":
+        mongo_db.database["trades"].insert_one(_trade("b"))
+        left = {"b": 1}
+    with pytest.raises(PositionLost, match=r"exchange\.trades.*new generation"):
+        drained(reader, TRADES, start.until)
+    with pytest.raises(PositionLost):
+        reader.head(TRADES, start.until)
+    assert _state(drained(reader, TRADES)) == left
+
+
+def test_a_collection_dropped_during_a_reading_is_noticed(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(_trade("a"))
+    start = drained(reader, TRADES).until
+    with pytest.raises(PositionLost), reader.read(TRADES, start) as reading:
+        trades.insert_one(_trade("b"))
+        trades.drop()
+        list(reading)
+
+
+@pytest.mark.parametrize(
+    "position",
+    [{}, {"bound": None, "seen": []}, {"token": {"_data": "junk"}, "at": "2026-11-21T00:00:00+00:00", "collection": ""}],
+    ids=["empty", "a cursor's", "junk"],
+)
+def test_a_position_of_another_kind_is_lost(position: Position, trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(_trade("a"))
+    with pytest.raises(PositionLost):
+        drained(reader, TRADES, position)
+
+
+def test_a_position_older_than_the_oplog_is_lost_and_a_new_generation_is_whole(tmp_path: Path) -> None:
+    with mongo_server(tmp_path / "log", "--oplog-max-entries", "20") as address, MongoClient[dict[str, Any]](address) as client:
+        reader = MongoReader(f"{address}/exchange")
+        client.exchange.trades.insert_one(_trade("first"))
+        start = drained(reader, TRADES)
+        client.exchange.trades.insert_many([_trade(str(n)) for n in range(100)])
+        client.admin.command("secantusAdmin.pruneOplog")
+        with pytest.raises(PositionLost, match="new generation"):
+            drained(reader, TRADES, start.until)
+        with pytest.raises(PositionLost):
+            reader.head(TRADES, start.until)
+        assert len(_state(drained(reader, TRADES))) == 101
+
+
+def test_a_position_of_another_server_is_lost(tmp_path: Path, trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(_trade("a"))
+    start = drained(reader, TRADES)
+    with mongo_server(tmp_path / "log") as address, MongoClient[dict[str, Any]](address) as client:
+        client.exchange.trades.insert_one(_trade("b"))
+        with pytest.raises(PositionLost, match="another server"):
+            drained(MongoReader(f"{address}/exchange"), TRADES, start.until)
+
+
+def test_a_quiet_position_is_kept_fresh_once_an_hour(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(_trade("a"))
+    start = dict(drained(reader, TRADES).until)
+    mongo_db.database["others"].insert_one({})  # the oplog moves on, past this collection
+    young = drained(reader, TRADES, start)
+    assert (young.rows, young.must_land) == ([], False)
+    start["at"] = (datetime.now(timezone.utc) - timedelta(minutes=61)).isoformat()
+    old = drained(reader, TRADES, start)
+    assert (old.rows, old.must_land) == ([], True)
+    assert old.until["token"] != start["token"]
+    assert drained(reader, TRADES, old.until).must_land is False
+
+
+def test_a_reading_ends_although_the_source_never_rests(trades: Documents, reader: MongoReader) -> None:
+    start = drained(reader, TRADES)
+    trades.insert_many([_trade(str(n)) for n in range(20)])
+    seen = 0
+    with reader.read(TRADES, start.until) as reading:
+        for chunk in reading:
+            seen += chunk.rows.num_rows
+            trades.insert_one(_trade(f"more {seen}"))  # for as long as rows come
+            assert seen < 100
+        until = reading.until
+    assert len(_state(drained(reader, TRADES, until))) + seen >= 20
+    assert seen >= 20
+
+
+def test_the_head_tells_of_more_than_a_glance_shows(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_PEEK", 5)
+    start = drained(reader, TRADES).until
+    assert reader.head(TRADES, start) == ""
+    heads = set()
+    for n in range(8):
+        trades.insert_one(_trade(str(n)))
+        heads.add(reader.head(TRADES, start))
+    assert len(heads) == 8
+
+
+def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None:
+    with (
+        mongo_server(tmp_path / "log", "--standalone") as address,
+        pytest.raises(SourceError, match=r"changes=Cursor\(column\)") as raised,
+    ):
+        drained(MongoReader(f"{address}/exchange"), TRADES)
+    assert not isinstance(raised.value, SourceUnavailable)
+
+
+def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_password() -> None:
+    reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange")
+    for act in (lambda: drained(reader, TRADES), lambda: reader.span(TRADES), lambda: reader.drift(TRADES)):
+        with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
+            act()
+        assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in repr(reader)
+
+
+@pytest.mark.parametrize("url", ["mongodb://u:s3cret@127.0.0.1:x/db", "nonsense s3cret", "mongodb://u:s3cr@et@h/db", "mongodb://h:27017"])
+def test_an_address_that_is_none_is_told_without_quoting_it(url: str) -> None:
+    with pytest.raises(SourceError, match="address") as raised:
+        MongoReader(url).drift(TRADES)
+    assert "s3cr" not in str(raised.value)
+    assert not isinstance(raised.value, SourceUnavailable)
+
+
+def test_a_record_for_another_kind_of_source_is_refused(reader: MongoReader) -> None:
+    with pytest.raises(SourceError, match="ChangeStream"), reader.read(replace(TRADES, changes=Xmin()), None):
+        pass
+
+
+def test_a_position_is_reached_only_at_the_end(trades: Documents, reader: MongoReader) -> None:
+    with reader.read(TRADES, None) as reading, pytest.raises(RuntimeError, match="read to its end"):
+        _ = reading.until
+
+
+def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_many([_trade(str(n), details={"asks": [1]}) for n in range(3)])
+    assert reader.drift(TRADES) == []
+    trades.insert_one({"data": [_trade("w", venueName="LSE", details={"fee": {"paid": True}})]})
+    assert reader.drift(TRADES) == [
+        "the documents have details.fee.paid, which the record does not name; "
+        'to read it add Column("paid", boolean, path="details.fee.paid")',
+        'the documents have venueName, which the record does not name; to read it add Column("venue_name", varchar(16), path="venueName")',
+    ]
+
+
+def test_drift_says_that_a_collection_is_not_there(reader: MongoReader) -> None:
+    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
+
+
+def test_records_prints_a_record_that_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:
+    mongo_db.database["orders"].insert_many(
+        [
+            {"_id": n, "customerName": "a", "total": 1.5, "lines": [1], "when": {"at": datetime(2026, 1, 1, tzinfo=timezone.utc)}}
+            for n in range(3)
+        ]
+    )
+    names: dict[str, Any] = {}
+    exec("from stori_pipeline.spec import *", names)  # noqa: S102
+    names["SOURCE"] = ITEMS.source
+    printed = records(mongo_db.url, "orders")
+    (table,) = eval(f"({printed})", names)  # noqa: S307
+    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
+    result = drained(reader, table)
+    assert (len(result.rows), result.rejected) == (3, [])
+    with pytest.raises(SourceError, match="no documents"):
+        records(mongo_db.url, "nothing")
+
+
+def test_a_misfit_is_never_a_value(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(_trade("a", details=5))
+    result = drained(reader, TRADES)
+    assert (result.rows, _codes(result)) == ([], ["type"])
+    assert Misfit.__name__ not in result.rejected[0]["raw"]
