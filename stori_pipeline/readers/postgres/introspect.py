@@ -12,13 +12,15 @@ The mapping:
     boolean, date                   the same
     timestamp with time zone        timestamptz
     timestamp without time zone     timestamptz, read as UTC
-    json, jsonb, arrays, rows       super_
+    json, jsonb, hstore, arrays     super_
+    uuid                            varchar(36)
     varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
     text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -45,6 +47,7 @@ _PLAIN = {
     "json": "super_",
     "jsonb": "super_",
     "hstore": "super_",
+    "uuid": "varchar(36)",
 }
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
@@ -133,7 +136,7 @@ def _name(name: str) -> str:
 
 
 def _text(value: str) -> str:
-    return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"').replace("\\'", "'") + '"'
+    return json.dumps(value, ensure_ascii=False)  # JSON's texts are Python's too
 
 
 def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:

@@ -1,0 +1,153 @@
+"""Records suggested from a database: they can be pasted, they are right, and the reader reads by them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2 import extensions
+
+from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres.introspect import records
+from stori_pipeline.spec import (
+    Column,
+    Source,
+    Table,
+    Xmin,
+    bigint,
+    boolean,
+    date,
+    decimal,
+    double,
+    integer,
+    smallint,
+    super_,
+    timestamptz,
+    varchar,
+)
+from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.readers.drained import drained
+
+SOURCE = Source(name="shop", kind="postgres", description="A shop.")
+
+
+@pytest.fixture
+def app(source_db: SourceDatabase) -> Iterator[extensions.connection]:
+    connection = psycopg2.connect(source_db.admin_url)
+    connection.autocommit = True
+    yield connection
+    connection.close()
+
+
+def run(connection: extensions.connection, *statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def pasted(text: str) -> Table:
+    """What the printed Python makes: its imports run, its last expression evaluated."""
+    *before, last = ast.parse(text).body
+    assert isinstance(last, ast.Expr)
+    names: dict[str, Any] = {"SOURCE": SOURCE}
+    exec(compile(ast.Module(before, []), "record", "exec"), names)  # noqa: S102 -- to run what is printed is the point
+    table = eval(compile(ast.Expression(last.value), "record", "eval"), names)  # noqa: S307
+    assert isinstance(table, Table)
+    return table
+
+
+def test_a_record_of_every_type_can_be_pasted_and_read_by(app: extensions.connection, source_db: SourceDatabase) -> None:
+    run(
+        app,
+        "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+        """CREATE TABLE everything (
+             region integer, "orderID" bigint, small smallint,
+             amount numeric(18,2), loose numeric, huge numeric(50,5), rounded numeric(5,-2), price money,
+             ratio double precision, rough real, flag boolean NOT NULL,
+             on_day date, at timestamptz NOT NULL, naive timestamp,
+             doc jsonb, old_doc json, tags text[],
+             code varchar(10), fixed char(3), name text, long text, empty text, longest text,
+             ref uuid, feeling mood, raw bytea, took interval, "7th" text,
+             PRIMARY KEY ("orderID", region))""",
+        "COMMENT ON TABLE everything IS 'It''s \"all\" there'",
+        r"COMMENT ON COLUMN everything.name IS E'A \"name\", it''s\nsaid \\ é'",
+        """INSERT INTO everything VALUES (
+             1, 2, 3, 4.5, 1.2345, 5, 12345, 6.78, 0.5, 0.5, true, '2026-11-21', '2026-11-21', '2026-11-21 10:00', '{}', '{}', '{a}',
+             'c', 'f', repeat('n', 20), repeat('l', 3000), NULL, repeat('x', 70000), gen_random_uuid(), 'glad', 'ab', '1 day', 's')""",
+    )
+    text = records(source_db.reader_url, "public.everything", source="shop")
+    table = pasted(text)
+    assert table == Table(
+        SOURCE,
+        "everything",
+        (
+            Column("region", integer, nullable=False),
+            Column("order_id", bigint, nullable=False, path="orderID"),
+            Column("small", smallint),
+            Column("amount", decimal(18, 2)),
+            Column("loose", decimal(38, 4)),
+            Column("huge", varchar(256)),
+            Column("rounded", decimal(7, 0)),
+            Column("price", decimal(19, 2)),
+            Column("ratio", double),
+            Column("rough", double),
+            Column("flag", boolean, nullable=False),
+            Column("on_day", date),
+            Column("at", timestamptz, nullable=False),
+            Column("naive", timestamptz),
+            Column("doc", super_),
+            Column("old_doc", super_),
+            Column("tags", super_),
+            Column("code", varchar(40)),
+            Column("fixed", varchar(12)),
+            Column("name", varchar(64), description='A "name", it\'s\nsaid \\ é'),
+            Column("long", varchar(8192)),
+            Column("empty", varchar(16)),
+            Column("longest", super_),
+            Column("ref", varchar(36)),
+            Column("feeling", varchar(16)),
+            Column("raw", varchar(16)),
+            Column("took", varchar(16)),
+            Column("c_7th", varchar(16), path="7th"),
+        ),
+        ("order_id", "region"),
+        Xmin(),
+        description='It\'s "all" there',
+    )
+    assert "# naive in the source: read as UTC" in text
+    reader = PostgresReader(source_db.reader_url)
+    result = drained(reader, table)
+    assert (len(result.rows), result.rejected) == (1, [])
+    assert reader.drift(table) == []
+
+
+def test_a_table_without_a_primary_key_takes_a_unique_index_or_asks(app: extensions.connection, source_db: SourceDatabase) -> None:
+    run(
+        app,
+        "CREATE TABLE keyed (a int, b int NOT NULL UNIQUE, UNIQUE (a))",
+        "CREATE TABLE keyless (a int)",
+    )
+    assert pasted(records(source_db.reader_url, "keyed")).key == ("b",)
+    assert "key=(),  # it has no primary key" in records(source_db.reader_url, "keyless")
+
+
+def test_a_record_of_no_table_is_refused(source_db: SourceDatabase) -> None:
+    with pytest.raises(SourceError, match=r"there is no table 'public\.nowhere'"):
+        records(source_db.reader_url, "public.nowhere")
+
+
+def test_drift_names_each_new_column_with_the_line_to_add(app: extensions.connection, source_db: SourceDatabase) -> None:
+    run(app, "CREATE TABLE orders (id int PRIMARY KEY)")
+    table = Table(SOURCE, "orders", (Column("id", integer, nullable=False),), ("id",), Xmin())
+    reader = PostgresReader(source_db.reader_url)
+    assert reader.drift(table) == []
+    run(app, "ALTER TABLE orders ADD note text, ADD paid boolean NOT NULL", "INSERT INTO orders VALUES (1, 'twenty characters...', true)")
+    note, paid = reader.drift(table)
+    assert note.startswith("shop.orders: ")
+    assert note.endswith('Column("note", varchar(64)),')
+    assert paid.endswith('Column("paid", boolean),')
+    assert [row["id"] for row in drained(reader, table).rows] == [1], "a new column stops nothing"
