@@ -20,8 +20,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from stori_pipeline.local.redshift.s3 import Store
 from stori_pipeline.local.redshift.server import Server
 
-_PATIENCE = 30.0  # seconds for the backend to answer
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.redshift", description=(__doc__ or "").splitlines()[0])
@@ -31,6 +29,9 @@ def main() -> int:
         "--backend", required=True, help="the backing database as a superuser: postgresql://user:password@host:port/database"
     )
     parser.add_argument("--s3-endpoint", help="where S3 answers (default: AWS_ENDPOINT_URL, or else AWS itself)")
+    parser.add_argument(
+        "--patience", type=float, default=30.0, help="how many seconds to wait for the backing database (default: %(default)s)"
+    )
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -38,29 +39,41 @@ def main() -> int:
     if not url.hostname:
         parser.error("--backend must name a host: the local Redshift reaches its backend over TCP")
     try:
-        prepare(chosen.backend)
+        prepare(chosen.backend, chosen.patience)
     except psycopg2.Error as error:
         print(f"the backing database at {url.hostname}:{url.port or 5432}{url.path} could not be prepared: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    server = Server(chosen.host, chosen.port, (unquote(url.hostname), url.port or 5432), Store(chosen.s3_endpoint))
+    try:
+        server = Server(chosen.host, chosen.port, (unquote(url.hostname), url.port or 5432), Store(chosen.s3_endpoint))
+    except OSError as error:
+        print(f"cannot listen at {chosen.host}:{chosen.port}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    threading.Thread(target=server.serve, name="listener", daemon=True).start()
+
+    def listen() -> None:
+        try:
+            server.serve()
+        finally:
+            stopping.set()
+
+    threading.Thread(target=listen, name="listener", daemon=True).start()
     print(f"the local Redshift listens at {chosen.host}:{server.port}", flush=True)  # noqa: T201 - what the starter waits for
     stopping.wait()
     server.stop()
     return 0
 
 
-def prepare(url: str) -> None:
-    """Apply `bootstrap.sql`, which may be applied again and again. Waits for a backend that is still starting."""
+def prepare(url: str, patience: float = 30.0) -> None:
+    """Apply `bootstrap.sql`, which may be applied again and again. Waits up to `patience` seconds for a backend that is starting."""
     patiently = Retrying(
-        retry=retry_if_exception_type(psycopg2.OperationalError), stop=stop_after_delay(_PATIENCE), wait=wait_fixed(0.1), reraise=True
+        retry=retry_if_exception_type(psycopg2.OperationalError), stop=stop_after_delay(patience), wait=wait_fixed(0.1), reraise=True
     )
     connection = patiently(psycopg2.connect, url, connect_timeout=5)
     try:
         with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('stori_local'))")  # another local Redshift may be starting too
             cursor.execute(resources.files("stori_pipeline.local.redshift").joinpath("bootstrap.sql").read_text("utf-8"))
     finally:
         connection.close()

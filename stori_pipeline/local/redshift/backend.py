@@ -137,8 +137,12 @@ class Backend:
     def _unseen(self, kind: bytes, body: bytes) -> None:
         """A message in answer to a statement of our own: an error is raised, what concerns the client is passed on."""
         if kind == b"E":
-            self.failed = True
-            said = in_redshift_words(wire.fields(body), self.pid)
+            translated = self._translated(kind, body)
+            said = wire.fields(translated)
+            if self.said_farewell:
+                self.client.write(wire.frame(kind, translated))
+                self.client.flush()
+                raise BackendGone(said.get("M", ""))
             raise RedshiftError(said.get("C", ""), said.get("M", ""), said.get("D", ""), said.get("H", ""))
         if kind == b"A" or kind == b"S" or (kind == b"N" and wire.fields(body).get("C") != _NO_TRANSACTION):
             self.client.write(wire.frame(kind, self._translated(kind, body)))

@@ -65,7 +65,10 @@ def run(statement: Copy, backend: Backend, store: s3.Store, watch: Callable[[], 
     schema, name = statement.table
     relation = f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
     columns = _chosen(_table_columns(backend, relation, name), statement, name)
-    objects = (store.by_manifest if statement.manifest else store.by_prefix)(statement.url)
+    objects = []
+    for found in (store.by_manifest if statement.manifest else store.by_prefix)(statement.url):
+        watch()
+        objects.append(found)
     reader = _Reader(statement, columns, objects, store)
     names = ", ".join(identifier(column.name) for column in columns)
     try:

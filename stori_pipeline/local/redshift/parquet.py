@@ -227,15 +227,20 @@ def match(metadata: pq.FileMetaData, columns: Sequence[Column], *, url: str, htt
     for i, (column, leaf) in enumerate(zip(columns, found, strict=False)):  # with FILLRECORD the file may have fewer
         if column.kind == SUPER:
             _match_super(leaf, json_)
-            continue
-        reason = _decimal_refusal(column, leaf, https) if column.kind == NUMERIC else _refusal(column, leaf)
-        if reason is not None:
-            context = (
-                f"File '{https}' has an incompatible Parquet schema for column '{url}.{leaf.name}'. "
-                f"Column type: {column.shown}, Parquet schema:\n{leaf.shown} [i:{i} d:{int(leaf.nullable)} r:0]"
-            )
-            raise load_error(SPECTRUM_SCHEMA, context, hint=reason)
+        else:
+            refuse_unfit(column, leaf, i, url=url, https=https)
     return Loading(tuple(columns), https, invalid)
+
+
+def refuse_unfit(column: Column, leaf: Leaf, position: int, *, url: str, https: str) -> None:
+    """Refuse a column of a file that does not load into this column, which is not a SUPER."""
+    reason = _decimal_refusal(column, leaf, https) if column.kind == NUMERIC else _refusal(column, leaf)
+    if reason is not None:
+        context = (
+            f"File '{https}' has an incompatible Parquet schema for column '{url}.{leaf.name}'. "
+            f"Column type: {column.shown}, Parquet schema:\n{leaf.shown} [i:{position} d:{int(leaf.nullable)} r:0]"
+        )
+        raise load_error(SPECTRUM_SCHEMA, context, hint=reason)
 
 
 def _match_super(leaf: Leaf, json_: bool) -> None:

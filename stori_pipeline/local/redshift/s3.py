@@ -67,8 +67,8 @@ class Store:
         bucket, key = _split(url)
         return f"https://s3.{self.client.meta.region_name}.amazonaws.com/{bucket}/{key}"
 
-    def by_prefix(self, url: str) -> list[S3Object]:
-        """All objects whose key begins as this url does, in the order of their keys."""
+    def by_prefix(self, url: str) -> Iterator[S3Object]:
+        """All objects whose key begins as this url does, in the order of their keys; an error where there is none."""
         bucket, prefix = _split(url)
         found: list[S3Object] = []
         with _in_redshift_words(f"Listing bucket={bucket} prefix={prefix}"):
@@ -80,15 +80,18 @@ class Store:
         if not found:
             message = f"The specified S3 prefix '{prefix}' does not exist"
             raise load_error(S3_ERROR, f"bucket={bucket} prefix={prefix}", error=message)
-        return found
+        yield from found
 
-    def by_manifest(self, url: str) -> list[S3Object]:
-        """The objects that a manifest lists, in its order. Each must say its length, which columnar files need."""
+    def by_manifest(self, url: str) -> Iterator[S3Object]:
+        """The objects that a manifest lists, in its order; each is looked up when it is asked for. An error where none exists.
+
+        Each entry must say its object's length, which columnar files need.
+        """
         bucket, key = _split(url)
         with _in_redshift_words(f"S3 key being read : {url}", "Problem reading manifest file - "):
             body = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        found = []
-        for url_of, mandatory, length in _entries(body, url):
+        found = False
+        for url_of, mandatory, length in list(_entries(body, url)):
             size = self._size(url_of)
             if size is None and mandatory:
                 raise load_error(S3_ERROR, f"{url_of} of the manifest {url}", error="Mandatory url is not present in manifest file.")
@@ -98,10 +101,10 @@ class Store:
                 context = f"the manifest {url} gives content_length {length} for {url_of}, which has {size} bytes."
                 told = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
                 raise load_error(SPECTRUM_SCAN, f"{told}: {context}")
-            found.append(S3Object(*_split(url_of), size))
+            found = True
+            yield S3Object(*_split(url_of), size)
         if not found:
             raise load_error(S3_ERROR, f"none of the files that the manifest {url} lists exists", error="No files found in manifest.")
-        return found
 
     def _size(self, url: str) -> int | None:
         bucket, key = _split(url)

@@ -6,6 +6,7 @@ Belongs here: fixtures of more than one module here. Everybody else's tests use 
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Connect = Callable[[], Connection]
+PATIENCE = 30.0
 
 
 def at_port(url: str, port: int) -> str:
@@ -99,11 +101,22 @@ def connect(url: str, schema: str) -> Iterator[Connect]:
         connection.close()
 
 
-Ask = Callable[[Connection, str], list[tuple[object, ...]]]
-
-
 def ask(connection: Connection, sql: str) -> list[tuple[object, ...]]:
     """Run this and return the rows of its last result; none where it has none."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall() if cursor.description else []
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether this comes true within the bound."""
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def waits_for_a_lock(connection: Connection, pid: int) -> bool:
+    return ask(connection, f"SELECT count(*) FROM pg_catalog.pg_locks WHERE pid = {pid} AND NOT granted") != [(0,)]

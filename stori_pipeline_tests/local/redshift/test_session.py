@@ -6,8 +6,7 @@ import importlib.util
 import struct
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,23 +17,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from stori_pipeline.local.redshift import wire
 from stori_pipeline_tests.local.redshift.client import Client, error, rows
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
-
-PATIENCE = 30.0
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether this comes true within the bound."""
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def waits_for_a_lock(connection: Connection, pid: int) -> bool:
-    return ask(connection, f"SELECT count(*) FROM pg_catalog.pg_locks WHERE pid = {pid} AND NOT granted") != [(0,)]
+from stori_pipeline_tests.local.redshift.conftest import PATIENCE, Connect, ask, eventually, waits_for_a_lock
 
 
 @pytest.fixture

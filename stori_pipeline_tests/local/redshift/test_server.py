@@ -1,0 +1,151 @@
+"""The program as it is started: ready when it says so, bounded in memory, stopped by SIGTERM, and clear about a backend that is away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stori_pipeline.local.redshift import wire
+from stori_pipeline.local.redshift.__main__ import prepare
+from stori_pipeline.local.redshift.s3 import Store
+from stori_pipeline.local.redshift.server import Server
+from stori_pipeline_tests.local.redshift.client import Client
+from stori_pipeline_tests.local.redshift.conftest import Connect, ask, at_port, serving
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MB = 1024 * 1024
+
+
+@pytest.fixture
+def process(platform_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The program, listening at a free port, and that port."""
+    command = [sys.executable, "-m", "stori_pipeline.local.redshift", "--port", "0", "--backend", platform_url, "--s3-endpoint", aws]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        said = started.stdout.readline()
+        assert said.startswith("the local Redshift listens at 127.0.0.1:"), said
+        yield started, int(said.rpartition(":")[2])
+        started.kill()
+
+
+def test_preparing_the_backend_again_changes_nothing(platform_url: str, connect: Connect) -> None:
+    prepare(platform_url)
+    prepare(platform_url)
+    assert "Redshift" in str(ask(connect(), "SELECT version()"))
+
+
+def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[str], int], url: str) -> None:
+    program, port = process
+    with closing(psycopg2.connect(at_port(url, port))) as connection:
+        assert ask(connection, "SELECT 1") == [(1,)]
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+        with pytest.raises(psycopg2.OperationalError):
+            ask(connection, "SELECT 1")
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(at_port(url, port))
+
+
+def test_a_backend_that_is_away_is_said_to_be(aws: str, url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for server in serving(Server("127.0.0.1", 0, ("127.0.0.1", port), Store(aws))):
+        with pytest.raises(psycopg2.OperationalError, match="the database behind the local Redshift cannot be reached"):
+            psycopg2.connect(at_port(url, server.port))
+
+
+def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "stori_pipeline.local.redshift",
+        "--patience",
+        "0.2",
+        "--backend",
+        f"postgresql://u:secret@127.0.0.1:{port}/dev",
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert f"127.0.0.1:{port}/dev could not be prepared" in ran.stderr
+    assert "secret" not in ran.stderr
+
+
+def test_a_port_that_is_taken_is_said_to_be(platform_url: str, aws: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "stori_pipeline.local.redshift", "--port", port, "--backend", platform_url, "--s3-endpoint", aws]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert f"cannot listen at 127.0.0.1:{port}" in ran.stderr
+
+
+@pytest.fixture
+def large(s3: S3Client, bucket: str, tmp_path: Path) -> str:
+    """A Parquet file of some 200 MB, in 20 row groups that no codec makes smaller; its url."""
+    path = tmp_path / "large.parquet"
+    schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+        for group in range(20):
+            text = [os.urandom(5000).hex() for _ in range(1000)]
+            writer.write_table(pa.table({"a": pa.array(range(group * 1000, group * 1000 + 1000), pa.int64()), "b": text}, schema))
+    s3.upload_file(str(path), bucket, "large.parquet")
+    return f"s3://{bucket}/large.parquet"
+
+
+def test_memory_is_bounded_whatever_is_loaded_or_read(
+    process: tuple[subprocess.Popen[str], int], url: str, schema: str, large: str
+) -> None:
+    program, port = process
+    with Client(at_port(url, port), options=f"-c search_path={schema}") as client:
+        for sql in ("CREATE TABLE t (a BIGINT, b VARCHAR(20000))", "SELECT a, b FROM t"):
+            client.send(wire.query(sql))
+            client.until(b"Z")
+        with sampled(program.pid) as sizes:
+            client.send(wire.query(f"COPY t FROM '{large}' IAM_ROLE default FORMAT AS PARQUET"))
+            assert (b"C", b"COPY\x00") in client.until(b"Z")
+        # Far less than the file: a row group, a batch, the queue, and what the libraries keep for themselves.
+        assert max(sizes) - sizes[0] < 120 * MB
+        with sampled(program.pid) as sizes:
+            client.send(wire.query("SELECT a, b FROM t"))
+            count = 0
+            for kind, _ in iter(client.stream.message, (b"Z", b"I")):
+                count += kind == b"D"
+        assert count == 20_000
+        assert max(sizes) - sizes[0] < 10 * MB
+
+
+@contextmanager
+def sampled(pid: int) -> Iterator[list[int]]:
+    """The bytes of memory that the process has, from now until the block ends, again and again."""
+    process, done = psutil.Process(pid), threading.Event()
+    sizes = [process.memory_info().rss]
+
+    def sample() -> None:
+        while not done.wait(0.01):
+            sizes.append(process.memory_info().rss)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield sizes
+    finally:
+        done.set()
+        thread.join(10)
