@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -43,14 +42,14 @@ class Sensor:
     """The sensor as the daemon runs it: tick after tick, each with the cursor that the one before left."""
 
     def __init__(self, defs: Definitions, instance: DagsterInstance) -> None:
-        self._defs, self._instance = defs, instance
-        self._sensor = defs.get_sensor_def("changes")
+        self._defs, self._instance, self._repository = defs, instance, defs.get_repository_def()
+        self._sensor = self._repository.get_sensor_def("changes")
         self.cursor: str | None = None
 
     def tick(self) -> SensorResult:
         resources = {name: value for name, value in (self._defs.resources or {}).items() if name in ("sources", "lake")}
         with build_sensor_context(
-            instance=self._instance, cursor=self.cursor, resources=resources, repository_def=self._defs.get_repository_def()
+            instance=self._instance, cursor=self.cursor, resources=resources, repository_def=self._repository
         ) as context:
             result = self._sensor(context)
         assert isinstance(result, SensorResult)
@@ -59,8 +58,8 @@ class Sensor:
 
 
 @pytest.fixture
-def sensor(defs: Definitions, instance: DagsterInstance) -> Iterator[Sensor]:
-    yield Sensor(defs, instance)
+def sensor(defs: Definitions, instance: DagsterInstance) -> Sensor:
+    return Sensor(defs, instance)
 
 
 def requested(result: SensorResult) -> RunRequest:
@@ -158,11 +157,12 @@ def test_a_changed_record_is_asked_for(world: World, instance: DagsterInstance, 
 
 
 def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterInstance) -> None:
-    everything = defs.get_schedule_def("everything")
+    repository = defs.get_repository_def()
+    everything = repository.get_schedule_def("everything")
 
     def tick() -> RunRequest | SkipReason:
         moment = datetime(2026, 11, 21, 10, 20, tzinfo=timezone.utc)
-        with build_schedule_context(instance=instance, scheduled_execution_time=moment) as context:
+        with build_schedule_context(instance=instance, scheduled_execution_time=moment, repository_def=repository) as context:
             data = everything.evaluate_tick(context)
         return data.run_requests[0] if data.run_requests else SkipReason(data.skip_message)
 
