@@ -23,7 +23,7 @@ from pgpq import encoders
 from pgpq import schema as postgres
 
 from stori_pipeline.local.redshift import parquet, s3
-from stori_pipeline.local.redshift.errors import RedshiftError
+from stori_pipeline.local.redshift.errors import INTERNAL_ERROR, RedshiftError
 from stori_pipeline.local.redshift.parquet import Column
 from stori_pipeline.local.redshift.statements import Copy
 
@@ -156,6 +156,8 @@ class _Reader:
             try:
                 item = self._queue.get(timeout=0.1)
             except queue.Empty:
+                if not self._thread.is_alive() and self._queue.empty():  # it ended by what is no Exception, such as a library's panic
+                    raise RedshiftError(INTERNAL_ERROR, "internal error of the local Redshift's COPY; its log says more") from None
                 continue
             if item is None:
                 return
@@ -190,9 +192,16 @@ class _Reader:
         yield encoder.write_header()
         for found in self._objects:
             for piece in self._rows_of(found):
-                yield encoder.write_batch(piece)
+                if chunk := self._encode(encoder, piece, found):  # small ones wait in the encoder for company
+                    yield chunk
                 self.rows += piece.num_rows
         yield encoder.finish()
+
+    def _encode(self, encoder: pgpq.ArrowToPostgresBinaryEncoder, piece: pa.RecordBatch, found: s3.S3Object) -> bytes:
+        try:
+            return bytes(encoder.write_batch(piece))
+        except ValueError as error:  # a date or an instant that the backend has no number for
+            raise s3.load_error(s3.SPECTRUM_SCAN, f"File '{self._store.https(found.url)}' holds a value out of range: {error}") from error
 
     def _rows_of(self, found: s3.S3Object) -> Iterator[pa.RecordBatch]:
         try:

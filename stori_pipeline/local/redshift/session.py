@@ -270,6 +270,7 @@ class Session:
     def _bind(self, body: bytes) -> None:
         portal, at = wire.first_text(body)
         name, _ = wire.first_text(body, at)
+        self._portals.pop(portal, None)
         if self._pass_on(wire.frame(b"B", body), b"2E") and name in self._prepared:
             self._portals[portal] = self._prepared[name]
 

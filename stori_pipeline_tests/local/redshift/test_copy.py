@@ -429,6 +429,14 @@ def test_values_that_do_not_fit_their_column(connect: Connect, put: Put) -> None
     assert ask(connection, "SELECT count(*) FROM t") == [(1,)]
 
 
+def test_a_date_that_no_calendar_reaches(connect: Connect, put: Put) -> None:
+    connection = connect()
+    ask(connection, "CREATE TABLE t (a DATE)")
+    table = pa.table({"a": pa.array([-(2**31)], pa.int32()).cast(pa.date32())})
+    assert "holds a value out of range" in detail(refused(connection, put("t.parquet", table)))
+    assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
+
+
 def test_types_that_do_not_agree_are_refused_from_the_tables_own_columns(connect: Connect, put: Put) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a DECIMAL(18,2), b TIMESTAMP, c TIMESTAMPTZ)")
