@@ -53,13 +53,13 @@ class Rows:
         return inside
 
 
+def _row(table: Table, n: int, note: str) -> dict[str, object]:
+    keys: dict[str, dict[str, object]] = {"orders": {"no": n}, "codes": {"code": f"c{n}"}, "lines": {"no": n // 3, "line": f"l{n % 3}"}}
+    return {**keys[table.name], "note": note}
+
+
 def _as_rows(table: Table, model: dict[int, str]) -> Rows:
-    make = {
-        "orders": lambda n, note: {"no": n, "note": note},
-        "codes": lambda n, note: {"code": f"c{n}", "note": note},
-        "lines": lambda n, note: {"no": n // 3, "line": f"l{n % 3}", "note": note},
-    }[table.name]
-    return Rows(*(make(n, note) for n, note in model.items()))
+    return Rows(*(_row(table, n, note) for n, note in model.items()))
 
 
 MODEL = st.dictionaries(st.integers(-(2**62), 2**62), st.sampled_from(["a", "b"]), max_size=30)
@@ -86,21 +86,21 @@ def test_every_difference_is_found_and_nothing_else(table: Table, source: dict[i
 
 
 def test_only_ranges_that_differ_are_looked_into() -> None:
-    source = Rows(*({"no": n, "note": "same"} for n in range(30_000)))
-    mirror = Rows(*({"no": n, "note": "other" if n == 17_123 else "same"} for n in range(30_000)))
+    source = Rows(*(_row(BY_NUMBER, n, "same") for n in range(30_000)))
+    mirror = Rows(*(_row(BY_NUMBER, n, "other" if n == 17_123 else "same") for n in range(30_000)))
     result = compare.verify(BY_NUMBER, source, mirror)
     assert [d.key for d in result.differing] == [("17123",)]
     assert source.listed < 500
 
 
 def test_a_hundred_differing_keys_are_listed_at_most() -> None:
-    result = compare.verify(BY_NUMBER, Rows(*({"no": n, "note": ""} for n in range(5_000))), Rows())
+    result = compare.verify(BY_NUMBER, Rows(*(_row(BY_NUMBER, n, "") for n in range(5_000))), Rows())
     assert len(result.differing) == compare.SHOWN
     assert not result.equal
 
 
 def test_a_row_twice_in_the_mirror_is_a_difference() -> None:
-    row = {"no": 1, "note": "a"}
+    row = _row(BY_NUMBER, 1, "a")
     counted = list(compare.differences(BY_NUMBER, Rows(row), Rows(row, row), Span(0, 10)))
     assert [d.key for d in counted] == [("1",)]
 
