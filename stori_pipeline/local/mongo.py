@@ -50,6 +50,11 @@ class Mongo(Program):
         self._databases = databases
 
     @property
+    def _making(self) -> str:
+        """The folder that becomes the server's, and the name of the run that makes it."""
+        return f"{self.name}.new"
+
+    @property
     def _configuration(self) -> Path:
         return self.home / "mongo.toml"
 
@@ -70,17 +75,15 @@ class Mongo(Program):
         self._state.refuse_orphan(self.data, f"{self.name}.{ADMIN}")
         if self.data.exists():
             return
-        making = f"{self.name}.new"
-        if (left := self._state.runs.get(making)) and left.command and (pid := process.find(left.command)) is not None:
-            process.stop(pid, left.command, signal.SIGKILL, _PATIENCE)
-        growing = self.home / making
+        self.clear_away()
+        growing = self.home / self._making
         if growing.exists():
             shutil.rmtree(growing)
         growing.mkdir(mode=0o700)
         port = probe.free_port()
         command = tuple(self._command(port, growing))
         log = self.home / "log" / f"{self.name}.log"
-        self._state.note(making, Run(port, command))
+        self._state.note(self._making, Run(port, command))
         pid = process.launch(command, log=log, env=self.env(), cwd=self.home)
         try:
             deadline = time.monotonic() + _PATIENCE
@@ -97,7 +100,12 @@ class Mongo(Program):
             # At once: every write was synced when it was acknowledged, and its orderly end takes two seconds.
             process.stop(pid, command, signal.SIGKILL, _PATIENCE)
         growing.rename(self.data)
-        self._state.forget(making)
+        self._state.forget(self._making)
+
+    def clear_away(self) -> None:
+        left = self._state.runs.get(self._making)
+        if left and (pid := process.find(left.command)) is not None:
+            process.stop(pid, left.command, signal.SIGKILL, _PATIENCE)
 
     def command(self, port: int) -> list[str]:
         return [*self._command(port, self.data), "--auth"]

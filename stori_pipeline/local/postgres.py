@@ -64,7 +64,6 @@ class PostgresCluster(Program):
         super().__init__(home)
         self._state = state
         self._durable = durable
-        self._account = Account.for_servers()
 
     def address(self, port: int) -> str:
         return f"postgresql://127.0.0.1:{port}"
@@ -83,17 +82,18 @@ class PostgresCluster(Program):
             shutil.rmtree(leftover)
         growing = self.home / f"{self.name}.new.{os.getpid()}"
         growing.mkdir(mode=0o700)
+        account = Account.for_servers(self.data)
         # In a folder of the server's own account, since another account must be able to read it, and nobody else.
         password = growing / "password"
         password.write_text(self._state.password(f"{self.name}.{SUPERUSER}"))
         password.chmod(0o600)
         data = growing / "data"
-        self._account.own(growing, password)
+        account.own(growing, password)
         command = [str(_binary("initdb")), "--pgdata", str(data), "--username", SUPERUSER, "--pwfile", str(password)]
         command += ["--auth", "scram-sha-256", "--encoding", "UTF8", *self.locale, *(() if self._durable else ("--no-sync",))]
         env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
         made = subprocess.run(
-            [*self._account.through(data, _binary("initdb")), *command],
+            [*account.through(data, _binary("initdb")), *command],
             env=env,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ class PostgresCluster(Program):
         return [str(_binary("postgres")), "-D", str(self.data), *(f"--{name}={value}" for name, value in settings.items())]
 
     def through(self) -> list[str]:
-        return self._account.through(self.data, _binary("postgres"))
+        return Account.for_servers(self.data).through(self.data, _binary("postgres"))
 
     def answers(self, port: int) -> bool:
         return probe.postgres(port)

@@ -42,6 +42,9 @@ class Program(ABC):
     def prepare(self) -> None:
         """Make what must exist on disk before it is started. Does nothing where that exists."""
 
+    def clear_away(self) -> None:  # noqa: B027 -- most servers leave nothing
+        """End what a start that was cut off may have left running besides the server itself."""
+
     @abstractmethod
     def command(self, port: int) -> list[str]:
         """The program and its arguments. Names this stack's folder, by which the process is known again; holds no secret."""

@@ -117,6 +117,8 @@ class Stack:
             running = [name for name in SERVERS if name in self._state.runs]
             problems = self._each([name for name in running if self._programs[name].needs], self._stop, say)
             problems += self._each([name for name in running if not self._programs[name].needs], self._stop, say)
+            for program in self._programs.values():
+                program.clear_away()
         if problems:
             raise StackError("\n".join(problems))
         return self.status()

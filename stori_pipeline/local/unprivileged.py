@@ -29,9 +29,13 @@ class Account:
     gid: int = 0
 
     @classmethod
-    def for_servers(cls) -> Account:
+    def for_servers(cls, data: Path) -> Account:
+        """The account that the server of `data` runs under: their owner's, once they are there."""
         if os.geteuid() != 0:
             return cls()
+        if data.exists():
+            there = data.stat()
+            return cls(there.st_uid, there.st_gid)
         for name in _CANDIDATES:
             try:
                 entry = pwd.getpwnam(name)

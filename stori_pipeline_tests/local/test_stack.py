@@ -229,7 +229,7 @@ def test_a_recycled_pid_in_postgres_own_lock_file_does_not_keep_it_down(home: Pa
     stack = Stack(home, durable=False)
     stack.up(only=["sources"], ports=ANY_PORTS)
     stack.down()
-    stranger = sleeper(Account.for_servers())
+    stranger = sleeper(Account.for_servers(home / "sources"))
     try:
         lock = home / "sources" / "postmaster.pid"
         lock.write_text(f"{stranger.pid}\n{home / 'sources'}\n1700000000\n54321\n\n127.0.0.1\n")
@@ -269,6 +269,18 @@ def test_an_up_that_is_killed_on_its_way_needs_no_cleaning(home: Path, name: str
             assert client.exchange.trades.count_documents({}) == 0
     assert not list(home.glob("*.new*"))
     stack.down()
+    assert not running_in(home)
+
+
+@pytest.mark.parametrize(("name", "reached"), [("sources", "log/sources.log"), ("mongo", "mongo.new/WiredTiger.lock")])
+def test_down_after_an_up_that_was_killed_leaves_nothing_running(home: Path, name: str, reached: str) -> None:
+    program = f"from pathlib import Path; from stori_pipeline.local.stack import Stack; Stack(Path({str(home)!r})).up(only=[{name!r}])"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        until(lambda: bool(list(home.glob(reached))), reached)
+    finally:
+        end(child)
+    Stack(home).down()
     assert not running_in(home)
 
 
