@@ -335,7 +335,7 @@ def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None
 
 
 def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_password() -> None:
-    reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange")
+    reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange?serverSelectionTimeoutMS=300")
     for act in (lambda: drained(reader, TRADES), lambda: reader.span(TRADES), lambda: reader.drift(TRADES)):
         with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
             act()
@@ -357,7 +357,7 @@ def test_a_record_for_another_kind_of_source_is_refused(reader: MongoReader) -> 
 
 
 def test_a_position_is_reached_only_at_the_end(trades: Documents, reader: MongoReader) -> None:
-    with reader.read(TRADES, None) as reading, pytest.raises(RuntimeError, match="read to its end"):
+    with reader.read(TRADES, None) as reading, pytest.raises(SourceError, match="read to its end"):
         _ = reading.until
 
 

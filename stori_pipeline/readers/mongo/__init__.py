@@ -74,13 +74,15 @@ class MongoReader:
             return proof.checksums(connection.database[table.name], table, span)
 
 
-def records(url: str, collection: str) -> str:
+def records(url: str, collection: str, *, source: str = "") -> str:
     """The record of a collection, from a sample of its documents, ready to paste into the catalog.
+
+    `source` is what the catalog calls the source, for errors; the record itself says `SOURCE`.
 
     Raises:
         SourceError: there are no documents in it to go by, or the server cannot be read.
     """
-    with opened(url, collection, "the source") as connection:
+    with opened(url, f"{source}.{collection}".lstrip("."), source) as connection:
         text = sampling.record(connection.database[collection])
     if not text:
         raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")

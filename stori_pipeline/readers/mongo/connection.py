@@ -34,8 +34,12 @@ CODEC: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="surrogateescape",
 )
 
-_SELECTION_MS = 5_000
-_SOCKET_MS = 120_000
+_OPTIONS: dict[str, Any] = {
+    "appname": "stori_pipeline",
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 5_000,
+    "socketTimeoutMS": 120_000,
+}
 SCAN_MS = 3_600_000
 """How long the server may work on one scan."""
 
@@ -77,13 +81,9 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
     """
     try:
         parsed = parse_uri(url)
-        client: MongoClient[Document] = MongoClient(
-            url,
-            appname="stori_pipeline",
-            serverSelectionTimeoutMS=_SELECTION_MS,
-            connectTimeoutMS=_SELECTION_MS,
-            socketTimeoutMS=_SOCKET_MS,
-        )
+        # What the address says comes before what we say.
+        said = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
+        client: MongoClient[Document] = MongoClient(url, **said)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError):
         # The driver's message may quote the address, password included; ours does not.
         raise SourceError(

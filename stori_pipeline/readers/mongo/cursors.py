@@ -106,8 +106,10 @@ class DayReading:
             raise SourceError(
                 f"{table.full_name}: its record names no cursor, so its rows belong to no day; add cursor=… to read days again"
             )
+        if since is None:
+            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
         self.taken_at = datetime.now(timezone.utc)
-        self.until: Position = since or {}
+        self.until: Position = since
         self._connection, self._table, self._day = connection, table, day
 
     def ack(self) -> None:
@@ -152,7 +154,7 @@ class CursorReading:
     @property
     def until(self) -> Position:
         if self._until is None:
-            raise RuntimeError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
         return self._until
 
     def ack(self) -> None:

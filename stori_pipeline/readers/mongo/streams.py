@@ -31,7 +31,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from stori_pipeline.contract import Refused
-from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceUnavailable
+from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document, committed, identity
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
@@ -207,7 +207,7 @@ class StreamReading:
     @property
     def until(self) -> Position:
         if self._until is None:
-            raise RuntimeError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
         return self._until
 
     @property

@@ -1,0 +1,362 @@
+"""The contract of readers, held against every kind of source on a real server.
+
+Belongs here: what is true of every reader. What only one kind does is tested beside its own module.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stori_pipeline import digest
+from stori_pipeline.contract import REJECTED
+from stori_pipeline.readers import READERS, SourceError, SourceUnavailable
+from stori_pipeline_tests.readers.drained import Drained, drained
+from stori_pipeline_tests.readers.rigs import COLUMNS, NAME_BYTES, RIGS, Rig, Row
+
+UTC = timezone.utc
+
+
+@pytest.fixture(params=RIGS)
+def rig(request: pytest.FixtureRequest) -> Rig:
+    make, changes = RIGS[request.param]
+    made: Rig = make(request, changes)
+    return made
+
+
+def _items(*keys: int) -> list[Row]:
+    return [{"id": key, "name": f"item {key}", "price": Decimal(key)} for key in keys]
+
+
+def _ids(reading: Drained) -> list[int]:
+    return [row["id"] for row in reading.rows]
+
+
+def _state(*readings: Drained) -> dict[int, Any]:
+    """What a mirror holds after these readings: each row's name, the last word on a key being the one that counts."""
+    state: dict[int, Any] = {}
+    for reading in readings:
+        if reading.kind == "snapshot":
+            state.clear()
+        for row in reading.rows:
+            state.pop(row["id"], None)
+            if not row["_deleted"]:
+                state[row["id"]] = row["name"]
+    return state
+
+
+def _eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether a condition comes true within a bound; servers may take a moment to publish what they know."""
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return met
+
+
+def test_every_kind_of_source_has_a_rig() -> None:
+    assert {make.kind for make, _ in RIGS.values()} == set(READERS)
+
+
+def test_the_first_reading_is_a_snapshot_of_everything(rig: Rig) -> None:
+    rig.insert(_items(*range(1, 301)))
+    before = datetime.now(UTC)
+    first = drained(rig.reader, rig.table)
+    assert first.kind == "snapshot"
+    assert sorted(_ids(first)) == list(range(1, 301))
+    assert first.rejected == []
+    with rig.reader.read(rig.table, None) as reading:
+        assert before <= reading.taken_at <= datetime.now(UTC)
+        list(reading)
+
+
+def test_a_quiet_source_yields_nothing_and_nothing_must_land(rig: Rig) -> None:
+    rig.insert(_items(1, 2))
+    quiet = drained(rig.reader, rig.table, drained(rig.reader, rig.table).until)
+    assert (quiet.kind, quiet.rows, quiet.rejected, quiet.must_land) == ("changes", [], [], False)
+    again = drained(rig.reader, rig.table, quiet.until)
+    assert (again.rows, again.must_land) == ([], False)
+
+
+def test_inserts_and_updates_are_seen_once(rig: Rig) -> None:
+    rig.insert(_items(1, 2, 3))
+    first = drained(rig.reader, rig.table)
+    rig.insert(_items(4))
+    rig.update(2, name="new")
+    second = drained(rig.reader, rig.table, first.until)
+    assert sorted(_ids(second)) == [2, 4]
+    assert _state(first, second) == {1: "item 1", 2: "new", 3: "item 3", 4: "item 4"}
+    assert drained(rig.reader, rig.table, second.until).rows == []
+
+
+def test_of_several_changes_to_a_row_the_last_one_counts(rig: Rig) -> None:
+    rig.insert(_items(1))
+    first = drained(rig.reader, rig.table)
+    for name in ("a", "b", "c"):
+        rig.update(1, name=name)
+    assert _state(drained(rig.reader, rig.table, first.until)) == {1: "c"}
+
+
+def test_what_is_committed_during_a_reading_is_in_it_or_in_the_next(rig: Rig) -> None:
+    rig.insert(_items(1, 2))
+    for since in (None, drained(rig.reader, rig.table).until):
+        base = 10 if since is None else 20
+        rig.insert(_items(base))
+        with rig.reader.read(rig.table, since) as reading:
+            rig.insert(_items(base + 1))
+            rig.update(2, name=f"during {base}")
+            chunks = list(reading)
+            rig.insert(_items(base + 2))
+            rows = [row for chunk in chunks for row in chunk.rows.to_pylist()]
+            during = Drained(reading.kind, rows, [], reading.until, must_land=False)
+        after = drained(rig.reader, rig.table, during.until)
+        assert {base, base + 1, base + 2} <= set(_ids(during)) | set(_ids(after))
+        assert base + 2 in _ids(after)
+        assert _state(during, after)[2] == f"during {base}"
+
+
+def test_a_position_is_plain_json(rig: Rig) -> None:
+    rig.insert(_items(1))
+    until = drained(rig.reader, rig.table).until
+    rig.insert(_items(2))
+    thawed = json.loads(json.dumps(until))
+    assert thawed == until
+    assert _ids(drained(rig.reader, rig.table, thawed)) == [2]
+
+
+def test_reading_again_from_an_old_position_comes_to_the_same_state(rig: Rig) -> None:
+    rig.insert(_items(1, 2))
+    first = drained(rig.reader, rig.table)
+    rig.update(1, name="b")
+    rig.insert(_items(3))
+    second = drained(rig.reader, rig.table, first.until)
+    rig.update(1, name="c")
+    third = drained(rig.reader, rig.table, second.until)
+    skipping = drained(rig.reader, rig.table, first.until)
+    assert _state(first, second, third) == _state(first, skipping) == _state(first, second, third, skipping)
+    assert _state(first, skipping) == {1: "c", 2: "item 2", 3: "item 3"}
+
+
+@pytest.mark.parametrize("end", ["never begun", "abandoned", "failed"])
+def test_a_reading_that_comes_to_nothing_loses_nothing(rig: Rig, end: str) -> None:
+    rig.insert(_items(1))
+    first = drained(rig.reader, rig.table)
+    rig.insert(_items(*range(2, 50)))
+    with nullcontext() if end != "failed" else pytest.raises(ConnectionAbortedError), rig.reader.read(rig.table, first.until) as reading:
+        if end != "never begun":
+            next(iter(reading))
+        if end == "failed":
+            raise ConnectionAbortedError
+    assert sorted(_ids(drained(rig.reader, rig.table, first.until))) == list(range(2, 50))
+
+
+def test_a_position_is_reached_only_at_the_end(rig: Rig) -> None:
+    rig.insert(_items(1))
+    with rig.reader.read(rig.table, None) as reading, pytest.raises(SourceError, match=r"shop\.items"):
+        _ = reading.until
+
+
+def test_the_head_moves_when_something_changed(rig: Rig) -> None:
+    rig.insert(_items(1))
+    until = drained(rig.reader, rig.table).until
+    still = ""
+
+    def settled() -> bool:
+        nonlocal still
+        last, still = still, rig.reader.head(rig.table, until)
+        return last == still
+
+    assert _eventually(settled)
+    rig.insert(_items(2))
+    assert _eventually(lambda: rig.reader.head(rig.table, until) != still)
+
+
+def test_the_head_stays_when_nothing_changed(rig: Rig) -> None:
+    rig.insert(_items(1))
+    until = drained(rig.reader, rig.table).until
+    heads: list[str] = []
+
+    def resting() -> bool:
+        heads.append(rig.reader.head(rig.table, until))
+        return heads[-3:] == heads[-1:] * 3
+
+    assert _eventually(resting)
+    assert rig.reader.head(rig.table, None) == rig.reader.head(rig.table, None)
+
+
+def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
+    rig.insert(_items(*range(1, 21)))
+    rig.insert([{"id": 21, "name": "ż" * NAME_BYTES}, {"id": 22, "price": Decimal("1.23456789"), "name": "n"}])
+    first = drained(rig.reader, rig.table)
+    assert sorted(_ids(first)) == list(range(1, 21))
+    assert {(row["code"], row["column"]) for row in first.rejected} == {("too_long", "name"), ("scale", "price")}
+    assert all(row.keys() == set(REJECTED.names) and json.loads(row["raw"]) for row in first.rejected)
+    rig.update(21, name="fits")
+    assert _state(drained(rig.reader, rig.table, first.until)) == {21: "fits"}
+
+
+EDGES: list[Row] = [
+    {"id": -(2**63), "tiny": -(2**15), "whole": -(2**31), "price": Decimal("-999999999999.999999"), "flag": False},
+    {"id": 2**63 - 1, "tiny": 2**15 - 1, "whole": 2**31 - 1, "price": Decimal("999999999999.999999"), "flag": True},
+    {"id": 1, "tiny": 0, "whole": 0, "price": Decimal("0.000001"), "name": "", "doc": {}},
+    {"id": 2},
+    {"id": 3, "day": date(1, 1, 1), "at": datetime(1, 1, 1, tzinfo=UTC), "name": "  both ends  "},
+    {"id": 4, "day": date(9999, 12, 31), "at": datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "ż" * (NAME_BYTES // 2)},
+    {"id": 5, "day": date(2024, 2, 29), "at": datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "🚀\t\n\\N,'\"|"},
+    {"id": 6, "ratio": 0.1, "name": "NULL", "doc": [1, 2.5, None, True, "text", {"b": 1, "a": [], "long name": "ż🚀\t"}]},
+    {"id": 7, "ratio": -1.5e-8, "name": "\\N", "doc": "text"},
+    {"id": 8, "ratio": 1e27, "price": Decimal("110.100000"), "doc": {"null": None, "false": False, "empty": ""}},
+    {"id": 9, "ratio": -0.0, "price": Decimal("100.000000"), "doc": [110.07, 110.12, 110.3]},
+    {"id": 10, "ratio": 5.0, "doc": 0},
+]
+
+
+def _as_landed(row: Row) -> Row:
+    encoded = digest.json_text(row["doc"]).encode() if row.get("doc") is not None else None
+    return {**dict.fromkeys(column.name for column in COLUMNS), **row, "doc": encoded}
+
+
+@pytest.mark.parametrize("row", EDGES, ids=lambda row: str(row["id"]))
+def test_values_at_the_edges_of_every_type_land_exactly(rig: Rig, row: Row) -> None:
+    rig.insert([row])
+    result = drained(rig.reader, rig.table)
+    assert result.rejected == []
+    (landed,) = result.rows
+    meant = _as_landed(row)
+    canonical = {c.name: digest.canonical(c, meant[c.name]) for c in COLUMNS if c.name != "changed_at"}
+    assert {c.name: digest.canonical(c, landed[c.name]) for c in COLUMNS if c.name != "changed_at"} == canonical
+    assert landed["price"] is None or landed["price"] == row["price"]
+    assert landed["name"] == row.get("name")
+
+
+def test_an_empty_table_is_an_empty_snapshot_to_go_on_from(rig: Rig) -> None:
+    first = drained(rig.reader, rig.table)
+    assert (first.kind, first.rows, first.rejected) == ("snapshot", [], [])
+    assert rig.reader.span(rig.table)[0] == 0
+    assert drained(rig.reader, rig.table, first.until).rows == []
+    rig.insert(_items(1))
+    assert _ids(drained(rig.reader, rig.table, first.until)) == [1]
+
+
+def test_a_source_that_is_away_is_unavailable_and_keeps_its_password(rig: Rig) -> None:
+    away = rig.unreachable()
+    span = digest.Span(0, 10)
+    acts: list[Callable[[], object]] = [
+        lambda: drained(away, rig.table),
+        lambda: away.drift(rig.table),
+        lambda: away.span(rig.table),
+        lambda: away.digests(rig.table, span, 1),
+        lambda: away.checksums(rig.table, span),
+    ]
+    for act in acts:
+        with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1") as raised:
+            act()
+        assert "s3cret" not in f"{raised.value} {away!r}"
+
+
+def test_a_table_that_is_not_there_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
+    rig.drop()
+    if rig.missing_is_empty:
+        assert drained(rig.reader, rig.table).rows == []
+        assert "items" in rig.reader.drift(rig.table)[0]
+    else:
+        with pytest.raises(SourceError, match=r"shop\.items") as raised:
+            drained(rig.reader, rig.table)
+        assert not isinstance(raised.value, SourceUnavailable)
+
+
+def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: Rig) -> None:
+    rig.insert(_items(1, 2, 3))
+    first = drained(rig.reader, rig.table)
+    rig.delete(2)
+    second = drained(rig.reader, rig.table, first.until)
+    assert second.rejected == []
+    if rig.sees_deletes:
+        assert [(row["id"], row["_deleted"], row["name"]) for row in second.rows] == [(2, True, None)]
+    else:
+        assert second.rows == []
+    rig.insert(_items(2))
+    assert 2 in _state(first, second, drained(rig.reader, rig.table, second.until))
+
+
+def test_acknowledging_may_be_repeated(rig: Rig) -> None:
+    rig.insert(_items(1))
+    with rig.reader.read(rig.table, None) as reading:
+        list(reading)
+        reading.ack()
+        reading.ack()
+        until = reading.until
+    rig.insert(_items(2))
+    assert _ids(drained(rig.reader, rig.table, until)) == [2]
+
+
+def test_a_day_is_read_again_and_leaves_the_position(rig: Rig) -> None:
+    midnight = datetime(2026, 3, 29, tzinfo=UTC)
+    moments = {
+        1: midnight - timedelta(milliseconds=1),
+        2: midnight,
+        3: midnight + timedelta(days=1, milliseconds=-1),
+        4: midnight + timedelta(days=1),
+        5: None,
+    }
+    rig.insert([{"id": key, "at": at} for key, at in moments.items()])
+    until = drained(rig.reader, rig.table).until
+    result = drained(rig.reader, rig.table, until, day=midnight.date())
+    assert sorted(_ids(result)) == [2, 3]
+    assert (result.kind, result.until, result.must_land) == ("changes", until, False)
+    with pytest.raises(SourceError, match=r"shop\.items"):
+        drained(rig.reader, rig.table, None, day=midnight.date())
+
+
+def test_span_digests_and_checksums_are_those_of_the_rows(rig: Rig) -> None:
+    rig.insert([row for row in EDGES if abs(row["id"]) < 1000])
+    rig.insert(_items(*range(100, 180)))
+    rows = drained(rig.reader, rig.table).rows
+    total, span = rig.reader.span(rig.table)
+    assert (total, span) == (len(rows), digest.Span(1, 180))
+    width = span.width(16)
+    found = rig.reader.digests(rig.table, span, width)
+    meant: dict[int, digest.Digest] = {}
+    for row in rows:
+        bucket = (digest.place(rig.table, row) - span.low) // width
+        sofar = meant.get(bucket, digest.Digest(0, 0))
+        meant[bucket] = digest.Digest(sofar.rows + 1, sofar.checksum + digest.checksum(rig.table, row))
+    assert found == meant
+    part = digest.Span(5, 120)
+    assert rig.reader.checksums(rig.table, part) == {
+        digest.key_text(rig.table, row): digest.checksum(rig.table, row) for row in rows if 5 <= row["id"] < 120
+    }
+
+
+def test_digests_of_keys_alone_do_not_depend_on_the_rest(rig: Rig) -> None:
+    rig.insert(_items(1, 2, 3))
+    span = digest.Span(0, 10)
+    before = rig.reader.digests(rig.table, span, 10, keys_only=True)
+    rows = rig.reader.digests(rig.table, span, 10)
+    rig.update(2, name="ż" * NAME_BYTES)  # does not even fit
+    assert rig.reader.digests(rig.table, span, 10, keys_only=True) == before
+    assert rig.reader.digests(rig.table, span, 10) != rows
+    rig.delete(2)
+    assert rig.reader.digests(rig.table, span, 10, keys_only=True)[0].rows == 2
+
+
+def test_a_row_that_does_not_fit_counts_in_the_source(rig: Rig) -> None:
+    rig.insert([*_items(1, 2), {"id": 3, "name": "ż" * NAME_BYTES}])
+    total, span = rig.reader.span(rig.table)
+    assert total == 3
+    assert sum(found.rows for found in rig.reader.digests(rig.table, span, span.width(4)).values()) == 3
+    assert set(rig.reader.checksums(rig.table, span)) == {("1",), ("2",), ("3",)}
+
+
+def test_drift_tells_of_a_field_that_no_column_covers(rig: Rig) -> None:
+    rig.insert([{**row, "id": 1} for row in EDGES[5:6]])
+    assert rig.reader.drift(rig.table) == []
+    rig.add_field("colour")
+    (line,) = rig.reader.drift(rig.table)
+    assert 'Column("colour", ' in line
