@@ -5,14 +5,18 @@ Belongs here: fixtures of more than one module here. Everybody else's tests use 
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], Connection]
 PATIENCE = 30.0
+Put = Callable[..., str]
+ROLE = "IAM_ROLE 'arn:aws:iam::123456789012:role/stori-copy'"
 
 
 def at_port(url: str, port: int) -> str:
@@ -120,3 +126,56 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 def waits_for_a_lock(connection: Connection, pid: int) -> bool:
     return ask(connection, f"SELECT count(*) FROM pg_catalog.pg_locks WHERE pid = {pid} AND NOT granted") != [(0,)]
+
+
+@pytest.fixture
+def put(s3: S3Client, bucket: str) -> Put:
+    """Writes a table (or bytes, or a dict as JSON) under a key and returns its url."""
+
+    def written(key: str, content: pa.Table | bytes | dict[str, Any], **options: Any) -> str:
+        if isinstance(content, pa.Table):
+            file = io.BytesIO()
+            pq.write_table(content, file, **options)
+            content = file.getvalue()
+        elif isinstance(content, dict):
+            content = json.dumps(content).encode()
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+        return f"s3://{bucket}/{key}"
+
+    return written
+
+
+def copied(connection: Connection, url: str, *, into: str = "t", options: str = "") -> str:
+    """Run this COPY; its command tag."""
+    with connection.cursor() as cursor:
+        before, after = (f" {part}" if part else "" for part in (options.partition("|")[0], options.partition("|")[2]))
+        cursor.execute(f"COPY {into} FROM '{url}' {ROLE} FORMAT AS PARQUET{after}{before}")
+        return str(cursor.statusmessage)
+
+
+def refused(connection: Connection, url: str, **options: Any) -> psycopg2.Error:
+    with pytest.raises(psycopg2.Error) as caught:
+        copied(connection, url, **options)
+    return caught.value
+
+
+def entry(s3: S3Client, url: str, **more: Any) -> dict[str, Any]:
+    bucket, key = url.removeprefix("s3://").split("/", 1)
+    size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+    return {"url": url, "mandatory": True, "meta": {"content_length": size}} | more
+
+
+def ints(*values: int | None) -> pa.Table:
+    return pa.table({"a": pa.array(values, pa.int64())})
+
+
+@pytest.fixture
+def connection(connect: Connect) -> Connection:
+    """A session that has a table `t` of one BIGINT column."""
+    opened = connect()
+    ask(opened, "CREATE TABLE t (a BIGINT)")
+    return opened
+
+
+def detail(error: psycopg2.Error) -> str:
+    return str(error.diag.message_detail)
