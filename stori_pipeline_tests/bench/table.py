@@ -40,10 +40,10 @@ CREATE TABLE movements (
 
 FILL = """
 INSERT INTO movements
-SELECT n, (409000000000 + n % 1000)::text, date '2015-01-01' + (n / 1000)::int, 'TRF FROM  ' || md5(n::text) || ' ' || n % 97,
-       n % 7 = 0, date '2015-01-02' + (n / 1000)::int,
-       CASE WHEN n % 2 = 0 THEN (n * 7919 % 100000000) / 100.0 END, CASE WHEN n % 2 = 1 THEN (n * 104729 % 100000000) / 100.0 END,
-       CASE WHEN n % 5 = 0 THEN n % 100 / 100.0 END,
+SELECT n, (409000000000 + n %% 1000)::text, date '2015-01-01' + (n / 1000)::int, 'TRF FROM  ' || md5(n::text) || ' ' || n %% 97,
+       n %% 7 = 0, date '2015-01-02' + (n / 1000)::int,
+       CASE WHEN n %% 2 = 0 THEN (n * 7919 %% 100000000) / 100.0 END, CASE WHEN n %% 2 = 1 THEN (n * 104729 %% 100000000) / 100.0 END,
+       CASE WHEN n %% 5 = 0 THEN n %% 100 / 100.0 END,
        timestamptz '2015-01-01 00:00:00Z' + n * interval '61.000127 seconds',
        timestamptz '2025-01-01 00:00:00Z' + n * interval '1.000003 seconds'
 FROM generate_series(1::bigint, %s) AS n"""
