@@ -150,7 +150,7 @@ def platform_url(idle_stack: Stack) -> str:
 def warehouse_url(idle_stack: Stack) -> str:
     """The local Redshift, as `loader`. Its database is shared: a test makes a schema of its own in it."""
     idle_stack.up(only=["redshift"], ports=ANY_PORTS)
-    return idle_stack.environ()["STORI_WAREHOUSE"]
+    return idle_stack.warehouse_url()
 
 
 # ---- MongoDB

@@ -132,13 +132,13 @@ class Stack:
     def environ(self) -> dict[str, str]:
         """What the pipeline is told, as `.env` holds it: addresses, names and credentials."""
         self._reread()
-        sources, mongo, platform, redshift = (self._port(name) for name in ("sources", "mongo", "platform", "redshift"))
+        sources, mongo, platform = (self._port(name) for name in ("sources", "mongo", "platform"))
         return {
             "STORI_SOURCE_BANK": self._sources.url(sources, "reader", "bank"),
             "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "reader", "exchange"),
             "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
             "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "app", "exchange"),
-            "STORI_WAREHOUSE": self._platform.url(redshift, "loader", "dev"),
+            "STORI_WAREHOUSE": self.warehouse_url(),
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
@@ -147,6 +147,11 @@ class Stack:
             "DAGSTER_HOME": str(self.home.parent),
             **self._s3(),
         }
+
+    def warehouse_url(self) -> str:
+        """The local Redshift, as the role that loads it."""
+        self._reread()
+        return self._platform.url(self._port("redshift"), "loader", "dev")
 
     def client_environ(self) -> dict[str, str]:
         """The part of `environ` that a client of the local AWS needs; of all the servers only that one must have been started."""
