@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2 import extensions
 
@@ -430,6 +430,7 @@ def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+@settings(deadline=None)  # how long it takes says nothing on a busy machine
 @given(st.lists(_ROW, min_size=1, max_size=6))
 def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
     names = [column.name for column in _EVERYTHING.columns]

@@ -300,6 +300,7 @@ def _holds(condition: str, age: int) -> bool:
 _BOUNDS = st.lists(st.integers(10, 400), min_size=2, max_size=12, unique=True).map(sorted)
 
 
+@settings(deadline=None)
 @given(_BOUNDS, st.integers(0, 50))
 def test_the_filter_holds_for_the_unseen_and_no_others(bounds: list[int], later: int) -> None:
     ranges = tuple(zip(bounds[::2], bounds[1::2], strict=False))
@@ -310,6 +311,7 @@ def test_the_filter_holds_for_the_unseen_and_no_others(bounds: list[int], later:
         assert _holds(unseen.filter(reference), reference - row) == wanted
 
 
+@settings(deadline=None)
 @given(_BOUNDS, st.integers(1, 5))
 def test_joining_ranges_loses_no_id_and_keeps_to_the_most(bounds: list[int], most: int) -> None:
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
@@ -335,8 +337,8 @@ def test_a_quiet_tables_position_is_renewed_long_before_it_is_too_old() -> None:
 
 _STEPS = st.lists(
     st.tuples(st.sampled_from(["write", "write", "savepoint", "release", "undo", "commit", "rollback", "read"]), st.integers(0, 2)),
-    min_size=5,
-    max_size=40,
+    min_size=15,
+    max_size=50,
 )
 
 

@@ -19,7 +19,7 @@ from psycopg2 import extensions
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-BLOCK = 4 << 20
+BLOCK = 2 << 20
 """About so many bytes are parsed at a time; a block holds at least one row, however long."""
 
 _PARSERS = 2
