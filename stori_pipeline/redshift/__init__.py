@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stori_pipeline.digest import HASHED, Digest, Span, digests_sql, has_integer_places, rows_sql, span_sql
 from stori_pipeline.redshift import statements
@@ -61,7 +61,19 @@ class Loaded:
 Ask = Callable[["tuple[int, int] | None"], "Pending | None"]
 """Given the (generation, batch) that the ledger holds, or None, says what is pending, or None."""
 
+
+class _There(NamedTuple):
+    """Which tables a load finds."""
+
+    ledger: bool
+    mirror: bool
+
+
+_TRIES = 5
+_CANCELLED = "57014"
 _TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
+# Already there, although it was not a moment ago: two first loads at once. IF NOT EXISTS does not prevent it.
+_TRANSIENT |= {"42P06", "42P07", "23505"}
 _CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
 
 
@@ -80,9 +92,11 @@ class Warehouse:
     Every call opens a session of its own and closes it, so a Warehouse may be shared between threads.
     """
 
-    def __init__(self, url: str, copy_role: str) -> None:
+    def __init__(self, url: str, copy_role: str, *, lock_patience: float = 300.0) -> None:
+        """`lock_patience` is how many seconds a load waits for the transactions that read its mirror."""
         self._url = url
         self._copy_role = copy_role
+        self._lock_patience = lock_patience
 
     @contextmanager
     def session(self, what: str) -> Iterator[Connection]:
@@ -90,7 +104,14 @@ class Warehouse:
         import psycopg2
         from psycopg2.extensions import make_dsn, parse_dsn
 
-        dsn = parse_dsn(self._url)
+        try:
+            dsn = parse_dsn(self._url)
+        except psycopg2.ProgrammingError:
+            # The driver's message quotes the address, password included; ours does not.
+            raise WarehouseError(
+                f"{what}: STORI_WAREHOUSE is no address that the driver understands; it should look like "
+                "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
+            ) from None
         if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
             dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
         try:
@@ -125,7 +146,7 @@ class Warehouse:
     def ledger(self, table: Table) -> tuple[int, int] | None:
         """The (generation, batch) that the mirror holds; None where it holds nothing yet."""
         with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
-            known = self._known(cursor, table)
+            known = self._known(cursor, table) if self._there(cursor, table) == (True, True) else None
             return known[:2] if known else None
 
     def load(self, table: Table, pending: Ask, *, run_id: str) -> Loaded | None:
@@ -141,10 +162,10 @@ class Warehouse:
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
         def conflicted(error: BaseException) -> bool:
-            return isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) is not None
+            return isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, _CANCELLED)
 
         for attempt in Retrying(
-            retry=retry_if_exception(conflicted), stop=stop_after_attempt(5), wait=wait_random_exponential(0.2, max=5), reraise=True
+            retry=retry_if_exception(conflicted), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
         ):
             with attempt, self.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
                 return self._load(connection, cursor, table, pending, run_id)
@@ -152,30 +173,32 @@ class Warehouse:
 
     def _load(self, connection: Connection, cursor: Cursor, table: Table, pending: Ask, run_id: str) -> Loaded | None:
         # Asked first without a lock: LOCK keeps readers out, and most ticks have nothing to load.
-        known = self._known(cursor, table)
-        if pending(known[:2] if known else None) is None:
-            return None
-        self._prepare(connection, cursor, table)
-        exists = self._exists(cursor, table.source.name, table.name)
-        connection.rollback()  # LOCK must be the first statement of its transaction
-
-        if exists:
-            cursor.execute(f"LOCK {statements.relation(table)}")
-            known = self._known(cursor, table)
-        else:
-            cursor.execute(statements.create_mirror(table))
-            known = None
-        cursor.execute("SELECT GETDATE()")
-        started_at = _only(cursor)
-        work = pending(known[:2] if known else None)
+        there = self._there(cursor, table)
+        before = self._known(cursor, table) if there == (True, True) else None
+        work = pending(before[:2] if before else None)
         if work is None:
             return None
+        connection.rollback()
+        self._prepare(connection, cursor, table, *there)
+        known = None
+        if there.mirror:
+            self._lock(connection, cursor, table)
+            known = self._known(cursor, table) if there.ledger else None
+        else:
+            # In the load's own transaction: an empty mirror beside an old ledger entry would count as loaded.
+            cursor.execute(statements.create_mirror(table))
+        cursor.execute("SELECT GETDATE()")
+        started_at = _only(cursor)
+        if known != before:  # another load was faster
+            work = pending(known[:2] if known else None)
+            if work is None:
+                return None
         if known and known[2] != table.fingerprint and not work.replaces:
             raise WarehouseError(
                 f"load of {table.full_name}: its record has changed since the mirror was made, and the pending batches do not begin with a "
                 f"snapshot; land one with `stori sync --full {table.full_name}`"
             )
-        if exists and work.replaces and (known is None or known[2] != table.fingerprint):
+        if there.mirror and work.replaces and (known is None or known[2] != table.fingerprint):
             cursor.execute(f"DROP TABLE {statements.relation(table)}")
             cursor.execute(statements.create_mirror(table))
         loaded = self._merge(cursor, table, work)
@@ -195,6 +218,23 @@ class Warehouse:
         )
         connection.commit()
         return loaded
+
+    def _lock(self, connection: Connection, cursor: Cursor, table: Table) -> None:
+        """Begin a transaction with the mirror to itself, once its readers have finished."""
+        import psycopg2
+
+        # Redshift has no lock_timeout. Outside the transaction, since LOCK must be its first statement.
+        connection.autocommit = True
+        cursor.execute(f"SET statement_timeout TO {int(self._lock_patience * 1000)}")
+        connection.autocommit = False
+        try:
+            cursor.execute(f"LOCK {statements.relation(table)}")
+        except psycopg2.errors.QueryCanceled as error:
+            raise WarehouseUnavailable(
+                f"load of {table.full_name}: other transactions have held the mirror for {self._lock_patience:g} s, so nothing was loaded; "
+                "STV_LOCKS and SVV_TRANSACTIONS show which. An idle session with an open transaction is the usual one: end it"
+            ) from error
+        cursor.execute("SET statement_timeout TO 0")
 
     def _merge(self, cursor: Cursor, table: Table, work: Pending) -> Loaded:
         copied = inserted = deleted = 0
@@ -223,27 +263,28 @@ class Warehouse:
             inserted = cursor.rowcount
         return Loaded(work.generation, work.batch, copied, inserted, deleted)
 
-    def _prepare(self, connection: Connection, cursor: Cursor, table: Table) -> None:
+    def _prepare(self, connection: Connection, cursor: Cursor, table: Table, ledger: bool, mirror: bool) -> None:
         """The schemas and the ledger, made where they are missing: outside the load, because they hold no rows."""
-        connection.rollback()
-        if not self._exists(cursor, "pipeline", "loads"):
+        if not ledger:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
             cursor.execute(statements.CREATE_LEDGER)
-        cursor.execute(statements.create_schema(table))
-        connection.commit()
+        if not mirror:
+            cursor.execute(statements.create_schema(table))
+        connection.commit()  # does nothing where no transaction was begun
 
-    def _known(self, cursor: Cursor, table: Table) -> tuple[int, int, str] | None:
-        """What the ledger says of a mirror that is there; a mirror that was dropped holds nothing, whatever the ledger says."""
-        if not (self._exists(cursor, "pipeline", "loads") and self._exists(cursor, table.source.name, table.name)):
-            return None
+    @staticmethod
+    def _there(cursor: Cursor, table: Table) -> _There:
+        """Asked together and apart from the ledger: a query of Redshift's catalog cannot be joined with one of a table."""
+        cursor.execute(statements.SELECT_TABLES, (table.source.name, table.name))
+        found = set(cursor.fetchall())
+        return _There(("pipeline", "loads") in found, (table.source.name, table.name) in found)
+
+    @staticmethod
+    def _known(cursor: Cursor, table: Table) -> tuple[int, int, str] | None:
+        """What the ledger says. Worth nothing unless the mirror is there: one that was dropped holds nothing, whatever it says."""
         cursor.execute(statements.SELECT_LEDGER, (table.full_name,))
         row = cursor.fetchone()
         return (int(row[0]), int(row[1]), str(row[2])) if row else None
-
-    @staticmethod
-    def _exists(cursor: Cursor, schema: str, name: str) -> bool:
-        cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s", (schema, name))
-        return bool(_only(cursor))
 
     # --- the mirror's half of a comparison; the reader's half has the same three functions ---
 

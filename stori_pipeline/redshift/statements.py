@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   finished_at TIMESTAMPTZ NOT NULL
 ) SORTKEY (target, generation, batch)"""
 
+SELECT_TABLES = """\
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR (table_schema = %s AND table_name = %s)"""
+
 SELECT_LEDGER = """\
 SELECT generation, batch, fingerprint FROM pipeline.loads
 WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
@@ -96,9 +100,9 @@ def _same_key(table: Table, other: str) -> str:
     return " AND ".join(f"{quoted(table.name)}.{quoted(k)} = {other}.{quoted(k)}" for k in table.key)
 
 
-def _gone(table: Table) -> str:
-    """A condition on the mirror's row: the stage says that it was deleted."""
-    return f'EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND winner."_deleted" AND {_same_key(table, "winner")})'
+def _won_by(table: Table, condition: str) -> str:
+    """A condition on the mirror's row: the stage's newest version of it fulfils this condition."""
+    return f"EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
 
 
 def count_gone(table: Table) -> str:
@@ -108,9 +112,10 @@ def count_gone(table: Table) -> str:
 
 def delete_gone(table: Table) -> str:
     """Rows deleted in the source: removed from the mirror, or marked where the record keeps them."""
+    gone = _won_by(table, 'winner."_deleted"')
     if table.keep_deleted:
-        return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {_gone(table)}'
-    return f"DELETE FROM {relation(table)} WHERE {_gone(table)}"
+        return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {gone}'
+    return f"DELETE FROM {relation(table)} WHERE {gone}"
 
 
 def count_vanished(table: Table) -> str:
@@ -123,9 +128,10 @@ def delete_all(table: Table) -> str:
 
 
 def delete_replaced(table: Table) -> str:
-    """Rows of which the stage holds a newer, live version."""
-    live = f' AND NOT {stage(table)}."_deleted"' if table.keep_deleted else ""
-    return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}{live}"
+    """Rows of which the stage holds a newer version; where deleted rows are kept, only if the newest one is live."""
+    if table.keep_deleted:
+        return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted')}"
+    return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
 
 
 def insert_winners(table: Table) -> str:

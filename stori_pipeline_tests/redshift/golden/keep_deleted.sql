@@ -46,7 +46,7 @@ SELECT COUNT(*) FROM "stage_transactions" WHERE "_deleted";
 
 UPDATE "bank"."transactions" SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND EXISTS (SELECT 1 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "transactions"."transaction_no" = winner."transaction_no");
 
-DELETE FROM "bank"."transactions" USING "stage_transactions" WHERE "transactions"."transaction_no" = "stage_transactions"."transaction_no" AND NOT "stage_transactions"."_deleted";
+DELETE FROM "bank"."transactions" WHERE EXISTS (SELECT 1 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE winner._rank = 1 AND NOT winner._deleted AND "transactions"."transaction_no" = winner."transaction_no");
 
 INSERT INTO "bank"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_deleted", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", FALSE, "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
