@@ -236,6 +236,8 @@ class Table:
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of everything that decides what lands; a batch with another fingerprint cannot be merged with these."""
+        """A short hash of everything that decides what lands and which columns the mirror has; a batch with another fingerprint
+        cannot be merged with these."""
         said = [f"{c.name} {c.type} {c.nullable} {c.source_path}" for c in self.columns] + [f"key {self.key}", f"unnest {self.unnest}"]
+        said += ["keep_deleted"] if self.keep_deleted else []
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
