@@ -123,3 +123,25 @@ def reader_for(kind: str, url: str) -> Reader:
     module, name = READERS[kind].split(":")
     reader: Reader = getattr(importlib.import_module(module), name)(url)
     return reader
+
+
+_RECORDS: dict[str, str] = {
+    "postgres": "stori_pipeline.readers.postgres.introspect:records",
+    "mongo": "stori_pipeline.readers.mongo:records",
+}
+
+
+def records_for(kind: str, url: str, source: str, name: str) -> str:
+    """The record of a table that exists in a source of that kind at `url`, as Python to paste into the source's catalog module.
+
+    Args:
+        source: what the catalog calls the source; the record itself says `SOURCE`, as the catalog's modules do.
+        name: the table, as the source calls it.
+
+    Raises:
+        SourceUnavailable: the source is away.
+        SourceError: it has no such table, or none that may be read.
+    """
+    module, function = _RECORDS[kind].split(":")
+    text: str = getattr(importlib.import_module(module), function)(url, name, source=source)
+    return text
