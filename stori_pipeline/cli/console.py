@@ -76,15 +76,26 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turns the pipeline's own errors into one line and exit code 1; anything else is a bug and keeps its traceback."""
-    from stori_pipeline.compare import CompareError
-    from stori_pipeline.lake import LakeError, LandingConflict
-    from stori_pipeline.readers import SourceError
-    from stori_pipeline.redshift import WarehouseError
-    from stori_pipeline.settings import SettingError
-    from stori_pipeline.spec import SpecError
-
+    """Turns the project's own errors into one line and exit code 1; anything else is a bug and keeps its traceback."""
     try:
         yield
-    except (SourceError, LakeError, LandingConflict, WarehouseError, SettingError, SpecError, CompareError) as error:
+    except _own_errors() as error:
         raise click.ClickException(str(error)) from error
+
+
+_OWN_ERRORS = (
+    ("stori_pipeline.compare", "CompareError"),
+    ("stori_pipeline.lake", "LakeError"),
+    ("stori_pipeline.lake", "LandingConflict"),
+    ("stori_pipeline.local.samples.report", "SampleError"),
+    ("stori_pipeline.local.state", "StackError"),
+    ("stori_pipeline.readers", "SourceError"),
+    ("stori_pipeline.redshift", "WarehouseError"),
+    ("stori_pipeline.settings", "SettingError"),
+    ("stori_pipeline.spec", "SpecError"),
+)
+
+
+def _own_errors() -> tuple[type[Exception], ...]:
+    """Those that can have been raised: of the modules that are loaded. The others need not be installed, as the local stack on AWS."""
+    return tuple(getattr(sys.modules[module], name) for module, name in _OWN_ERRORS if module in sys.modules)
