@@ -129,13 +129,37 @@ _TEXTS: dict[str, Callable[[Any], str]] = {
 def canonical(column: Column, value: Any) -> str:
     """The canonical text of one value as Arrow's `to_pylist` gives it: int, Decimal, str, bool, date, aware datetime, float,
     or the bytes of a JSON text."""
-    # By the type's name: comparing records for every value of a table took most of the time.
-    return _NULL if value is None else _TEXTS[column.type.name.partition("(")[0]](value)
+    return _NULL if value is None else _text_of(column)(value)
+
+
+def _text_of(column: Column) -> Callable[[Any], str]:
+    # By the type's name: comparing whole types for every value of a table took most of the time.
+    return _TEXTS[column.type.name.partition("(")[0]]
 
 
 def checksum(table: Table, row: Mapping[str, Any]) -> int:
     """The checksum of one row, a mapping of column names to values."""
     return _bits("|".join(canonical(c, row[c.name]) for c in table.columns))
+
+
+def _checksums(columns: Sequence[Column], values: Mapping[str, Sequence[Any]]) -> list[int]:
+    texts = []
+    for column in columns:
+        text = _text_of(column)
+        texts.append([_NULL if value is None else text(value) for value in values[column.name]])
+    return [_bits("|".join(row)) for row in zip(*texts, strict=True)]
+
+
+def checksums(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
+    """The checksums of many rows, which come as their columns; faster than one by one."""
+    return _checksums(table.columns, values)
+
+
+def places(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
+    """The places of many rows' keys, which come as their columns."""
+    if has_integer_places(table):
+        return list(values[table.key[0]])
+    return _checksums([table[name] for name in table.key], values)
 
 
 def place(table: Table, row: Mapping[str, Any]) -> int:

@@ -159,6 +159,15 @@ def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows
     assert total + 2 * digest.checksum(TABLE, rows[0]) != total
 
 
+@given(st.lists(_ROWS, max_size=5))
+def test_many_rows_at_once_have_the_places_and_checksums_of_each(drawn: list[dict[str, Any]]) -> None:
+    rows = [_row(number, row) for number, row in enumerate(drawn)]
+    for table in (TABLE, BY_NAME, BY_BOTH):
+        values = {column.name: [row[column.name] for row in rows] for column in table.columns}
+        assert digest.checksums(table, values) == [digest.checksum(table, row) for row in rows]
+        assert digest.places(table, values) == [digest.place(table, row) for row in rows]
+
+
 @given(_ROWS.map(lambda row: _row(5, row)), st.sampled_from(["big", "price", "flag", "day", "at", "name", "doc"]))
 def test_a_change_in_any_column_changes_the_checksum(row: dict[str, Any], name: str) -> None:
     others: dict[str, Any] = {

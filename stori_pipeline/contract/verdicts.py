@@ -319,13 +319,14 @@ def _plain(value: object) -> object:
 
 
 _QUICK = {int, float, bool, type(None)}
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _document_text(value: object) -> str:
     """The JSON text of a document. An array of plain numbers, by far the most frequent, takes a short way to the same text."""
     if isinstance(value, list) and set(map(type, value)) <= _QUICK:
         try:
-            text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+            text = _compact(value)
         except ValueError:
             text = "e"
         if "e" not in text:  # an exponent, the words true and false, and what JSON does not know: those go the long way

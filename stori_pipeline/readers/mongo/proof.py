@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 from bson import json_util
 from pymongo.collection import Collection
 
+from stori_pipeline import digest
 from stori_pipeline.contract import conform
-from stori_pipeline.digest import HASHED, Digest, Span, checksum, has_integer_places, key_text, place
+from stori_pipeline.digest import HASHED, Digest, Span, has_integer_places, key_text
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
@@ -65,9 +66,10 @@ def digests(collection: Collection[Document], table: Table, span: Span, width: i
 def checksums(collection: Collection[Document], table: Table, span: Span) -> dict[tuple[str, ...], int]:
     """See `readers.Reader.checksums`. A row without a usable key is named by its beginning."""
     found: dict[tuple[str, ...], int] = {}
-    for at, number, row, raw in _rows(collection, table):
-        if span.low <= at < span.high:
-            found[key_text(table, row) if row is not None else (raw[:80], *[""] * (len(table.key) - 1))] = number
+    for part in _passes(collection, table):
+        for index, at in enumerate(part.places):
+            if span.low <= at < span.high:
+                found[part.key(table, index)] = part.checksums[index]
     return found
 
 
@@ -79,28 +81,44 @@ def _keys_of(table: Table) -> Table:
 def _passed(collection: Collection[Document], table: Table, span: Span | None) -> pl.DataFrame:
     """Place and checksum of every row in the span, of two with one place the later."""
     places, numbers = array("q"), array("q")
-    for at, number, _, _ in _rows(collection, table):
-        if span is None or span.low <= at < span.high:
-            places.append(at)
-            numbers.append(number)
+    for part in _passes(collection, table):
+        for at, number in zip(part.places, part.checksums, strict=True):
+            if span is None or span.low <= at < span.high:
+                places.append(at)
+                numbers.append(number)
     frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
     return frame.unique("place", keep="last", maintain_order=True)
 
 
-def _rows(collection: Collection[Document], table: Table) -> Iterator[tuple[int, int, Row | None, str]]:
-    """Place, checksum, row (None without a usable key) and, of a row that does not fit, its raw text."""
+@dataclass(frozen=True)
+class _Part:
+    """A bounded number of rows: their places, their checksums, and what their keys can be told from."""
+
+    places: list[int]
+    checksums: list[int]
+    values: Mapping[str, list[Any]]
+    raw: str = ""
+    """Where it is a single row without a usable key: the row as it was read."""
+
+    def key(self, table: Table, index: int) -> tuple[str, ...]:
+        if self.raw:
+            return (self.raw[:80], *[""] * (len(table.key) - 1))
+        return key_text(table, {name: self.values[name][index] for name in table.key})
+
+
+def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
+    """Once through the collection."""
     documents, keys = Documents(table), _keys_of(table)
     whole = len(table.columns) > len(table.key)
-    fields = () if whole else documents.key_fields
-    for chunk in scans.chunks(documents, scans.batches(collection, fields=fields)):
-        for row in chunk.rows.to_pylist():
-            yield place(table, row), checksum(table, row), row, ""
+    for chunk in scans.chunks(documents, scans.batches(collection, fields=() if whole else documents.key_fields)):
+        values = {column.name: chunk.rows.column(column.name).to_pylist() for column in table.columns}
+        yield _Part(digest.places(table, values), digest.checksums(table, values), values)
         for raw in chunk.rejected.column("raw").to_pylist():
             number, key = raw_checksum(raw), _key_of(keys, raw)
-            if key is not None:
-                yield place(table, key), number, key, raw
+            if key is None:
+                yield _Part([_KEYLESS_PLACE if has_integer_places(table) else number], [number], {}, raw)
             else:
-                yield _KEYLESS_PLACE if has_integer_places(table) else number, number, None, raw
+                yield _Part([digest.place(table, key)], [number], {name: [value] for name, value in key.items()})
 
 
 def _key_of(keys: Table, raw: str) -> Row | None:
