@@ -1,0 +1,276 @@
+"""From source to lake: when everything is read, when only what changed, and when the source may forget.
+
+The readers are real (a Postgres table, read by transaction) but for the one that records in which order it is asked for what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date as day
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+
+from stori_pipeline import sync
+from stori_pipeline.lake import Lake, LakeError
+from stori_pipeline.readers import Position, PositionLost, SourceError, reader_for
+from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, timestamptz, varchar
+from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.lake.readings import Given, changes, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ITEMS = Table(
+    source=Source("shop", "postgres", "A shop."),
+    name="items",
+    columns=(Column("id", bigint, nullable=False), Column("note", varchar(64)), Column("at", timestamptz)),
+    key=("id",),
+    changes=Xmin(),
+    cursor="at",
+)
+
+
+@dataclass
+class Shop:
+    """The source's table, read as the pipeline reads it."""
+
+    url: str
+    reader: PostgresReader
+    lake: Lake
+
+    def run(self, statement: str) -> None:
+        with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def land(self, table: Table = ITEMS, **more: Any) -> sync.Landed:
+        return sync.land(table, self.reader, self.lake, run_id="run", **more)
+
+    def landed(self, table: Table = ITEMS) -> list[int]:
+        return sorted(self.lake.current(table).collect()["id"])
+
+
+@pytest.fixture
+def shop(source_db: SourceDatabase, s3: S3Client, bucket: str) -> Shop:
+    made = Shop(source_db.admin_url, PostgresReader(source_db.reader_url), Lake(s3, bucket))
+    made.run("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
+    made.run("INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n")
+    return made
+
+
+def test_the_first_landing_reads_everything_and_says_why(shop: Shop) -> None:
+    told: list[int] = []
+    landed = shop.land(progress=told.append)
+    assert landed.manifest is not None
+    assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (1, "snapshot", 5)
+    assert landed.manifest == landed.newest == shop.lake.newest(ITEMS)
+    assert landed.whole_because == "nothing has landed yet"
+    assert sum(told) == 5
+
+
+def test_then_only_what_changed_lands_in_the_same_generation(shop: Shop) -> None:
+    first = shop.land().manifest
+    shop.run("UPDATE items SET note = 'b' WHERE id = 3")
+    landed = shop.land()
+    assert first is not None
+    assert landed.manifest is not None
+    assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "changes", 1)
+    assert (landed.manifest.generation, landed.manifest.since) == (first.generation, first.until)
+    assert landed.whole_because == ""
+
+
+def test_a_quiet_source_lands_nothing(shop: Shop) -> None:
+    first = shop.land().manifest
+    landed = shop.land()
+    assert landed.manifest is None
+    assert landed.newest == first
+    assert landed.whole_because == ""
+
+
+def test_full_reads_everything_again_as_a_new_generation(shop: Shop) -> None:
+    first = shop.land().manifest
+    shop.run("DELETE FROM items WHERE id = 0")
+    landed = shop.land(full=True)
+    assert first is not None
+    assert landed.manifest is not None
+    assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "snapshot", 4)
+    assert landed.manifest.generation > first.generation
+    assert landed.whole_because == "it was asked for"
+    assert shop.landed() == [1, 2, 3, 4]
+    shop.run("INSERT INTO items VALUES (9)")
+    assert shop.land().whole_because == ""
+
+
+def test_a_changed_record_reads_everything_again(shop: Shop) -> None:
+    shop.land()
+    wider = replace(ITEMS, columns=(*ITEMS.columns, Column("weight", varchar(8), path="note")))
+    landed = shop.land(wider)
+    assert landed.whole_because == "its record has changed"
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.fingerprint) == ("snapshot", 5, wider.fingerprint)
+    assert shop.land(wider).manifest is None
+
+
+def test_a_lost_position_reads_everything_again_and_says_why(shop: Shop) -> None:
+    shop.land()
+    # Another table of the same name: the reader knows it by its identity, as it knows another server.
+    shop.run("ALTER TABLE items RENAME TO old")
+    shop.run("CREATE TABLE items (LIKE old)")
+    shop.run("INSERT INTO items SELECT * FROM old WHERE id < 2")
+    landed = shop.land()
+    assert landed.manifest is not None
+    assert landed.manifest.kind == "snapshot"
+    assert "its position is lost" in landed.whole_because
+    assert shop.landed() == [0, 1]
+
+
+def test_a_lake_that_was_wiped_begins_a_new_generation(shop: Shop, s3: S3Client, bucket: str) -> None:
+    first = shop.land().manifest
+    for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        s3.delete_object(Bucket=bucket, Key=found["Key"])
+    landed = shop.land()
+    assert first is not None
+    assert landed.manifest is not None
+    assert (landed.manifest.batch, landed.whole_because) == (1, "nothing has landed yet")
+    assert landed.manifest.generation > first.generation
+
+
+def test_a_day_read_again_lands_its_rows_and_keeps_the_position(shop: Shop) -> None:
+    first = shop.land().manifest
+    shop.run("UPDATE items SET note = 'changed meanwhile' WHERE id = 0")
+    landed = shop.land(day=day(2026, 11, 22))
+    assert first is not None
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.until) == ("changes", 1, first.until)
+    assert landed.manifest.generation == first.generation
+    after = shop.land().manifest  # the row that changed was not skipped
+    assert after is not None
+    assert after.rows == 1
+    assert dict(shop.lake.current(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
+
+
+def test_a_day_of_a_table_that_has_not_landed_is_a_whole_reading(shop: Shop) -> None:
+    landed = shop.land(day=day(2026, 11, 22))
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows) == ("snapshot", 5)
+    assert shop.land().manifest is None
+
+
+def test_a_source_that_fails_lands_nothing(shop: Shop) -> None:
+    first = shop.land().manifest
+    shop.run("ALTER TABLE items DROP COLUMN note")
+    with pytest.raises(SourceError, match="note"):
+        shop.land()
+    assert shop.lake.newest(ITEMS) == first
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mongo"])
+def test_every_kind_of_source_has_a_reader(kind: str) -> None:
+    address = {"postgres": "postgresql://reader:hunter2@127.0.0.1:1/x", "mongo": "mongodb://reader:hunter2@127.0.0.1:1/x"}[kind]
+    assert "hunter2" not in repr(reader_for(kind, address))
+
+
+# ---- in which order
+
+
+@dataclass
+class Asked:
+    """A reader of given readings that notes what is asked of it, and what the lake held when it was told that it may forget."""
+
+    lake: Lake
+    given: list[Given | PositionLost]
+    seen: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def read(self, _: Table, since: Position | None, **_more: object) -> Iterator[Given]:
+        self.seen.append(f"read {dict(since) if since else None}")
+        reading = self.given.pop(0)
+        if isinstance(reading, PositionLost):
+            raise reading
+        reading.ack = self._ack  # type: ignore[method-assign]
+        yield reading
+
+    def _ack(self) -> None:
+        newest = self.lake.newest(ITEMS)
+        self.seen.append(f"ack with batch {newest.batch if newest else None} landed")
+
+
+@pytest.fixture
+def lake(s3: S3Client, bucket: str) -> Lake:
+    return Lake(s3, bucket)
+
+
+ROW = rows({"id": 1}, table=ITEMS)
+
+
+def asked(lake: Lake, *given: Given | PositionLost) -> Any:
+    return Asked(lake, list(given))
+
+
+def test_the_source_may_forget_only_when_the_manifest_is_there(lake: Lake) -> None:
+    reader = asked(lake, Given([ROW]), changes(ROW))
+    sync.land(ITEMS, reader, lake, run_id="run")
+    sync.land(ITEMS, reader, lake, run_id="run")
+    assert reader.seen == ["read None", "ack with batch 1 landed", "read {'at': 1}", "ack with batch 2 landed"]
+
+
+def test_a_landing_that_fails_lets_the_source_forget_nothing(lake: Lake) -> None:
+    class Broken(RuntimeError):
+        pass
+
+    def broken() -> None:
+        raise Broken
+
+    reader = asked(lake, Given([ROW], before_until=broken))
+    with pytest.raises(Broken):
+        sync.land(ITEMS, reader, lake, run_id="run")
+    assert reader.seen == ["read None"]
+    assert lake.newest(ITEMS) is None
+
+
+def test_a_source_that_loses_even_a_fresh_reading_is_not_asked_for_ever(lake: Lake) -> None:
+    reader = asked(lake, PositionLost("lost"), PositionLost("lost"))
+    with pytest.raises(PositionLost):
+        sync.land(ITEMS, reader, lake, run_id="run")
+    assert reader.seen == ["read None"]
+
+
+def test_a_lost_position_is_read_again_from_nothing_once(lake: Lake) -> None:
+    sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run")
+    reader = asked(lake, PositionLost("the oplog has rolled over"), Given([ROW], at=7))
+    landed = sync.land(ITEMS, reader, lake, run_id="run")
+    assert reader.seen == ["read {'at': 1}", "read None", "ack with batch 2 landed"]
+    assert landed.whole_because == "the oplog has rolled over"
+
+
+# ---- what is pending
+
+
+def test_pending_is_what_follows_the_ledger(lake: Lake) -> None:
+    ask = sync.pending(ITEMS, lake, "run")
+    assert ask(None) is None
+    first = sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run").manifest
+    assert first is not None
+    whole = ask(None)
+    assert whole is not None
+    assert (whole.generation, whole.batch, whole.replaces, whole.rows) == (first.generation, 1, True, 1)
+    known = (first.generation, 1)
+    assert ask(known) is None
+    sync.land(ITEMS, asked(lake, changes(ROW, ROW)), lake, run_id="run")
+    later = ask(known)
+    assert later is not None
+    assert (later.generation, later.batch, later.replaces, later.rows) == (first.generation, 2, False, 2)
+    assert later.url.startswith("s3://")
+
+
+def test_changes_under_another_record_are_not_pending_but_refused(lake: Lake) -> None:
+    first = sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run").manifest
+    assert first is not None
+    sync.land(ITEMS, asked(lake, changes(ROW)), lake, run_id="run")
+    changed = replace(ITEMS, columns=(ITEMS.columns[0], Column("note", varchar(65)), ITEMS.columns[2]))
+    with pytest.raises(LakeError, match="its record changed"):
+        sync.pending(changed, lake, "run")((first.generation, 1))
