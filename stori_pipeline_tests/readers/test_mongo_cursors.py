@@ -225,4 +225,4 @@ def test_a_day_is_read_again_from_midnight_to_midnight_in_utc(trades: Documents,
 
 def test_a_day_of_a_table_without_a_cursor_is_refused(reader: MongoReader) -> None:
     with pytest.raises(SourceError, match="cursor"):
-        drained(reader, replace(TRADES, cursor=""), day=DAY)
+        drained(reader, replace(TRADES, cursor=""), {"any": "position"}, day=DAY)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
@@ -172,6 +174,52 @@ def test_of_one_trade_in_several_documents_the_one_written_later_counts(trades: 
     assert _state(snapshot) == {"a": 2, "b": 3}
     rows, span = reader.span(TRADES)
     assert (rows, sum(digest.rows for digest in reader.digests(TRADES, span, span.width(256)).values())) == (2, 2)
+
+
+# What an application may do to a document, by its _id: make it one trade, make it an array of trades, change it, delete it.
+_WRITES = st.one_of(
+    st.tuples(st.just("one"), st.integers(1, 3), st.sampled_from("abc")),
+    st.tuples(st.just("array"), st.integers(1, 3), st.lists(st.sampled_from("abcd"), max_size=3)),
+    st.tuples(st.just("push"), st.integers(1, 3), st.sampled_from("abcd")),
+    st.tuples(st.just("pull"), st.integers(1, 3), st.sampled_from("abcd")),
+    st.tuples(st.just("delete"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("read"), st.just(0), st.none()),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(writes=st.lists(_WRITES, max_size=20), window=st.sampled_from([1, 2, 5_000]))
+def test_whatever_an_application_does_the_mirror_has_the_rows_that_the_documents_have(
+    writes: list[tuple[str, int, Any]], window: int, mongo_db: MongoSource, reader: MongoReader
+) -> None:
+    mongo_db.database.drop_collection("trades")
+    trades = mongo_db.database.create_collection("trades", changeStreamPreAndPostImages={"enabled": True})
+    readings = [drained(reader, TRADES)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(streams, "_WINDOW_EVENTS", window)
+        for price, (what, identifier, value) in enumerate([*writes, ("read", 0, None)]):
+            if what == "one":
+                trades.replace_one({"_id": identifier}, _trade(value, price), upsert=True)
+            elif what == "array":
+                trades.replace_one({"_id": identifier}, {"data": [_trade(name, price) for name in value]}, upsert=True)
+            elif what == "push":
+                trades.update_one({"_id": identifier, "data": {"$exists": True}}, {"$push": {"data": _trade(value, price)}})
+            elif what == "pull":
+                trades.update_one({"_id": identifier, "data": {"$exists": True}}, {"$pull": {"data": {"id": value}}})
+            elif what == "delete":
+                trades.delete_one({"_id": identifier})
+            else:
+                readings.append(drained(reader, TRADES, readings[-1].until))
+    state = _state(*readings)
+    prices: dict[str, list[tuple[int, int]]] = {}
+    for document in trades.find():
+        for trade in document.get("data", [document]):
+            prices.setdefault(trade["id"], []).append((document["_id"], trade["price"]))
+    assert state.keys() == prices.keys()
+    for name, held in prices.items():
+        # Of one array the later element counts; which of several documents was written last, they do not say.
+        assert state[name] in dict(held).values()
+    assert [reading.rejected for reading in readings] == [[]] * len(readings)
 
 
 def test_without_images_a_table_keyed_by_underscore_id_sees_deletes(mongo_db: MongoSource, reader: MongoReader) -> None:
