@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -389,6 +390,25 @@ def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_pa
             act()
         assert "s3cret" not in str(raised.value)
     assert "s3cret" not in repr(reader)
+
+
+def test_a_server_that_goes_away_during_a_reading_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "_DOCUMENTS", 10)
+    with ExitStack() as running:
+        address = running.enter_context(mongo_server(tmp_path / "log"))
+        with MongoClient[dict[str, Any]](address) as client:
+            client.exchange.trades.insert_many([_trade(str(n)) for n in range(50)])
+        reader = MongoReader(f"{address}/exchange?serverSelectionTimeoutMS=300")
+        with reader.read(TRADES, None) as reading, pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1"):
+            for _ in reading:
+                running.close()
+
+
+def test_a_reader_that_may_not_read_is_refused_and_told_what_it_needs(mongo_db: MongoSource) -> None:
+    for url in (mongo_db.url.replace("reader:", "nobody:"), mongo_db.url.replace(f"/{mongo_db.name}", "/admin")):
+        with pytest.raises(SourceError, match="role `read`") as raised:
+            drained(MongoReader(url), TRADES)
+        assert not isinstance(raised.value, SourceUnavailable)
 
 
 @pytest.mark.parametrize("url", ["mongodb://u:s3cret@127.0.0.1:x/db", "nonsense s3cret", "mongodb://u:s3cr@et@h/db", "mongodb://h:27017"])
