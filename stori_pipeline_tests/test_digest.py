@@ -216,9 +216,9 @@ def test_buckets_cut_a_span_without_gap_or_overlap(low: int, size: int, buckets:
 
 
 @pytest.fixture
-def warehouse(environ: dict[str, str]) -> Iterator[tuple[extensions.connection, str]]:
+def warehouse(warehouse_url: str) -> Iterator[tuple[extensions.connection, str]]:
     """A connection to the local Redshift, and the name of an empty table there with the columns of TABLE."""
-    connection = psycopg2.connect(environ["STORI_WAREHOUSE"])
+    connection = psycopg2.connect(warehouse_url)
     connection.autocommit = True
     schema = f"digest_{uuid.uuid4().hex[:12]}"
     with connection.cursor() as cursor:

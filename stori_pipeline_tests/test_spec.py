@@ -146,6 +146,7 @@ def test_a_deleted_row_may_lack_everything_but_its_key() -> None:
         {"columns": (*COLUMNS[:-1], Column("maybe", varchar(8), path="elsewhere"))},
         {"columns": (*COLUMNS[:-1], Column("perhaps", varchar(8), path="maybe"))},
         {"unnest": "data"},
+        {"keep_deleted": True},
     ],
     ids=str,
 )
