@@ -14,7 +14,6 @@ latest partition only and never asks that every past day has been landed.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
 
 from dagster import (
     AssetExecutionContext,
@@ -152,15 +151,10 @@ def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
 
 
 def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: LakeResource) -> None:
-    """Report the source table as seen just before it is read: its head, and columns that its record does not name."""
+    """Report the source table as seen just before it is read."""
     newest = lake.open().newest(table)
     head = reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
-    seen: dict[str, Any] = {"head": head}
-    if unnamed := reader.drift(table):
-        for line in unnamed:
-            context.log.warning(f"{table.full_name}: {line}")
-        seen["drift"] = "\n".join(unnamed)
-    context.log_event(AssetObservation(source_key(table), metadata=seen, tags={"dagster/data_version": _short(head)}))
+    context.log_event(AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": _short(head)}))
 
 
 def _short(head: str) -> str:

@@ -28,6 +28,7 @@ from dagster import (
 
 from stori_pipeline.defs.checks import all_checks, quick_checks
 from stori_pipeline.defs.jobs import TABLES_TAG, sync, sync_request
+from stori_pipeline.defs.killed import end_killed_runs
 from stori_pipeline.defs.metadata import landing_key, mirror_key
 from stori_pipeline.defs.resources import LakeResource, SourcesResource
 from stori_pipeline.spec import Table
@@ -48,7 +49,7 @@ def busy(instance: DagsterInstance, tables: Sequence[Table]) -> set[str]:
     found: set[str] = set()
     for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)):
         selected = run.asset_selection
-        found |= {t.full_name for t in tables if selected is None or landing_key(t) in selected or mirror_key(t) in selected}
+        found |= {t.full_name for t in tables if not selected or landing_key(t) in selected or mirror_key(t) in selected}
     return found
 
 
@@ -87,6 +88,8 @@ def changes_sensor(tables: Sequence[Table]) -> SensorDefinition:
         for name, reason in away.items():
             context.log.warning(f"{name} was not looked at: {reason}")
         moved = [t for t in tables if t.full_name in heads and heads[t.full_name] != asked_for.get(t.full_name)]
+        if moved:
+            end_killed_runs(context.instance)  # or they would hold their tables back for ever
         held = busy(context.instance, moved) if moved else set()
         wanted = [t for t in moved if t.full_name not in held]
         if not wanted:
@@ -120,6 +123,7 @@ def everything_schedule(tables: Sequence[Table]) -> ScheduleDefinition:
         default_status=DefaultScheduleStatus.RUNNING,
     )
     def everything(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        end_killed_runs(context.instance)
         everything_tag = {TABLES_TAG: " ".join(t.full_name for t in tables)}
         if context.instance.get_runs(RunsFilter(statuses=_UNFINISHED, tags=everything_tag), limit=1):
             return SkipReason("the run before has not ended yet")

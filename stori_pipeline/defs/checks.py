@@ -5,7 +5,8 @@ and mirror are compared (`compare`).
 
 Three kinds. `contract` stands between landing and loading and blocks. Row checks are statements that return the rows that fail: those
 that the record implies, and every file `sql/checks/<source>/<table>/<name>.sql`; a new file is a new check. `source_equals_mirror` is
-the proof; it reads both sides, so it runs with the schedule rather than after every change.
+the proof and `record_complete` looks for columns that a record does not name; these go back to the source, so they run with the schedule
+rather than after every change.
 """
 
 import re
@@ -46,6 +47,7 @@ SQL_CHECKS = Path(__file__).parents[2] / "sql" / "checks"
 
 _ROWS_LOADED = "landed_rows_loaded"
 _PROOF = "source_equals_mirror"
+_DRIFT = "record_complete"
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,26 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         return AssetCheckResult(passed=not broken, metadata=said, description=_blocked(table, broken) if broken else None)
 
     return contract
+
+
+def drift_check(table: Table) -> AssetChecksDefinition:
+    @asset_check(
+        asset=landing_key(table),
+        name=_DRIFT,
+        description="The record names every column that the source has.",
+        retry_policy=RETRY,
+    )
+    def record_complete(sources: SourcesResource) -> AssetCheckResult:
+        with only_transient():
+            unnamed = sources.reader(table.source).drift(table)
+        return AssetCheckResult(
+            passed=not unnamed,
+            severity=AssetCheckSeverity.WARN,
+            metadata={"unnamed": MetadataValue.md("\n".join(f"- {line}" for line in unnamed))} if unnamed else {},
+            description=f"{table.full_name}: {unnamed[0]}" + (f", and {len(unnamed) - 1} more" if unnamed[1:] else "") if unnamed else None,
+        )
+
+    return record_complete
 
 
 def _blocked(table: Table, broken: Sequence[Manifest]) -> str:
@@ -246,14 +268,16 @@ def proof_check(table: Table) -> AssetChecksDefinition:
 
 def checks_for(tables: Sequence[Table], folder: Path = SQL_CHECKS) -> list[AssetChecksDefinition]:
     refuse_strays(tables, folder)
-    return [made for table in tables for made in (contract_check(table), mirror_checks(table, folder), proof_check(table))]
+    return [
+        made for table in tables for made in (contract_check(table), drift_check(table), mirror_checks(table, folder), proof_check(table))
+    ]
 
 
 def quick_checks(table: Table) -> list[AssetCheckKey]:
-    """The checks that a run after a change makes: all but the proof."""
+    """The checks that a run after a change makes: those that do not go back to the source."""
     names = [check.name for check in row_checks(table)]
     return [AssetCheckKey(landing_key(table), "contract"), *(AssetCheckKey(mirror_key(table), name) for name in (*names, _ROWS_LOADED))]
 
 
 def all_checks(table: Table) -> list[AssetCheckKey]:
-    return [*quick_checks(table), AssetCheckKey(mirror_key(table), _PROOF)]
+    return [*quick_checks(table), AssetCheckKey(landing_key(table), _DRIFT), AssetCheckKey(mirror_key(table), _PROOF)]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InitResourceContext
 
+from stori_pipeline.defs.killed import is_shown_alive, shown_alive
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.settings import Settings
 from stori_pipeline.spec import Source, Table
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
 
 class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yields itself
     """Every source's reader."""
+
+    @contextmanager
+    def yield_for_execution(self, context: InitResourceContext) -> Iterator[SourcesResource]:
+        # The first thing that a run does, since every landing uses this resource. `execute_sync` shows its own runs; this shows those
+        # of the daemon, of which nobody else would notice that they died when all of Dagster was killed with them.
+        if context.run is None or context.instance is None or is_shown_alive(context.instance, context.run.run_id):
+            yield self
+        else:
+            with shown_alive(context.instance, context.run.run_id):
+                yield self
 
     def reader(self, source: Source) -> Reader:
         return reader_for(source.kind, Settings.load().source_url(source.name))

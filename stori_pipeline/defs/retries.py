@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from dagster import Backoff, DagsterError, Failure, Jitter, RetryPolicy, RetryRequested
 
@@ -21,13 +22,18 @@ TRANSIENT = (SourceUnavailable, LakeUnavailable, WarehouseUnavailable)
 # Waits of about 2, 4, 8 and 16 seconds: long enough for a restart or a failover, short enough that the schedule takes over from there.
 RETRY = RetryPolicy(max_retries=4, delay=2, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 
+AT_ONCE: ContextVar[bool] = ContextVar("AT_ONCE", default=False)
+"""For a run in this very process: someone waits for it, and is better told at once what is away than after half a minute."""
+
 
 @contextmanager
 def only_transient() -> Iterator[None]:
     """Let the step's policy see what passes by itself; everything else fails the step at once, in the error's own words."""
     try:
         yield
-    except (*TRANSIENT, DagsterError, Failure, RetryRequested):
+    except (DagsterError, Failure, RetryRequested):
         raise
     except Exception as error:
+        if isinstance(error, TRANSIENT) and not AT_ONCE.get():
+            raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error

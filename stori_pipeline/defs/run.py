@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from dagster import AssetKey, DagsterEvent, DagsterInstance, ExecuteInProcessResult
 from dagster_shared.error import SerializableErrorInfo
@@ -18,7 +19,9 @@ from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import all_checks, quick_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import TABLES_TAG, sync_config
+from stori_pipeline.defs.killed import end_killed_runs, shown_alive
 from stori_pipeline.defs.metadata import landing_key, mirror_key
+from stori_pipeline.defs.retries import AT_ONCE
 from stori_pipeline.spec import Table
 
 QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -59,13 +62,18 @@ def execute_sync(
             asset_selection={key for table in tables for key in (landing_key(table), mirror_key(table))}, asset_check_selection=checks
         )
     )
-    return job.execute_in_process(
-        run_config={**sync_config(tables, full=full, reconcile=reconcile), **QUIET},
-        instance=instance,
-        partition_key=day or today(),
-        tags={TABLES_TAG: " ".join(table.full_name for table in tables)},
-        raise_on_error=False,
-    )
+    # Otherwise this run would wait for ever for the slots of one that was killed.
+    end_killed_runs(instance)
+    run_id = str(uuid4())
+    with shown_alive(instance, run_id):
+        return job.execute_in_process(
+            run_config={**sync_config(tables, full=full, reconcile=reconcile), **QUIET},
+            instance=instance,
+            partition_key=day or today(),
+            tags={TABLES_TAG: " ".join(table.full_name for table in tables)},
+            raise_on_error=False,
+            run_id=run_id,
+        )
 
 
 def run_sync(
@@ -78,13 +86,15 @@ def run_sync(
 ) -> list[SyncResult]:
     """Sync these tables and say what came of each; one that fails is among the results, with its error.
 
+    A server that is away fails its tables at once; unlike a run of the daemon's, this one does not wait for it to come back.
+
     Args:
         progress: told a table's name and how many of its rows have been read so far.
         instance: Dagster's; by default the one of `DAGSTER_HOME`, whose UI then shows the run.
     """
     with ExitStack() as stack:
-        token = ON_ROWS.set(progress)
-        stack.callback(ON_ROWS.reset, token)
+        stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
+        stack.callback(AT_ONCE.reset, AT_ONCE.set(True))
         where = instance or stack.enter_context(DagsterInstance.get())
         result = execute_sync(tables, instance=where, full=full, reconcile=reconcile)
         return [_result(table, result) for table in tables]
