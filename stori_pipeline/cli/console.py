@@ -29,7 +29,8 @@ def load_dotenv(*, again: bool = False) -> None:
 
 def say(line: str) -> None:
     """One line about what is going on, on stderr so that `--json` stays clean."""
-    err.print(line, markup=False)
+    # A terminal folds a line by itself; in a log or a pipe a message that was cut in pieces is found by no search.
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -80,7 +81,8 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except _own_errors() as error:
-        raise click.ClickException(str(error)) from error
+        # Drivers say theirs in several lines; a log line, and a person, want one.
+        raise click.ClickException(" ".join(str(error).split())) from error
 
 
 _OWN_ERRORS = (

@@ -71,7 +71,8 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
             say("Nothing new: no source has changed since its last batch.")
     for result in results:
         if result.error:
-            say(f"{result.table}: {result.error}")
+            said = " ".join(result.error.split())  # drivers say theirs in several lines
+            say(said if said.startswith(result.table) else f"{result.table}: {said}")
     if any(result.error for result in results):
         raise SystemExit(1)
 
