@@ -1,0 +1,65 @@
+"""Two syncs of one table at once, as two processes, with and without the pool that keeps them apart."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from stori_pipeline.lake import LandingConflict
+from stori_pipeline.readers import Reading
+from stori_pipeline_tests.gate import Gate, Hold
+from stori_pipeline_tests.trouble.pipeline import BANK, Pipeline
+
+
+def test_two_syncs_released_together_land_the_change_once(pipeline: Pipeline) -> None:
+    pipeline.move(50)
+    pipeline.sync(BANK)
+    pipeline.change()
+
+    with ExitStack() as stack:
+        running = [stack.enter_context(pipeline.start("sync", "--json", BANK.full_name)) for _ in range(2)]
+        ended = [each.end().expect(0) for each in running]
+
+    landed = sorted(each.json[0]["rows_landed"] for each in ended)
+    assert landed[0] == 0, [str(each) for each in ended]
+    assert landed[1] > 0, [str(each) for each in ended]
+    assert [each.batch for each in pipeline.lake.manifests(BANK)] == [1, 2]
+    pipeline.assert_equal(BANK)
+
+
+def test_a_sync_that_was_overtaken_while_it_read_changes_nothing_and_says_so(pipeline: Pipeline) -> None:
+    """The pool is one machine's courtesy; the lake's own refusal must do where two machines share no pool."""
+    pipeline.move(50)
+    pipeline.sync(BANK)
+    pipeline.change()
+    newest = pipeline.lake.newest(BANK)
+    assert newest is not None
+    with pipeline.reader(BANK).read(BANK, newest.until) as reading:
+        overtaking = pipeline.land(BANK)
+        with pytest.raises(LandingConflict, match=r"another run landed batch 2 first.*run again"):
+            _land(pipeline, reading)
+    assert overtaking is not None
+    assert pipeline.lake.newest(BANK) == overtaking
+    pipeline.load(BANK)
+    pipeline.assert_equal(BANK)
+
+
+def _land(pipeline: Pipeline, reading: Reading) -> None:
+    pipeline.lake.land(BANK, reading, newest=pipeline.lake.manifests(BANK)[0], run_id="overtaken")
+
+
+def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(pipeline: Pipeline) -> None:
+    pipeline.move(50)
+    commit = Hold(b"COMMIT\0", "before", behind=b"INSERT INTO pipeline.loads")
+    with (
+        Gate(pipeline.address("warehouse"), commit) as gate,
+        pipeline.start("sync", "--json", BANK.full_name, warehouse=gate.port) as first,
+    ):
+        assert gate.reached.wait(60)
+        with pipeline.start("sync", "--json", BANK.full_name) as second:
+            gate.release()
+            first.end().expect(0)
+            result = second.end().expect(0)
+    assert (result.json[0]["batch"], result.json[0]["rows_loaded"]) == (None, 0), str(result)
+    pipeline.assert_equal(BANK)
