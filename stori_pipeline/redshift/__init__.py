@@ -71,6 +71,7 @@ class _There(NamedTuple):
 
 _TRIES = 5
 _CANCELLED = "57014"
+_NOT_THERE = ("42P01", "3F000")
 _TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
 # Already there, although it was not a moment ago: two first loads at once. IF NOT EXISTS does not prevent it.
 _TRANSIENT |= {"42P06", "42P07", "23505"}
@@ -132,7 +133,9 @@ class Warehouse:
         except psycopg2.Error as error:
             kind = WarehouseUnavailable if _is_transient(error) else WarehouseError
             detail = error.diag.message_detail
-            said = str(error).strip() or type(error).__name__
+            said = error.diag.message_primary or str(error).strip() or type(error).__name__
+            if error.pgcode in _NOT_THERE:
+                said += "; `stori sync` makes what is missing"
             raise kind(f"{what}: {said}" + (f" ({detail})" if detail and detail not in said else "")) from error
         finally:
             connection.close()
