@@ -1,0 +1,122 @@
+"""The command before it does anything: help, start-up time's cause, how it speaks, and the stack's commands."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stori_pipeline.cli import console, main
+from stori_pipeline.local.samples.report import ImportRefused
+from stori_pipeline.local.stack import SERVERS
+from stori_pipeline.local.state import StackError
+from stori_pipeline.redshift import WarehouseUnavailable
+from stori_pipeline_tests.cli.conftest import Project
+
+COMMANDS = ["demo", "down", "reconcile", "records", "seed", "status", "sync", "up", "verify", "workload"]
+
+
+def test_these_are_the_commands() -> None:
+    assert sorted(main.commands) == COMMANDS
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_of_every_command_says_what_it_does_and_what_each_option_means(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [*command.split(), "--help"])
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 3
+    found = main.commands[command] if command else main
+    assert found.help
+    for parameter in found.params:
+        if isinstance(parameter, click.Option) and parameter.name != "data_dir":
+            assert parameter.help, f"{command} {parameter.name}"
+
+
+def test_the_version_is_the_packages() -> None:
+    done = CliRunner().invoke(main, ["--version"])
+    assert done.exit_code == 0
+    assert "0." in done.output
+
+
+@pytest.mark.parametrize("words", [["--help"], ["sync", "--help"], ["status"]])
+def test_quick_commands_import_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from stori_pipeline.cli import main\n"
+        f"main({words!r}, standalone_mode=False)\n"
+        "heavy = {'dagster', 'polars', 'pyarrow', 'pandas', 'psycopg2', 'pymongo', 'boto3', 'sqlglot', 'moto'}\n"
+        "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "imported" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportRefused("txns.csv: no header"),
+        StackError("mongo did not start"),
+        WarehouseUnavailable("away"),
+    ],
+)
+def test_the_projects_own_errors_become_one_line(error: Exception) -> None:
+    with pytest.raises(click.ClickException, match=str(error)), console.plain_errors():
+        raise error
+
+
+def test_an_error_of_several_lines_is_put_into_one() -> None:
+    with pytest.raises(click.ClickException, match=r"^away: is it up\?$"), console.plain_errors():
+        raise WarehouseUnavailable("away:\n\tis it up?\n")
+
+
+def test_every_error_that_is_made_plain_exists() -> None:
+    for module, name in console._OWN_ERRORS:
+        assert issubclass(getattr(importlib.import_module(module), name), Exception)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), console.plain_errors():
+        raise ZeroDivisionError
+
+
+# ---- the stack's commands
+
+
+def test_status_json_has_its_shape_and_says_that_all_answer(project: Project) -> None:
+    said = project.stori("status", "--json")
+    assert said.code == 0
+    assert [list(each) for each in said.json] == [["name", "address", "up"]] * len(SERVERS)
+    assert [each["name"] for each in said.json] == list(SERVERS)
+    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in said.json)
+    assert "@" not in said.out  # no credentials
+
+
+def test_status_where_nothing_was_started_fails_and_lists_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["status"])
+    assert list(tmp_path.iterdir()) == []
+    assert done.exit_code == 1
+    assert all(name in done.output for name in SERVERS)
+
+
+@pytest.mark.parametrize("port", ["redshift", "redshift=", "redshift=x"])
+def test_a_port_that_is_none_is_refused_with_an_example(project: Project, port: str) -> None:
+    said = project.stori("up", "--port", port)
+    assert said.code == 2
+    assert "such as redshift=5439" in said.err
+
+
+def test_a_server_that_there_is_not_is_answered_with_those_there_are(project: Project) -> None:
+    said = project.stori("up", "--port", "mysql=3306")
+    assert said.code == 1
+    assert "there is no server 'mysql'; the stack has sources, mongo, aws, platform, redshift" in said.err
+    assert "Traceback" not in said.err

@@ -1,0 +1,258 @@
+"""sync, verify, reconcile, records and workload, as a person and as a program use them: on real servers, in a process of their own."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+import stori_pipeline.spec as vocabulary
+from stori_pipeline import catalog
+from stori_pipeline.spec import Table
+from stori_pipeline_tests.cli.conftest import Project, Said
+
+SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
+VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
+
+
+def in_one_line(said: Said) -> str:
+    """The error of a command that failed as it should: one line, no traceback, nothing on stdout."""
+    assert said.code != 0
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    *before, line = said.err.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert not any("rror" in other for other in before)
+    return line
+
+
+# ---- sync
+
+
+def test_sync_json_has_its_shape_and_nothing_else(first_sync: Said) -> None:
+    assert first_sync.code == 0, first_sync.err
+    assert [list(each) for each in first_sync.json] == [SYNC, SYNC]
+    bank, exchange = first_sync.json
+    assert {**bank, "seconds": 0} == {
+        "table": "bank.transactions",
+        "batch": 1,
+        "kind": "snapshot",
+        "rows_landed": 400,
+        "rows_loaded": 400,
+        "rows_deleted": 0,
+        "rejected": 0,
+        "seconds": 0,
+    }
+    assert (exchange["table"], exchange["rows_landed"], exchange["rows_loaded"]) == ("exchange.trades", 60, 60)
+    assert all(each["seconds"] > 0 for each in first_sync.json)
+
+
+def test_progress_off_a_terminal_is_a_line_at_the_end_and_on_stderr(first_sync: Said) -> None:
+    assert first_sync.err.splitlines() == ["  landing bank.transactions: 400", "  landing exchange.trades: 60"]
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_sync_with_nothing_new_says_so(project: Project) -> None:
+    said = project.stori("sync", "bank.transactions")
+    assert said.code == 0, said.err
+    assert "Nothing new" in said.err
+    assert "bank.transactions" in said.out
+    assert "exchange.trades" not in said.out
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_sync_full_begins_a_new_generation(project: Project) -> None:
+    (before,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
+    said = project.stori("sync", "--full", "--json", "bank.transactions")
+    assert said.code == 0, said.err
+    (bank,) = said.json
+    (count,) = project.warehouse("SELECT COUNT(*) FROM bank.transactions")[0]
+    assert (bank["kind"], bank["rows_landed"]) == ("snapshot", count)
+    (after,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
+    assert after > before
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project: Project) -> None:
+    project.bank("UPDATE transactions SET transaction_details = 'seen' WHERE transaction_no = 7")
+    away = "mongodb://reader:hunter2@127.0.0.1:1/exchange?serverSelectionTimeoutMS=500"
+    said = project.stori("sync", "--json", env={"STORI_SOURCE_EXCHANGE": away})
+    assert said.code == 1
+    bank, exchange = said.json
+    assert (bank["rows_landed"], bank["rows_loaded"]) == (1, 1)
+    assert (exchange["batch"], exchange["rows_landed"]) == (None, 0)
+    assert "exchange.trades at 127.0.0.1:1: the server cannot be reached" in said.err
+    assert "Traceback" not in said.err
+    assert "hunter2" not in said.err + said.out
+
+
+# ---- verify
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_verify_of_what_was_synced_is_equal(project: Project) -> None:
+    assert project.stori("sync").code == 0
+    said = project.stori("verify", "--json")
+    assert said.code == 0, said.out + said.err
+    assert [list(each) for each in said.json] == [VERIFY, VERIFY]
+    for each in said.json:
+        assert each["source_rows"] == each["warehouse_rows"] > 0
+        assert (each["equal"], each["differing"]) == (True, [])
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_verify_fails_on_a_difference_and_prints_the_rows(project: Project) -> None:
+    assert project.stori("sync", "bank.transactions").code == 0
+    project.warehouse("UPDATE bank.transactions SET balance_amt = balance_amt + 1 WHERE transaction_no = 20")
+    project.warehouse("DELETE FROM bank.transactions WHERE transaction_no = 21")
+    try:
+        said = project.stori("verify", "bank.transactions")
+        assert said.code == 1
+        assert "bank.transactions 20: different" in said.out
+        assert "bank.transactions 21: not in the warehouse" in said.out
+        assert "NO" in said.out
+        (as_json,) = project.stori("verify", "--json", "bank.transactions").json
+        assert (as_json["equal"], as_json["differing"]) == (False, ["20", "21"])
+        assert as_json["source_rows"] == as_json["warehouse_rows"] + 1
+    finally:
+        assert project.stori("sync", "--full", "bank.transactions").code == 0
+
+
+# ---- reconcile
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_reconcile_deletes_what_the_source_deleted(project: Project) -> None:
+    project.bank("DELETE FROM transactions WHERE transaction_no IN (31, 32)")
+    project.bank("UPDATE transactions SET transaction_details = 'before reconcile' WHERE transaction_no = 33")
+    said = project.stori("reconcile", "--json", "bank.transactions")
+    assert said.code == 0, said.err
+    (bank,) = said.json
+    assert list(bank) == ["table", "batch", "rows_deleted"]
+    assert bank["rows_deleted"] == 2
+    assert project.warehouse("SELECT transaction_no FROM bank.transactions WHERE transaction_no IN (31, 32, 33)") == [(33,)]
+    again = project.stori("reconcile", "bank.transactions")
+    assert again.code == 0, again.err
+    assert "Reconciled" in again.out
+
+
+@pytest.mark.usefixtures("first_sync")
+def test_reconcile_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: Project) -> None:
+    project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
+    project.bank("DELETE FROM transactions")
+    try:
+        line = in_one_line(project.stori("reconcile", "bank.transactions"))
+        assert "the source lists no rows" in line
+        assert "`stori reconcile --force bank.transactions`" in line
+        (count,) = project.warehouse("SELECT COUNT(*) FROM bank.transactions")[0]
+        assert count > 0
+        (bank,) = project.stori("reconcile", "--force", "--json", "bank.transactions").json
+        assert bank["rows_deleted"] == count
+        assert project.warehouse("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
+    finally:
+        project.bank("INSERT INTO transactions SELECT * FROM kept")
+        project.bank("DROP TABLE kept")
+    (bank,) = project.stori("sync", "--json", "bank.transactions").json
+    assert bank["rows_loaded"] == count
+
+
+# ---- records
+
+
+@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
+def test_records_prints_what_can_be_pasted_into_the_catalog(project: Project, table: Table) -> None:
+    said = project.stori("records", table.full_name)
+    assert said.code == 0, said.err
+    record = pasted(said.out, table)
+    assert record.full_name == table.full_name
+    assert type(record.changes) is type(table.changes)
+    assert record.key == table.key or table.name == "trades"  # a document's own key is its _id
+
+
+def pasted(text: str, table: Table) -> Table:
+    """The record in that text, evaluated among the names of the catalog's modules."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Table"]
+    assert len(calls) == 1
+    names = {**vars(vocabulary), "SOURCE": table.source}
+    record = eval(compile(ast.Expression(calls[0]), "record", "eval"), names)  # noqa: S307  (pasting it is what it is for)
+    assert isinstance(record, Table)
+    return record
+
+
+def test_records_of_a_database_that_the_catalog_does_not_know(project: Project) -> None:
+    said = project.stori("records", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
+    assert said.code == 0, said.err
+    assert pasted(said.out, catalog.find("bank.transactions")).name == "transactions"
+
+
+def test_records_of_what_is_not_there(project: Project) -> None:
+    assert "no_such_table" in in_one_line(project.stori("records", "bank.no_such_table"))
+    assert "no_such" in in_one_line(project.stori("records", "exchange.no_such"))
+    assert "the catalog has no source 'shop'; give the database's address with --url" in in_one_line(
+        project.stori("records", "shop.orders")
+    )
+    assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("records", "orders"))
+
+
+# ---- seed and workload
+
+
+def test_a_second_seed_inserts_nothing(project: Project) -> None:
+    said = project.stori("seed", "--rows", "400", "--trades", "60")
+    assert said.code == 0, said.err
+    assert "bank.transactions: 0 inserted, 400 already there, 0 rejected" in said.err
+    assert "exchange.trades: 0 inserted, 60 already there, 0 rejected" in said.err
+
+
+def test_workload_does_as_many_operations_as_it_is_told(project: Project) -> None:
+    said = project.stori("workload", "--operations", "20", "--rate", "200")
+    assert said.code == 0, said.err
+    assert "What the workload did" in said.out
+    counts = [int(line.replace("│", " ").split()[-1]) for line in said.out.splitlines() if line.startswith("│")]
+    assert 18 <= sum(counts) <= 20  # late transactions count when they end, with what they did
+    assert "operations: 20" in said.err
+
+
+# ---- what goes wrong, in one line
+
+
+@pytest.mark.parametrize("command", ["sync", "verify", "reconcile"])
+def test_an_unknown_table_is_answered_with_those_there_are(project: Project, command: str) -> None:
+    line = in_one_line(project.stori(command, "bank.transaction"))
+    assert "there is no table 'bank.transaction' in the catalog; it has bank.transactions, exchange.trades" in line
+
+
+@pytest.mark.parametrize("command", ["verify", "reconcile"])
+def test_a_missing_setting_is_named_in_one_line(project: Project, command: str) -> None:
+    line = in_one_line(project.stori(command, "bank.transactions", env={"STORI_WAREHOUSE": ""}))
+    assert "STORI_WAREHOUSE is not set: it should hold the address of the warehouse" in line
+
+
+@pytest.mark.parametrize("command", [("seed", "--rows", "10"), ("workload", "--operations", "1")])
+def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: Project, command: tuple[str, ...]) -> None:
+    away = "postgresql://app:hunter2@127.0.0.1:1/bank"
+    line = in_one_line(project.stori(*command, env={"STORI_ADMIN_BANK": away}))
+    assert "127.0.0.1" in line
+    assert "hunter2" not in line
+
+
+def test_a_rate_of_nothing_is_refused_in_one_line(project: Project) -> None:
+    assert "give one above zero" in in_one_line(project.stori("workload", "--rate", "0"))
+
+
+def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: Project) -> None:
+    away = "postgresql://reader:hunter2@127.0.0.1:1/bank"
+    line = in_one_line(project.stori("verify", "bank.transactions", env={"STORI_SOURCE_BANK": away}))
+    assert "127.0.0.1:1/bank cannot be reached" in line
+    assert "hunter2" not in line
+
+
+def test_verify_of_a_table_that_was_never_loaded_says_so_in_one_line(project: Project) -> None:
+    project.warehouse("DROP TABLE IF EXISTS exchange.trades")
+    try:
+        line = in_one_line(project.stori("verify", "exchange.trades"))
+        assert line.startswith("Error: comparison of exchange.trades: ")
+        assert "does not exist" in line
+        assert "`stori sync`" in line
+    finally:
+        assert project.stori("sync", "exchange.trades").code == 0
