@@ -3,7 +3,8 @@
 Belongs here: how the instance connects. Does not belong here: where it is; `dagster.yaml` says that.
 
 Dagster's Postgres storage opens a connection for every statement, some thirty for each step; that took two thirds of the time of a
-run with nothing to do. The webserver avoids it by a method of the storage, which here is called for every process.
+run with nothing to do (7 s against 2.5 s for two tables on a laptop's storage). The webserver avoids it by a method of the storage, which
+here is called for every process.
 """
 
 from __future__ import annotations
