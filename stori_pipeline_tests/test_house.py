@@ -1,0 +1,133 @@
+"""The house's own rules: floors, names, sizes, what is in git, what is pinned."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TRACKED = [
+    ROOT / name
+    for name in subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    if name
+]
+MODULES = sorted(path for path in TRACKED if path.suffix == ".py" and path.exists())
+PACKAGE = [path for path in MODULES if path.is_relative_to(ROOT / "stori_pipeline")]
+LONGEST = 450
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_imports_point_only_downward() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def _imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_only_defs_and_the_front_door_import_dagster() -> None:
+    knowing = {
+        _name(path).split("/")[1] for path in PACKAGE if any(name.partition(".")[0].startswith("dagster") for name in _imported(path))
+    }
+    assert knowing <= {"defs", "definitions.py"}
+    assert "defs" in knowing
+
+
+def test_only_the_command_imports_the_local_stack() -> None:
+    local = ROOT / "stori_pipeline" / "local"
+    knowing = {
+        _name(path).split("/")[1]
+        for path in PACKAGE
+        if not path.is_relative_to(local) and any(name.startswith("stori_pipeline.local") for name in _imported(path))
+    }
+    assert knowing == {"cli"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_every_module_says_what_it_is_for_and_is_short(path: Path) -> None:
+    text = path.read_text()
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), "no docstring"
+    assert text.count("\n") <= LONGEST, "it probably holds two ideas"
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    nothing = {"utils", "util", "helpers", "helper", "common", "base", "misc", "tools"}
+    assert [_name(path) for path in MODULES if nothing & set(path.relative_to(ROOT).with_suffix("").parts)] == []
+
+
+def test_requirements_are_pinned_hashed_and_name_no_index() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"^\s*-(-index-url|-extra-index-url|i |-find-links|f |-trusted-host)", text, re.MULTILINE)
+    packages = [each for each in re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)) if each.strip()]
+    assert len(packages) > 50
+    assert [each.splitlines()[0] for each in packages if not re.match(r"[A-Za-z0-9._\[\]-]+==\S+", each)] == []
+    assert [each.splitlines()[0] for each in packages if "--hash=sha256:" not in each] == []
+
+
+def _texts() -> list[tuple[str, str]]:
+    found = []
+    for path in TRACKED:
+        if path.exists():
+            body = path.read_bytes()
+            if b"\0" not in body:
+                found.append((_name(path), body.decode()))
+    return found
+
+
+def test_nothing_in_git_knows_this_machine() -> None:
+    home = re.compile(r"/(?:home|Users)/[a-z]|/root/|" + re.escape(str(ROOT)))
+    assert [(name, home.search(text)) for name, text in _texts() if home.search(text)] == []
+
+
+def test_no_secret_is_in_git() -> None:
+    secret = re.compile(
+        r"\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abp]-[A-Za-z0-9-]{10,}"
+        r"|aws_secret_access_key\s*=\s*[\"']?[A-Za-z0-9/+]{40}\b|://[^/\s:@{}$…]+:[A-Za-z0-9_-]{24,}@"
+    )
+    assert [(name, secret.search(text)) for name, text in _texts() if secret.search(text)] == []
+    names = {_name(path) for path in TRACKED}
+    assert not {name for name in names if name.split("/")[-1].startswith(".env") or name.startswith(".stori")}
+
+
+def test_the_license_is_the_one_that_the_package_names() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_rule_under_sql_checks_is_a_check_of_its_mirror() -> None:
+    from stori_pipeline.defs.build import build_defs
+
+    keys = {("/".join(key.asset_key.path), key.name) for checks in build_defs().asset_checks or () for key in checks.check_keys}
+    files = sorted((ROOT / "sql" / "checks").rglob("*.sql"))
+    assert files
+    for file in files:
+        source, table, rule = file.relative_to(ROOT / "sql" / "checks").with_suffix("").parts
+        assert (f"warehouse/{source}/{table}", rule) in keys
+
+
+def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
+    from stori_pipeline import catalog
+    from stori_pipeline.readers import _RECORDS, READERS
+
+    assert {source.kind for source in catalog.SOURCES} <= set(READERS)
+    assert set(_RECORDS) == set(READERS)
