@@ -1,6 +1,7 @@
 """Dagster's own storage in Postgres, over connections that are kept.
 
-Belongs here: how the instance connects. Does not belong here: where it is; `dagster.yaml` says that.
+Belongs here: how the instance connects, and what of its storage fails on Postgres when two processes begin
+at once. Does not belong here: where it is; `dagster.yaml` says that.
 
 Dagster's Postgres storage opens a connection for every statement, some thirty for each step; that took two thirds of the time of a
 run with nothing to do (7 s against 2.5 s for two tables on a laptop's storage). The webserver avoids it by a method of the storage, which
@@ -13,12 +14,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import pg_url_from_config
+from psycopg2.errors import InFailedSqlTransaction
+from sqlalchemy.exc import InternalError
 
 _STATEMENT_TIMEOUT = 120_000  # milliseconds; a statement of Dagster's takes a few
 _RECYCLE = 600  # seconds after which a connection is replaced: under the idle limits of proxies and firewalls
 _OVERFLOW = 20  # connections beside the one that is kept, for threads that need one at the same time
+
+
+class _EventLogStorage(PostgresEventLogStorage):
+    def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
+        """Make the pool, unless it is there.
+
+        Dagster catches that another run has just made it, and goes on in the transaction that this has ended in Postgres.
+        """
+        try:
+            return super().initialize_concurrency_limit_to_default(concurrency_key)
+        except InternalError as error:
+            if isinstance(error.orig, InFailedSqlTransaction):
+                return True
+            raise
 
 
 class KeptPostgresStorage(DagsterPostgresStorage):
@@ -26,6 +43,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)
         for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
             storage.optimize_for_webserver(_STATEMENT_TIMEOUT, _RECYCLE, _OVERFLOW)
 
