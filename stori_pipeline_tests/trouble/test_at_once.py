@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from dagster import DagsterInstance
 
 from stori_pipeline.lake import LandingConflict
 from stori_pipeline.readers import Reading
@@ -63,3 +64,14 @@ def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(pipeline
             result = second.end().expect(0)
     assert (result.json[0]["batch"], result.json[0]["rows_loaded"]) == (None, 0), str(result)
     pipeline.assert_equal(BANK)
+
+
+def test_a_pool_that_two_runs_make_at_once_is_there_for_both(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two runs of a table ever, begun together: each finds no pool, and each makes it."""
+    monkeypatch.setenv("STORI_DAGSTER_STORAGE", pipeline.environ["STORI_DAGSTER_STORAGE"])
+    with DagsterInstance.from_config(str(pipeline.folder)) as instance:
+        storage = instance.event_log_storage
+        for _ in range(2):
+            assert storage.initialize_concurrency_limit_to_default("test.pool")
+        assert [pool.limit for pool in storage.get_pool_limits() if pool.name == "test.pool"] == [1]
+        storage.delete_concurrency_limit("test.pool")

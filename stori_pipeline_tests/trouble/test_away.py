@@ -35,7 +35,7 @@ def _fails_plainly(pipeline: Pipeline, server: str, *arguments: str) -> Ended:
 
 def _line(ended: Ended, table: str) -> str:
     """The one line that says what is wrong with a table."""
-    lines = [line for line in ended.err.splitlines() if line.startswith(f"{table}: ")]
+    lines = [line for line in ended.err.splitlines() if line.startswith(table)]
     assert len(lines) == 1, str(ended)
     return lines[0]
 
