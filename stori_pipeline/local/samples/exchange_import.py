@@ -50,6 +50,9 @@ def create_collection(url: str) -> None:
             trades.database.create_collection(trades.name, changeStreamPreAndPostImages={"enabled": True})
         except CollectionInvalid:  # it exists
             trades.database.command("collMod", trades.name, changeStreamPreAndPostImages={"enabled": True})
+        # By these the application and the pipeline's reader find a trade that is not a document of its own.
+        for place in ("id", "data.id"):
+            trades.create_index(place)
 
 
 def wrapped_id(first: ObjectId) -> ObjectId:

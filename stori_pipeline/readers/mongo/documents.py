@@ -186,8 +186,11 @@ class Documents:
                 return number.isdigit()
         return any(inner == key or key.startswith(f"{inner}.") or inner.startswith(f"{key}.") for key in self._key_paths)
 
-    def holding(self, values: Iterable[object]) -> Document:
-        """A filter for the documents that may hold rows with one of these values (natives) in the first key column."""
+    def holding(self, values: Iterable[object]) -> list[Document]:
+        """Filters for the documents that may hold rows with one of these values (natives) in the first key column.
+
+        One for each place that the value may stand in, rather than one `$or`: each is then served by the index on its place.
+        """
         wanted: list[object] = []
         for value in values:
             wanted.append(Decimal128(value) if isinstance(value, Decimal) else value)
@@ -198,7 +201,7 @@ class Documents:
         paths = [self._key_paths[0]]
         paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
         paths += ["_id"] if self._may_use_id and "_id" not in paths else []
-        return {"$or": [{path: {"$in": wanted}} for path in paths]}
+        return [{path: {"$in": wanted}} for path in paths]
 
 
 def _converter(column: Column) -> Callable[[Any], object]:

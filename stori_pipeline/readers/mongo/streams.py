@@ -263,8 +263,9 @@ class StreamReading:
     def _other_holders(self, gone: dict[Key, Row], session: ClientSession) -> Iterator[Chunk]:
         """Rows whose key went from one document while another still has it. An index on the source's key field makes this cheap."""
         if gone:
-            where = self._documents.holding(row[self._table.key[0]] for row in gone.values())
-            found = scans.batches(committed(self._database, self._table), where, session=session)
+            collection = committed(self._database, self._table)
+            places = self._documents.holding(row[self._table.key[0]] for row in gone.values())
+            found = (batch for where in places for batch in scans.batches(collection, where, session=session))
             wanted = frozenset(gone)
             yield from scans.chunks(self._documents, found, lambda row: not isinstance(row, Refused) and self._documents.key(row) in wanted)
             gone.clear()
