@@ -22,6 +22,7 @@ from stori_pipeline.spec import Table
 
 _BUCKETS = 256
 _FEW = 2_000  # rows that two engines may as well list
+_AT_ONCE = 64  # ranges that are listed by one question: a question may cost an engine a pass over the whole table
 SHOWN = 100
 """How many differing keys a comparison lists at most."""
 
@@ -37,7 +38,7 @@ class Side(Protocol):
 
     def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]: ...
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]: ...
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]: ...
 
 
 Verdict = Literal["not in the warehouse", "not in the source", "different"]
@@ -70,6 +71,7 @@ def differences(table: Table, source: Side, mirror: Side, span: Span, *, keys_on
     The mirror is always asked before the source: a row that the mirror had and that the source, asked later, has not, is gone.
     """
     todo = [span] if span.high > span.low else []
+    few: list[Span] = []
     while todo:
         span = todo.pop()
         width = span.width(_BUCKETS)
@@ -81,11 +83,16 @@ def differences(table: Table, source: Side, mirror: Side, span: Span, *, keys_on
             if rows > _FEW and width > 1:
                 todo.append(part)
             else:
-                yield from _differing_rows(table, source, mirror, part, keys_only)
+                few.append(part)
+            if len(few) == _AT_ONCE:
+                yield from _differing_rows(table, source, mirror, few, keys_only)
+                few = []
+    if few:
+        yield from _differing_rows(table, source, mirror, few, keys_only)
 
 
-def _differing_rows(table: Table, source: Side, mirror: Side, span: Span, keys_only: bool) -> Iterator[Difference]:
-    ours, theirs = mirror.checksums(table, span), source.checksums(table, span)
+def _differing_rows(table: Table, source: Side, mirror: Side, spans: list[Span], keys_only: bool) -> Iterator[Difference]:
+    ours, theirs = mirror.checksums(table, *spans), source.checksums(table, *spans)
     for key in sorted(ours.keys() | theirs.keys()):
         if key not in ours:
             yield Difference(key, "not in the warehouse")

@@ -242,11 +242,10 @@ def digests_sql(table: Table, relation: str, dialect: Dialect, span: Span, width
     )
 
 
-def rows_sql(table: Table, relation: str, dialect: Dialect, span: Span) -> str:
-    """A row per key of the span: its texts, then its row's checksum; their sum, where a key that should be unique is not."""
+def rows_sql(table: Table, relation: str, dialect: Dialect, *spans: Span) -> str:
+    """A row per key of the spans: its texts, then its row's checksum; their sum, where a key that should be unique is not."""
     keys = ", ".join(_key_text_sql(table[name], dialect) for name in table.key)
     at, bits = place_sql(table, dialect), dialect.bits(_joined(table.columns, dialect))
     by = ", ".join(str(n + 1) for n in range(len(table.key)))
-    return (
-        f"SELECT {keys}, SUM(CAST({bits} AS DECIMAL(38,0))) FROM {relation} WHERE {at} >= {span.low} AND {at} < {span.high} GROUP BY {by}"
-    )
+    within = " OR ".join(f"({at} >= {span.low} AND {at} < {span.high})" for span in spans)
+    return f"SELECT {keys}, SUM(CAST({bits} AS DECIMAL(38,0))) FROM {relation} WHERE {within} GROUP BY {by}"

@@ -44,10 +44,10 @@ class Rows:
                 found[(at - span.low) // width].append(hash(key_text(table, row)) if keys_only else checksum(table, row))
         return {bucket: Digest(len(sums), sum(sums)) for bucket, sums in found.items()}
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
         inside: dict[tuple[str, ...], int] = defaultdict(int)
         for row in self.rows:
-            if span.low <= place(table, row) < span.high:
+            if any(span.low <= place(table, row) < span.high for span in spans):
                 inside[key_text(table, row)] += checksum(table, row)
         self.listed += len(inside)
         return inside

@@ -107,8 +107,8 @@ class Reader(Protocol):
         fit the record counts like any other: it is in the source and, being in quarantine, not in the mirror, so it must show.
         """
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
-        """The checksum of every row in a (small) span, by its key's texts; the sum, where a key occurs more than once."""
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+        """The checksum of every row in one or more (small) spans, by its key's texts; the sum, where a key occurs more than once."""
 
 
 READERS: dict[str, str] = {

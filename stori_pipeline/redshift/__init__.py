@@ -305,9 +305,9 @@ class Warehouse:
         rows = self.query(statement, what=f"comparison of {table.full_name}")
         return {int(bucket): Digest(int(count), int(total)) for bucket, count, total in rows}
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
-        """The checksum of every row in a (small) span, by its key's texts; the sum, where a key occurs more than once."""
-        rows = self.query(rows_sql(table, statements.live(table), statements.DIALECT, span), what=f"comparison of {table.full_name}")
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+        """The checksum of every row in one or more (small) spans, by its key's texts; the sum, where a key occurs more than once."""
+        rows = self.query(rows_sql(table, statements.live(table), statements.DIALECT, *spans), what=f"comparison of {table.full_name}")
         return {tuple(map(str, key)): int(bits) for *key, bits in rows}
 
 

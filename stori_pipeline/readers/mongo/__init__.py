@@ -69,9 +69,9 @@ class MongoReader:
         with self._opened(table) as connection:
             return proof.digests(connection.database[table.name], table, span, width, keys_only=keys_only)
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
         with self._opened(table) as connection:
-            return proof.checksums(connection.database[table.name], table, span)
+            return proof.checksums(connection.database[table.name], table, *spans)
 
 
 def records(url: str, collection: str, *, source: str = "") -> str:

@@ -63,12 +63,12 @@ def digests(collection: Collection[Document], table: Table, span: Span, width: i
     return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
 
 
-def checksums(collection: Collection[Document], table: Table, span: Span) -> dict[tuple[str, ...], int]:
+def checksums(collection: Collection[Document], table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
     """See `readers.Reader.checksums`. A row without a usable key is named by its beginning."""
     found: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
         for index, at in enumerate(part.places):
-            if span.low <= at < span.high:
+            if any(span.low <= at < span.high for span in spans):
                 found[part.key(table, index)] = part.checksums[index]
     return found
 

@@ -76,9 +76,9 @@ class PostgresReader:
             cursor.execute(digest.digests_sql(table, relation.sql, shape.dialect(relation), span, width, keys_only=keys_only))
             return {int(bucket): Digest(rows, int(checksum)) for bucket, rows, checksum in cursor.fetchall()}
 
-    def checksums(self, table: Table, span: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(digest.rows_sql(table, relation.sql, shape.dialect(relation), span))
+            cursor.execute(digest.rows_sql(table, relation.sql, shape.dialect(relation), *spans))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
 
     @contextmanager
