@@ -1,0 +1,17 @@
+"""Trades as an application writes them to MongoDB, in the least words; which server holds them is not known here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo.collection import Collection
+
+from stori_pipeline.catalog import find
+
+TRADES = find("exchange.trades")
+
+Documents = Collection[dict[str, Any]]
+
+
+def a_trade(name: str, price: Any = 1, **more: Any) -> dict[str, Any]:
+    return {"id": name, "price": price, "shares": 1, **more}

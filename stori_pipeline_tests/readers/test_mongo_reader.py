@@ -1,0 +1,118 @@
+"""What the reader of MongoDB says of a source that it cannot read, and of documents that a record does not name.
+
+The rows that it reads are no subject here.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers.mongo import MongoReader, records, scans
+from stori_pipeline.spec import Xmin
+from stori_pipeline_tests.conftest import MongoSource
+from stori_pipeline_tests.readers.drained import drained
+from stori_pipeline_tests.readers.mongo_servers import free_port, mongo_server
+from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade
+
+
+@pytest.fixture
+def reader(mongo_db: MongoSource) -> MongoReader:
+    return MongoReader(mongo_db.url)
+
+
+@pytest.fixture
+def trades(mongo_db: MongoSource) -> Documents:
+    """An empty collection of trades that keeps the state before a change."""
+    return mongo_db.database.create_collection("trades", changeStreamPreAndPostImages={"enabled": True})
+
+
+def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None:
+    with (
+        mongo_server(tmp_path / "log", "--standalone") as address,
+        pytest.raises(SourceError, match=r"changes=Cursor\(column\)") as raised,
+    ):
+        drained(MongoReader(f"{address}/exchange"), TRADES)
+    assert not isinstance(raised.value, SourceUnavailable)
+
+
+def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_password() -> None:
+    reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange?serverSelectionTimeoutMS=300")
+    for act in (lambda: drained(reader, TRADES), lambda: reader.span(TRADES), lambda: reader.drift(TRADES)):
+        with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
+            act()
+        assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in repr(reader)
+
+
+def test_a_server_that_goes_away_during_a_reading_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "_DOCUMENTS", 10)
+    with ExitStack() as running:
+        address = running.enter_context(mongo_server(tmp_path / "log"))
+        with MongoClient[dict[str, Any]](address) as client:
+            client.exchange.trades.insert_many([a_trade(str(n)) for n in range(50)])
+        reader = MongoReader(f"{address}/exchange?serverSelectionTimeoutMS=300")
+        with reader.read(TRADES, None) as reading, pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1"):
+            for _ in reading:
+                running.close()
+
+
+def test_a_reader_that_may_not_read_is_refused_and_told_what_it_needs(mongo_db: MongoSource) -> None:
+    for url in (mongo_db.url.replace("reader:", "nobody:"), mongo_db.url.replace(f"/{mongo_db.name}", "/admin")):
+        with pytest.raises(SourceError, match="role `read`") as raised:
+            drained(MongoReader(url), TRADES)
+        assert not isinstance(raised.value, SourceUnavailable)
+
+
+@pytest.mark.parametrize("url", ["mongodb://u:s3cret@127.0.0.1:x/db", "nonsense s3cret", "mongodb://u:s3cr@et@h/db", "mongodb://h:27017"])
+def test_an_address_that_is_none_is_told_without_quoting_it(url: str) -> None:
+    with pytest.raises(SourceError, match="address") as raised:
+        MongoReader(url).drift(TRADES)
+    assert "s3cr" not in str(raised.value)
+    assert not isinstance(raised.value, SourceUnavailable)
+
+
+def test_a_record_for_another_kind_of_source_is_refused(reader: MongoReader) -> None:
+    with pytest.raises(SourceError, match="ChangeStream"), reader.read(replace(TRADES, changes=Xmin()), None):
+        pass
+
+
+def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -> None:
+    trades.insert_many([a_trade(str(n), details={"asks": [1]}) for n in range(3)])
+    assert reader.drift(TRADES) == []
+    trades.insert_one({"data": [a_trade("w", venueName="LSE", details={"fee": {"paid": True}})]})
+    assert reader.drift(TRADES) == [
+        "the documents have details.fee.paid, which the record does not name; "
+        'to read it add Column("paid", boolean, path="details.fee.paid")',
+        'the documents have venueName, which the record does not name; to read it add Column("venue_name", varchar(16), path="venueName")',
+    ]
+
+
+def test_drift_says_that_a_collection_is_not_there(reader: MongoReader) -> None:
+    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
+
+
+def test_records_prints_a_record_that_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:
+    mongo_db.database["orders"].insert_many(
+        [
+            {"_id": n, "customerName": "a", "total": 1.5, "lines": [1], "when": {"at": datetime(2026, 1, 1, tzinfo=timezone.utc)}}
+            for n in range(3)
+        ]
+    )
+    names: dict[str, Any] = {}
+    exec("from stori_pipeline.spec import *", names)  # noqa: S102
+    names["SOURCE"] = TRADES.source
+    printed = records(mongo_db.url, "orders")
+    (table,) = eval(f"({printed})", names)  # noqa: S307
+    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
+    result = drained(reader, table)
+    assert (len(result.rows), result.rejected) == (3, [])
+    with pytest.raises(SourceError, match="no documents"):
+        records(mongo_db.url, "nothing")
