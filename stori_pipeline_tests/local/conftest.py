@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.local.local_s3 import Local
 
 
@@ -31,3 +32,13 @@ def own_bucket(local: Local, request: pytest.FixtureRequest) -> str:
     name = "b-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
     local.s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder for a stack of the test's own, whatever of it runs ended after the test."""
+    folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
+    folder.chmod(0o711)
+    yield folder / ".stori"
+    Stack(folder / ".stori").down()
+    shutil.rmtree(folder)

@@ -1,4 +1,7 @@
-"""The stack's servers: what `up` and `down` do, and what they do after everything that can go wrong in between."""
+"""The stack's servers: what `up` and `down` do, and what the servers are for those who ask them.
+
+What an earlier command left behind, half made, has a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import psycopg2
 import pytest
 from pymongo import MongoClient
@@ -24,20 +25,8 @@ from pymongo.errors import OperationFailure
 from stori_pipeline.local import probe, process
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import StackError
-from stori_pipeline.local.unprivileged import Account
 from stori_pipeline_tests.conftest import ANY_PORTS, MongoSource, SourceDatabase
-
-PATIENCE = 30.0
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A folder for a stack of the test's own, whatever of it runs ended after the test."""
-    folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
-    folder.chmod(0o711)
-    yield folder / ".stori"
-    Stack(folder / ".stori").down()
-    shutil.rmtree(folder)
+from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
 
 
 @pytest.fixture(scope="module")
@@ -52,38 +41,6 @@ def own() -> Iterator[Stack]:
     finally:
         stack.down()
         shutil.rmtree(folder)
-
-
-def pids(stack: Stack) -> dict[str, int | None]:
-    return {server.name: server.pid for server in stack.status()}
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE} s"
-        time.sleep(0.01)
-
-
-def execute(url: str, statement: str) -> list[tuple[object, ...]]:
-    connection = psycopg2.connect(url, connect_timeout=10)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
-
-
-def sleeper(account: Account | None = None) -> subprocess.Popen[bytes]:
-    """A process that has nothing to do with any stack."""
-    through = account.through() if account else []
-    return subprocess.Popen([*through, "sleep", "600"])
-
-
-def end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait(PATIENCE)
 
 
 # ---- up, down, status
@@ -189,30 +146,6 @@ def test_two_ups_at_once_start_each_server_once(home: Path) -> None:
     assert len(running_in(home)) == 3
 
 
-# ---- what is left behind
-
-
-def test_a_recycled_pid_is_never_taken_for_a_server_nor_killed(home: Path) -> None:
-    own = Stack(home, durable=False)
-    own.up(only=["aws"], ports=ANY_PORTS)
-    own.down()
-    stranger = sleeper()
-    try:
-        path = home / "state.json"
-        state = json.loads(path.read_text())
-        for run in state["runs"].values():
-            run["pid"] = stranger.pid
-        path.write_text(json.dumps(state))
-        assert [server.pid for server in own.status()] == [None] * len(SERVERS)
-        own.down()
-        assert stranger.poll() is None
-        own.up(only=["aws"])
-        assert pids(own)["aws"] not in (None, stranger.pid)
-        assert stranger.poll() is None
-    finally:
-        end(stranger)
-
-
 def test_a_server_whose_pid_was_never_noted_is_found_again(own: Stack) -> None:
     """A command that is killed between the start of a server and its note of the pid leaves just that."""
     before = pids(own)
@@ -223,71 +156,6 @@ def test_a_server_whose_pid_was_never_noted_is_found_again(own: Stack) -> None:
     path.write_text(json.dumps(state))
     own.up()
     assert pids(own) == before
-
-
-def test_a_recycled_pid_in_postgres_own_lock_file_does_not_keep_it_down(home: Path) -> None:
-    stack = Stack(home, durable=False)
-    stack.up(only=["sources"], ports=ANY_PORTS)
-    stack.down()
-    stranger = sleeper(Account.for_servers(home / "sources"))
-    try:
-        lock = home / "sources" / "postmaster.pid"
-        lock.write_text(f"{stranger.pid}\n{home / 'sources'}\n1700000000\n54321\n\n127.0.0.1\n")
-        stack.up(only=["sources"])
-        assert pids(stack)["sources"] not in (None, stranger.pid)
-        assert stranger.poll() is None
-    finally:
-        end(stranger)
-
-
-def test_a_cluster_that_was_half_made_is_made_anew(home: Path) -> None:
-    half = home / "sources.new.4711" / "data"
-    half.mkdir(parents=True)
-    (half / "PG_VERSION").write_text("18\n")
-    stack = Stack(home, durable=False)
-    stack.up(only=["sources"], ports=ANY_PORTS)
-    assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
-    assert not list(home.glob("*.new*"))
-
-
-@pytest.mark.parametrize(
-    ("name", "reached"), [("sources", "sources.new.*"), ("sources", "log/sources.log"), ("mongo", "mongo.new"), ("mongo", "mongo")]
-)
-def test_an_up_that_is_killed_on_its_way_needs_no_cleaning(home: Path, name: str, reached: str) -> None:
-    program = f"from pathlib import Path; from stori_pipeline.local.stack import Stack; Stack(Path({str(home)!r})).up(only=[{name!r}])"
-    child = subprocess.Popen([sys.executable, "-c", program])
-    try:
-        until(lambda: bool(list(home.glob(reached))), reached)
-    finally:
-        end(child)
-    stack = Stack(home)
-    stack.up(only=[name])
-    if name == "sources":
-        assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
-    else:
-        with MongoClient[dict[str, object]](stack.mongo_url("reader", "exchange")) as client:
-            assert client.exchange.trades.count_documents({}) == 0
-    assert not list(home.glob("*.new*"))
-    stack.down()
-    assert not running_in(home)
-
-
-@pytest.mark.parametrize(("name", "reached"), [("sources", "log/sources.log"), ("mongo", "mongo.new/WiredTiger.lock")])
-def test_down_after_an_up_that_was_killed_leaves_nothing_running(home: Path, name: str, reached: str) -> None:
-    program = f"from pathlib import Path; from stori_pipeline.local.stack import Stack; Stack(Path({str(home)!r})).up(only=[{name!r}])"
-    child = subprocess.Popen([sys.executable, "-c", program])
-    try:
-        until(lambda: bool(list(home.glob(reached))), reached)
-    finally:
-        end(child)
-    Stack(home).down()
-    assert not running_in(home)
-
-
-def running_in(home: Path) -> list[str]:
-    """The command lines that name a folder."""
-    lines = [" ".join(running.info["cmdline"] or []) for running in psutil.process_iter(["cmdline"])]
-    return [line for line in lines if str(home) in line]
 
 
 # ---- ports

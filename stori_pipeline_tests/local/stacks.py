@@ -1,0 +1,41 @@
+"""Questions to a stack and to its processes, with bounded waits; what starts a stack for a test is a fixture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg2
+
+from stori_pipeline.local.stack import Stack
+
+PATIENCE = 30.0
+
+
+def pids(stack: Stack) -> dict[str, int | None]:
+    return {server.name: server.pid for server in stack.status()}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE} s"
+        time.sleep(0.01)
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(url, connect_timeout=10)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def running_in(home: Path) -> list[str]:
+    """The command lines that name a folder."""
+    lines = [" ".join(running.info["cmdline"] or []) for running in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(home) in line]
