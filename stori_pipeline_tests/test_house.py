@@ -95,7 +95,7 @@ def _texts() -> list[tuple[str, str]]:
 
 
 def test_nothing_in_git_knows_this_machine() -> None:
-    home = re.compile(r"/(?:home|Users)/[a-z]|/root/|" + re.escape(str(ROOT)))
+    home = re.compile(r"/(?:home|Users)/[a-z]|/root[/]|" + re.escape(str(ROOT)))
     assert [(name, home.search(text)) for name, text in _texts() if home.search(text)] == []
 
 
