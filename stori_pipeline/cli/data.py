@@ -67,7 +67,7 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
         names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
         rows = [["" if asdict(r)[name] is None else asdict(r)[name] for name in names] for r in results]
         grid("Synced", [name.replace("_", " ") for name in names], rows)
-        if all(r.rows_landed == 0 and r.rejected == 0 and not r.error for r in results):
+        if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
     for result in results:
         if result.error:
