@@ -79,7 +79,7 @@ class PostgresCluster(Program):
         if self.data.exists():
             return
         for leftover in self.home.glob(f"{self.name}.new.*"):
-            shutil.rmtree(leftover)
+            _remove(leftover)
         growing = self.home / f"{self.name}.new.{os.getpid()}"
         growing.mkdir(mode=0o700)
         account = Account.for_servers(self.data)
@@ -264,3 +264,13 @@ def _binary(name: str) -> Path:
     if package is None or package.origin is None:
         raise StackError("Postgres's binaries are not installed; install the extra `local` of this package")
     return Path(package.origin).parent / "pginstall" / "bin" / name
+
+
+def _remove(folder: Path, patience: float = 30.0) -> None:
+    """Removes a folder that an initdb whose `up` was killed may still be writing to; with its files gone that one soon ends."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    for attempt in Retrying(retry=retry_if_exception_type(OSError), stop=stop_after_delay(patience), wait=wait_fixed(0.1), reraise=True):
+        with attempt:
+            if folder.exists():
+                shutil.rmtree(folder)
