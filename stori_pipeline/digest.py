@@ -92,9 +92,9 @@ def json_text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(json_text, value)) + "]"
     if isinstance(value, float):
-        return format(Decimal(repr(value)), "f")
+        value = Decimal(repr(value))
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format(value or abs(value), "f")  # no engine keeps the sign of a zero
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -75,6 +75,7 @@ def test_a_value_has_one_canonical_text(kind: spec.Type, value: Any, text: str) 
         ({}, "{}"),
         ([1.0, 1e-7, 1e22, -2.5], "[1.0,0.0000001,10000000000000000000000,-2.5]"),
         ([Decimal("1.10"), Decimal("1E+2")], "[1.10,100]"),
+        ([-0.0, Decimal("-0.00")], "[0.0,0.00]"),
         ([True, False, None], "[true,false,null]"),
         ('a "quoted" \\ text\n', '"a \\"quoted\\" \\\\ text\\n"'),
         ("ż🚀", '"ż🚀"'),

@@ -21,10 +21,14 @@ from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server
 
 TRADES = replace(find("exchange.trades"), changes=Cursor("traded_at", lag=timedelta(minutes=5)))
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
-LONG_AGO = NOW - timedelta(days=1)
+LONG_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=1)
 
 Documents = Collection[dict[str, Any]]
+
+
+def _now() -> datetime:
+    """Asked anew by each test: a cursor lags behind the present, and a suite may have run for long when a test begins."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +63,21 @@ def _names(reader: MongoReader, since: Position | None, table: Table = TRADES, *
 
 
 def test_a_snapshot_then_only_what_is_new(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_many([_trade("old", LONG_AGO), _trade("older", LONG_AGO - timedelta(days=1)), _trade("fresh", NOW)])
+    trades.insert_many([_trade("old", LONG_AGO), _trade("older", LONG_AGO - timedelta(days=1)), _trade("fresh", _now())])
     names, until = _names(reader, None)
     assert names == ["fresh", "old", "older"]
     assert reader.head(TRADES, until) == ""
     names, until = _names(reader, until)
     assert names == []
-    trades.insert_one(_trade("newer", NOW + timedelta(seconds=1)))
+    trades.insert_one(_trade("newer", _now() + timedelta(seconds=1)))
     assert reader.head(TRADES, until) != ""
     assert _names(reader, until)[0] == ["newer"]
 
 
 def test_a_row_stamped_before_the_last_reading_and_written_after_it_is_found(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(_trade("seen", NOW))
+    trades.insert_one(_trade("seen", _now()))
     _, until = _names(reader, None)
-    trades.insert_one(_trade("late", NOW - timedelta(minutes=4)))
+    trades.insert_one(_trade("late", _now() - timedelta(minutes=4)))
     names, until = _names(reader, until)
     assert names == ["late"]
     assert _names(reader, until)[0] == []
@@ -97,9 +101,9 @@ def test_an_edit_that_keeps_its_stamp_at_the_bound_is_found(trades: Documents, r
 
 
 def test_a_stamp_in_the_future_does_not_hide_what_comes_before_it(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(_trade("tomorrow", NOW + timedelta(days=1)))
+    trades.insert_one(_trade("tomorrow", _now() + timedelta(days=1)))
     _, until = _names(reader, None)
-    trades.insert_one(_trade("today", NOW))
+    trades.insert_one(_trade("today", _now()))
     names, until = _names(reader, until)
     assert names == ["today"]
     assert _names(reader, until)[0] == []
@@ -119,18 +123,18 @@ def test_rows_without_a_stamp_are_found_whenever_they_change(trades: Documents, 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S+00"])
 def test_stamps_kept_as_texts_are_compared_as_instants(form: str, trades: Documents, reader: MongoReader) -> None:
-    trades.insert_many([_trade("a", LONG_AGO.strftime(form)), _trade("b", NOW)])
+    trades.insert_many([_trade("a", LONG_AGO.strftime(form)), _trade("b", _now())])
     _, until = _names(reader, None)
-    trades.insert_one(_trade("c", NOW.strftime(form)))
-    trades.insert_one(_trade("d", (NOW - timedelta(hours=3)).strftime(form)))  # before the bound: not looked at again
+    trades.insert_one(_trade("c", _now().strftime(form)))
+    trades.insert_one(_trade("d", (_now() - timedelta(hours=3)).strftime(form)))  # before the bound: not looked at again
     assert _names(reader, until)[0] == ["c"]
 
 
 def test_elements_of_an_array_are_found_by_their_own_stamps(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one({"_id": 1, "data": [_trade("a", LONG_AGO), _trade("b", NOW)]})
+    trades.insert_one({"_id": 1, "data": [_trade("a", LONG_AGO), _trade("b", _now())]})
     names, until = _names(reader, None)
     assert names == ["a", "b"]
-    trades.update_one({"_id": 1}, {"$push": {"data": _trade("c", NOW)}})
+    trades.update_one({"_id": 1}, {"$push": {"data": _trade("c", _now())}})
     trades.insert_one({"_id": 2, "data": [_trade("d")]})
     names, until = _names(reader, until)
     assert names == ["c", "d"]
@@ -138,7 +142,7 @@ def test_elements_of_an_array_are_found_by_their_own_stamps(trades: Documents, r
 
 
 def test_rows_in_quarantine_are_not_given_again(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_many([_trade("a", "not a date"), _trade("b", NOW, price="x"), {"data": 5}])
+    trades.insert_many([_trade("a", "not a date"), _trade("b", _now(), price="x"), {"data": 5}])
     first = drained(reader, TRADES)
     assert sorted(row["code"] for row in first.rejected) == ["bad_date", "document", "type"]
     second = drained(reader, TRADES, first.until)
@@ -151,17 +155,17 @@ def test_more_rows_at_the_bound_than_a_position_holds_come_again_and_none_is_los
     trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cursors, "_REMEMBERED", 3)
-    trades.insert_many([_trade(str(n), NOW) for n in range(5)])
+    trades.insert_many([_trade(str(n), _now()) for n in range(5)])
     _, until = _names(reader, None)
     assert len(until["seen"]) == 3
-    trades.insert_one(_trade("new", NOW))
+    trades.insert_one(_trade("new", _now()))
     names, _ = _names(reader, until)
     assert len(names) == 3
     assert "new" in names
 
 
 def test_a_position_survives_json(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(_trade("a", NOW))
+    trades.insert_one(_trade("a", _now()))
     _, until = _names(reader, None)
     assert _names(reader, json.loads(json.dumps(until)))[0] == []
 
@@ -186,10 +190,10 @@ def test_a_cursor_of_a_type_without_an_order_in_time_is_refused(reader: MongoRea
 
 
 def test_a_position_of_a_change_stream_or_of_a_dropped_collection_is_lost(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(_trade("a", NOW))
+    trades.insert_one(_trade("a", _now()))
     _, until = _names(reader, None)
     with pytest.raises(PositionLost):
-        drained(reader, TRADES, {"token": {"_data": "00"}, "at": NOW.isoformat()})
+        drained(reader, TRADES, {"token": {"_data": "00"}, "at": _now().isoformat()})
     trades.drop()
     trades.insert_one(_trade("b", LONG_AGO))
     with pytest.raises(PositionLost):
@@ -212,7 +216,7 @@ def test_a_day_is_read_again_from_midnight_to_midnight_in_utc(trades: Documents,
             _trade("zoned out", "2020-02-29T01:00:00+02:00"),
             _trade("none"),
             _trade("odd", "29 February"),
-            {"_id": 1, "data": [_trade("element", MIDNIGHT), _trade("other day", NOW)]},
+            {"_id": 1, "data": [_trade("element", MIDNIGHT), _trade("other day", _now())]},
             _trade("bad", MIDNIGHT, price="x"),
         ]
     )
