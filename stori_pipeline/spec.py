@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date as date_
 from datetime import timedelta
 from typing import Union
 
@@ -27,14 +28,15 @@ class SpecError(ValueError):
 class Type:
     """One column type: the name a record uses, the Arrow type that lands, and the Redshift type of the mirror's column.
 
-    `stage` is the Redshift type of the column that COPY fills; it differs from `redshift` only for `super_`, whose text
-    must pass through JSON_PARSE on the way to its target.
+    `stage` is the Redshift type of the column that COPY fills. Where it differs from `redshift`, `load` is the expression
+    through which a value passes on the way to its target; `{}` stands for the column.
     """
 
     name: str
     arrow: pa.DataType
     redshift: str
     stage: str = ""
+    load: str = "{}"
     max_bytes: int | None = None
     """For text and SUPER: the longest value, in bytes of UTF-8, that fits."""
 
@@ -56,7 +58,9 @@ timestamptz = Type("timestamptz", pa.timestamp("us", tz="UTC"), "TIMESTAMPTZ")
 double = Type("double", pa.float64(), "DOUBLE PRECISION")
 # JSON text, landed as bytes: COPY would load a Parquet string into SUPER as one long string scalar, and JSON_PARSE takes
 # documents over 65,535 bytes only from VARBYTE.
-super_ = Type("super", pa.binary(), "SUPER", stage="VARBYTE(16777216)", max_bytes=16_000_000)
+super_ = Type("super", pa.binary(), "SUPER", stage="VARBYTE(16777216)", load="JSON_PARSE({})", max_bytes=16_000_000)
+# A time of day as text, `07:55:00.000000`: COPY does not load Parquet's own times.
+time = Type("time", pa.string(), "TIME", stage="VARCHAR(15)", load="CAST({} AS TIME)", max_bytes=15)
 
 
 def decimal(precision: int, scale: int) -> Type:
@@ -75,6 +79,9 @@ def varchar(length: int) -> Type:
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_OWN = re.compile(r"_[a-z][a-z0-9_]{0,61}")
+RESERVED = ("_batch", "_seq", "_deleted", "_loaded_at")
+"""What the pipeline itself adds to a landed row or to a mirror's."""
 
 
 def _refuse_bad_name(where: str, name: str) -> None:
@@ -122,7 +129,45 @@ class ChangeStream:
     """MongoDB: a snapshot, then every insert, update, replace and delete in order, by resume token."""
 
 
-Changes = Union[Xmin, Cursor, ChangeStream]
+@dataclass(frozen=True)
+class Queue:
+    """SQS: each message once it is sent, deleted from the queue once it is durable. The source forgets what it handed over, so the
+    lake holds the only copy, and there is nothing to read again."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Files that others drop under `prefix` of a bucket, each read once, and again when it is overwritten.
+
+    `format` is `json` (an array, one object a line, or an object whose `data` holds the array), `csv` or `parquet`; each may be
+    gzipped. Empty: by the name's ending.
+    """
+
+    prefix: str
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class ByDay:
+    """An HTTP API that answers for one day at a time, from the day `start` on; missed days are read when it answers again."""
+
+    start: date_
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A star table that holds the present only: made whole from its inputs, and landed where that differs from what it was."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A star table that keeps every version of each row of its input. `of` are the columns that identify such a row; the record's key
+    is the version's own number. `_observed_at` is when the source was seen so; `_removed` marks the version that says it is gone."""
+
+    of: tuple[str, ...]
+
+
+Changes = Union[Xmin, Cursor, ChangeStream, Queue, Objects, ByDay, Rebuilt, History]
 
 
 @dataclass(frozen=True)
@@ -183,7 +228,12 @@ class Table:
         if not 0 <= self.max_rejected <= 1:
             raise SpecError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
         for column in self.columns:
-            _refuse_bad_name(f"{where}, column {column.name!r}", column.name)
+            if column.name in RESERVED:
+                raise SpecError(
+                    f"{where}, column {column.name!r}: the pipeline uses that name itself; call it otherwise and give its `path`"
+                )
+            if not (isinstance(self.changes, History) and _OWN.fullmatch(column.name)):
+                _refuse_bad_name(f"{where}, column {column.name!r}", column.name)
         if twice := [name for name, n in Counter(c.name for c in self.columns).items() if n > 1]:
             raise SpecError(f"{where}: {', '.join(twice)} is declared more than once")
         self._refuse_bad_roles(where)
@@ -191,7 +241,9 @@ class Table:
     def _refuse_bad_roles(self, where: str) -> None:
         """Every role that columns play names columns that exist and can play it."""
         changes = self.changes.column if isinstance(self.changes, Cursor) else ""
+        of = self.changes.of if isinstance(self.changes, History) else ()
         roles = {"key": self.key, "sortkey": self.sortkey, "distkey": (self.distkey,), "cursor": (self.cursor,), "Cursor": (changes,)}
+        roles["History"] = of
         for role, name in ((role, name) for role, names in roles.items() for name in names if name):
             if name not in self._by_name:
                 raise SpecError(f"{where}: its {role} names {name!r}, which is not one of its columns")

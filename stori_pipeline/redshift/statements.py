@@ -9,7 +9,7 @@ DELETE; COPY of Parquet goes by position; keys are declared for the planner but 
 from __future__ import annotations
 
 from stori_pipeline.digest import Dialect
-from stori_pipeline.spec import Table, super_
+from stori_pipeline.spec import Table
 
 
 def quoted(name: str) -> str:
@@ -136,7 +136,7 @@ def delete_replaced(table: Table) -> str:
 
 def insert_winners(table: Table) -> str:
     names = [c.name for c in table.columns]
-    values = [f"JSON_PARSE({quoted(c.name)})" if c.type == super_ else quoted(c.name) for c in table.columns]
+    values = [c.type.load.format(quoted(c.name)) for c in table.columns]
     if table.keep_deleted:
         names.append("_deleted")
         values.append("FALSE")
