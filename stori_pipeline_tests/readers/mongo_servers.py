@@ -33,4 +33,9 @@ def mongo_server(log: Path, *options: str) -> Iterator[str]:
             yield f"mongodb://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                # Nothing of it is kept, so it need not end well; left running it would hold the suite until its own bound.
+                process.kill()
+                process.wait(10)
