@@ -1,0 +1,41 @@
+"""Records that the tests of reports read: two source tables, and star tables of every kind, small enough to see at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stori_pipeline.spec import Column, History, Rebuilt, Source, Table, Xmin, decimal, integer, super_, varchar
+from stori_pipeline.star.record import OBSERVED_AT, REMOVED, STAR, Star
+
+SHOP = Source("shop", "postgres", "A shop.")
+_ID = Column("id", integer, nullable=False)
+
+ORDERS = Table(SHOP, "orders", (_ID, Column("item", integer), Column("price", decimal(10, 2)), Column("quote", super_)), ("id",), Xmin())
+ITEMS = replace(ORDERS, name="items", columns=(_ID, Column("label", varchar(64))), keep_deleted=True)
+TABLES = (ORDERS, ITEMS)
+
+
+def _unmade(**_: Any) -> Any:
+    raise AssertionError("reports read the record of a star table, never its function")
+
+
+_ITEM = Table(STAR, "dim_item", (_ID, Column("label", varchar(64))), ("id",), Rebuilt())
+_SALE = Table(
+    STAR,
+    "fact_sale",
+    (
+        Column("sale_record_id", integer, nullable=False),
+        _ID,
+        Column("item", integer),
+        Column("amount", decimal(10, 2)),
+        OBSERVED_AT,
+        REMOVED,
+    ),
+    ("sale_record_id",),
+    History(("id",)),
+)
+STARS = {
+    "dim_item": Star(_ITEM, _unmade, {"items": "shop.items"}),
+    "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}, also=("fact_sales",)),
+}
