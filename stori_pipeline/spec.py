@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date as date_
 from datetime import timedelta
 from typing import Union
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 
@@ -187,6 +188,39 @@ class Source:
 
 
 @dataclass(frozen=True)
+class BusinessHours:
+    """When rows arrive: between two hours of certain days. What is older than it should be is judged in open time only.
+
+    Args:
+        column: the instant at which a row came to be.
+        opens, closes: hours of the day, 0 to 24, by the clocks of `time_zone`.
+        late_after: open time without a row, longer than chance makes it.
+        stopped_after: open time without a row, so long that the source must have stopped.
+        weekdays: ISO numbers, Monday is 1.
+    """
+
+    column: str
+    opens: int
+    closes: int
+    late_after: timedelta
+    stopped_after: timedelta
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opens < self.closes <= 24:
+            raise SpecError(f"business hours: opens and closes are hours of one day, 0 to 24, not {self.opens} and {self.closes}")
+        if not self.weekdays or not set(self.weekdays) <= set(range(1, 8)):
+            raise SpecError(f"business hours: weekdays are ISO numbers, 1 for Monday to 7 for Sunday, not {self.weekdays}")
+        if not timedelta(0) < self.late_after <= self.stopped_after:
+            raise SpecError("business hours: late_after is more than nothing, and stopped_after no less than late_after")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise SpecError(f"business hours: there is no time zone {self.time_zone!r}; name one such as Europe/London") from error
+
+
+@dataclass(frozen=True)
 class Table:
     """The record of one source table; the one place where anything about it is said.
 
@@ -201,6 +235,7 @@ class Table:
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
         max_rejected: the share of a batch's rows that may go to quarantine before the load is blocked.
         sortkey, distkey: Redshift's physical layout; empty leaves it to AUTO.
+        arrivals: when rows arrive, where that is regular enough for their absence to mean something.
     """
 
     source: Source
@@ -215,6 +250,7 @@ class Table:
     max_rejected: float = 0.01
     sortkey: tuple[str, ...] = ()
     distkey: str = ""
+    arrivals: BusinessHours | None = None
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -244,6 +280,7 @@ class Table:
         of = self.changes.of if isinstance(self.changes, History) else ()
         roles = {"key": self.key, "sortkey": self.sortkey, "distkey": (self.distkey,), "cursor": (self.cursor,), "Cursor": (changes,)}
         roles["History"] = of
+        roles["arrivals"] = (self.arrivals.column if self.arrivals else "",)
         for role, name in ((role, name) for role, names in roles.items() for name in names if name):
             if name not in self._by_name:
                 raise SpecError(f"{where}: its {role} names {name!r}, which is not one of its columns")
@@ -254,6 +291,8 @@ class Table:
                 raise SpecError(f"{where}, column {name!r}: a key column must be declared nullable=False")
             if role == "cursor" and column.type not in (date, timestamptz):
                 raise SpecError(f"{where}, column {name!r}: the cursor must be a date or a timestamptz, to read a day again by it")
+            if role == "arrivals" and column.type != timestamptz:
+                raise SpecError(f"{where}, column {name!r}: arrivals are told by a timestamptz, not by a {column.type}")
 
     def __getitem__(self, name: str) -> Column:
         return self._by_name[name]

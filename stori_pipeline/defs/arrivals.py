@@ -1,0 +1,101 @@
+"""Whether rows still arrive, judged by the hours in which they do.
+
+Belongs here: time as a business counts it, and the check `arrivals` on the mirror of a table whose record says when rows arrive. Does not
+belong here: how long a landing may take (that is the freshness policy of the asset, whatever the hour).
+
+A table into which people write stays still at night and over the weekend. A clock that counts those hours alarms every evening, so only
+open time counts. The check belongs to the scheduled runs: it finds what does not happen, and no change starts a run for that.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, AssetCheckSeverity, asset_check
+
+from stori_pipeline.defs.metadata import mirror_key
+from stori_pipeline.defs.resources import WarehouseResource
+from stori_pipeline.defs.retries import RETRY, only_transient
+from stori_pipeline.redshift.statements import quoted, relation
+from stori_pipeline.spec import BusinessHours, Table
+
+ARRIVALS = "arrivals"
+
+
+def business_time(since: datetime, until: datetime, hours: BusinessHours) -> timedelta:
+    """How much of the time from `since` to `until` (both with their zones) is open; nothing where `until` is the earlier.
+
+    An hour that a change of the clocks leaves out or repeats counts as it passes: not at all, or twice.
+    """
+    zone = ZoneInfo(hours.time_zone)
+    since, until = since.astimezone(timezone.utc), until.astimezone(timezone.utc)
+    day, last = since.astimezone(zone).date(), until.astimezone(zone).date()
+    total = timedelta(0)
+    while day <= last:
+        if day.isoweekday() in hours.weekdays:
+            midnight = datetime.combine(day, time(), zone)
+            # In UTC, since the difference of two times in one zone ignores a change of its clocks between them.
+            opens, closes = ((midnight + timedelta(hours=hour)).astimezone(timezone.utc) for hour in (hours.opens, hours.closes))
+            total += max(min(until, closes) - max(since, opens), timedelta(0))
+        day += timedelta(days=1)
+    return total
+
+
+def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:
+    """The verdict on a mirror whose newest row came to be at `newest`; None where it holds no row.
+
+    A warning at most: a source that is silent breaks nothing that is in the warehouse.
+    """
+    if newest is None:
+        passed, verdict, waited = False, f"{table.full_name} holds no row at all", ""
+    else:
+        open_time = business_time(newest, now, hours)
+        passed, waited = open_time <= hours.late_after, _spoken(open_time)
+        stopped = open_time > hours.stopped_after
+        verdict = f"{table.full_name}: no row for {waited} of open time, where {_spoken(hours.late_after)} would be long" + (
+            ": the source has stopped, or rows no longer reach us; see whether its application runs" if stopped else ""
+        )
+    return AssetCheckResult(
+        check_name=ARRIVALS,
+        asset_key=mirror_key(table),
+        passed=passed,
+        severity=AssetCheckSeverity.WARN,
+        metadata={
+            "newest_row": newest.isoformat() if newest else "none",
+            "business_time_since": waited or "none",
+            "late_after": _spoken(hours.late_after),
+            "stopped_after": _spoken(hours.stopped_after),
+        },
+        description=None if passed else verdict,
+    )
+
+
+def _spoken(time_: timedelta) -> str:
+    minutes = int(time_.total_seconds()) // 60
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def arrivals_checks(table: Table) -> Sequence[AssetChecksDefinition]:
+    """The check of a table whose record has `arrivals`; none for another."""
+    hours = table.arrivals
+    return [_check(table, hours)] if hours else []
+
+
+def arrivals_keys(table: Table) -> Sequence[AssetCheckKey]:
+    return [AssetCheckKey(mirror_key(table), ARRIVALS)] if table.arrivals else []
+
+
+def _check(table: Table, hours: BusinessHours) -> AssetChecksDefinition:
+    @asset_check(
+        asset=mirror_key(table),
+        name=ARRIVALS,
+        description=f"In open time, rows arrive at least every {_spoken(hours.late_after)}.",
+        retry_policy=RETRY,
+    )
+    def arrivals(warehouse: WarehouseResource) -> AssetCheckResult:
+        statement = f"SELECT MAX({quoted(hours.column)}) FROM {relation(table)}"
+        with only_transient():
+            ((newest,),) = warehouse.open().query(statement, what=f"check {ARRIVALS} of {table.full_name}")
+        return judge(table, hours, newest, datetime.now(timezone.utc))
+
+    return arrivals
