@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,9 @@ def sources(idle_stack: Stack) -> Stack:
     return idle_stack
 
 
-@pytest.fixture
-def source_db(sources: Stack) -> Iterator[SourceDatabase]:
-    """An empty Postgres database with the rights of a source, gone after the test."""
+@contextmanager
+def source_database(sources: Stack) -> Iterator[SourceDatabase]:
+    """An empty Postgres database with the rights of a source, gone after the block."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     sources.create_source_database(name)
     yield SourceDatabase(
@@ -137,6 +138,13 @@ def source_db(sources: Stack) -> Iterator[SourceDatabase]:
         sources.postgres_url("sources", "postgres", name),
     )
     sources.drop_source_database(name)
+
+
+@pytest.fixture
+def source_db(sources: Stack) -> Iterator[SourceDatabase]:
+    """An empty Postgres database with the rights of a source, gone after the test."""
+    with source_database(sources) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

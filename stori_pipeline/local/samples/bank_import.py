@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import psycopg2
+from psycopg2 import extensions
 
-from stori_pipeline.local.samples.report import ImportRefused, ImportReport, Rejected, SampleError, write_rejects
+from stori_pipeline.local.samples.database import connected
+from stori_pipeline.local.samples.report import ImportRefused, ImportReport, Rejected, write_rejects
 from stori_pipeline.local.samples.txns_csv import Row, TxnsFile
 
 SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "bank.sql"
@@ -45,20 +46,9 @@ INSERT INTO imports (content, occurrence, transaction_no) SELECT content, occurr
 """
 
 
-@contextmanager
-def bank_connection(url: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection to the bank's database, closed at the end; nothing on it waits for ever.
-
-    Raises:
-        SampleError: the database cannot be reached, or failed. What was not committed is undone.
-    """
-    try:
-        options = "-c statement_timeout=120s -c lock_timeout=30s"
-        with closing(psycopg2.connect(url, connect_timeout=10, options=options, client_encoding="UTF8")) as connection:
-            yield connection
-    except psycopg2.Error as error:
-        advice = "is it up? `stori up` starts it" if isinstance(error, psycopg2.OperationalError) else "what was not committed is undone"
-        raise SampleError(f"the bank's database: {str(error).strip()} ({advice})") from error
+def bank_connection(url: str) -> AbstractContextManager[extensions.connection]:
+    """A connection to the bank's database; see `connected`."""
+    return connected(url, "the bank")
 
 
 def create_schema(url: str) -> None:
@@ -109,7 +99,7 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
     return report
 
 
-def _stage(cursor: psycopg2.extensions.cursor, rows: Sequence[Row]) -> int:
+def _stage(cursor: extensions.cursor, rows: Sequence[Row]) -> int:
     buffer = io.StringIO(newline="")
     # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here. Lines end with both characters because the
     # writer quotes a field for those that its line end has, and COPY wants a lone carriage return quoted.

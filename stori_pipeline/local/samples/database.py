@@ -1,0 +1,29 @@
+"""A connection to the Postgres database of an application, for the sample data.
+
+Belongs here: how long it waits, and what its errors say. Does not belong here: what is done on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg2
+
+from stori_pipeline.local.samples.report import SampleError
+
+
+@contextmanager
+def connected(url: str, whose: str) -> Iterator[psycopg2.extensions.connection]:
+    """A connection to the database of `whose` ("the bank"), closed at the end; nothing on it waits for ever.
+
+    Raises:
+        SampleError: the database cannot be reached, or failed. What was not committed is undone.
+    """
+    try:
+        options = "-c statement_timeout=120s -c lock_timeout=30s"
+        with closing(psycopg2.connect(url, connect_timeout=10, options=options, client_encoding="UTF8")) as connection:
+            yield connection
+    except psycopg2.Error as error:
+        advice = "is it up? `stori up` starts it" if isinstance(error, psycopg2.OperationalError) else "what was not committed is undone"
+        raise SampleError(f"{whose}'s database: {str(error).strip()} ({advice})") from error
