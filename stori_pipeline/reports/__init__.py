@@ -1,7 +1,7 @@
 """Which reports there are: one SQL file each, whose order, inputs and column lineage are read from the SQL itself.
 
 Belongs here: the record of a report, and loading them from their folder. Does not belong here: how SQL is understood (`lineage`), how a
-report is made in the warehouse (`make`), or any report (they are `sql/reports/*.sql`).
+report is made in the warehouse (`redshift.reports`), or any report (they are `sql/reports/*.sql`).
 
 A file is a header of comment lines that say what the report shows, then one SELECT. The header may hold the line
 `-- materialized: table`; without it the report is a view.
@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from stori_pipeline.redshift import Warehouse
+from stori_pipeline.redshift.reports import SCHEMA, Definition, make
 from stori_pipeline.reports.lineage import NotUnderstood, Relation, follow, named, parse
 from stori_pipeline.spec import History, SpecError, Table
 from stori_pipeline.star.record import STARS, Star
 
 REPORTS_FOLDER = Path(__file__).parents[2] / "sql" / "reports"
-
-SCHEMA = "reports"
-"""The warehouse's schema that reports are made in, and the first word of their full names."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -60,8 +59,11 @@ class Report:
     @property
     def fingerprint(self) -> str:
         """A short hash of all that decides what the report's columns are and hold."""
-        said = "\n".join((self.materialized, self.statement, *self.columns, *self.inputs))
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        return _hash(self.materialized, self.statement, *self.columns, *self.inputs)
+
+
+def _hash(*said: str) -> str:
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
 def load_reports(folder: Path, tables: Sequence[Table], stars: Mapping[str, Star]) -> list[Report]:
@@ -90,6 +92,23 @@ def tables_of(sql: str, stars: Mapping[str, Star] = STARS) -> set[str]:
         return {views.get(name, name) for name in named(parse(sql))}
     except NotUnderstood as error:
         raise SpecError(str(error)) from error
+
+
+def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: Sequence[Report] = ()) -> int | None:
+    """Make or remake a report in the warehouse, in one transaction; gives a table's number of rows.
+
+    A view whose definition is the one it was made from is left alone. Where a report's columns have changed it is dropped, and the views of
+    other reports on it go too; those among `reports` are made again in the same transaction, the rest when their turn comes.
+
+    Raises:
+        WarehouseUnavailable: the warehouse is away, the report's readers did not finish, or conflicts persisted.
+        WarehouseError: it refused the statement. What was there before is still there.
+    """
+    return make(warehouse, _definition(report), [_definition(each) for each in downstream(report, reports)], run_id=run_id)
+
+
+def _definition(report: Report) -> Definition:
+    return Definition(report.name, report.statement, report.materialized == "table", _hash(report.statement), report.fingerprint)
 
 
 def downstream(report: Report, reports: Sequence[Report]) -> list[Report]:

@@ -15,7 +15,7 @@ from stori_pipeline_tests.reports.records import STARS, TABLES
 def load(folder: Path, files: Mapping[str, str]) -> list[Report]:
     for name, statement in files.items():
         file = folder / f"{name}.sql"
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(exist_ok=True, parents=True)
         file.write_text(statement if statement.startswith("--") else f"-- What it shows.\n{statement}\n")
     return load_reports(folder, TABLES, STARS)
 
