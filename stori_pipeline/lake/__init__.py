@@ -228,6 +228,17 @@ class Lake:
             )
         return current.live(current.scan(self._s3, [part.url for each in batches for part in each.parts], table), table)
 
+    def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
+        """All rows of one or more batches, in order: the record's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. Of a
+        deleted row only the key has values. Read when the frame is collected.
+
+        A batch that landed under another record is given in the present one's columns: what it lacks, or has in a form that does not
+        convert, is null.
+        """
+        from stori_pipeline.lake import current  # polars is heavy, and landing does without
+
+        return current.rows(self._s3, table, manifests)
+
     def sweep(self, table: Table, older_than: timedelta = timedelta(days=1)) -> int:
         """Removes what no manifest names and is older than that: parts, quarantined rows, manifests of loads, broken-off
         uploads. Returns how many.

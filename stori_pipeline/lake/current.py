@@ -1,16 +1,18 @@
-"""The live rows of a table, read back from its parts as a lazy frame.
+"""The rows of a table, read back from its parts as a lazy frame: those of some batches, or the live ones.
 
 Belongs here: which version of a row wins, said in polars. The warehouse says the same in SQL (`redshift`). Does not belong
-here: which parts there are (`Lake.current` hands them over).
+here: which batches and parts there are (`Lake` hands them over).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.spec import Table, super_
 
 if TYPE_CHECKING:
@@ -38,6 +40,26 @@ def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
         options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
     # Keys hold `date=` and `batch=` for people and for sweeping; they are no columns.
     return pl.scan_parquet(list(urls), storage_options=options, credential_provider=credentials, hive_partitioning=False, glob=False)
+
+
+def rows(s3: S3Client, table: Table, manifests: Sequence[Manifest]) -> pl.LazyFrame:
+    """All rows of those batches, in their order, in the columns of the present record."""
+    frames = [scan(s3, [], table)]
+    for present, some in groupby(manifests, key=lambda each: each.fingerprint == table.fingerprint):
+        if present:
+            frames.append(scan(s3, [part.url for each in some for part in each.parts], table))
+        else:
+            frames += [_converted(scan(s3, [part.url for part in each.parts], table), table) for each in some if each.parts]
+    columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]
+    return pl.concat(frames).select(*columns, "_batch", "_seq", "_deleted")
+
+
+def _converted(landed: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    there = landed.collect_schema().names()
+    wanted = pl.DataFrame(table.landed_schema.empty_table()).schema
+    return landed.select(
+        (pl.col(name).cast(kind, strict=False) if name in there else pl.lit(None, kind)).alias(name) for name, kind in wanted.items()
+    )
 
 
 def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:

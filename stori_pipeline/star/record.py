@@ -6,7 +6,9 @@ module of their own), or where rows are read and written.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,10 +35,10 @@ class Star:
 
     Args:
         table: its record. A column's `path` says which columns it is made of, as `<input>.<column>` with blanks between several.
-        make: the function. It is given a lazy frame for each input and returns one that has the record's columns. For a
-            `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: the frame then holds versions of its rows, with
-            columns of the pipeline's own which the function passes on, and the version's number, `_observed_at` and `_removed` are not
-            the function's business.
+        make: the function. It is given a lazy frame for each input and returns one that has the record's columns; others that it may
+            have are left out. For a `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: the frame then
+            holds versions of its rows, with columns of the pipeline's own which the function passes on, and the version's number,
+            `_observed_at` and `_removed` are not the function's business.
         inputs: full names (`totesys.staff`, `star.fact_payment`) by the parameters' names.
         also: other names that the warehouse shall have for the table, as views.
     """
@@ -49,6 +51,11 @@ class Star:
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def made_by(self) -> str:
+        """A short hash of the module that `make` is in: what a change to it changes, though the record may stay as it is."""
+        return hashlib.sha256(inspect.getsource(sys.modules[self.make.__module__]).encode()).hexdigest()[:16]
 
     def lineage(self) -> dict[str, list[tuple[str, str]]]:
         """For each column the (input's full name, column) pairs that it is made of; none for what the pipeline adds."""

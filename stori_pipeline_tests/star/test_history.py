@@ -1,0 +1,156 @@
+"""Versions, held to a naive model: a dictionary that is gone through row by row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stori_pipeline.spec import Column, History, Source, Table, boolean, integer, timestamptz, varchar
+from stori_pipeline.star import history
+from stori_pipeline.star.history import Batch
+
+# How long examples take says nothing on a busy machine.
+STEADY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+START = datetime(2026, 11, 21, tzinfo=timezone.utc)
+PRICES = Table(
+    Source("star", "polars", "A star."),
+    "prices",
+    (
+        Column("record_id", integer, nullable=False),
+        Column("shop", integer, nullable=False),
+        Column("item", varchar(8), nullable=False),
+        Column("price", integer),
+        Column("note", varchar(8)),
+        Column("_observed_at", timestamptz, nullable=False),
+        Column("_removed", boolean, nullable=False),
+    ),
+    ("record_id",),
+    History(("shop", "item")),
+)
+SCHEMA = pl.Schema(
+    {
+        "record_id": pl.Int32,
+        "shop": pl.Int32,
+        "item": pl.String,
+        "price": pl.Int32,
+        "note": pl.String,
+        "_observed_at": pl.Datetime("us", "UTC"),
+        "_removed": pl.Boolean,
+    }
+)
+NONE = pl.DataFrame(schema=SCHEMA)
+ROWS = pl.Schema(
+    {name: SCHEMA[name] for name in ("shop", "item", "price", "note")} | {"_batch": pl.Int64, "_seq": pl.Int64, "_deleted": pl.Boolean}
+)
+
+Row = dict[str, Any]
+
+
+def batch(number: int, whole: bool, rows: list[Row], broken: list[Row] | None = None) -> Batch:
+    """A batch of these rows; one with no values but its key's is a deleted one."""
+    numbered = [
+        {"price": None, "note": None} | row | {"_batch": number, "_seq": seq, "_deleted": len(row) == 2} for seq, row in enumerate(rows)
+    ]
+    refused = [{"shop": row["shop"], "item": row["item"]} for row in broken or []]
+    taken_at = START + timedelta(minutes=number)
+    return Batch(
+        number, whole, taken_at, pl.DataFrame(numbered, schema=ROWS), pl.DataFrame(refused, schema={"shop": pl.Int32, "item": pl.String})
+    )
+
+
+class Model:
+    """What a history should hold, said as plainly as possible."""
+
+    def __init__(self) -> None:
+        self.versions: list[Row] = []
+        self.now: dict[tuple[int, str], Row] = {}
+
+    def take(self, given: Batch) -> None:
+        for row in given.rows.to_dicts():
+            key = (row["shop"], row["item"])
+            if not row["_deleted"]:
+                self.say(key, {"price": row["price"], "note": row["note"], "_removed": False}, given)
+            elif key in self.now:
+                self.say(key, self.now[key] | {"_removed": True}, given)
+        if given.whole:
+            named = {(row["shop"], row["item"]) for frame in (given.rows, given.broken) for row in frame.to_dicts()}
+            for key in sorted(self.now.keys() - named):
+                self.say(key, self.now[key] | {"_removed": True}, given)
+
+    def say(self, key: tuple[int, str], row: Row, given: Batch) -> None:
+        if self.now.get(key) != row:
+            self.now[key] = row
+            own = {"record_id": len(self.versions) + 1, "shop": key[0], "item": key[1], "_observed_at": given.taken_at}
+            self.versions.append(own | row)
+
+
+def taken(batches: list[Batch], before: pl.DataFrame = NONE) -> pl.DataFrame:
+    """All versions once these batches are added to those there were."""
+    added = history.added(PRICES, history.newest(PRICES, before), before.height, batches)
+    return pl.concat([before, added])
+
+
+_KEYS = st.fixed_dictionaries({"shop": st.integers(1, 2), "item": st.sampled_from(["a", "b"])})
+_LIVE = st.fixed_dictionaries(
+    {
+        "shop": st.integers(1, 2),
+        "item": st.sampled_from(["a", "b"]),
+        "price": st.none() | st.integers(0, 1),
+        "note": st.sampled_from([None, "x"]),
+    }
+)
+_BATCHES = st.lists(
+    st.tuples(st.booleans(), st.lists(_LIVE | _LIVE | _KEYS, max_size=6), st.lists(_KEYS, max_size=1)), min_size=1, max_size=7
+).map(lambda drawn: [batch(number + 1, *each) for number, each in enumerate(drawn)])
+
+
+@STEADY
+@given(_BATCHES, st.data())
+def test_versions_are_the_models_however_many_batches_are_taken_at_once(batches: list[Batch], data: st.DataObject) -> None:
+    model = Model()
+    for each in batches:
+        model.take(each)
+    whole = taken(batches)
+    assert whole.to_dicts() == [{name: row[name] for name in SCHEMA} for row in model.versions]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(batches)))) | {0, len(batches)})
+    versions = NONE
+    for start, end in pairwise(cuts):
+        versions = taken(batches[start:end], versions)
+    assert versions.equals(whole)
+    # Replayed, a batch adds nothing: here the last one, as the source's present is all that can be read again.
+    assert taken([batches[-1]], whole).height == whole.height or _contradicts_itself(batches[-1])
+
+
+def _contradicts_itself(given: Batch) -> bool:
+    """Whether a batch has two versions of one row, which are two changes again when it is replayed."""
+    return bool(given.rows.select("shop", "item").is_duplicated().any())
+
+
+def test_a_history_in_words() -> None:
+    a, b = {"shop": 1, "item": "a"}, {"shop": 1, "item": "b"}
+    versions = taken(
+        [
+            batch(1, True, [{**a, "price": 1, "note": None}, {**b, "price": 5, "note": None}]),
+            batch(2, False, [{**a, "price": 1, "note": None}]),  # sent again: nothing new
+            batch(3, False, [{**a, "price": 2, "note": None}, {**a, "price": 3, "note": "x"}]),  # twice in one batch
+            batch(4, False, [a]),  # deleted
+            batch(5, False, [a, {"shop": 9, "item": "z"}]),  # deleted again, and one that never was
+            batch(6, True, [{**a, "price": 3, "note": "x"}], broken=[b]),  # back; the other is there, but not fit to be seen
+            batch(7, True, [{**a, "price": 3, "note": "x"}]),  # the other is gone
+        ]
+    )
+    told = [(*(v[name] for name in ("record_id", "item", "price", "note", "_removed")), v["_observed_at"]) for v in versions.to_dicts()]
+    assert [(*rest, (at - START).seconds // 60) for *rest, at in told] == [
+        (1, "a", 1, None, False, 1),
+        (2, "b", 5, None, False, 1),
+        (3, "a", 2, None, False, 3),
+        (4, "a", 3, "x", False, 3),
+        (5, "a", 3, "x", True, 4),
+        (6, "a", 3, "x", False, 6),
+        (7, "b", 5, None, True, 7),
+    ]
