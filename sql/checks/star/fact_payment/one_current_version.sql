@@ -1,0 +1,6 @@
+-- severity: error
+-- Each payment has one present version at most.
+SELECT payment_id, COUNT(*) AS versions, MIN(payment_record_id) AS first_record, MAX(payment_record_id) AS last_record
+FROM star.fact_payment_current
+GROUP BY payment_id
+HAVING COUNT(*) > 1

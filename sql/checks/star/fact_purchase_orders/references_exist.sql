@@ -1,0 +1,21 @@
+-- severity: warn
+-- Every present purchase order finds its rows in the dimensions. A row that came late closes the gap when it comes.
+SELECT dimension, missing_id, COUNT(*) AS facts, MIN(purchase_order_id) AS first_purchase_order_id, MAX(purchase_order_id) AS last_purchase_order_id
+FROM (
+  SELECT 'dim_staff' AS dimension, f.staff_id AS missing_id, f.purchase_order_id
+  FROM star.fact_purchase_orders_current AS f LEFT JOIN star.dim_staff AS d ON d.staff_id = f.staff_id
+  WHERE d.staff_id IS NULL
+  UNION ALL
+  SELECT 'dim_counterparty', f.counterparty_id, f.purchase_order_id
+  FROM star.fact_purchase_orders_current AS f LEFT JOIN star.dim_counterparty AS d ON d.counterparty_id = f.counterparty_id
+  WHERE d.counterparty_id IS NULL
+  UNION ALL
+  SELECT 'dim_currency', f.currency_id, f.purchase_order_id
+  FROM star.fact_purchase_orders_current AS f LEFT JOIN star.dim_currency AS d ON d.currency_id = f.currency_id
+  WHERE d.currency_id IS NULL
+  UNION ALL
+  SELECT 'dim_location', f.agreed_delivery_location_id, f.purchase_order_id
+  FROM star.fact_purchase_orders_current AS f LEFT JOIN star.dim_location AS d ON d.location_id = f.agreed_delivery_location_id
+  WHERE d.location_id IS NULL
+) AS missing
+GROUP BY dimension, missing_id

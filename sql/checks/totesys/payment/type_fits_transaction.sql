@@ -1,0 +1,7 @@
+-- severity: warn
+-- Money for a sale moves as a sales receipt or refund, money for a purchase as a purchase payment or refund.
+SELECT p.payment_id, p.transaction_id, t.transaction_type, p.payment_type_id, y.payment_type_name
+FROM totesys.payment AS p
+JOIN totesys."transaction" AS t ON t.transaction_id = p.transaction_id
+JOIN totesys.payment_type AS y ON y.payment_type_id = p.payment_type_id
+WHERE (t.transaction_type = 'SALE') <> (y.payment_type_name IN ('SALES_RECEIPT', 'SALES_REFUND'))

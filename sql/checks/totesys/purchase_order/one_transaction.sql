@@ -1,0 +1,7 @@
+-- severity: warn
+-- Each purchase order has exactly one transaction. One that has landed since the transactions did closes with their next landing.
+SELECT o.purchase_order_id, COUNT(t.transaction_id) AS transactions, MIN(t.transaction_id) AS first_transaction, MAX(t.transaction_id) AS last_transaction
+FROM totesys.purchase_order AS o
+LEFT JOIN totesys."transaction" AS t ON t.purchase_order_id = o.purchase_order_id
+GROUP BY o.purchase_order_id
+HAVING COUNT(t.transaction_id) <> 1
