@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import psycopg2
@@ -143,7 +144,7 @@ def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehous
     assert state(warehouse) == there
     assert len(rows(warehouse, "x")) == len(rows(warehouse, "t")) == 3
     run(warehouse_url, ["DROP TABLE shop.orders CASCADE"])
-    with pytest.raises(WarehouseError, match=r"report reports\.x: .*`stori sync` makes what is missing"):
+    with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` makes what is missing"):
         made(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
 
 
@@ -154,23 +155,26 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Wa
     }
     made(warehouse, tmp_path, **texts)
     seen: set[tuple[str, int]] = set()
+    has_read, done = Semaphore(0), Event()
 
-    def read(rounds: int) -> None:
+    def read() -> None:
         with closing(psycopg2.connect(warehouse_url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            for _ in range(rounds):
+            while not done.is_set():
                 for name in ("t", "v"):
                     cursor.execute(f"SELECT COUNT(*) FROM reports.{name}")
                     seen.add((name, cursor.fetchall()[0][0]))
+                has_read.release()
 
     with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(read, 150)
-        turn = 0
-        while not reader.done() and turn < 100:
-            turn += 1
-            made(warehouse, tmp_path, t=texts["t"], v=f"SELECT id, {turn} AS n{turn % 2} FROM shop.orders")
-        reader.result(60)
-    assert turn > 3
+        reader = pool.submit(read)
+        try:
+            for turn in range(8):
+                assert has_read.acquire(timeout=30)
+                made(warehouse, tmp_path, t=texts["t"], v=f"SELECT id, {turn} AS n{turn // 2} FROM shop.orders")
+        finally:
+            done.set()
+        reader.result(30)
     assert seen == {("t", 3), ("v", 3)}
 
 
