@@ -1,0 +1,83 @@
+"""Bringing the past of totesys into its database: once, whole, and fast. Also the front door to all that is done to it.
+
+Belongs here: the database's schema being there, and one transaction for everything. Does not belong here: which rows
+(`totesys_past`), or what happens afterwards (`totesys_writes`, `totesys_days`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import extensions, sql
+
+from stori_pipeline.catalog.totesys import TABLES
+from stori_pipeline.local.samples.database import connected
+from stori_pipeline.local.samples.report import SampleError
+from stori_pipeline.local.samples.totesys_days import DayTruth, late_order, simulate_day, traffic
+from stori_pipeline.local.samples.totesys_past import Past
+from stori_pipeline.local.samples.totesys_writes import Change, Commit, Totesys
+
+__all__ = ["UNTIL", "Change", "Commit", "DayTruth", "Totesys", "create_schema", "late_order", "simulate_day", "traffic", "write_past"]
+
+SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "totesys.sql"
+UNTIL = date(2024, 11, 15)
+"""The day whose counts were measured."""
+
+_PORTION = 5_000
+
+
+def create_schema(url: str) -> None:
+    """Make the tables and types of totesys where they are missing."""
+    with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
+        cursor.execute(SCHEMA.read_text(encoding="utf-8"))
+
+
+def write_past(
+    url: str, *, until: date = UNTIL, seed: int = 1, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> dict[str, int]:
+    """Fill totesys with everything up to the end of that day, in one transaction; returns how many rows each table got.
+
+    The schema is made where it is missing. Where any table holds a row already, nothing is inserted. `progress(done, total)` counts rows.
+
+    Raises:
+        SampleError: `until` lies before the first day; or the database failed, and then nothing went in.
+    """
+    create_schema(url)
+    with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
+        # Two at once would both find nothing there; the second waits for the first and then finds it all.
+        cursor.execute("LOCK TABLE address IN SHARE ROW EXCLUSIVE MODE")
+        if any(_holds_rows(cursor, table.name) for table in TABLES):
+            return dict.fromkeys((table.name for table in TABLES), 0)
+        try:
+            rows = Past(until, seed=seed).rows()
+        except ValueError as error:
+            raise SampleError(str(error)) from None
+        total, done = sum(map(len, rows.values())), 0
+        for table, all_rows in rows.items():
+            for start in range(0, len(all_rows), _PORTION):
+                portion = all_rows[start : start + _PORTION]
+                _copy(cursor, table, portion)
+                done += len(portion)
+                progress(done, total)
+            cursor.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (f'"{table}"', f"{table}_id", len(all_rows)))
+        # At once: the first to read must not plan as if the tables were empty.
+        cursor.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(map(sql.Identifier, rows))))
+    return {table: len(all_rows) for table, all_rows in rows.items()}
+
+
+def _holds_rows(cursor: extensions.cursor, table: str) -> bool:
+    cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)))
+    return cursor.fetchone() == (True,)
+
+
+def _copy(cursor: extensions.cursor, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    buffer = io.StringIO(newline="")
+    # In COPY's CSV an empty field is NULL; no text here is empty.
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    buffer.seek(0)
+    cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(sql.Identifier(table)).as_string(cursor), buffer)

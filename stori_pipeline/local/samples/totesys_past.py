@@ -1,0 +1,122 @@
+"""The past of totesys: every row it holds at the end of a day, everything that happened until then included.
+
+Belongs here: the order of things in a day, and what stays of them. Does not belong here: how values are drawn (`totesys_values`,
+`totesys_edits`), or any database.
+
+Each day is drawn for itself, so the past until one day is a beginning of the past until a later one: but for what the days in
+between paid and edited.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from stori_pipeline.local.samples import totesys_values as values
+from stori_pipeline.local.samples.bank import pick
+from stori_pipeline.local.samples.totesys_edits import new_value, some_column
+from stori_pipeline.local.samples.totesys_values import Design, Payment, Purchase, Sale, Transaction
+
+_EDITS_A_DAY = (0,) * 7 + (1,) * 10 + (2,) * 3
+"""About four in five business days."""
+
+
+class Past:
+    """The rows at the end of a day. The first of each list is number 1, and so on."""
+
+    def __init__(self, until: date, *, seed: int) -> None:
+        """Raises ValueError where `until` lies before the first day."""
+        if until < values.BEGUN:
+            raise ValueError(f"totesys begins on {values.BEGUN}; there is nothing until {until}")
+        self.designs: list[Design] = []
+        self.sales: list[Sale] = []
+        self.purchases: list[Purchase] = []
+        self.transactions: list[Transaction] = []
+        self.payments: list[Payment] = []
+        self._due: dict[str, list[int]] = defaultdict(list)  # unpaid payments by the day they are due
+        self._begin(values.generator(seed, values.BEGUN))
+        for number in range(values.BEGUN.toordinal() + 1, until.toordinal() + 1):
+            day = date.fromordinal(number)
+            if values.is_business_day(day):
+                self._live(values.generator(seed, day), day)
+
+    def _begin(self, rng: random.Random) -> None:
+        """The first orders came all at once, out of order."""
+        sales, purchases, designs = values.volumes(values.BEGUN)
+        self.designs += [values.design(rng, values.STATIC_AT) for _ in range(designs)]
+        kinds = _shuffled(rng, sales, purchases)
+        first = [values.FIRST_ORDERS_AT + timedelta(milliseconds=values.between(rng, 0, 4)) for _ in kinds]
+        first[0] = values.FIRST_ORDERS_AT + timedelta(milliseconds=4)
+        for kind, at in zip(kinds, first, strict=True):
+            self._order(rng, kind, at)
+
+    def _live(self, rng: random.Random, day: date) -> None:
+        """One business day."""
+        self._pay(values.batch_at(rng, day), day)
+        sales, purchases, designs = values.arriving(day)
+        kinds = _shuffled(rng, sales, purchases)
+        for kind, at in zip(kinds, values.moments(rng, day, len(kinds)), strict=True):
+            self._order(rng, kind, at)
+        # Sold from the next day on.
+        self.designs += [values.design(rng, at) for at in values.moments(rng, day, designs)]
+        for _ in range(pick(rng, _EDITS_A_DAY)):
+            self._edit(rng, day)
+
+    def _order(self, rng: random.Random, kind: str, at: datetime) -> None:
+        order: Sale | Purchase
+        if kind == "sale":
+            order = values.sale(rng, at, values.between(rng, 1, len(self.designs)))
+            self.sales.append(order)
+            order_id = len(self.sales)
+        else:
+            order = values.purchase(rng, at)
+            self.purchases.append(order)
+            order_id = len(self.purchases)
+        self.transactions.append(values.transaction(order, order_id))
+        self.payments.append(values.payment(rng, order, len(self.transactions)))
+        self._due[order.agreed_payment_date].append(len(self.payments) - 1)
+
+    def _pay(self, at: datetime, day: date) -> None:
+        """The morning's run: whatever is due on this very day. What fell due on a weekend is never looked at again, nor what comes later
+        in the day."""
+        for i in self._due.pop(day.isoformat(), ()):
+            self.payments[i] = self.payments[i]._replace(paid=True, last_updated=at)
+
+    def _edit(self, rng: random.Random, day: date) -> None:
+        table, column = some_column(rng)
+        tables: dict[str, list[Any]] = {"design": self.designs, "sales_order": self.sales, "purchase_order": self.purchases}
+        rows = tables[table]
+        i = values.between(rng, 0, len(rows) - 1)
+        value = new_value(rng, column, getattr(rows[i], column), day, range(1, len(self.designs) + 1))
+        if value is not None:
+            rows[i] = rows[i]._replace(**{column: value})
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows by table, each with its columns in the table's order; tables come after those they refer to."""
+        then, companies = (values.STATIC_AT,) * 2, (values.COMPANIES_AT,) * 2
+        staff = [(first, last, department, f"{first}.{last}@terrifictotes.com".lower()) for first, last, department in values.STAFF]
+        found: dict[str, list[tuple[Any, ...]]] = {
+            "address": [(*row, *then) for row in values.ADDRESSES],
+            "currency": [(name, *then) for name in values.CURRENCIES],
+            "department": [(*row, *then) for row in values.DEPARTMENTS],
+            "payment_type": [(name, *then) for name in values.PAYMENT_TYPES],
+            "counterparty": [(*row, *companies) for row in values.COUNTERPARTIES],
+            "staff": [(*row, *companies) for row in staff],
+            "design": list(self.designs),
+            "sales_order": list(self.sales),
+            "purchase_order": list(self.purchases),
+            "transaction": list(self.transactions),
+            "payment": list(self.payments),
+        }
+        return {table: [(number, *row) for number, row in enumerate(rows, start=1)] for table, rows in found.items()}
+
+
+def _shuffled(rng: random.Random, sales: int, purchases: int) -> list[str]:
+    """So many of each kind, in any order."""
+    kinds = ["sale"] * sales + ["purchase"] * purchases
+    for i in range(len(kinds) - 1, 0, -1):
+        j = values.between(rng, 0, i)
+        kinds[i], kinds[j] = kinds[j], kinds[i]
+    return kinds
