@@ -32,21 +32,21 @@ PRICES = Table(
     ("record_id",),
     History(("shop", "item")),
 )
-SCHEMA = pl.Schema(
-    {
-        "record_id": pl.Int32,
-        "shop": pl.Int32,
-        "item": pl.String,
-        "price": pl.Int32,
-        "note": pl.String,
-        "_observed_at": pl.Datetime("us", "UTC"),
-        "_removed": pl.Boolean,
-    }
-)
+SCHEMA: dict[str, pl.DataType] = {
+    "record_id": pl.Int32(),
+    "shop": pl.Int32(),
+    "item": pl.String(),
+    "price": pl.Int32(),
+    "note": pl.String(),
+    "_observed_at": pl.Datetime("us", "UTC"),
+    "_removed": pl.Boolean(),
+}
 NONE = pl.DataFrame(schema=SCHEMA)
-ROWS = pl.Schema(
-    {name: SCHEMA[name] for name in ("shop", "item", "price", "note")} | {"_batch": pl.Int64, "_seq": pl.Int64, "_deleted": pl.Boolean}
-)
+ROWS = {name: SCHEMA[name] for name in ("shop", "item", "price", "note")} | {
+    "_batch": pl.Int64(),
+    "_seq": pl.Int64(),
+    "_deleted": pl.Boolean(),
+}
 
 Row = dict[str, Any]
 

@@ -1,0 +1,343 @@
+"""From landed batches to a star table: what is made when, what it counts, and what survives a lost lake.
+
+Batches and S3 are real; the star tables are small ones of this module, so that each case can be written down.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date as day
+from decimal import Decimal
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from stori_pipeline import derive as module
+from stori_pipeline.derive import derive
+from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
+from stori_pipeline.spec import Column, History, Rebuilt, Source, SpecError, Table, Xmin, date, decimal, integer, varchar
+from stori_pipeline.star.record import OBSERVED_AT, REMOVED, STAR, Star
+from stori_pipeline.sync import Landed
+from stori_pipeline_tests.lake.readings import Given, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SHOP = Source("shop", "postgres", "A shop.")
+SALE = Table(
+    SHOP,
+    "sale",
+    (
+        Column("sale_id", integer, nullable=False),
+        Column("item_id", integer, nullable=False),
+        Column("price", decimal(10, 2), nullable=False),
+        Column("due", varchar(10), nullable=False),
+        Column("note", varchar(64)),
+    ),
+    ("sale_id",),
+    Xmin(),
+)
+ITEM = Table(SHOP, "item", (Column("item_id", integer, nullable=False), Column("name", varchar(32))), ("item_id",), Xmin())
+TABLES = {table.full_name: table for table in (SALE, ITEM)}
+
+
+def _fact(sale: pl.LazyFrame) -> pl.LazyFrame:
+    return sale.with_columns(pl.col("due").str.to_date(strict=False), pl.col("note").alias("said"))
+
+
+def _dim(item: pl.LazyFrame, sale: pl.LazyFrame) -> pl.LazyFrame:
+    sold = sale.group_by("item_id").agg(pl.len().alias("sold"))
+    return item.join(sold, on="item_id", how="left").with_columns(pl.col("sold").fill_null(0))
+
+
+FACT = Star(
+    Table(
+        STAR,
+        "fact_sale",
+        (
+            Column("sale_record_id", integer, nullable=False),
+            Column("sale_id", integer, nullable=False, path="sale.sale_id"),
+            Column("price", decimal(10, 2), nullable=False, path="sale.price"),
+            Column("due", date, nullable=False, path="sale.due"),
+            Column("said", varchar(8), path="sale.note"),
+            OBSERVED_AT,
+            REMOVED,
+        ),
+        ("sale_record_id",),
+        History(("sale_id",)),
+    ),
+    _fact,
+    {"sale": "shop.sale"},
+)
+DIM = Star(
+    Table(
+        STAR,
+        "dim_item",
+        (
+            Column("item_id", integer, nullable=False, path="item.item_id"),
+            Column("name", varchar(32), nullable=False, path="item.name"),
+            Column("sold", integer, nullable=False, path="sale.item_id item.item_id"),
+        ),
+        ("item_id",),
+        Rebuilt(),
+    ),
+    _dim,
+    {"item": "shop.item", "sale": "shop.sale"},
+)
+
+
+def sale(number: int, price: str = "1.00", due: str = "2026-11-21", **more: Any) -> dict[str, Any]:
+    return {"sale_id": number, "item_id": 1, "price": Decimal(price), "due": due} | more
+
+
+def gone(number: int) -> dict[str, Any]:
+    return {"sale_id": number, "_deleted": True}
+
+
+@dataclass
+class Works:
+    """A lake of the shop's tables, and one of what is made of them."""
+
+    s3: S3Client
+    bucket: str
+    landing: Lake
+    processed: Lake
+
+    def land(self, kind: str, *given: dict[str, Any], table: Table = SALE) -> Manifest:
+        newest = self.landing.newest(table)
+        reading = Given([rows(*given, table=table)], kind="snapshot" if kind == "snapshot" else "changes", must_land=True)
+        manifest = self.landing.land(table, reading, newest=newest, run_id="land")
+        assert manifest is not None
+        return manifest
+
+    def derive(self, star: Star = FACT, **more: Any) -> Landed:
+        return derive(star, self.landing, self.processed, tables=TABLES, run_id="run", **more)
+
+    def rows(self, star: Star = FACT) -> list[dict[str, Any]]:
+        return self.processed.current(star.table).collect().sort(star.table.key).to_dicts()
+
+    def versions(self, star: Star = FACT) -> list[tuple[Any, ...]]:
+        """(number, sale, price, removed) of each version."""
+        return [(row["sale_record_id"], row["sale_id"], str(row["price"]), row["_removed"]) for row in self.rows(star)]
+
+    def quarantine(self, manifest: Manifest | None) -> list[dict[str, Any]]:
+        assert manifest is not None
+        body = self.s3.get_object(Bucket=self.bucket, Key=manifest.quarantine.removeprefix(f"s3://{self.bucket}/"))["Body"].read()
+        return pl.read_parquet(body).to_dicts()
+
+    def lose(self, table: Table) -> None:
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{table.prefix}/"):
+            for item in page.get("Contents", []):
+                self.s3.delete_object(Bucket=self.bucket, Key=item["Key"])
+
+
+@pytest.fixture
+def works(s3: S3Client, bucket: str) -> Works:
+    return Works(s3, bucket, Lake(s3, bucket), Lake(s3, bucket))
+
+
+@pytest.fixture
+def history(works: Works) -> Works:
+    """A history of three sales: two at first, one changed, one come later, and one gone."""
+    works.land("snapshot", sale(1), sale(2))
+    works.derive()
+    works.land("changes", sale(2, "2.00"), sale(3))
+    works.land("changes", gone(1))
+    works.derive()
+    return works
+
+
+HISTORY = [(1, 1, "1.00", False), (2, 2, "1.00", False), (3, 2, "2.00", False), (4, 3, "1.00", False), (5, 1, "1.00", True)]
+
+
+def test_a_history_adds_versions_batch_by_batch_and_says_what_it_has_seen(works: Works) -> None:
+    first = works.land("snapshot", sale(1), sale(2))
+    landed = works.derive()
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 2, "nothing has landed yet")
+    assert landed.manifest.until["shop.sale"] == list(first.order)
+    assert landed.manifest.taken_at == first.taken_at
+    nothing = works.derive()
+    assert (nothing.manifest, nothing.newest) == (None, landed.newest)
+    works.land("changes", sale(2, "2.00"), sale(3))
+    second = works.land("changes", gone(1))
+    landed = works.derive()
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("changes", 3, "")
+    assert (landed.manifest.until["shop.sale"], landed.manifest.until["versions"]) == (list(second.order), 5)
+    assert works.versions() == HISTORY
+    assert works.rows()[0] == {
+        "sale_record_id": 1,
+        "sale_id": 1,
+        "price": Decimal("1.00"),
+        "due": day(2026, 11, 21),
+        "said": None,
+        "_observed_at": first.taken_at,
+        "_removed": False,
+    }
+
+
+def test_what_is_sent_again_unchanged_makes_no_version(history: Works) -> None:
+    history.land("snapshot", sale(3), sale(2, "2.00"))  # everything, read again
+    history.land("changes", sale(3), gone(1))  # a batch replayed
+    history.land("changes", sale(3, item_id=7))  # a change that the star table does not keep
+    landed = history.derive()
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows) == ("changes", 0)
+    assert history.versions() == HISTORY
+    assert history.derive().manifest is None
+
+
+def test_a_row_that_a_snapshot_lacks_is_removed_and_one_that_returns_has_a_new_version(history: Works) -> None:
+    history.land("snapshot", sale(1), sale(3))
+    history.derive()
+    assert history.versions() == [*HISTORY, (6, 1, "1.00", False), (7, 2, "2.00", True)]
+
+
+def test_a_lost_lake_of_star_tables_is_made_again_with_the_same_numbers(history: Works) -> None:
+    history.land("snapshot", sale(2, "2.00"), sale(3, "9.00"))
+    history.derive()
+    before = history.rows()
+    history.lose(FACT.table)
+    landed = history.derive()
+    assert landed.manifest is not None
+    assert (landed.manifest.batch, landed.manifest.kind) == (1, "snapshot")
+    assert history.rows() == before
+    assert len(before) == len(HISTORY) + 1
+
+
+def test_a_lost_lake_of_sources_costs_no_version_not_even_when_everything_is_asked_for(history: Works) -> None:
+    history.lose(SALE)
+    history.land("snapshot", sale(2, "2.00"), sale(3))
+    landed = history.derive()
+    assert landed.manifest is not None
+    assert landed.manifest.rows == 0
+    history.land("changes", sale(3, "5.00"))
+    assert history.derive(full=True).manifest is not None
+    assert history.versions() == [*HISTORY, (6, 3, "5.00", False)]
+    assert history.derive(full=True).newest is not None
+    assert history.versions() == [*HISTORY, (6, 3, "5.00", False)]
+
+
+def test_full_makes_everything_again_with_the_same_numbers(history: Works) -> None:
+    before = history.rows()
+    landed = history.derive(full=True)
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 5, "it was asked for")
+    assert history.rows() == before
+
+
+def test_a_changed_record_makes_the_whole_history_again(history: Works) -> None:
+    columns = tuple(replace(each, type=varchar(16)) if each.name == "said" else each for each in FACT.table.columns)
+    wider = replace(FACT, table=replace(FACT.table, columns=columns))
+    before = history.rows()
+    landed = history.derive(wider)
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 5, "its record has changed")
+    assert history.rows(wider) == before
+
+
+def test_batches_that_landed_under_an_older_record_of_the_input_count_too(works: Works) -> None:
+    older = replace(SALE, columns=SALE.columns[:-1])
+    works.land("snapshot", sale(1), table=older)
+    works.land("snapshot", sale(1, note="new"))
+    works.derive()
+    assert [(row["sale_record_id"], row["said"]) for row in works.rows()] == [(1, None), (2, "new")]
+
+
+def test_a_changed_module_lands_only_what_it_makes_otherwise(history: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Star, "made_by", "another")
+    landed = history.derive()
+    assert landed.manifest is not None
+    assert (landed.manifest.rows, landed.whole_because) == (0, "the module that makes it has changed")
+    dearer = replace(FACT, make=lambda sale: _fact(sale).with_columns(pl.col("price") + 1))
+    monkeypatch.setattr(Star, "made_by", "a third")
+    landed = history.derive(dearer)
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows) == ("snapshot", 5)
+    assert history.versions()[0] == (1, 1, "2.00", False)
+    assert history.derive(dearer).manifest is None
+
+
+def test_rows_that_do_not_fit_go_to_quarantine_and_are_not_taken_for_deleted(works: Works) -> None:
+    works.land("snapshot", sale(1), sale(2), sale(4))
+    works.derive()
+    works.land("snapshot", sale(1, due="soon"), sale(2, "2.00"), sale(3, note="far too long"))
+    landed = works.derive()
+    assert landed.manifest is not None
+    assert landed.manifest.rejected == 2
+    assert works.versions()[3:] == [(4, 2, "2.00", False), (5, 4, "1.00", True)]
+    one, two = works.quarantine(landed.manifest)
+    assert (one["code"], one["column"]) == ("bad_date", "due")
+    assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": "1.00", "due": "soon", "note": None}
+    assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, where varchar(8) holds 8")
+    works.land("changes", sale(1, "3.00"))
+    works.derive()
+    assert works.versions()[5:] == [(6, 1, "3.00", False)]
+
+
+def test_a_long_history_lands_whole_again_with_the_same_numbers(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMPACT_AFTER", 3)
+    kinds = []
+    for price in range(6):
+        works.land("changes" if price else "snapshot", sale(1, f"{price}.00"))
+        manifest = works.derive().manifest
+        assert manifest is not None
+        kinds.append((manifest.kind, manifest.rows))
+    assert kinds == [("snapshot", 1), ("changes", 1), ("changes", 1), ("changes", 1), ("snapshot", 5), ("changes", 1)]
+    assert works.versions() == [(price + 1, 1, f"{price}.00", False) for price in range(6)]
+
+
+def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works) -> None:
+    history.land("changes", sale(7), sale(8))
+    start = Barrier(2)
+
+    def attempt(_: int) -> str:
+        start.wait(timeout=30)
+        try:
+            return "landed" if history.derive().manifest else "nothing to do"
+        except LandingConflict:
+            return "conflict"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(attempt, range(2)))
+    assert said in (["conflict", "landed"], ["landed", "nothing to do"])
+    assert history.derive().manifest is None
+    assert history.versions() == [*HISTORY, (6, 7, "1.00", False), (7, 8, "1.00", False)]
+
+
+def test_a_history_of_what_its_inputs_key_does_not_identify_is_refused(works: Works) -> None:
+    works.land("snapshot", sale(1))
+    wrong = replace(FACT, table=replace(FACT.table, changes=History(("due",))))
+    with pytest.raises(SpecError, match=r"star\.fact_sale, column 'due'.*its input's key"):
+        works.derive(wrong)
+
+
+def test_an_input_that_has_not_landed_is_named(works: Works) -> None:
+    works.land("snapshot", sale(1))
+    with pytest.raises(LakeError, match=r"star\.dim_item: its input shop\.item has not landed yet"):
+        works.derive(DIM)
+
+
+def test_a_table_of_the_present_is_made_whole_and_lands_where_it_differs(works: Works) -> None:
+    works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": None}, table=ITEM)
+    works.land("snapshot", sale(1), sale(2))
+    landed = works.derive(DIM)
+    assert landed.manifest is not None
+    assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.rejected) == ("snapshot", 1, 1)
+    assert works.quarantine(landed.manifest)[0]["code"] == "missing"
+    assert works.rows(DIM) == [{"item_id": 1, "name": "pen", "sold": 2}]
+    works.land("changes", sale(2, "5.00"))
+    assert works.derive(DIM).manifest is None  # nothing that it holds has changed
+    works.land("changes", gone(2))  # a change in the joined table alone
+    assert works.derive(DIM).manifest is not None
+    assert works.rows(DIM) == [{"item_id": 1, "name": "pen", "sold": 1}]
+    works.land("changes", {"item_id": 2, "name": "ink"}, {"item_id": 1, "_deleted": True}, table=ITEM)
+    assert works.derive(DIM).manifest is not None
+    assert works.rows(DIM) == [{"item_id": 2, "name": "ink", "sold": 0}]
+    assert works.derive(DIM).manifest is None
+    assert works.derive(DIM, full=True).manifest is not None
