@@ -87,6 +87,39 @@ def _is_transient(error: Any) -> bool:
     return error.pgcode in _TRANSIENT or (error.pgcode == "XX000" and bool(_CONFLICT.search(str(error))))
 
 
+def connect(url: str, what: str = "connection") -> Connection:
+    """A session of the warehouse at `url`. Off loopback TLS is required and the server's name is verified. Errors name `what`.
+
+    Raises:
+        WarehouseUnavailable: the warehouse cannot be reached.
+        WarehouseError: `url` is no address.
+    """
+    import psycopg2
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    try:
+        dsn = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        # The driver's message quotes the address, password included; ours does not.
+        raise WarehouseError(
+            f"{what}: the warehouse's address is none that the driver understands; it should look like "
+            "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
+        ) from None
+    if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
+        dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
+    try:
+        return psycopg2.connect(
+            make_dsn(**dsn),
+            connect_timeout=10,
+            application_name="stori",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+    except psycopg2.OperationalError as error:
+        raise WarehouseUnavailable(f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}") from error
+
+
 class Warehouse:
     """The Redshift at `url`. `copy_role` is the ARN of the role that COPY reads S3 with; keys never appear in SQL.
 
@@ -103,31 +136,8 @@ class Warehouse:
     def session(self, what: str) -> Iterator[Connection]:
         """A connection for one unit of work; whatever it did and did not commit is rolled back. Errors name `what`."""
         import psycopg2
-        from psycopg2.extensions import make_dsn, parse_dsn
 
-        try:
-            dsn = parse_dsn(self._url)
-        except psycopg2.ProgrammingError:
-            # The driver's message quotes the address, password included; ours does not.
-            raise WarehouseError(
-                f"{what}: STORI_WAREHOUSE is no address that the driver understands; it should look like "
-                "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
-            ) from None
-        if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
-            dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
-        try:
-            connection = psycopg2.connect(
-                make_dsn(**dsn),
-                connect_timeout=10,
-                application_name="stori",
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
-            )
-        except psycopg2.OperationalError as error:
-            raise WarehouseUnavailable(
-                f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}"
-            ) from error
+        connection = connect(self._url, what)
         try:
             yield connection
         except psycopg2.Error as error:
