@@ -11,15 +11,17 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 
 from stori_pipeline.local import process
+from stori_pipeline.local.samples import app, totesys
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.settings import Settings
 
@@ -64,8 +66,23 @@ def stack(idle_stack: Stack) -> Stack:
 
 @pytest.fixture(scope="session")
 def environ(stack: Stack) -> dict[str, str]:
-    """What `.env` would hold for the whole stack."""
-    return stack.environ()
+    """What `.env` would hold for the whole stack. The tables of app and totesys are there, and empty unless a test fills them, so that a
+    sync of all sources finds every table; who fills them empties them (`empty_samples`)."""
+    told = stack.environ()
+    app.create_schema(told["STORI_ADMIN_APP"])
+    totesys.create_schema(told["STORI_ADMIN_TOTESYS"])
+    return told
+
+
+def empty_samples(environ: Mapping[str, str]) -> None:
+    """Take every row out of the session's app and totesys."""
+    for setting in ("STORI_ADMIN_APP", "STORI_ADMIN_TOTESYS"):
+        with closing(psycopg2.connect(environ[setting])) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\\_%'"
+            )
+            ((tables,),) = cursor.fetchall()
+            cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY")
 
 
 @pytest.fixture(scope="session")
@@ -188,9 +205,9 @@ def mongo(idle_stack: Stack) -> Stack:
     return idle_stack
 
 
-@pytest.fixture
-def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
-    """An empty Mongo database, gone after the test."""
+@contextmanager
+def mongo_database(mongo: Stack) -> Iterator[MongoSource]:
+    """An empty Mongo database, gone after the block."""
     from pymongo import MongoClient
 
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -200,3 +217,10 @@ def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
     yield MongoSource(name, mongo.mongo_url("reader", name), admin_url, client)
     client.close()
     mongo.drop_mongo_database(name)
+
+
+@pytest.fixture
+def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
+    """An empty Mongo database, gone after the test."""
+    with mongo_database(mongo) as made:
+        yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -13,6 +14,7 @@ from stori_pipeline.cli.console import grid, load_dotenv, plain_errors, print_js
 
 HOME = Path(".stori")
 DOTENV = Path(".env")
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
@@ -71,30 +73,49 @@ def status(as_json: bool) -> None:
 @click.command()
 @click.option("--rows", default=116_201, show_default=True, help="How many bank transactions.")
 @click.option("--trades", default=60_000, show_default=True, help="How many trades.")
+@click.option("--users", default=9_999, show_default=True, help="How many users of the app; each with ten transactions.")
+@click.option("--totesys-until", type=_DAY, default="2024-11-15", show_default=True, help="The last day of the past of totesys.")
+@click.option("--again", is_flag=True, help="Also import files into sources that hold rows: inserts what is not there, deleted trades too.")
 @click.option("--data", "data_dir", type=click.Path(path_type=Path, file_okay=False), default=Path("data"), show_default=True)
-def seed(rows: int, trades: int, data_dir: Path) -> None:
-    """Make the sample data and import it into the sources. Again: imports only what is not there yet."""
-    plant(rows, trades, data_dir)
+def seed(rows: int, trades: int, users: int, totesys_until: datetime, again: bool, data_dir: Path) -> None:
+    """Fill the sources that hold no rows yet with sample data. Again: leaves those that do alone."""
+    plant(rows, trades, data_dir, users=users, totesys_until=totesys_until.date(), again=again)
 
 
-def plant(rows: int, trades: int, data_dir: Path) -> None:
+def plant(
+    rows: int, trades: int, data_dir: Path, *, users: int = 9_999, totesys_until: date = date(2024, 11, 15), again: bool = False
+) -> None:
     """What `stori seed` does."""
     from stori_pipeline.local.samples.seed import seed as sow
     from stori_pipeline.settings import Settings
 
     with plain_errors(), progress() as show:
-        report = sow(Settings.load().environ, data_dir, rows=rows, trades=trades, say=say, progress=show)
+        report = sow(
+            Settings.load().environ,
+            data_dir,
+            rows=rows,
+            trades=trades,
+            users=users,
+            totesys_until=totesys_until,
+            again=again,
+            say=say,
+            progress=show,
+        )
     for line in report.lines():
         say(line)
 
 
 @click.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--rate", default=10.0, show_default=True, help="Operations per second.")
 @click.option("--seconds", type=float, help="Stop after so many seconds.  [default: until interrupted]")
 @click.option("--operations", type=int, help="Stop after so many operations.")
 @click.option("--seed", "seed_", default=1, show_default=True, help="The same seed does the same things.")
-def workload(rate: float, seconds: float | None, operations: int | None, seed_: int) -> None:
-    """Write to the sources as applications would: inserts, updates, deletes, late commits, silent edits."""
+def workload(sources: tuple[str, ...], rate: float, seconds: float | None, operations: int | None, seed_: int) -> None:
+    """Write to the sources as applications would: inserts, updates, deletes, late commits, silent edits.
+
+    Without SOURCE, to all whose address is set.
+    """
     from stori_pipeline.local.samples.workload import run_workload
     from stori_pipeline.settings import Settings
 
@@ -107,7 +128,14 @@ def workload(rate: float, seconds: float | None, operations: int | None, seed_: 
     signal.signal(signal.SIGTERM, interrupt)
     with plain_errors(), progress() as show:
         counts = run_workload(
-            Settings.load().environ, rate=rate, seconds=seconds, operations=operations, seed=seed_, stop=stop, progress=show
+            Settings.load().environ,
+            sources=sources,
+            rate=rate,
+            seconds=seconds,
+            operations=operations,
+            seed=seed_,
+            stop=stop,
+            progress=show,
         )
     grid("What the workload did", ["operation", "times"], [[name, count] for name, count in sorted(counts.items())])
 

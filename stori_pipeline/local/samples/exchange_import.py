@@ -3,8 +3,9 @@
 Belongs here: the collection being there, and inserting the trades it lacks. Does not belong here: what a trade means
 (`trades_json`).
 
-A trade is known by its id. One that is there is left as it is, so that importing again undoes nothing that was written since;
-one that was deleted comes back, for unlike the bank's database this one keeps no record of its imports.
+A trade is known by its id. One that is there is left as it is, so that importing again undoes no edit; one that was deleted comes
+back, for unlike the bank's database this one does not remember which trades it was given. It remembers only, in the collection
+`imports`, whether an import came to its end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from stori_pipeline.local.samples.trades_json import element, read_trades
 Document = dict[str, Any]
 
 _BATCH = 1_000
+_IMPORTS = "imports"
 
 
 @contextmanager
@@ -55,6 +57,17 @@ def create_collection(url: str) -> None:
             trades.create_index(place)
 
 
+def holds_trades(url: str) -> bool:
+    """Whether it holds trades, other than those of an import that was cut off and waits to be completed.
+
+    Raises:
+        SampleError: the database cannot be reached, or failed.
+    """
+    with trades_collection(url) as trades:
+        cut_off = trades.database[_IMPORTS].find_one({"whole": False}) is not None
+        return trades.find_one({}, {"_id": 1}) is not None and not cut_off
+
+
 def wrapped_id(first: ObjectId) -> ObjectId:
     """The `_id` of a document of many trades, from its first trade's: always the same, and never the id of a trade, whose first
     bytes are a time after 1970."""
@@ -83,6 +96,8 @@ def import_trades(
     rejected: list[Rejected] = []
     inserted = read = 0
     with trades_collection(url) as trades, path.open("rb") as file:
+        imports, this = trades.database[_IMPORTS], {"_id": path.name}
+        imports.replace_one(this, {"whole": False}, upsert=True)
         there = _ids(trades)
         batch: list[Document] = []
         wrap: list[Document] = []
@@ -111,6 +126,7 @@ def import_trades(
             _insert_wrapped(trades, wrap)
         if batch:
             trades.insert_many(batch, ordered=False)
+        imports.replace_one(this, {"whole": True}, upsert=True)
     write_rejects(path, rejected)
     report = ImportReport(path, inserted, read - inserted, tuple(rejected))
     progress(report.read, report.read)

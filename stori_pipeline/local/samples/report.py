@@ -1,16 +1,17 @@
-"""What an import did, and what it refused: the one shape for both files; and the error of all that is done here.
+"""What an import did, and what it refused; what a whole seed did; and the error of all that is done here.
 
-Belongs here: the report and the file of rejects beside the input. Does not belong here: why a line is refused.
+Belongs here: the reports and the file of rejects beside the input. Does not belong here: why a line is refused.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 RAW_SHOWN = 200
+_REJECTS_SHOWN = 5
 
 
 class SampleError(RuntimeError):
@@ -71,3 +72,52 @@ def write_rejects(path: Path, rejected: Sequence[Rejected]) -> None:
         writer.writerow(("line", "column", "reason", "raw"))
         writer.writerows((r.line, r.column, r.reason, r.raw) for r in rejected)
     part.replace(target)
+
+
+@dataclass(frozen=True)
+class TableSeed:
+    """What a seed did to one table, in rows. `imported` is there where they came from a file."""
+
+    table: str
+    inserted: int
+    imported: ImportReport | None = None
+
+    @classmethod
+    def of_import(cls, table: str, report: ImportReport) -> TableSeed:
+        return cls(table, report.inserted, report)
+
+    def lines(self) -> Iterator[str]:
+        """What was done, in lines to show."""
+        if self.imported is None:
+            yield f"{self.table}: {self.inserted:,} inserted"
+            return
+        report = self.imported
+        yield f"{self.table}: {report.inserted:,} inserted, {report.already_there:,} already there, {len(report.rejected):,} rejected"
+        if report.ignored_columns:
+            yield f"  columns not known and ignored: {', '.join(map(repr, report.ignored_columns))}"
+        for rejected in report.rejected[:_REJECTS_SHOWN]:
+            yield f"  line {rejected.line:,}: {rejected.column + ': ' if rejected.column else ''}{rejected.reason}"
+        if report.rejected:
+            yield f"  all that were rejected: {rejects_path(report.path)}"
+
+
+@dataclass(frozen=True)
+class SeedReport:
+    """The tables of the sources that were filled, and the sources that held rows and were left alone, each with the file its rows
+    come from, if they come from one."""
+
+    tables: tuple[TableSeed, ...]
+    left_alone: Mapping[str, str]
+
+    @property
+    def inserted(self) -> dict[str, int]:
+        """Rows by table, of the sources that were not left alone."""
+        return {table.table: table.inserted for table in self.tables}
+
+    def lines(self) -> Iterator[str]:
+        """What was done, in lines to show."""
+        for table in self.tables:
+            yield from table.lines()
+        for source, file in self.left_alone.items():
+            more = f"; `stori seed --again` imports {file} all the same, which inserts what is not there" if file else ""
+            yield f"{source}: holds rows already and is left alone{more}"

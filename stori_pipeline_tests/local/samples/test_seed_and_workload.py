@@ -10,6 +10,9 @@ from typing import Any
 import psycopg2
 import pytest
 
+from stori_pipeline.local.samples import exchange_import
+from stori_pipeline.local.samples.bank_writes import Bank
+from stori_pipeline.local.samples.exchange_writes import Exchange
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.samples.workload import late_transaction, round_of_changes, run_workload
@@ -64,7 +67,7 @@ def sources_with_data(empty: Sources) -> Iterator[Sources]:
     assert empty.open_transactions() == 0, "whatever a test did, it left no transaction open"
 
 
-def test_seed_fills_both_sources_and_a_second_one_inserts_nothing(empty: Sources) -> None:
+def test_seed_fills_both_sources_and_a_second_one_leaves_them_alone(empty: Sources) -> None:
     said: list[str] = []
     seen: dict[str, tuple[int, int]] = {}
 
@@ -72,31 +75,64 @@ def test_seed_fills_both_sources_and_a_second_one_inserts_nothing(empty: Sources
         seen[label] = (done, total)
 
     first = seed(empty.environ, empty.data_dir, rows=2_000, trades=800, say=said.append, progress=progress)
-    assert (first.transactions.inserted, first.trades.inserted) == (2_000, 800)
+    assert first.inserted == {"bank.transactions": 2_000, "exchange.trades": 800}
     assert seen == {
         "writing txns.csv": (2_000, 2_000),
         "writing trades.json": (800, 800),
         "importing transactions": (2_000, 2_000),
         "importing trades": (800, 800),
     }
-    assert said == []
+    assert said == ["passed over, for want of an address: app (STORI_ADMIN_APP), totesys (STORI_ADMIN_TOTESYS)"]
     before = empty.transactions(), empty.documents()
-    second = seed(empty.environ, empty.data_dir, rows=9, trades=9, say=said.append)
-    assert (second.transactions.inserted, second.trades.inserted) == (0, 0)
-    assert list(second.lines()) == [
+    assert Counter("data" in document for document in before[1].values()) == {True: 20, False: 300}
+
+    alone = seed(empty.environ, empty.data_dir, rows=9, trades=9)
+    assert alone.inserted == {}
+    assert [line.split(";")[0] for line in alone.lines()] == [
+        "bank: holds rows already and is left alone",
+        "exchange: holds rows already and is left alone",
+    ]
+    again = seed(empty.environ, empty.data_dir, rows=9, trades=9, again=True, say=said.append)
+    assert list(again.lines()) == [
         "bank.transactions: 0 inserted, 2,000 already there, 0 rejected",
         "exchange.trades: 0 inserted, 800 already there, 0 rejected",
     ]
-    assert len(said) == 2
+    assert len([line for line in said if "is taken as it is" in line]) == 2
     assert (empty.transactions(), empty.documents()) == before
-    assert Counter("data" in document for document in before[1].values()) == {True: 20, False: 300}
+
+
+def test_a_seed_after_a_workload_brings_nothing_back_that_was_deleted(sources_with_data: Sources) -> None:
+    with Exchange.open(sources_with_data.environ["STORI_ADMIN_EXCHANGE"], seed=3) as exchange:
+        assert exchange.delete()
+        assert exchange.delete_wrapped()
+    after = sources_with_data.transactions(), sources_with_data.documents()
+    seed(sources_with_data.environ, sources_with_data.data_dir)
+    assert (sources_with_data.transactions(), sources_with_data.documents()) == after
+    assert seed(sources_with_data.environ, sources_with_data.data_dir, again=True).inserted["exchange.trades"] == 26
+
+
+def test_a_seed_that_was_cut_off_is_completed_by_the_next(empty: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_import, "_BATCH", 20)  # so that few trades are several batches
+
+    def interrupt(label: str, done: int, total: int) -> None:
+        if label == "importing trades":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        seed(empty.environ, empty.data_dir, rows=10, trades=560, progress=interrupt)
+    assert 0 < len(empty.documents()) < 80
+    completed = seed(empty.environ, empty.data_dir)
+    assert list(completed.left_alone) == ["bank"]
+    assert 0 < completed.inserted["exchange.trades"] < 560
+    assert sum(len(document.get("data", [1])) for document in empty.documents().values()) == 560
+    assert list(seed(empty.environ, empty.data_dir).left_alone) == ["bank", "exchange"]
 
 
 def test_seed_shows_the_first_rejects_and_where_all_of_them_are(empty: Sources) -> None:
     seed(empty.environ, empty.data_dir, rows=10, trades=10)
     with (empty.data_dir / "txns.csv").open("a") as file:
         file.write("nonsense\n" * 7)
-    lines = list(seed(empty.environ, empty.data_dir).lines())
+    lines = list(seed(empty.environ, empty.data_dir, again=True).lines())
     assert lines[0] == "bank.transactions: 0 inserted, 10 already there, 7 rejected"
     assert lines[1] == "  line 12: 1 fields where the header has 8"
     assert lines[6] == f"  all that were rejected: {empty.data_dir / 'txns.rejects.csv'}"
@@ -152,8 +188,6 @@ def test_only_deletes_of_older_movements_break_the_balances(sources_with_data: S
 
 
 def test_a_silent_edit_does_not_move_updated_at(sources_with_data: Sources) -> None:
-    from stori_pipeline.local.samples.bank_writes import Bank
-
     before = sources_with_data.transactions()
     with Bank.open(sources_with_data.environ["STORI_ADMIN_BANK"], seed=3) as bank:
         assert all(bank.silent_edit() for _ in range(20))
