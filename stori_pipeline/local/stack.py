@@ -136,8 +136,12 @@ class Stack:
         return {
             "STORI_SOURCE_BANK": self._sources.url(sources, "reader", "bank"),
             "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "reader", "exchange"),
+            "STORI_SOURCE_APP": self._sources.url(sources, "reader", "app"),
+            "STORI_SOURCE_TOTESYS": self._sources.url(sources, "reader", "totesys"),
             "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
             "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "app", "exchange"),
+            "STORI_ADMIN_APP": self._sources.url(sources, "app", "app"),
+            "STORI_ADMIN_TOTESYS": self._sources.url(sources, "app", "totesys"),
             "STORI_WAREHOUSE": self.warehouse_url(),
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
