@@ -54,19 +54,22 @@ def warehouse_of(settings: Settings) -> Warehouse:
 @click.option("--reconcile", "also_reconcile", is_flag=True, help="Also look for rows that the source deleted.")
 @_JSON
 def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: bool) -> None:
-    """Land what changed in the sources and load it into the warehouse.
+    """Land what changed in the sources, load it into the warehouse, and make the star tables and reports anew that it reaches.
 
-    Runs the Dagster job in this process, against the same instance as the UI, which therefore shows it. Without TABLE, all tables.
-    Exit code 1 if a table failed; the others are brought up to date all the same.
+    Runs the Dagster job in this process, against the same instance as the UI, which therefore shows it. Without TABLE, all source tables.
+    Exit code 1 if a table or a report failed; the others are brought up to date all the same.
     """
     with plain_errors():
         results = run_sync(chosen(tables), full=full, reconcile=also_reconcile)
+    names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
+    landed = [asdict(result) for result in results if result.layer != "report"]
     if as_json:
-        print_json([{name: value for name, value in asdict(result).items() if name != "error"} for result in results])
+        print_json([{name: each[name] for name in names} for each in landed])
     else:
-        names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
-        rows = [["" if asdict(r)[name] is None else asdict(r)[name] for name in names] for r in results]
-        grid("Synced", [name.replace("_", " ") for name in names], rows)
+        grid("Synced", [name.replace("_", " ") for name in names], [["" if each[n] is None else each[n] for n in names] for each in landed])
+        if reports := [result for result in results if result.layer == "report"]:
+            made = [result for result in reports if result.kind]
+            say(f"Reports: {len(made)} of the {len(reports)} downstream made again.")
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
     for result in results:
@@ -78,7 +81,7 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
 
 
 def run_sync(tables: list[Table], *, full: bool = False, reconcile: bool = False) -> list[Any]:
-    """What `stori sync` does; a result per table."""
+    """What `stori sync` does; a result for each source table, then for each star table and report downstream (see its `layer`)."""
     from stori_pipeline.defs.run import run_sync as run
 
     with progress() as show:
@@ -125,12 +128,14 @@ def _key(key: tuple[str, ...]) -> Any:
 
 def compare_one(table: Table, patience: float = 0.0) -> Comparison:
     """What `stori verify` does for one table."""
+    from stori_pipeline.compare import side
     from stori_pipeline.compare import verify as compare
     from stori_pipeline.settings import Settings
 
     settings = Settings.load()
     settle = (lambda: time.sleep(patience)) if patience else None
-    return compare(table, reader_of(table, settings), warehouse_of(settings), settle=settle, rounds=2)
+    compared_with = side(table, reader_of(table, settings), lake_of(settings))
+    return compare(table, compared_with, warehouse_of(settings), settle=settle, rounds=2)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Three assets for each record: the source table, its landing in S3 and its mirror in the warehouse.
+"""Three assets for each source table: the table in its source, its landing in S3 and its mirror in the warehouse.
 
 Belongs here: deriving assets from records. Does not belong here: landing and loading themselves (`io_managers` hands those to
 the floors below), and what must hold of the result (`checks`).
@@ -33,7 +33,7 @@ from pydantic import Field
 from stori_pipeline.compare import CompareError, reconcile
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.io_managers import Batches, Unread
-from stori_pipeline.defs.metadata import landing_key, mirror_key, source_key
+from stori_pipeline.defs.metadata import is_star, landing_key, mirror_key, source_key
 from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
 from stori_pipeline.defs.retries import RETRY, only_transient
 from stori_pipeline.readers import Reader
@@ -75,7 +75,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
     @asset(
         key=landing_key(table),
         deps=[source_key(table)],
-        group_name="landing",
+        group_name=table.source.name,
         description=f"Every version of every row of `{table.full_name}`, in batches of Parquet, each sealed by a manifest.",
         kinds={"s3", "parquet"},
         owners=list(table.source.owners),
@@ -100,11 +100,13 @@ def landing_asset(table: Table) -> AssetsDefinition:
 
 
 def mirror_asset(table: Table) -> AssetsDefinition:
+    """Of a source table or of a star table; they load alike."""
+
     @asset(
         key=mirror_key(table),
-        ins={"batches": AssetIn(key=landing_key(table), partition_mapping=LastPartitionMapping())},
-        group_name="warehouse",
-        description=f"`{table.full_name}` as its source has it: one row for each ({', '.join(table.key)}).\n\n{table.description}",
+        ins={"batches": AssetIn(landing_key(table), partition_mapping=None if is_star(table) else LastPartitionMapping())},
+        group_name=table.source.name,
+        description=f"{_what_it_mirrors(table)}\n\n{table.description}",
         kinds={"redshift", "table"},
         owners=list(table.source.owners),
         code_version=table.fingerprint,
@@ -122,6 +124,11 @@ def mirror_asset(table: Table) -> AssetsDefinition:
         return batches
 
     return mirror
+
+
+def _what_it_mirrors(table: Table) -> str:
+    rows = f"one row for each ({', '.join(table.key)})"
+    return f"`{table.full_name}` in the warehouse: {rows}." if is_star(table) else f"`{table.full_name}` as its source has it: {rows}."
 
 
 def assets_for(tables: Sequence[Table]) -> list[AssetSpec | AssetsDefinition]:

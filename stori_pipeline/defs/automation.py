@@ -26,9 +26,10 @@ from dagster import (
     sensor,
 )
 
-from stori_pipeline.defs.checks import all_checks, quick_checks
+from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.jobs import TABLES_TAG, sync, sync_request
 from stori_pipeline.defs.killed import end_killed_runs
+from stori_pipeline.defs.lineage import Affected, Graph, downstream
 from stori_pipeline.defs.metadata import landing_key, mirror_key
 from stori_pipeline.defs.resources import LakeResource, SourcesResource
 from stori_pipeline.spec import Table
@@ -74,20 +75,20 @@ def _heads(tables: Sequence[Table], sources: SourcesResource, lake: LakeResource
     return {asked[each]: each.result() for each in done if not each.exception()}, away
 
 
-def changes_sensor(tables: Sequence[Table]) -> SensorDefinition:
+def changes_sensor(graph: Graph) -> SensorDefinition:
     @sensor(
         name="changes",
         job=sync,
-        description="Asks each source whether a table has changed, and requests one run for those that have.",
+        description="Asks each source whether a table has changed, and requests one run for those that have and all that is made of them.",
         minimum_interval_seconds=5,
         default_status=DefaultSensorStatus.RUNNING,
     )
     def changes(context: SensorEvaluationContext, sources: SourcesResource, lake: LakeResource) -> SensorResult:
         asked_for: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        heads, away = _heads(tables, sources, lake)
+        heads, away = _heads(graph.tables, sources, lake)
         for name, reason in away.items():
             context.log.warning(f"{name} was not looked at: {reason}")
-        moved = [t for t in tables if t.full_name in heads and heads[t.full_name] != asked_for.get(t.full_name)]
+        moved = [t for t in graph.tables if t.full_name in heads and heads[t.full_name] != asked_for.get(t.full_name)]
         if moved:
             end_killed_runs(context.instance)  # or they would hold their tables back for ever
         held = busy(context.instance, moved) if moved else set()
@@ -99,9 +100,8 @@ def changes_sensor(tables: Sequence[Table]) -> SensorDefinition:
         # The heads are in the key, so a crash between launching and remembering launches nothing twice, and no later change is taken
         # for this one: Dagster never forgets a run key.
         said = "\n".join(f"{t.full_name} {heads[t.full_name]}" for t in wanted)
-        request = sync_request(
-            wanted, checks=[key for t in wanted for key in quick_checks(t)], run_key=hashlib.sha256(said.encode()).hexdigest()[:32]
-        )
+        affected = downstream(graph, wanted)
+        request = sync_request(affected, checks=quick_checks(graph, affected), run_key=hashlib.sha256(said.encode()).hexdigest()[:32])
         return SensorResult(run_requests=[request], cursor=json.dumps(asked_for, sort_keys=True))
 
     return changes
@@ -113,7 +113,7 @@ def _why_nothing(away: dict[str, str], held: set[str]) -> SkipReason:
     return SkipReason("; ".join(reasons) or "nothing has changed")
 
 
-def everything_schedule(tables: Sequence[Table]) -> ScheduleDefinition:
+def everything_schedule(graph: Graph) -> ScheduleDefinition:
     @schedule(
         name="everything",
         job=sync,
@@ -124,9 +124,11 @@ def everything_schedule(tables: Sequence[Table]) -> ScheduleDefinition:
     )
     def everything(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         end_killed_runs(context.instance)
-        everything_tag = {TABLES_TAG: " ".join(t.full_name for t in tables)}
+        everything_tag = {TABLES_TAG: " ".join(t.full_name for t in graph.tables)}
         if context.instance.get_runs(RunsFilter(statuses=_UNFINISHED, tags=everything_tag), limit=1):
             return SkipReason("the run before has not ended yet")
-        return sync_request(tables, checks=[key for t in tables for key in all_checks(t)], reconcile=True)
+        affected = Affected(graph.tables, graph.stars, graph.reports)
+        checks = [*quick_checks(graph, affected), *scheduled_checks(graph.tables)]
+        return sync_request(affected, checks=checks, reconcile=True)
 
     return everything

@@ -5,34 +5,47 @@ Belongs here: which parts there are, and the resources they use. Does not belong
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 
 from dagster import Definitions, in_process_executor
 
-from stori_pipeline.catalog import TABLES
-from stori_pipeline.defs.assets import assets_for
+from stori_pipeline.defs.assets import assets_for, mirror_asset
 from stori_pipeline.defs.automation import changes_sensor, everything_schedule
 from stori_pipeline.defs.checks import checks_for
-from stori_pipeline.defs.io_managers import LakeIOManager, RedshiftIOManager
+from stori_pipeline.defs.io_managers import LakeIOManager, ProcessedIOManager, RedshiftIOManager
 from stori_pipeline.defs.jobs import sync
-from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
-from stori_pipeline.spec import Table
+from stori_pipeline.defs.lineage import Graph, whole
+from stori_pipeline.defs.reports import report_asset
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
+from stori_pipeline.defs.stars import star_asset
 
 
-def build_defs(tables: Sequence[Table] = TABLES) -> Definitions:
-    lake, warehouse = LakeResource(), WarehouseResource()
+@functools.lru_cache(maxsize=4)
+def build_defs(graph: Graph | None = None) -> Definitions:
+    """The definitions of that graph; of everything that the project has, without one.
+
+    Made once for a graph: they are immutable, and a process may run them again and again.
+    """
+    graph = graph or whole()
+    lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     return Definitions(
-        assets=assets_for(tables),
-        asset_checks=checks_for(tables),
+        assets=[
+            *assets_for(graph.tables),
+            *(made for star in graph.stars for made in (star_asset(star, graph), mirror_asset(star.table))),
+            *(report_asset(report, graph) for report in graph.reports),
+        ],
+        asset_checks=checks_for(graph),
         jobs=[sync],
-        sensors=[changes_sensor(tables)],
-        schedules=[everything_schedule(tables)],
+        sensors=[changes_sensor(graph)],
+        schedules=[everything_schedule(graph)],
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
         resources={
             "sources": SourcesResource(),
             "lake": lake,
+            "processed": processed,
             "warehouse": warehouse,
-            "lake_io": LakeIOManager(lake=lake),
-            "warehouse_io": RedshiftIOManager(warehouse=warehouse),
+            "lake_io": LakeIOManager(lake, graph),
+            "processed_io": ProcessedIOManager(lake, processed, graph),
+            "warehouse_io": RedshiftIOManager(warehouse),
         },
     )

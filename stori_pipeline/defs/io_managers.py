@@ -1,10 +1,10 @@
-"""Where values go when a step hands them over: the lake, and the warehouse.
+"""Where values go when a step hands them over: the lake's two buckets, and the warehouse.
 
-Belongs here: calling `sync` and saying what came of it. Does not belong here: how rows land or load; keep every rule about
-those on the floors below.
+Belongs here: calling `sync` and `derive`. Does not belong here: how rows land or load (every rule about that is on the floors below), and
+what is said of it (`outcomes`).
 
 Values are descriptions, never rows: a landing hands over *what to read* and the rows stream from the source into S3 while it is
-stored; a mirror hands over *which batches are pending* and Redshift copies them from S3 by itself.
+stored; a star table hands over *what to make*; a mirror hands over *which batches are pending* and Redshift copies them from S3 by itself.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from dagster import ConfigurableIOManager, DataVersion, InputContext, MetadataValue, OutputContext
+from dagster import DataVersion, InputContext, IOManager, MetadataValue, OutputContext
 
-from stori_pipeline import catalog
-from stori_pipeline.defs import metadata
-from stori_pipeline.defs.resources import LakeResource, WarehouseResource
+from stori_pipeline.defs import metadata, outcomes
+from stori_pipeline.defs.lineage import Graph
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource
 from stori_pipeline.defs.retries import only_transient
-from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.readers import Chunk, Kind, Position, Reader, Reading
-from stori_pipeline.redshift import Ask, Loaded
+from stori_pipeline.redshift import Ask
 from stori_pipeline.redshift.statements import relation
 from stori_pipeline.spec import Table
-from stori_pipeline.sync import Landed
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from stori_pipeline.star.record import Star
 
 _SAY_EVERY = 10  # seconds between progress lines in the log
 
@@ -56,10 +56,19 @@ class Batches:
     pending: Ask
 
 
-class LakeIOManager(ConfigurableIOManager):
+@dataclass(frozen=True)
+class Underived:
+    """What a star table shall be made of: what its inputs have brought since, or all that they hold (`full`)."""
+
+    star: Star
+    full: bool = False
+
+
+class LakeIOManager(IOManager):
     """Lands what is unread; hands landed tables on as pending batches or as a frame of their current rows."""
 
-    lake: LakeResource
+    def __init__(self, lake: LakeResource, graph: Graph) -> None:
+        self.lake, self.graph = lake, graph
 
     def handle_output(self, context: OutputContext, obj: Unread) -> None:
         from stori_pipeline import sync
@@ -82,32 +91,70 @@ class LakeIOManager(ConfigurableIOManager):
         # recorded as made from the version before, and be shown as out of date for ever.
         context.step_context.wipe_input_asset_version_info(metadata.source_key(obj.table))
         _version(context, landed.newest.order if landed.newest else None)
-        context.add_output_metadata(_landing_metadata(obj, landed, self.lake.uri(obj.table), reader.sample, time.monotonic() - began))
+        lineage, uri = metadata.landing_lineage(obj.table), self.lake.uri(obj.table)
+        said = outcomes.of_batch(obj.table, landed, lineage, uri, time.monotonic() - began)
+        said["dagster/partition_row_count"] = said["rows_landed"]
+        if landed.manifest and reader.sample:
+            said["preview"] = MetadataValue.md(metadata.preview(obj.table.read_schema.names, reader.sample))
+        if obj.note:
+            said["reconciliation"] = obj.note
+        context.add_output_metadata(said)
 
     def load_input(self, context: InputContext) -> Batches | pl.LazyFrame:
-        """`Batches` where the input is annotated so; a `polars.LazyFrame` of the live rows where it is annotated as one.
-
-        The ledger and the manifests say what is new, so a run's partition does not matter here.
-        """
-        wanted = context.dagster_type.typing_type
-        table = _table(context)
-        if wanted is Batches:
-            from stori_pipeline.sync import pending
-
-            run_id = context.step_context.run_id
-            return Batches(table, pending(table, self.lake.open(), run_id))
-        import polars as pl  # heavy; a mirror does without
-
-        if wanted is pl.LazyFrame:
-            with only_transient():
-                return self.lake.open().current(table)
-        raise TypeError(f"{context.asset_key.to_user_string()} can be handed on as Batches or as polars.LazyFrame, not as {wanted}")
+        """See `_handed_on`."""
+        return _handed_on(context, self.graph, self.lake)
 
 
-class RedshiftIOManager(ConfigurableIOManager):
+class ProcessedIOManager(IOManager):
+    """Makes star tables; hands them on as landed tables are handed on."""
+
+    def __init__(self, lake: LakeResource, processed: ProcessedResource, graph: Graph) -> None:
+        self.lake, self.processed, self.graph = lake, processed, graph
+
+    def handle_output(self, context: OutputContext, obj: Underived) -> None:
+        from stori_pipeline.derive import derive  # polars, as every function that makes a star table
+
+        began = time.monotonic()
+        table = obj.star.table
+        with only_transient():
+            store = self.processed.open()
+            landed = derive(obj.star, self.lake.open(), store, tables=self.graph.records, run_id=context.run_id, full=obj.full)
+            seen = outcomes.of_star(table, store, landed.manifest)
+        if landed.whole_because:
+            context.log.info(f"{table.full_name}: made from everything, because {landed.whole_because}")
+        _version(context, landed.newest.order if landed.newest else None)
+        lineage, uri = metadata.star_lineage(obj.star, self.graph.records), self.processed.uri(table)
+        context.add_output_metadata(outcomes.of_batch(table, landed, lineage, uri, time.monotonic() - began) | seen)
+
+    def load_input(self, context: InputContext) -> Batches | pl.LazyFrame:
+        """See `_handed_on`."""
+        return _handed_on(context, self.graph, self.processed)
+
+
+def _handed_on(context: InputContext, graph: Graph, store: LakeResource | ProcessedResource) -> Batches | pl.LazyFrame:
+    """`Batches` where the input is annotated so; a `polars.LazyFrame` of the live rows where it is annotated as one.
+
+    The ledger and the manifests say what is new, so a run's partition does not matter here.
+    """
+    wanted = context.dagster_type.typing_type
+    table = graph.records[".".join(context.asset_key.path[-2:])]
+    if wanted is Batches:
+        from stori_pipeline.sync import pending
+
+        return Batches(table, pending(table, store.open(), context.step_context.run_id))
+    import polars as pl  # heavy; a mirror does without
+
+    if wanted is pl.LazyFrame:
+        with only_transient():
+            return store.open().current(table)
+    raise TypeError(f"{context.asset_key.to_user_string()} can be handed on as Batches or as polars.LazyFrame, not as {wanted}")
+
+
+class RedshiftIOManager(IOManager):
     """Loads pending batches into their mirror, in one transaction."""
 
-    warehouse: WarehouseResource
+    def __init__(self, warehouse: WarehouseResource) -> None:
+        self.warehouse = warehouse
 
     def handle_output(self, context: OutputContext, obj: Batches) -> None:
         began = time.monotonic()
@@ -116,95 +163,27 @@ class RedshiftIOManager(ConfigurableIOManager):
             warehouse = self.warehouse.open()
             loaded = warehouse.load(table, obj.pending, run_id=context.run_id)
             order = (loaded.generation, loaded.batch) if loaded else warehouse.ledger(table)
-            rows = sample = None
-            if order:
+            version = _version(context, order)
+            last = None if loaded else outcomes.last_said(context.step_context.instance, context.asset_key, version)
+            if last and "dagster/row_count" in last:
+                seen = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}
+            else:
                 ((rows,),) = warehouse.query(f"SELECT COUNT(*) FROM {relation(table)}", what=f"row count of {table.full_name}")
                 first = f"SELECT * FROM {relation(table)} LIMIT {metadata.PREVIEW_ROWS}"
-                sample = warehouse.query(first, what=f"preview of {table.full_name}")
-        _version(context, order)
-        context.add_output_metadata(
-            _mirror_metadata(table, loaded, order, rows, sample, self.warehouse.uri(table), time.monotonic() - began)
-        )
+                seen = outcomes.rows_of_mirror(table, rows, warehouse.query(first, what=f"preview of {table.full_name}"))
+        uri = self.warehouse.uri(table.full_name)
+        context.add_output_metadata(outcomes.of_mirror(table, loaded, order, uri, time.monotonic() - began) | seen)
 
     def load_input(self, context: InputContext) -> Any:
         raise TypeError(f"{context.asset_key.to_user_string()} is not read into a process: name it in `deps`, and query the warehouse")
 
 
-def _table(context: InputContext) -> Table:
-    return catalog.find(".".join(context.asset_key.path[1:]))
-
-
-def _version(context: OutputContext, order: tuple[int, int] | None) -> None:
+def _version(context: OutputContext, order: tuple[int, int] | None) -> str:
     """The newest batch is the data version: a run that brought nothing leaves it as it was."""
     generation, batch = order or (0, 0)
-    context.step_context.set_data_version(context.asset_key, DataVersion(f"{generation}-{batch}"))
-
-
-def _landing_metadata(obj: Unread, landed: Landed, uri: str, sample: list[tuple[Any, ...]], seconds: float) -> dict[str, Any]:
-    table, manifest = obj.table, landed.manifest
-    said: dict[str, Any] = {
-        "dagster/column_schema": metadata.landing_schema(table),
-        "dagster/column_lineage": metadata.landing_lineage(table),
-        "dagster/uri": uri,
-        "dagster/partition_row_count": manifest.rows if manifest else 0,
-        "outcome": _outcome(manifest),
-        "rows_landed": manifest.rows if manifest else 0,
-        "rows_rejected": manifest.rejected if manifest else 0,
-        "seconds": round(seconds, 3),
-    }
-    if landed.newest:
-        said |= {"batch": landed.newest.batch, "generation": landed.newest.generation}
-    if landed.whole_because:
-        said["new_generation_because"] = landed.whole_because
-    if obj.note:
-        said["reconciliation"] = obj.note
-    if manifest:
-        said |= {
-            "kind": manifest.kind,
-            "bytes": sum(part.bytes for part in manifest.parts),
-            "parts": len(manifest.parts),
-            "source_snapshot": MetadataValue.timestamp(manifest.taken_at),
-        }
-        if manifest.quarantine:
-            said["quarantine"] = MetadataValue.path(manifest.quarantine)
-        if sample:
-            said["preview"] = MetadataValue.md(metadata.preview(table.read_schema.names, sample))
-    return said
-
-
-def _outcome(manifest: Manifest | None) -> str:
-    if manifest is None:
-        return "nothing new"
-    return f"{manifest.kind} landed as batch {manifest.batch}"
-
-
-def _mirror_metadata(
-    table: Table,
-    loaded: Loaded | None,
-    order: tuple[int, int] | None,
-    rows: int | None,
-    sample: list[tuple[Any, ...]] | None,
-    uri: str,
-    seconds: float,
-) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "dagster/column_schema": metadata.mirror_schema(table),
-        "dagster/column_lineage": metadata.mirror_lineage(table),
-        "dagster/uri": uri,
-        "dagster/table_name": table.full_name,
-        "outcome": f"loaded up to batch {loaded.batch}" if loaded else "nothing new",
-        "rows_copied": loaded.rows_copied if loaded else 0,
-        "rows_inserted": loaded.rows_inserted if loaded else 0,
-        "rows_deleted": loaded.rows_deleted if loaded else 0,
-        "seconds": round(seconds, 3),
-    }
-    if order:
-        said |= {"generation": order[0], "batch": order[1]}
-    if rows is not None:
-        said["dagster/row_count"] = rows
-    if sample:
-        said["preview"] = MetadataValue.md(metadata.preview([c.name for c in metadata.mirror_schema(table).columns], sample))
-    return said
+    version = f"{generation}-{batch}"
+    context.step_context.set_data_version(context.asset_key, DataVersion(version))
+    return version
 
 
 ON_ROWS: ContextVar[Callable[[str, int], None] | None] = ContextVar("ON_ROWS", default=None)

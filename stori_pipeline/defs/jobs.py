@@ -15,19 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dagster import AssetCheckKey, AssetSelection, RunRequest, define_asset_job, in_process_executor
+from dagster import AssetCheckKey, AssetKey, AssetSelection, RunRequest, define_asset_job, in_process_executor
 
 from stori_pipeline.defs.assets import today
-from stori_pipeline.defs.metadata import landing_key, mirror_key
+from stori_pipeline.defs.lineage import Affected
+from stori_pipeline.defs.metadata import landing_key, mirror_key, report_key
 from stori_pipeline.spec import Table
 
 TABLES_TAG = "stori/tables"
-"""The tag of a run that names its tables."""
+"""The tag of a run that names its source tables."""
 
 sync = define_asset_job(
     "sync",
     selection=AssetSelection.all(),
-    description="Land what changed in the sources and load it into the mirrors: of all tables, or of those selected.",
+    description="Land what changed in the sources, load it, and make the star tables and reports anew that it reaches.",
     executor_def=in_process_executor,
 )
 
@@ -38,15 +39,21 @@ def sync_config(tables: Iterable[Table], *, full: bool = False, reconcile: bool 
     return {"ops": {landing_key(table).to_python_identifier(): {"config": said} for table in tables}} if said else {}
 
 
+def selected(affected: Affected) -> list[AssetKey]:
+    """What a run after a change materializes: the landings of the source tables, and everything downstream of them."""
+    keys = [key for table in affected.mirrored for key in (landing_key(table), mirror_key(table))]
+    return keys + [report_key(report.name) for report in affected.reports]
+
+
 def sync_request(
-    tables: Sequence[Table], *, checks: Sequence[AssetCheckKey], run_key: str | None = None, full: bool = False, reconcile: bool = False
+    affected: Affected, *, checks: Sequence[AssetCheckKey], run_key: str | None = None, full: bool = False, reconcile: bool = False
 ) -> RunRequest:
-    """Ask for one run that lands today's partition of these tables, loads their mirrors and runs those checks."""
+    """Ask for one run that lands today's partition of these tables, brings all that is made of them up to date and runs those checks."""
     return RunRequest(
         run_key=run_key,
         partition_key=today(),
-        asset_selection=[key for table in tables for key in (landing_key(table), mirror_key(table))],
+        asset_selection=selected(affected),
         asset_check_keys=list(checks),
-        run_config=sync_config(tables, full=full, reconcile=reconcile),
-        tags={TABLES_TAG: " ".join(table.full_name for table in tables)},
+        run_config=sync_config(affected.tables, full=full, reconcile=reconcile),
+        tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},
     )

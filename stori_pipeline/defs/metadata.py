@@ -6,11 +6,15 @@ Belongs here: pure functions from records and rows to Dagster's metadata values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, TableColumn, TableColumnConstraints, TableColumnDep, TableColumnLineage, TableConstraints, TableSchema
 
-from stori_pipeline.spec import Table
+from stori_pipeline.spec import History, Rebuilt, Table
+
+if TYPE_CHECKING:
+    from stori_pipeline.reports import Report
+    from stori_pipeline.star.record import Star
 
 PREVIEW_ROWS = 10
 _WIDEST = 60  # characters of a value in a preview; a megabyte of text in an event log helps nobody
@@ -22,12 +26,27 @@ def source_key(table: Table) -> AssetKey:
     return AssetKey(table.prefix.split("/"))
 
 
+def is_star(table: Table) -> bool:
+    return isinstance(table.changes, (Rebuilt, History))
+
+
 def landing_key(table: Table) -> AssetKey:
-    return AssetKey(["landing", *table.prefix.split("/")])
+    """Where the table's batches are: `landing/<source>/<table>` in the landing bucket, `star/<table>` in the processed one."""
+    return AssetKey(table.prefix.split("/") if is_star(table) else ["landing", *table.prefix.split("/")])
 
 
 def mirror_key(table: Table) -> AssetKey:
     return AssetKey(["warehouse", *table.prefix.split("/")])
+
+
+def report_key(name: str) -> AssetKey:
+    return AssetKey(["reports", name])
+
+
+def relation_key(full_name: str) -> AssetKey:
+    """The asset that a statement reads as `schema.name`."""
+    schema, _, name = full_name.partition(".")
+    return report_key(name) if schema == "reports" else AssetKey(["warehouse", schema, name])
 
 
 def _column(name: str, kind: str, *, nullable: bool, description: str, tags: Mapping[str, str] | None = None) -> TableColumn:
@@ -78,6 +97,28 @@ def mirror_schema(table: Table) -> TableSchema:
     columns.append(_column("_batch", "BIGINT", nullable=False, description=_BATCH))
     columns.append(_column("_loaded_at", "TIMESTAMPTZ", nullable=False, description="When this version was loaded, in UTC."))
     return _schema(table, columns)
+
+
+def star_lineage(star: Star, records: Mapping[str, Table]) -> TableColumnLineage:
+    """From the batches that the star table is made of; a column that nothing of an input passes into has none."""
+    return TableColumnLineage(
+        {
+            column: [TableColumnDep(landing_key(records[name]), of) for name, of in made_of]
+            for column, made_of in star.lineage().items()
+            if made_of
+        }
+    )
+
+
+def report_schema(columns: Mapping[str, str]) -> TableSchema:
+    """Names and types, of which the types are known once the report is made."""
+    return TableSchema([TableColumn(name, kind) for name, kind in columns.items()])
+
+
+def report_lineage(report: Report) -> TableColumnLineage:
+    return TableColumnLineage(
+        {column: [TableColumnDep(relation_key(name), of) for name, of in made_of] for column, made_of in report.lineage.items() if made_of}
+    )
 
 
 def landing_lineage(table: Table) -> TableColumnLineage:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from dagster import ConfigurableResource, InitResourceContext
 
 from stori_pipeline.defs.killed import is_shown_alive, shown_alive
+from stori_pipeline.defs.metadata import is_star
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.settings import Settings
 from stori_pipeline.spec import Source, Table
@@ -64,8 +65,25 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
         return f"s3://{Settings.load().landing_bucket}/{table.prefix}/"
 
 
+class ProcessedResource(ConfigurableResource):  # type: ignore[type-arg]
+    """The lake in the processed bucket, where star tables are."""
+
+    def open(self) -> Lake:
+        from stori_pipeline.lake import Lake
+
+        return Lake(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().processed_bucket)
+
+    def uri(self, table: Table) -> str:
+        return f"s3://{Settings.load().processed_bucket}/{table.prefix}/"
+
+
+def store_of(table: Table, lake: LakeResource, processed: ProcessedResource) -> LakeResource | ProcessedResource:
+    """Where a table's batches are."""
+    return processed if is_star(table) else lake
+
+
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The warehouse that the mirrors are in."""
+    """The warehouse that the mirrors and the reports are in."""
 
     def open(self) -> Warehouse:
         from stori_pipeline.redshift import Warehouse
@@ -73,7 +91,7 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         settings = Settings.load()
         return Warehouse(settings.warehouse_url, settings.copy_role)
 
-    def uri(self, table: Table) -> str:
-        """Where a mirror is, without the credentials that its address holds."""
+    def uri(self, full_name: str) -> str:
+        """Where a mirror or a report is, without the credentials that the warehouse's address holds."""
         url = urlsplit(Settings.load().warehouse_url)
-        return f"redshift://{url.hostname}:{url.port or 5439}{url.path}/{table.prefix}"
+        return f"redshift://{url.hostname}:{url.port or 5439}{url.path}/{full_name.replace('.', '/')}"

@@ -5,10 +5,11 @@ Belongs here: running it against Dagster's instance, and what came of each table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dagster import AssetKey, DagsterEvent, DagsterInstance, ExecuteInProcessResult
@@ -16,13 +17,18 @@ from dagster_shared.error import SerializableErrorInfo
 
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.checks import all_checks, quick_checks
+from stori_pipeline.defs.checks import APART, quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
-from stori_pipeline.defs.jobs import TABLES_TAG, sync_config
+from stori_pipeline.defs.jobs import TABLES_TAG, selected, sync_config
 from stori_pipeline.defs.killed import end_killed_runs, shown_alive
-from stori_pipeline.defs.metadata import landing_key, mirror_key
+from stori_pipeline.defs.lineage import Graph, downstream, whole
+from stori_pipeline.defs.metadata import landing_key, mirror_key, report_key
+from stori_pipeline.defs.outcomes import NOTHING_NEW
 from stori_pipeline.defs.retries import AT_ONCE
 from stori_pipeline.spec import Table
+
+if TYPE_CHECKING:
+    from stori_pipeline.reports import Report
 
 QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's log goes to the instance, where the UI shows it, and not to the terminal."""
@@ -30,8 +36,12 @@ QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRI
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a run did to one table. `batch` and `kind` are those of the batch it landed; None where nothing was new. `seconds` are those
-    of landing and loading. `error` is empty where both succeeded."""
+    """What a run did to one table or report.
+
+    `layer` says which of the three it is: a `source` table, a `star` table, or a `report`. `batch` and `kind` are those of the batch
+    that it landed; None where nothing was new. A report lands nothing: its `kind` says what was made, and `rows_loaded` how many rows it
+    has. `seconds` are those of landing and loading. `error` is empty where all that concerns it succeeded.
+    """
 
     table: str
     batch: int | None
@@ -42,26 +52,29 @@ class SyncResult:
     rejected: int
     seconds: float
     error: str = ""
+    layer: str = "source"
 
 
 def execute_sync(
     tables: Sequence[Table],
     *,
     instance: DagsterInstance,
+    graph: Graph | None = None,
     full: bool = False,
     reconcile: bool = False,
     prove: bool = False,
     day: str | None = None,
 ) -> ExecuteInProcessResult:
-    """Run `sync` for these tables, for today or for that day's partition; `prove` also compares source and mirror."""
-    checks = {key for table in tables for key in (all_checks(table) if prove else quick_checks(table))}
-    job = (
-        build_defs()
-        .resolve_job_def("sync")
-        .get_subset(
-            asset_selection={key for table in tables for key in (landing_key(table), mirror_key(table))}, asset_check_selection=checks
-        )
-    )
+    """Run `sync` for these source tables and all that is made of them, for today or for that day's partition.
+
+    Args:
+        graph: everything that there is; by default, everything that the project has.
+        prove: also make the checks that otherwise the schedule makes: source and mirror are compared.
+    """
+    graph = graph or whole()
+    affected = downstream(graph, tables)
+    checks = [*quick_checks(graph, affected), *(scheduled_checks(tables) if prove else ())]
+    job = build_defs(graph).resolve_job_def("sync").get_subset(asset_selection=set(selected(affected)), asset_check_selection=set(checks))
     # Otherwise this run would wait for ever for the slots of one that was killed.
     end_killed_runs(instance)
     run_id = str(uuid4())
@@ -79,12 +92,14 @@ def execute_sync(
 def run_sync(
     tables: Sequence[Table],
     *,
+    graph: Graph | None = None,
     full: bool = False,
     reconcile: bool = False,
     progress: Callable[[str, int], None] | None = None,
     instance: DagsterInstance | None = None,
 ) -> list[SyncResult]:
-    """Sync these tables and say what came of each; one that fails is among the results, with its error.
+    """Sync these source tables and say what came of each, then of every star table and every report downstream, in order; one that
+    fails is among the results, with its error.
 
     A server that is away fails its tables at once; unlike a run of the daemon's, this one does not wait for it to come back.
 
@@ -92,16 +107,28 @@ def run_sync(
         progress: told a table's name and how many of its rows have been read so far.
         instance: Dagster's; by default the one of `DAGSTER_HOME`, whose UI then shows the run.
     """
+    graph = graph or whole()
     with ExitStack() as stack:
         stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
         stack.callback(AT_ONCE.reset, AT_ONCE.set(True))
         where = instance or stack.enter_context(DagsterInstance.get())
-        result = execute_sync(tables, instance=where, full=full, reconcile=reconcile)
-        return [_result(table, result) for table in tables]
+        result = execute_sync(tables, instance=where, graph=graph, full=full, reconcile=reconcile)
+    affected = downstream(graph, tables)
+    materialized = {
+        event.asset_key: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    errors = _Errors(result)
+    return [
+        *(_of_table(table, "source", materialized, errors) for table in affected.tables),
+        *(_of_table(star.table, "star", materialized, errors) for star in affected.stars),
+        *(_of_report(report, materialized, errors) for report in affected.reports),
+    ]
 
 
-def _result(table: Table, result: ExecuteInProcessResult) -> SyncResult:
-    landing, mirror = (_materialized(result, key) for key in (landing_key(table), mirror_key(table)))
+def _of_table(table: Table, layer: str, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+    landing, mirror = (materialized.get(key, {}) for key in (landing_key(table), mirror_key(table)))
     return SyncResult(
         table=table.full_name,
         batch=landing.get("batch") if landing.get("kind") else None,
@@ -111,30 +138,47 @@ def _result(table: Table, result: ExecuteInProcessResult) -> SyncResult:
         rows_deleted=mirror.get("rows_deleted", 0),
         rejected=landing.get("rows_rejected", 0),
         seconds=round(landing.get("seconds", 0.0) + mirror.get("seconds", 0.0), 3),
-        error=_error(table, result),
+        error=errors.of(table.full_name),
+        layer=layer,
     )
 
 
-def _materialized(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
-    """The metadata of an asset's materialization in that run; empty where there is none."""
-    for event in result.get_asset_materialization_events():
-        if event.asset_key == key:
-            return {name: value.value for name, value in event.materialization.metadata.items()}
-    return {}
+def _of_report(report: Report, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+    made = materialized.get(report_key(report.name), {})
+    return SyncResult(
+        table=report.full_name,
+        batch=None,
+        kind=report.materialized if made.get("outcome", NOTHING_NEW) != NOTHING_NEW else None,
+        rows_landed=0,
+        rows_loaded=made.get("dagster/row_count", 0),
+        rows_deleted=0,
+        rejected=0,
+        seconds=made.get("seconds", 0.0),
+        error=errors.of(report.full_name),
+        layer="report",
+    )
 
 
-def _error(table: Table, result: ExecuteInProcessResult) -> str:
-    """The first thing that went wrong with a table, in the words of its own error."""
-    name = landing_key(table).to_python_identifier().removeprefix("landing__")
-    for event in result.all_events:
-        if event.is_step_failure and event.step_key and name in event.step_key:
-            return _said(event, result)
-    if any(event.is_step_failure for event in result.all_events):
+class _Errors:
+    """The first thing that went wrong with each table or report of a run, in the words of its own error."""
+
+    def __init__(self, result: ExecuteInProcessResult) -> None:
+        self._result = result
+        self._failed = [event for event in result.all_events if event.is_step_failure]
+
+    def of(self, full_name: str) -> str:
+        # A check of its own has its asset's step with the check's name behind it; no other asset's step can look so.
+        name = re.escape(full_name.replace(".", "__"))
+        about = re.compile(rf"(checks__)?(landing__|warehouse__)?{name}(__across|_({'|'.join(APART)}))?")
+        for event in self._failed:
+            if event.step_key and about.fullmatch(event.step_key):
+                return _said(event, self._result)
+        if self._failed:
+            return ""
+        for event in self._result.all_events:
+            if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
+                return _root(event.job_failure_data.error)
         return ""
-    for event in result.all_events:
-        if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
-            return _root(event.job_failure_data.error)
-    return ""
 
 
 def _said(event: DagsterEvent, result: ExecuteInProcessResult) -> str:

@@ -14,13 +14,19 @@ import pytest
 from dagster import DagsterInstance, instance_for_test
 from pymongo.collection import Collection
 
-from stori_pipeline.catalog import SOURCES
+from stori_pipeline.catalog import find
+from stori_pipeline.defs.lineage import Graph
 from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.bank_import import create_schema
 from stori_pipeline.local.samples.exchange_import import create_collection
 from stori_pipeline.redshift import Warehouse
 from stori_pipeline.settings import Settings
-from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
+from stori_pipeline_tests.conftest import MongoSource, SourceDatabase, bucket
+
+BANK = find("bank.transactions")
+EXCHANGE = find("exchange.trades")
+PLAIN = Graph((BANK, EXCHANGE))
+"""A graph of two source tables of two kinds, with nothing made of them but their mirrors."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class World:
     bank_url: str
     trades: Collection[dict[str, Any]]
     lake: Lake
+    processed: Lake
     warehouse: Warehouse
     bucket: str
 
@@ -70,16 +77,22 @@ class World:
         return self.warehouse.query(statement)
 
 
+processed_bucket = bucket
+"""Another one."""
+
+
 @pytest.fixture
 def world(
     environ: dict[str, str],
     source_db: SourceDatabase,
     mongo_db: MongoSource,
     bucket: str,
+    processed_bucket: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[World]:
-    told = environ | {"STORI_SOURCE_BANK": source_db.reader_url, "STORI_SOURCE_EXCHANGE": mongo_db.url, "STORI_LANDING_BUCKET": bucket}
+    told = environ | {"STORI_SOURCE_BANK": source_db.reader_url, "STORI_SOURCE_EXCHANGE": mongo_db.url}
+    told |= {"STORI_LANDING_BUCKET": bucket, "STORI_PROCESSED_BUCKET": processed_bucket}
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)  # a developer's own `.env` must not be read
@@ -88,15 +101,16 @@ def world(
     settings = Settings.load()
     warehouse = Warehouse(settings.warehouse_url, settings.copy_role)
     _forget(warehouse)
-    yield World(source_db.admin_url, mongo_db.database["trades"], Lake(connect(), bucket), warehouse, bucket)
+    s3 = connect()
+    yield World(source_db.admin_url, mongo_db.database["trades"], Lake(s3, bucket), Lake(s3, processed_bucket), warehouse, bucket)
     _forget(warehouse)
 
 
 def _forget(warehouse: Warehouse) -> None:
     """The mirrors have one name each, so they are dropped between tests; the ledger counts nothing for a mirror that is gone."""
     with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
-        for source in SOURCES:
-            cursor.execute(f'DROP SCHEMA IF EXISTS "{source.name}" CASCADE')
+        for schema in (BANK.source.name, EXCHANGE.source.name, "star", "reports"):
+            cursor.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
         connection.commit()
 
 

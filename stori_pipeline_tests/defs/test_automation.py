@@ -20,22 +20,21 @@ from dagster import (
     build_sensor_context,
 )
 
-from stori_pipeline.catalog import TABLES, find
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.checks import all_checks
+from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.jobs import TABLES_TAG
+from stori_pipeline.defs.lineage import downstream
 from stori_pipeline.defs.metadata import landing_key, mirror_key
 from stori_pipeline.defs.run import execute_sync
-from stori_pipeline_tests.defs.conftest import World, at_port, closed_port
+from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World, at_port, closed_port
 
-BANK = find("bank.transactions")
-EXCHANGE = find("exchange.trades")
+TABLES = PLAIN.tables
 
 
 @pytest.fixture(scope="module")
 def defs() -> Definitions:
-    return build_defs()
+    return build_defs(PLAIN)
 
 
 class Sensor:
@@ -83,7 +82,7 @@ def settle(sensor: Sensor, instance: DagsterInstance) -> None:
         result = sensor.tick()
         if not result.run_requests:
             return
-        assert execute_sync([t for t in TABLES if t.full_name in tables(requested(result))], instance=instance).success
+        assert execute_sync([t for t in TABLES if t.full_name in tables(requested(result))], instance=instance, graph=PLAIN).success
     raise AssertionError(f"the sensor does not come to rest; last it asked for {requested(result)}")
 
 
@@ -169,7 +168,8 @@ def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterIn
     request = tick()
     assert isinstance(request, RunRequest)
     assert set(request.asset_selection or []) == {key(t) for t in TABLES for key in (landing_key, mirror_key)}
-    assert set(request.asset_check_keys or []) == {check for t in TABLES for check in all_checks(t)}
+    everything_moved = downstream(PLAIN, TABLES)
+    assert set(request.asset_check_keys or []) == {*quick_checks(PLAIN, everything_moved), *scheduled_checks(TABLES)}
     assert request.run_config["ops"]["landing__bank__transactions"]["config"] == {"reconcile": True}
     assert request.partition_key == today()
 
@@ -200,7 +200,7 @@ def test_the_instance_of_dagster_yaml_loads(environ: dict[str, str], tmp_path: P
     root = Path(__file__).parents[2]
     (tmp_path / "dagster.yaml").write_text((root / "dagster.yaml").read_text())
     with DagsterInstance.from_config(str(tmp_path)) as one, DagsterInstance.from_config(str(tmp_path)) as other:
-        run = one.create_run_for_job(build_defs().resolve_job_def("sync"))
+        run = one.create_run_for_job(build_defs(PLAIN).resolve_job_def("sync"))
         assert other.get_run_by_id(run.run_id) is not None
         assert one.global_op_concurrency_default_limit == 1
         one.delete_run(run.run_id)

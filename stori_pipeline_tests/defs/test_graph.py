@@ -13,7 +13,8 @@ import pytest
 from dagster import AssetKey, Definitions
 
 from stori_pipeline.catalog import TABLES
-from stori_pipeline.defs.checks import parse, refuse_strays, row_checks
+from stori_pipeline.defs.lineage import refuse_strays, whole
+from stori_pipeline.defs.row_checks import parse, row_checks
 from stori_pipeline.spec import SpecError
 
 GOLDEN = Path(__file__).parent / "graph.json"
@@ -73,12 +74,16 @@ def test_golden_graph(defs: Definitions) -> None:
     assert text == GOLDEN.read_text(encoding="utf-8"), "the graph has changed; if that is meant, run `make golden` and read the diff"
 
 
-def test_every_table_has_its_three_assets_under_one_name(defs: Definitions) -> None:
+def test_every_table_star_table_and_report_has_its_assets_under_one_name(defs: Definitions) -> None:
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
-    assert keys == {f"{layer}{table.prefix}" for table in TABLES for layer in ("", "landing/", "warehouse/")}
+    graph = whole()
+    expected = {f"{layer}{table.prefix}" for table in graph.tables for layer in ("", "landing/", "warehouse/")}
+    expected |= {f"{layer}star/{star.name}" for star in graph.stars for layer in ("", "warehouse/")}
+    assert keys == expected | {f"reports/{report.name}" for report in graph.reports}
 
 
-HEAVY = {"boto3", "botocore", "polars", "psycopg2", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres"}
+# Not polars: the functions that make star tables are written in it, and a process that runs them needs it anyway.
+HEAVY = {"boto3", "botocore", "psycopg2", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres"}
 
 
 def test_loading_the_definitions_imports_no_driver_and_needs_no_setting(tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ def test_no_resource_shows_a_secret(defs: Definitions, monkeypatch: pytest.Monke
     monkeypatch.setenv("STORI_WAREHOUSE", "postgresql://loader:hunter2@127.0.0.1:5439/dev")
     resources = defs.resources or {}
     assert "hunter2" not in repr(resources)
-    assert resources["warehouse"].uri(TABLES[0]) == f"redshift://127.0.0.1:5439/dev/{TABLES[0].prefix}"
+    assert resources["warehouse"].uri(TABLES[0].full_name) == f"redshift://127.0.0.1:5439/dev/{TABLES[0].prefix}"
 
 
 # ---- sql/checks
@@ -137,5 +142,5 @@ def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
 def test_a_check_file_of_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bank" / "nowhere").mkdir(parents=True)
     (tmp_path / "bank" / "nowhere" / "lost.sql").write_text("-- severity: error\n-- Lost.\nSELECT 1")
-    with pytest.raises(SpecError, match=r"no table 'bank\.nowhere'"):
-        refuse_strays(TABLES, tmp_path)
+    with pytest.raises(SpecError, match=r"no table or report 'bank\.nowhere'"):
+        refuse_strays([TABLES[0].full_name], tmp_path)

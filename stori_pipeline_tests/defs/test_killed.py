@@ -12,21 +12,21 @@ from collections.abc import Callable
 import psycopg2
 from dagster import DagsterInstance, DagsterRunStatus
 
-from stori_pipeline.catalog import TABLES, find
 from stori_pipeline.defs.automation import busy
 from stori_pipeline.defs.killed import end_killed_runs
 from stori_pipeline.defs.run import run_sync
-from stori_pipeline_tests.defs.conftest import World
+from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
 
-BANK = find("bank.transactions")
+TABLES = PLAIN.tables
 
 # As Dagster's daemon runs it: without anything of ours around the run.
 RUN = """
 from dagster import DagsterInstance
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
+from stori_pipeline_tests.defs.conftest import PLAIN
 with DagsterInstance.get() as instance:
-    build_defs().resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today(), raise_on_error=False)
+    build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today(), raise_on_error=False)
 """
 
 
@@ -53,7 +53,7 @@ def test_a_run_of_the_daemon_that_is_killed_leaves_its_tables_free(world: World,
     assert ended is not None
     assert ended.status == DagsterRunStatus.FAILURE
     assert busy(instance, TABLES) == set()
-    (result,) = run_sync([BANK], instance=instance)
+    (result,) = run_sync([BANK], instance=instance, graph=PLAIN)
     assert (result.error, result.rows_loaded) == ("", 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from datetime import date
@@ -18,14 +19,15 @@ from dagster import (
     ExecuteInProcessResult,
 )
 
-from stori_pipeline.catalog import TABLES, find
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.metadata import landing_key, mirror_key, source_key
-from stori_pipeline.defs.run import execute_sync, run_sync
-from stori_pipeline_tests.defs.conftest import World, at_port, closed_port
+from stori_pipeline.defs.run import execute_sync as execute_sync_of
+from stori_pipeline.defs.run import run_sync as run_sync_of
+from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, at_port, closed_port
 
-BANK = find("bank.transactions")
-EXCHANGE = find("exchange.trades")
+TABLES = PLAIN.tables
+execute_sync = functools.partial(execute_sync_of, graph=PLAIN)
+run_sync = functools.partial(run_sync_of, graph=PLAIN)
 
 
 def said(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
