@@ -1,0 +1,130 @@
+"""The bucket that others drop files into: listing it, fetching a file, and what S3's refusals mean to a reader.
+
+Belongs here: S3 calls and the errors they turn into; nothing of botocore leaves this module. Does not belong here: which files
+are new (`position`), or what is in them (`formats`).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stori_pipeline.readers import SourceError, SourceUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PAGE = 1_000
+"""How many objects a request lists; S3 has no more for one."""
+
+_PASSING = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "ServiceUnavailable", "InternalError"}
+_GONE = {"NoSuchKey", "PreconditionFailed", "404", "412"}
+
+
+@dataclass(frozen=True, order=True)
+class Dropped:
+    """One object as the listing has it. Their order is that in which they are read: (LastModified, key)."""
+
+    modified: datetime
+    key: str
+    etag: str = field(compare=False)
+    size: int = field(compare=False)
+
+
+@functools.lru_cache(maxsize=4)
+def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what a client is made from is the cache's key)
+    # Kept, since making one costs a tenth of a second and a sensor asks every few seconds.
+    import boto3  # heavy: only where S3 is reached
+    from botocore.config import Config
+
+    # A session of its own: boto3's shared one may not be used by two threads at once.
+    return boto3.session.Session().client(
+        "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
+    )
+
+
+class Bucket:
+    """The bucket of `s3://bucket`, read as whoever the ordinary `AWS_*` environment says. `table` is how errors call what is read.
+
+    Raises:
+        SourceError: the address is not one of a bucket.
+    """
+
+    def __init__(self, url: str, table: str, source: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+            raise SourceError(
+                f"{table}: the address of the source {source!r} should look like s3://bucket; folders are the record's business"
+            )
+        self.name = parts.netloc
+        self._s3 = _client(os.environ.get("AWS_ENDPOINT_URL", ""), os.environ.get("AWS_ACCESS_KEY_ID", ""))
+        self._table = table
+        self._where = f"{table} in s3://{self.name} at {urlsplit(self._s3.meta.endpoint_url).netloc}"
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectionError,
+            HTTPClientError,
+            IncompleteReadError,
+            ResponseStreamingError,
+        )
+
+        where = f"{self._where}: {doing}"
+        try:
+            yield
+        except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
+            raise SourceUnavailable(f"{where}: S3 does not answer ({type(error).__name__}). Is it up, and the endpoint right?") from error
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
+            if code in _PASSING or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
+                raise SourceUnavailable(f"{where}: S3 answers {code}, which passes; run again later") from error
+            if code == "NoSuchBucket":
+                raise SourceError(f"{where}: there is no such bucket; make it, or correct the source's address") from error
+            raise SourceError(
+                f"{where}: S3 refuses with {code}; the reader's role needs s3:ListBucket on the bucket and s3:GetObject on its files"
+            ) from error
+        except BotoCoreError as error:
+            raise SourceError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
+
+    def files(self, prefix: str) -> list[Dropped]:
+        """Every file under a prefix, in the order in which files are read. One request, and some 300 bytes of memory per file for a
+        thousand of them. What has no bytes is no file: folders that a console made, and markers."""
+        with self._explained(f"listing {prefix!r}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, PaginationConfig={"PageSize": PAGE})
+            return sorted(
+                Dropped(each["LastModified"], each["Key"], each["ETag"], each["Size"])
+                for page in pages
+                for each in page.get("Contents", [])
+                if each["Size"] > 0 and not each["Key"].endswith("/")
+            )
+
+    @contextmanager
+    def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:
+        """That very version of a file, on disk for the block; None where it has been overwritten or removed since the listing."""
+        from botocore.exceptions import ClientError
+
+        # On disk, because a file is gone through twice and may be large; it has no name, so nothing is left behind.
+        with tempfile.TemporaryFile(prefix="stori-drop-") as file:
+            with self._explained(f"reading {dropped.key!r}"):
+                try:
+                    body = self._s3.get_object(Bucket=self.name, Key=dropped.key, IfMatch=dropped.etag)["Body"]
+                    for piece in body.iter_chunks(1 << 20):
+                        file.write(piece)
+                except ClientError as error:
+                    if str(error.response.get("Error", {}).get("Code")) not in _GONE:
+                        raise
+                    there = False
+                else:
+                    there = True
+            file.seek(0)
+            yield file if there else None

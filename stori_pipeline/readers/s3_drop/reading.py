@@ -1,0 +1,169 @@
+"""Readings of dropped files: those that are new, or those of one day again.
+
+Belongs here: which rows a reading gives, in which order, and what becomes of broken files. Does not belong here: which files are new
+(`position`), or what is in one (`formats`).
+
+**One order.** What the files mean together is what one gets by reading all of them by (LastModified, key): of two rows with one key the
+one in the later file wins, and within a file the later one. A reading mostly gives files that are later than all others, and then
+their rows are simply given. A file that turns up late, or is read again for its day, has later ones that were read before: of
+its rows those are left out whose keys the later files have. So the mirror comes out the same however often and whenever is read.
+
+**Memory.** Rows go by in chunks. A file is gone through once to see that it is whole, and again for its rows where they are more
+than one chunk. Only a late file's keys are held, or those of the day that is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timezone
+from typing import IO, Any
+
+import pyarrow as pa
+
+from stori_pipeline.contract import Refused, conform, raw_text
+from stori_pipeline.readers import Chunk, Kind, Position, SourceError
+from stori_pipeline.readers.s3_drop import formats, position
+from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
+from stori_pipeline.readers.s3_drop.formats import BrokenFile, Row
+from stori_pipeline.spec import Objects, Table
+
+_ROWS = 10_000
+_BYTES = 32_000_000
+_BEGINNING = 1_000  # bytes of a broken file that are kept with the reason
+
+Key = tuple[Any, ...]
+
+
+class _Files:
+    """The chunks of a table's files."""
+
+    def __init__(self, bucket: Bucket, table: Table, objects: Objects) -> None:
+        self._bucket, self._table, self._format = bucket, table, objects.format
+        self.missed: set[Dropped] = set()
+        """The files that went, or changed, between the listing and now."""
+
+    def chunks(self, dropped: Dropped) -> Iterator[Chunk]:
+        """A file's rows, or one rejected row that stands for the file as a whole."""
+        with self._bucket.fetched(dropped) as file:
+            if file is None:
+                self.missed.add(dropped)
+                return
+            try:
+                kind = formats.format_of(self._table, self._format, dropped)
+                with formats.unzipped(file) as plain:
+                    yield from self._whole(kind, plain, dropped)
+            except BrokenFile as error:
+                yield Chunk(*conform(self._table, [_refused(dropped, file, str(error))]))
+
+    def _whole(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
+        """The rows of a file, the first of which comes only when all have been seen to be sound."""
+        rows = formats.rows(self._table, kind, plain, dropped)
+        some = _next(rows, plain)
+        if sum(1 for _ in rows):
+            rows = formats.rows(self._table, kind, plain, dropped)
+            some = _next(rows, plain)
+        while some:
+            yield Chunk(*conform(self._table, some))
+            some = _next(rows, plain)
+
+    def given(self, files: Sequence[Dropped], others: Sequence[Dropped]) -> Iterator[Chunk]:
+        """The rows of those files, without what is in later ones among the others."""
+        late = [file for file in files if others and file < others[-1]]
+        newest = self._newest(late, others) if late else {}
+        for file in files:
+            for chunk in self.chunks(file):
+                yield _without(self._table, chunk, newest, file) if newest else chunk
+
+    def _newest(self, late: Sequence[Dropped], others: Sequence[Dropped]) -> dict[Key, Dropped]:
+        """For the keys in late files that are in later ones among the others: in which of these last."""
+        keys = {key for file in late for chunk in self.chunks(file) for key in _keys(self._table, chunk.rows)}
+        newest: dict[Key, Dropped] = {}
+        for other in others:
+            if keys and other > late[0]:
+                for chunk in self.chunks(other):
+                    newest.update((key, other) for key in _keys(self._table, chunk.rows) if key in keys)
+        return newest
+
+
+def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
+    """The next rows that make a chunk: so many, or what so many bytes of the file hold."""
+    start, some = file.tell(), list[Row]()
+    for row in rows:
+        some.append(row)
+        if len(some) == _ROWS or abs(file.tell() - start) > _BYTES:
+            break
+    return some
+
+
+def _keys(table: Table, rows: pa.RecordBatch) -> Iterator[Key]:
+    yield from zip(*(rows.column(name).to_pylist() for name in table.key), strict=True)
+
+
+def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dropped) -> Chunk:
+    keep = [key not in newest or newest[key] < file for key in _keys(table, chunk.rows)]
+    return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected)
+
+
+def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
+    """A whole file in quarantine: the raw row says which, and how it begins."""
+    file.seek(0)
+    begin = file.read(_BEGINNING)
+    try:
+        text: object = begin.decode()
+    except UnicodeDecodeError:
+        text = begin  # written as base64
+    raw = {"key": dropped.key, "etag": dropped.etag.strip('"'), "modified": dropped.modified, "bytes": dropped.size, "begins": text}
+    return Refused("file", f"{dropped.key}: {reason}", raw_text(raw))
+
+
+class DropReading:
+    """A reading of the files that are new since a position. Iterate it once."""
+
+    def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None) -> None:
+        self.kind: Kind = "snapshot" if since is None else "changes"
+        self.taken_at = datetime.now(timezone.utc)
+        self._bucket, self._table, self._objects, self._since = bucket, table, objects, since
+        self._until: Position | None = None
+        self.must_land = False
+
+    @property
+    def until(self) -> Position:
+        if self._until is None:
+            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+        return self._until
+
+    def ack(self) -> None:
+        """Nothing to tell: the files stay where they are."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        listed = self._bucket.files(self._objects.prefix)
+        new = position.new_files(listed, self._since)
+        unread = set(new)
+        reader = _Files(self._bucket, self._table, self._objects)
+        yield from reader.given(new, [file for file in listed if file not in unread])
+        # A file without rows must be remembered, too: it would be read for ever.
+        self.must_land = len(reader.missed) < len(new)
+        self._until = position.reached(listed, reader.missed, self._since) if self._since is None or self.must_land else self._since
+
+
+class DayReading:
+    """The rows that are in the files of one UTC day, by LastModified, and in no later ones; the position stays."""
+
+    kind: Kind = "changes"
+    must_land = False
+
+    def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
+        if since is None:
+            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+        self.taken_at = datetime.now(timezone.utc)
+        self.until: Position = since
+        self._bucket, self._table, self._objects, self._day = bucket, table, objects, day
+
+    def ack(self) -> None:
+        """Nothing to tell."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        listed = self._bucket.files(self._objects.prefix)
+        of_day = [file for file in listed if file.modified.astimezone(timezone.utc).date() == self._day]
+        later = [file for file in listed if of_day and file > of_day[-1]]
+        yield from _Files(self._bucket, self._table, self._objects).given(of_day, later)

@@ -1,0 +1,170 @@
+"""What dropped files hold that their record does not name, and the record of files that have none yet.
+
+Belongs here: looking at the newest files. Does not belong here: reading tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stori_pipeline.readers.s3_drop import formats, json_values
+from stori_pipeline.readers.s3_drop.bucket import Bucket
+from stori_pipeline.readers.s3_drop.formats import BrokenFile, folded
+from stori_pipeline.spec import Objects, Source, Table
+
+_FILES = 3
+_ROWS = 500
+
+_PARQUET = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "bigint"),
+    (pa.types.is_floating, "double"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_timestamp, "timestamptz"),
+    (pa.types.is_nested, "super_"),
+)
+_TEXTS = (
+    (r"\s*-?\d{1,18}\s*", "bigint"),
+    (r"\s*-?\d{1,20}(\.\d{1,10})?\s*", "decimal(38, 10)"),
+    (r"\s*\d{4}-\d\d-\d\d\s*", "date"),
+    (r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", "timestamptz"),
+)
+
+
+def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
+    """See `readers.Reader.drift`. The newest files are looked at; broken ones are quarantine's business."""
+    found: dict[str, str] = {}
+    covered: set[str] = set()
+    for kind, names in _newest(bucket, table, objects):
+        # Names are exact in JSON and folded elsewhere, as they are when the files are read.
+        alike = (lambda name: name) if kind == "json" else folded
+        covered = {alike(column.source_path) for column in table.columns}
+        for name, said in names.items():
+            known = alike(name)
+            if not any(known == path or known.startswith(f"{path}.") for path in covered):
+                found.setdefault(name, said)
+    taken = {column.name for column in table.columns}
+    return [
+        f"the files have {name!r}, which the record does not name; to read it add {_column(name, said, taken)}"
+        for name, said in sorted(found.items())
+    ]
+
+
+def record(bucket: Bucket, source: Source, prefix: str) -> str:
+    """The record of the files under a prefix, ready to paste into the catalog: a guess from the newest. Empty where there are none."""
+    objects = Objects(prefix)
+    table = Table(source, _name(prefix) or "files", formats.FILE_COLUMNS, ("file", "line"), objects)
+    found: dict[str, str] = {}
+    for _, names in _newest(bucket, table, objects):
+        found = {**names, **found}
+    if not found:
+        return ""
+    taken = {column.name for column in table.columns}
+    columns = [f"        {_column(name, said, taken)}," for name, said in found.items()]
+    return "\n".join(
+        [
+            "Table(",
+            "    source=SOURCE,",
+            f'    name="{table.name}",',
+            "    columns=(",
+            '        Column("file", varchar(1024), nullable=False, path="$key"),',
+            '        Column("line", bigint, nullable=False, path="$line"),',
+            *columns,
+            "    ),",
+            '    key=("file", "line"),',
+            f'    changes=Objects("{prefix}"),',
+            "),",
+        ]
+    )
+
+
+def _newest(bucket: Bucket, table: Table, objects: Objects) -> Iterator[tuple[str, dict[str, str]]]:
+    """Of each of the newest files its format, and its columns with the type that each seems to have."""
+    for dropped in bucket.files(objects.prefix)[-_FILES:]:
+        with bucket.fetched(dropped) as file:
+            if file is None:
+                continue
+            try:
+                kind = formats.format_of(table, objects.format, dropped)
+                with formats.unzipped(file) as plain, formats.whole():
+                    yield kind, _LOOK[kind](plain)
+            except BrokenFile:
+                continue
+
+
+def _json(file: IO[bytes]) -> dict[str, str]:
+    seen: dict[str, list[Any]] = {}
+
+    def walk(value: dict[str, Any], before: str) -> None:
+        for name, inner in value.items():
+            if isinstance(inner, dict):
+                walk(inner, f"{before}{name}.")
+            elif inner is not None:
+                seen.setdefault(before + name, []).append(inner)
+
+    for value in islice(json_values.values(formats.text_of(file)), _ROWS):
+        if isinstance(value, dict):
+            walk(value, "")
+    return {name: _of_values(values) for name, values in seen.items()}
+
+
+def _of_values(values: list[Any]) -> str:
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return "boolean"
+    if kinds == {int}:
+        return "bigint"
+    if kinds <= {int, Decimal}:
+        return "decimal(38, 10)"
+    return _of_texts(values) if kinds == {str} else "super_"
+
+
+def _of_texts(texts: list[str]) -> str:
+    for form, said in _TEXTS:
+        if texts and all(re.fullmatch(form, text, re.DOTALL) for text in texts):
+            return said
+    longest = max((len(text.encode(errors="replace")) for text in texts), default=0)
+    return f"varchar({min(max(16, 1 << (2 * longest).bit_length()), 65_535)})"
+
+
+def _csv(file: IO[bytes]) -> dict[str, str]:
+    lines = csv.reader(formats.text_of(file), strict=True)
+    header = next(lines, [])
+    rows = [cells for cells in islice(lines, _ROWS) if len(cells) == len(header)]
+    return {name: _of_texts([cells[place] for cells in rows if cells[place].strip()]) for place, name in enumerate(header)}
+
+
+def _parquet(file: IO[bytes]) -> dict[str, str]:
+    with pq.ParquetFile(file) as opened:
+        return {found.name: _of_arrow(found.type) for found in opened.schema_arrow}
+
+
+def _of_arrow(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"decimal({min(kind.precision, 38)}, {max(kind.scale, 0)})"
+    return next((said for is_one, said in _PARQUET if is_one(kind)), "varchar(256)")
+
+
+def _column(path: str, said: str, taken: set[str]) -> str:
+    name = _name(path.rpartition(".")[2])
+    if name in taken:
+        name = _name(path)
+    taken.add(name)
+    return f'Column("{name}", {said}' + (f", path={path!r})" if name != path else ")")
+
+
+def _name(text: str) -> str:
+    """A name that a record takes, close to what the file calls it."""
+    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
+    return (snake if not snake or snake[0].isalpha() else f"field_{snake}")[:63]
+
+
+_LOOK = {"json": _json, "csv": _csv, "parquet": _parquet}

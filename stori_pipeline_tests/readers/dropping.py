@@ -1,0 +1,50 @@
+"""A bucket to drop files into, and the reader of it, for tests of dropped files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stori_pipeline.readers import Position, Reader
+from stori_pipeline.spec import Column, Objects, Source, Table, date, decimal, integer, super_, timestamptz, varchar
+from stori_pipeline_tests.readers.drained import Drained, drained
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TABLE = Table(
+    Source("partners", "s3_drop", "Partners."),
+    "sales",
+    (
+        Column("id", integer, nullable=False),
+        Column("amount", decimal(10, 2)),
+        Column("sold_on", date, path="Sold On"),
+        Column("note", varchar(64)),
+        Column("tags", super_),
+        Column("file", varchar(1024), nullable=False, path="$key"),
+        Column("line", integer, nullable=False, path="$line"),
+        Column("dropped_at", timestamptz, nullable=False, path="$modified"),
+    ),
+    key=("id",),
+    changes=Objects("sales/"),
+    cursor="dropped_at",
+)
+
+
+@dataclass
+class Drops:
+    s3: S3Client
+    bucket: str
+    reader: Reader
+    table: Table = TABLE
+
+    def put(self, key: str, body: bytes | str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
+
+    def read(self, since: Position | None = None) -> Drained:
+        return drained(self.reader, self.table, since)
+
+    def keyed_by_file(self) -> Drops:
+        return replace(
+            self, table=replace(self.table, key=("file", "line"), columns=(replace(TABLE["id"], nullable=True), *TABLE.columns[1:]))
+        )

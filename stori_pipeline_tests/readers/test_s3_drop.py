@@ -1,0 +1,356 @@
+"""Dropped files on a real S3: which are read, when and in which order, and what becomes of broken ones. Formats are tested beside this."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stori_pipeline.catalog import drops as catalog
+from stori_pipeline.local.samples.drops import write_drops
+from stori_pipeline.local.stack import Stack
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, records_for
+from stori_pipeline.readers.s3_drop import position, reading
+from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
+from stori_pipeline.spec import Objects
+from stori_pipeline_tests.readers.drained import Drained, drained
+from stori_pipeline_tests.readers.dropping import TABLE, Drops
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture
+def drops(s3: S3Client, bucket: str, idle_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Drops:
+    for name, value in idle_stack.client_environ().items():
+        monkeypatch.setenv(name, value)
+    return Drops(s3, bucket, reader_for("s3_drop", f"s3://{bucket}"))
+
+
+def _line(key: int, **values: Any) -> str:
+    return json.dumps({"id": key, **values})
+
+
+def _amounts(*readings: Drained) -> dict[int, str]:
+    """What a mirror holds after these readings."""
+    return {row["id"]: str(row["amount"]) for reading in readings for row in reading.rows}
+
+
+def test_each_file_is_read_once_and_again_when_it_is_overwritten(drops: Drops) -> None:
+    drops.put("sales/1.json", _line(1, amount="1"))
+    first = drops.read()
+    assert (first.kind, _amounts(first)) == ("snapshot", {1: "1.00"})
+    drops.put("sales/2.json", _line(2, amount="2"))
+    drops.put("sales/1.json", _line(1, amount="9"))
+    second = drops.read(first.until)
+    assert (second.kind, second.must_land, _amounts(second)) == ("changes", True, {1: "9.00", 2: "2.00"})
+    third = drops.read(second.until)
+    assert (third.rows, third.rejected, third.must_land) == ([], [], False)
+    assert drops.reader.head(TABLE, second.until) == ""
+
+
+def test_a_file_that_appears_in_the_second_of_one_that_was_read_is_read_and_loses_to_it_as_the_later_name(drops: Drops) -> None:
+    drops.put("sales/z.json", _line(1, amount="1") + _line(2, amount="2"))
+    first = drops.read()
+    # S3 tells whole seconds. Where these two fall into one, the lower name comes first however late it appeared.
+    drops.put("sales/a.json", _line(1, amount="7") + _line(3, amount="7"))
+    second = drops.read(first.until)
+    assert _amounts(first, second) == _amounts(drops.read())
+    assert 3 in _amounts(second)
+
+
+def test_what_is_no_file_is_passed_over_and_other_prefixes_are_other_tables(drops: Drops) -> None:
+    for key, body in {"sales/": "", "sales/_SUCCESS": "", "sales/folder/": "x", "other/1.json": _line(5), "sales/1.json": _line(1)}.items():
+        drops.put(key, body)
+    result = drops.read()
+    assert (result.values("id"), result.rejected) == ([1], [])
+
+
+def test_a_file_without_rows_is_remembered(drops: Drops) -> None:
+    first = drops.read()
+    drops.put("sales/1.csv", "id,amount\n")
+    drops.put("sales/2.json", "[]")
+    second = drops.read(first.until)
+    assert (second.rows, second.rejected, second.must_land) == ([], [], True)
+    assert drops.read(second.until).must_land is False
+
+
+def test_broken_files_are_quarantined_whole_while_others_go_on_and_are_read_when_they_were_mended(drops: Drops) -> None:
+    rows = "\n".join(_line(key, amount="1") for key in range(100))
+    broken: dict[str, bytes | str] = {
+        "sales/cut.json": rows[:-5],
+        "sales/cut.json.gz": gzip.compress(rows.encode())[:-20],
+        "sales/half array.json": "[" + _line(1) + ", ",
+        "sales/half data.json": '{"data": [' + _line(1) + "]",
+        "sales/latin.csv": "id,note\n1,caf\xe9\n".encode("latin-1"),
+        "sales/cut.csv": "id,amount\n1,2.00\n2\n",
+        "sales/open quote.csv": 'id,note\n1,"never closed\n',
+        "sales/no id.csv": "number,amount\n1,2\n",
+        "sales/two ids.csv": "id,ID \n1,2\n",
+        "sales/not.parquet": "PAR1 and then nothing PAR1",
+        "sales/notes.txt": "hello",
+        "sales/huge number.json": '{"id": 1, "amount": 1e999999999}',
+        "sales/deep.json": "[" * 100_000,
+    }
+    for key, body in broken.items():
+        drops.put(key, body)
+    drops.put("sales/whole.json", _line(700))
+    first = drops.read()
+    assert first.values("id") == [700]
+    assert {row["code"] for row in first.rejected} == {"file"}
+    said = {json.loads(row["raw"])["key"]: row for row in first.rejected}
+    assert said.keys() == broken.keys()
+    assert all(row["reason"].startswith(key) for key, row in said.items())
+    raw = json.loads(said["sales/cut.csv"]["raw"])
+    assert (raw["begins"], raw["bytes"]) == (broken["sales/cut.csv"], len(broken["sales/cut.csv"]))
+    assert re.fullmatch("[0-9a-f]{32}", raw["etag"])
+    assert "line 3 has 1 fields, and the header 2" in said["sales/cut.csv"]["reason"]
+    assert drops.read(first.until).rejected == []
+    drops.put("sales/cut.json", rows)
+    assert drops.read(first.until).values("id") == list(range(100))
+
+
+def test_a_file_of_many_chunks_that_breaks_at_its_end_gives_no_row(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ROWS", 10)
+    rows = "\n".join(_line(key) for key in range(95))
+    drops.put("sales/a.json", rows + "\n{")
+    drops.put("sales/b.json", rows)
+    with drops.reader.read(TABLE, None) as found:
+        chunks = list(found)
+    assert sum(chunk.rows.num_rows for chunk in chunks) == 95
+    assert {row["file"] for chunk in chunks for row in chunk.rows.to_pylist()} == {"sales/b.json"}
+    assert max(chunk.rows.num_rows for chunk in chunks) == 10
+
+
+def test_a_listing_of_more_than_a_page_is_read_to_its_end(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stori_pipeline.readers.s3_drop.bucket.PAGE", 3)  # S3's own pages have a thousand
+    for number in range(10):
+        drops.put(f"sales/{number}.json", _line(number))
+    first = drops.read()
+    assert first.values("id") == list(range(10))
+    drops.put("sales/9.json", _line(9, amount="1"))
+    assert _amounts(drops.read(first.until)) == {9: "1.00"}
+
+
+ODD = ["a b", "ü/ż🚀", "100%", "%2F", "a+b", "'quoted'", '"', "k=v", "a&b?c#d", "..", "\\", "<x>", "tab\t", "a//b", "x;y,z", "~"]
+
+
+def test_names_of_every_sort_are_read_and_told_as_they_are(drops: Drops) -> None:
+    keys = [f"sales/{odd}.json" for odd in ODD]
+    for number, key in enumerate(keys):
+        drops.put(key, _line(number))
+    first = drops.read()
+    assert {row["file"]: row["id"] for row in first.rows} == {key: number for number, key in enumerate(keys)}
+    assert drops.read(first.until).must_land is False
+
+
+def test_rows_without_a_key_have_one_in_their_file_and_line(drops: Drops) -> None:
+    keyless = drops.keyed_by_file()
+    drops.put("sales/1.csv", "amount\n1\n1\n")
+    drops.put("sales/2.csv", "amount\n1\n")
+    assert [(row["file"], row["line"]) for row in keyless.read().rows] == [("sales/1.csv", 1), ("sales/1.csv", 2), ("sales/2.csv", 1)]
+
+
+def test_a_removed_file_takes_nothing_with_it(drops: Drops) -> None:
+    for key in (1, 2):
+        drops.put(f"sales/{key}.json", _line(key))
+    first = drops.read()
+    drops.s3.delete_object(Bucket=drops.bucket, Key="sales/2.json")
+    assert drops.read(first.until).rows == []
+    drops.s3.delete_object(Bucket=drops.bucket, Key="sales/1.json")
+    emptied = drops.read(first.until)
+    drops.put("sales/3.json", _line(3))
+    assert drops.read(emptied.until).values("id") == [3]
+
+
+@pytest.mark.parametrize("change", ["overwritten", "removed"])
+def test_a_file_that_changes_between_listing_and_reading_is_left_to_the_next_reading(
+    drops: Drops, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drops.put("sales/1.json", _line(1))
+    drops.put("sales/2.json", _line(2))
+    files = Bucket.files
+
+    def then_changed(self: Bucket, prefix: str) -> list[Dropped]:
+        listed = files(self, prefix)
+        if change == "overwritten":
+            drops.put("sales/2.json", _line(22))
+        else:
+            drops.s3.delete_object(Bucket=drops.bucket, Key="sales/2.json")
+        return listed
+
+    monkeypatch.setattr(Bucket, "files", then_changed)
+    first = drops.read()
+    monkeypatch.undo()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", drops.s3.meta.endpoint_url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    assert first.values("id") == [1]
+    assert drops.read(first.until).values("id") == ([22] if change == "overwritten" else [])
+
+
+def test_a_day_read_again_brings_no_row_back_that_later_files_have(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monday = datetime(2024, 11, 11, 9, tzinfo=timezone.utc)
+    drops.put("sales/1.json", _line(1, amount="1") + _line(2, amount="1"))
+    drops.put("sales/2.json", _line(2, amount="2") + _line(3, amount="2"))
+    until = drops.read().until
+    files = Bucket.files
+
+    def a_day_apart(self: Bucket, prefix: str) -> list[Dropped]:
+        return [replace(file, modified=monday + timedelta(days=number)) for number, file in enumerate(files(self, prefix))]
+
+    monkeypatch.setattr(Bucket, "files", a_day_apart)  # no S3 lets its client say when a file was dropped
+    first = drained(drops.reader, TABLE, until, day=date(2024, 11, 11))
+    assert (_amounts(first), first.until) == ({1: "1.00"}, until)
+    assert _amounts(drained(drops.reader, TABLE, until, day=date(2024, 11, 12))) == {2: "2.00", 3: "2.00"}
+    assert drained(drops.reader, TABLE, until, day=date(2024, 11, 13)).rows == []
+
+
+def test_errors_say_what_to_do(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceError, match="no such bucket"):
+        drained(reader_for("s3_drop", "s3://not-there"), TABLE)
+    for wrong in ("https://example.org", "s3://", "s3://key:s3cret@bucket", "s3://bucket/folder"):
+        with pytest.raises(SourceError, match="should look like s3://bucket") as raised:
+            drained(reader_for("s3_drop", wrong), TABLE)
+        assert "s3cret" not in str(raised.value)
+    with pytest.raises(PositionLost):
+        drained(drops.reader, TABLE, {"token": "of a change stream"})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(SourceUnavailable, match=r"partners\.sales in s3://.* at 127\.0\.0\.1:9"):
+        drops.read()
+
+
+def test_drift_and_a_new_record_come_from_the_newest_files(drops: Drops) -> None:
+    assert drops.reader.drift(TABLE) == []
+    drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
+    drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
+    said = drops.reader.drift(TABLE)
+    assert [re.findall(r"Column\(.*\)", line) for line in said] == [
+        ["Column(\"width\", bigint, path='size.Width')"],
+        ["Column(\"ber_colour\", varchar(16), path='Über-Colour')"],
+    ]
+    text = records_for("s3_drop", f"s3://{drops.bucket}", "drops", "sales/")
+    assert 'Column("id", bigint)' in text
+    assert "path='size.Width'" in text
+    assert 'changes=Objects("sales/")' in text
+    with pytest.raises(SourceError, match="nothing to go by"):
+        records_for("s3_drop", f"s3://{drops.bucket}", "drops", "nothing/")
+
+
+def test_the_sample_files_are_read_to_the_rows_that_were_meant(drops: Drops, idle_stack: Stack) -> None:
+    environ = {**idle_stack.client_environ(), "STORI_SOURCE_DROPS": f"s3://{drops.bucket}"}
+    told = write_drops(environ, seed=3, days=5)
+    found = {table.name: drained(drops.reader, table) for table in catalog.TABLES}
+    assert len({tuple(row[name] for name in catalog.TABLES[0].key) for row in found["card_settlements"].rows}) == told.settlements
+    assert len({row["merchant_id"] for row in found["merchants"].rows}) == told.merchants
+    rejected = [row for each in found.values() for row in each.rejected]
+    assert [row["code"] for row in rejected] == ["file"] * told.broken
+    assert all(row["gross_amount"] - row["fee_amount"] == row["net_amount"] for row in found["card_settlements"].rows)
+    assert len({row["file"] for each in found.values() for row in each.rows}) == told.files
+    assert all(drops.reader.drift(table) == [] for table in catalog.TABLES)
+    assert write_drops(environ, seed=3, days=5) == told
+
+
+# ---- positions, which no real S3 can be brought to at will
+
+
+_START = datetime(2024, 11, 15, tzinfo=timezone.utc)
+_DAY = 86_400
+
+
+def _arrivals(latest: int) -> st.SearchStrategy[list[tuple[int, int, str, bool]]]:
+    """When each was begun, how many seconds later it appeared, its key, and whether the reader then looks."""
+    return st.lists(st.tuples(st.integers(0, 3 * _DAY), st.integers(0, latest), st.sampled_from("abcdef"), st.booleans()), max_size=30)
+
+
+def _looked(arrivals: list[tuple[int, int, str, bool]], remembered: int, *, overwriting: bool) -> list[tuple[str, str]]:
+    """Every version that a reader is given which looks now and then; asserts that it misses none."""
+    there: dict[str, Dropped] = {}
+    since: dict[str, Any] | None = None
+    read: list[tuple[str, str]] = []
+    for number, (second, _, name, look) in enumerate(sorted(arrivals, key=lambda arrival: arrival[0] + arrival[1])):
+        key = name if overwriting else f"{name}{number}"
+        there[key] = Dropped(_START + timedelta(seconds=second), key, f'"{number}"', 1)
+        if look:
+            listed = sorted(there.values())
+            new = position.new_files(listed, since)
+            assert new == sorted(new)
+            read += [(file.key, file.etag) for file in new]
+            assert {(file.key, file.etag) for file in listed} <= set(read)
+            since = json.loads(json.dumps(position.reached(listed, (), since, remembered)))
+            assert position.new_files(listed, since) == []
+            assert len(since["seen"]) <= max(remembered, sum(file.modified == listed[-1].modified for file in listed))
+    return read
+
+
+@given(_arrivals(2 * _DAY), st.integers(1, 8))
+def test_no_file_is_missed_however_late_it_appears_and_however_little_is_remembered(
+    arrivals: list[tuple[int, int, str, bool]], remembered: int
+) -> None:
+    _looked(arrivals, remembered, overwriting=False)
+
+
+@given(_arrivals(_DAY - 1))
+def test_what_appears_within_a_day_is_read_once_in_every_version(arrivals: list[tuple[int, int, str, bool]]) -> None:
+    read = _looked(arrivals, 100, overwriting=True)
+    assert len(read) == len(set(read))
+
+
+def test_within_a_day_no_file_is_read_twice() -> None:
+    listed = [Dropped(_START + timedelta(minutes=n), f"{n}", "e", 1) for n in range(0, 2_000, 2)]
+    since = position.reached(listed, (), None)
+    late = [Dropped(_START + timedelta(minutes=n), f"{n}", "e", 1) for n in range(601, 1_999, 2)]
+    assert position.new_files(sorted(listed + late), since) == late
+    assert len(json.dumps(since)) < 25_000
+
+
+def test_a_position_is_bounded_however_many_files_a_day_has() -> None:
+    listed = [Dropped(_START + timedelta(seconds=n // 10), f"{n:06d}", "e", 1) for n in range(50_000)]
+    since = position.reached(listed, (), None)
+    assert len(since["seen"]) <= position.REMEMBERED
+    assert position.new_files(listed, since) == []
+    # Later than can be remembered: all is read again rather than nothing.
+    assert len(position.new_files(sorted([*listed, Dropped(_START, "late", "e", 1)]), since)) == 50_001
+
+
+@pytest.fixture
+def late_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, datetime]]:
+    """LastModified by key: as if the upload had begun then."""
+    began: dict[str, datetime] = {}
+    files = Bucket.files
+    monkeypatch.setattr(
+        Bucket,
+        "files",
+        lambda self, prefix: sorted(replace(file, modified=began.get(file.key, file.modified)) for file in files(self, prefix)),
+    )
+    yield began
+
+
+def test_a_large_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(
+    drops: Drops, late_files: dict[str, datetime]
+) -> None:
+    drops.put("sales/quick.json", _line(1, amount="2") + _line(2, amount="2"))
+    first = drops.read()
+    late_files["sales/large.json"] = datetime.now(timezone.utc) - timedelta(hours=5)
+    drops.put("sales/large.json", _line(1, amount="1") + _line(3, amount="1"))
+    second = drops.read(first.until)
+    assert _amounts(second) == {3: "1.00"}
+    assert _amounts(first, second) == _amounts(drops.read())
+    assert drops.read(second.until).must_land is False
+
+
+def test_the_format_that_a_record_declares_outweighs_a_name(drops: Drops) -> None:
+    declared = replace(drops, table=replace(TABLE, changes=Objects("sales/", "csv")))
+    drops.put("sales/export.txt", "ID;x,Amount\n")
+    drops.put("sales/export.dat", "ID,Amount\n5, 2.50 \n")
+    result = declared.read()
+    assert _amounts(result) == {5: "2.50"}
+    assert [row["code"] for row in result.rejected] == ["file"]
