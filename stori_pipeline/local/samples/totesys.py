@@ -34,6 +34,8 @@ _PORTION = 5_000
 def create_schema(url: str) -> None:
     """Make the tables and types of totesys where they are missing."""
     with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
+        # IF NOT EXISTS is no help against another that makes the same at the same time.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('totesys'))")
         cursor.execute(SCHEMA.read_text(encoding="utf-8"))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime, timezone
 from itertools import pairwise
@@ -233,6 +235,16 @@ def test_agreed_days_follow_soon_but_where_somebody_edited_them(query: Query) ->
         assert 0.3 < first < 0.42
 
 
+def test_a_seed_gives_the_same_rows_on_every_machine_and_python() -> None:
+    text = "\n".join(
+        f"{table},{','.join(map(str, row))}" for table, rows in Past(date(2022, 12, 31), seed=1).rows().items() for row in rows
+    )
+    assert hashlib.sha256(text.encode()).hexdigest() == GOLDEN
+
+
+GOLDEN = "c3db5ec130591fd6854fd32adaa3810fdfc8bf3e84cdc4499e8b37c46ae22b4f"
+
+
 def test_the_same_seed_gives_the_same_past_and_an_earlier_day_its_beginning() -> None:
     until, later = date(2023, 1, 15), date(2023, 1, 31)
     assert Past(until, seed=1).rows() == Past(until, seed=1).rows()
@@ -291,6 +303,14 @@ def test_the_pipeline_reads_all_eleven_tables_and_rejects_nothing(database: Sour
     assert sum(row["unit_price"] for row in read) == amount
     assert min(row["created_at"] for row in read) == first.replace(tzinfo=timezone.utc)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row["agreed_delivery_date"]) for row in read)
+
+
+def test_of_two_seeds_at_once_one_writes_the_past(source_db: SourceDatabase) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        wrote = list(pool.map(lambda _: totesys.write_past(source_db.admin_url, until=date(2022, 11, 30)), range(2)))
+    assert sorted(counts["sales_order"] for counts in wrote) == [0, 45]
+    query = asking(source_db.reader_url)
+    assert query("SELECT count(*), max(sales_order_id) FROM sales_order") == [(45, 45)]
 
 
 def test_nothing_is_written_where_the_past_has_not_begun(source_db: SourceDatabase) -> None:

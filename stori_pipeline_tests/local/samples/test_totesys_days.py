@@ -11,8 +11,10 @@ import pytest
 
 from stori_pipeline.catalog.totesys import TABLES
 from stori_pipeline.local.samples.report import SampleError
-from stori_pipeline.local.samples.totesys import Totesys, create_schema, late_order, simulate_day, traffic, write_past
+from stori_pipeline.local.samples.totesys import DayTruth, Totesys, create_schema, late_order, simulate_day, traffic, write_past
+from stori_pipeline.readers import Position, reader_for
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.readers.drained import drained
 
 Rows = dict[tuple[str, int], dict[str, Any]]
 
@@ -122,6 +124,34 @@ def test_a_late_order_is_stamped_before_what_was_there_first(url: str) -> None:
     assert not {(change.table, change.key) for change in late} & {(change.table, change.key) for change in truth.changes}
     newest = max(row["last_updated"] for row in between.values())
     assert all(after[change.table, change.key]["last_updated"] < newest for change in late)
+
+
+def test_the_pipeline_reads_exactly_the_rows_that_the_truth_names(url: str, source_db: SourceDatabase) -> None:
+    reader = reader_for("postgres", source_db.reader_url)
+    positions: dict[str, Position] = {table.name: drained(reader, table).until for table in TABLES}
+
+    def read() -> dict[str, set[int]]:
+        found = {}
+        for table in TABLES:
+            drain = drained(reader, table, positions[table.name])
+            assert drain.rejected == []
+            assert len(drain.rows) == len(set(drain.values(table.key[0]))), "each row once, however often it was written"
+            found[table.name], positions[table.name] = set(drain.values(table.key[0])), drain.until
+        return found
+
+    with late_order(url, FRIDAY, seed=1) as late:
+        whole = DayTruth(FRIDAY, tuple(traffic(url, FRIDAY, seed=1)))
+        assert read() == {table.name: whole.keys(table.name) for table in TABLES}
+        first = []
+        for commit in (monday := traffic(url, MONDAY, seed=1)):
+            first.append(commit)
+            if len(first) == 4:
+                break
+        assert read() == {table.name: DayTruth(MONDAY, tuple(first)).keys(table.name) for table in TABLES}
+        rest = DayTruth(MONDAY, tuple(monday))
+    later = DayTruth(MONDAY, (late, *rest.commits))
+    assert read() == {table.name: later.keys(table.name) for table in TABLES}
+    assert not any(read().values())
 
 
 @pytest.mark.parametrize("how", ["told to", "after an error"])
