@@ -16,22 +16,24 @@ from stori_pipeline.local.program import Program
 
 # One that needs no LocationConstraint when a bucket is made.
 REGION = "us-east-1"
+ACCOUNT = "123456789012"
 
 
 class Aws(Program):
     """S3 and the other services at one address; what is in S3 survives.
 
     Args:
-        buckets: are there once it is up.
+        buckets, queues: are there once it is up. Each queue has a dead-letter queue of its own.
         durable: whether an acknowledged object survives the end of the whole machine, and not only of the process.
     """
 
     name = "aws"
     preferred_port = 4567
 
-    def __init__(self, home: Path, buckets: Sequence[str], *, durable: bool) -> None:
+    def __init__(self, home: Path, buckets: Sequence[str], queues: Sequence[str] = (), *, durable: bool) -> None:
         super().__init__(home)
         self._buckets = buckets
+        self._queues = queues
         self._durable = durable
 
     def address(self, port: int) -> str:
@@ -46,6 +48,9 @@ class Aws(Program):
             "AWS_DEFAULT_REGION": REGION,
         }
 
+    def queue_url(self, port: int, name: str) -> str:
+        return f"{self.address(port)}/{ACCOUNT}/{name}"
+
     def prepare(self) -> None:
         self.data.mkdir(mode=0o700, exist_ok=True)
 
@@ -53,6 +58,8 @@ class Aws(Program):
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--data", str(self.data), *(() if self._durable else ("--no-sync",))]
         for bucket in self._buckets:
             arguments += ["--bucket", bucket]
+        for queue in self._queues:
+            arguments += ["--queue", queue]
         return [sys.executable, "-m", "stori_pipeline.local.aws", *arguments]
 
     def answers(self, port: int) -> bool:
@@ -66,13 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
     parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
+    parser.add_argument("--queue", action="append", default=[], help="a queue to make if it is not there, and its dead-letter queue")
     parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
     told = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from stori_pipeline.local import aws_server
 
-    aws_server.serve(told.host, told.port, told.data, told.bucket, sync=not told.no_sync)
+    aws_server.serve(told.host, told.port, told.data, told.bucket, told.queue, sync=not told.no_sync)
 
 
 if __name__ == "__main__":

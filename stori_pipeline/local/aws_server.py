@@ -23,6 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wsgi import get_input_stream
 
+from stori_pipeline.local import aws_queues
 from stori_pipeline.local.aws import REGION
 from stori_pipeline.local.s3_disk import Disk, SavedBytes, backend
 
@@ -185,8 +186,8 @@ class _QuietHandler(MotoRequestHandler):
         """Not every request is a line: a sync makes thousands."""
 
 
-def serve(host: str, port: int, data: Path, buckets: Sequence[str], *, sync: bool) -> None:
-    """Bring back what is under `data`, make `buckets` where they are missing, and answer until the process is ended."""
+def serve(host: str, port: int, data: Path, buckets: Sequence[str], queues: Sequence[str], *, sync: bool) -> None:
+    """Bring back what is under `data`, make `buckets` and `queues` where they are missing, and answer until the process is ended."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     disk = Disk(data / "s3", sync=sync)
     disk.restore()
@@ -194,6 +195,9 @@ def serve(host: str, port: int, data: Path, buckets: Sequence[str], *, sync: boo
         if bucket not in backend().buckets:
             backend().create_bucket(bucket, REGION)
             disk.save_bucket(bucket)
+    aws_queues.install()
+    for queue in queues:
+        aws_queues.create(REGION, queue)
     server = make_server(host, port, PersistentS3(disk), threaded=True, request_handler=_QuietHandler)
     logging.getLogger(__name__).info("serving at http://%s:%d, objects in %s", host, port, data)
     server.serve_forever()
