@@ -1,0 +1,168 @@
+"""Reaching a queue, and saying in this project's errors what went wrong there.
+
+Belongs here: the few calls we make, with bounded waits, and which of the service's errors means what. Does not belong here: when
+they are made (`reading`), or what a message means (`messages`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from stori_pipeline.readers import SourceError, SourceUnavailable
+
+AT_ONCE = 10
+"""The most messages that SQS hands over, or deletes, in one request."""
+
+_PEEK_SECONDS = 5  # how long messages that are only looked at stay away, should they not be given back
+_MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+_PASSING = {
+    "InternalError",
+    "InternalFailure",
+    "KMS.ThrottlingException",
+    "KmsThrottled",
+    "OverLimit",
+    "RequestThrottled",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "Throttling",
+    "ThrottlingException",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One that was received. `sent` is when, in milliseconds since 1970; `handle` deletes it or gives it back."""
+
+    id: str
+    handle: str
+    sent: int
+    body: str
+
+
+class Connection:
+    """One queue. Safe to use from several threads."""
+
+    def __init__(self, client: Any, url: str, where: str) -> None:
+        self._client = client
+        self._url = url
+        self.where = where
+        """The table and the queue, for errors."""
+
+    def waiting(self) -> int:
+        """About how many messages can be received now; SQS itself knows it only approximately."""
+        name = "ApproximateNumberOfMessages"
+        with self._translated():
+            return int(self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])["Attributes"][name])
+
+    def receive(self, count: int, *, wait: int, hidden: int) -> list[Message]:
+        """Up to `count` messages, which nobody else receives for `hidden` seconds; none, if none came within `wait` seconds.
+
+        With no wait at all SQS asks some of its servers only, and may miss messages that are on others.
+        """
+        with self._translated():
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=count,
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=hidden,
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
+        return [
+            Message(each["MessageId"], each["ReceiptHandle"], int(each["Attributes"]["SentTimestamp"]), each["Body"])
+            for each in answer.get("Messages", [])
+        ]
+
+    def peek(self) -> list[Message]:
+        """Up to ten messages that wait, given back at once."""
+        seen = self.receive(AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
+        self.hide([each.handle for each in seen], 0)
+        return seen
+
+    def delete(self, handles: Sequence[str]) -> list[str]:
+        """Deletes up to ten messages; returns the handles of those for which SQS failed."""
+        entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+        with self._translated():
+            answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        return [handles[int(each["Id"])] for each in answer.get("Failed", [])]
+
+    def hide(self, handles: Sequence[str], seconds: int) -> None:
+        """Lets nobody receive up to ten messages for so long from now; 0 gives them back. One that SQS no longer holds for us is let go."""
+        entries = [{"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": seconds} for n, handle in enumerate(handles)]
+        if entries:
+            with self._translated():
+                self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Within, what boto raises is raised as the contract of readers has it."""
+        from botocore import exceptions as boto
+
+        try:
+            yield
+        except boto.ClientError as error:
+            raise _of_answer(self.where, error) from error
+        except boto.NoCredentialsError as error:
+            raise SourceError(f"{self.where}: no AWS credentials were found; give the pipeline a role, or set AWS_ACCESS_KEY_ID") from error
+        except (boto.HTTPClientError, boto.ConnectionError) as error:
+            raise SourceUnavailable(
+                f"{self.where}: the queue cannot be reached: {error}. Is the address right, and the network up?"
+            ) from error
+        except boto.BotoCoreError as error:
+            raise SourceError(f"{self.where}: {error}") from error
+
+
+def _of_answer(where: str, error: Any) -> SourceError:
+    code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    if code in _MISSING:
+        return SourceError(f"{where}: there is no such queue. Make it, or correct the source's address")
+    if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return SourceUnavailable(f"{where}: the queue could not answer just now: {code} {said}")
+    if "AccessDenied" in code:
+        needs = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes"
+        return SourceError(f"{where}: the queue refuses the reader: {said}. Its role needs {needs} on the queue")
+    return SourceError(f"{where}: the queue refused: {code} {said}")
+
+
+_REGION = re.compile(r"(?:^|[.])sqs[.-]([a-z0-9-]+)[.]|^([a-z0-9-]+)[.]queue[.]amazonaws[.]")
+
+
+def opened(url: str, table: str, source: str) -> Connection:
+    """The queue that the source's address names. `table` and `source` are how errors call what is read.
+
+    Raises:
+        SourceError: the address is no queue's, or AWS is not configured.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.count("/") < 2:
+        raise SourceError(
+            f"{table}: the address of the source {source!r} is no queue's; it should look like "
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/queue"
+        )
+    # The queue's address says where its service is; a password in it would be none of AWS's, and is not passed on.
+    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    address, where = f"{parts.scheme}://{host}", f"{table} at {host}{parts.path}"
+    found = _REGION.search(parts.hostname)
+    try:
+        client = _client(address, (found[1] or found[2]) if found else None)
+    except (BotoCoreError, ValueError) as error:
+        raise SourceError(f"{where}: {error}") from error
+    return Connection(client, address + parts.path, where)
+
+
+@lru_cache(maxsize=8)
+def _client(address: str, region: str | None) -> Any:
+    """Made once: that takes longer than most calls. It may be used by several threads, and renews a role's credentials itself."""
+    import boto3  # heavy: only where a queue is reached
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "total_max_attempts": 3}
+    config = Config(retries=retries, connect_timeout=5, read_timeout=30, max_pool_connections=32)
+    return boto3.session.Session().client("sqs", endpoint_url=address, region_name=region, config=config)
