@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from stori_pipeline.contract import conform
 from stori_pipeline.digest import Digest, Span
 from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.lake_side import LakeSide
 from stori_pipeline.readers import Chunk, Kind, Reader
 from stori_pipeline.redshift import Warehouse
 from stori_pipeline.spec import Table
@@ -31,14 +32,20 @@ class CompareError(RuntimeError):
     """A comparison that must not be acted on. The message says why, and what to do."""
 
 
+@runtime_checkable
 class Side(Protocol):
-    """What both a reader and the warehouse can say of a table."""
+    """What the warehouse, the lake and most readers can say of a table."""
 
     def span(self, table: Table) -> tuple[int, Span]: ...
 
     def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]: ...
 
     def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]: ...
+
+
+def side(table: Table, reader: Reader, lake: Lake) -> Side:  # noqa: ARG001  (callers say of which table, as of any side)
+    """What the mirror of that table is compared with: its source where the reader can say what that has, else the lake."""
+    return reader if isinstance(reader, Side) else LakeSide(lake)
 
 
 Verdict = Literal["not in the warehouse", "not in the source", "different"]
@@ -156,7 +163,8 @@ class Tombstones:
 
 
 def reconcile(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, run_id: str, force: bool = False) -> Manifest | None:
-    """Land a tombstone for every row of the mirror that the source no longer has; None where there is none.
+    """Land a tombstone for every row of the mirror that the source no longer has; None where there is none, or where the source cannot
+    say what it has: not to be in a queue any more does not mean to be deleted.
 
     For sources whose reader sees no deletes. The mirror must hold the newest batch, so that "not in the source" can only mean
     deleted since; if another run lands meanwhile, this one changes nothing (`LandingConflict`).
@@ -166,7 +174,7 @@ def reconcile(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *,
             an outage or a wrong address than the truth), unless `force` says that it is true.
     """
     newest = lake.newest(table)
-    if newest is None:
+    if newest is None or not isinstance(reader, Side):
         return None
     if warehouse.ledger(table) != (newest.generation, newest.batch):
         raise CompareError(f"reconcile of {table.full_name}: its mirror does not hold batch {newest.batch} yet; sync it first")

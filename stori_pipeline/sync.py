@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+from stori_pipeline.carrying import Carrying, forgets
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.redshift import Ask, Loaded, Pending, Warehouse
@@ -42,7 +43,8 @@ def land(
     """Land what changed in the source since the newest batch, as one batch.
 
     Reads the whole table, and so starts a generation, where nothing has landed yet, where the record has changed, where the source
-    cannot continue from the position, or where `full` asks for it. With `day`, lands the rows of that day again instead.
+    cannot continue from the position, or where `full` asks for it. From a source that forgets what it has handed over, the lake's own rows
+    are read again, and then what is new. With `day`, lands the rows of that day again instead.
     """
     newest = lake.newest(table)
     why = ""
@@ -74,18 +76,24 @@ def _land_once(
     progress: Callable[[int], None],
 ) -> Manifest | None:
     with reader.read(table, since, day=day) as reading:  # type: ignore[arg-type]  # a position is whatever its reader wrote
-        manifest = lake.land(table, reading, newest=newest, run_id=run_id, progress=progress)
+        whole = Carrying(table, lake, newest, reading) if forgets(table) and newest and since is None else reading
+        manifest = lake.land(table, whole, newest=newest, run_id=run_id, progress=progress)
         # Only now may the source forget: what it is told here is durable.
         reading.ack()
     return manifest
 
 
 def pending(table: Table, lake: Lake, run_id: str) -> Ask:
-    """What the lake holds past the ledger's batch. A later snapshot makes everything before it superfluous."""
+    """What the lake holds past the ledger's batch. A later snapshot makes everything before it superfluous.
+
+    But the first batch of a lake that was lost is no reason to remove rows which the warehouse still has and whose source has forgotten
+    them: that snapshot is merged.
+    """
 
     def ask(known: tuple[int, int] | None) -> Pending | None:
         manifests = lake.manifests(table, after=known)
         snapshots = [i for i, manifest in enumerate(manifests) if manifest.kind == "snapshot"]
+        forgotten = forgets(table) and known is not None and any(manifest.batch == 1 for manifest in manifests)
         manifests = manifests[snapshots[-1] :] if snapshots else manifests
         if not manifests:
             return None
@@ -94,7 +102,7 @@ def pending(table: Table, lake: Lake, run_id: str) -> Ask:
         return Pending(
             generation=last.generation,
             batch=last.batch,
-            replaces=bool(snapshots),
+            replaces=bool(snapshots) and not forgotten,
             rows=sum(manifest.rows for manifest in manifests),
             url=lake.copy_manifest(table, with_parts, run_id) if with_parts else "",
         )

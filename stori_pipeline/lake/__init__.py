@@ -220,13 +220,30 @@ class Lake:
         newest = self.newest(table)
         if newest is None:
             raise LakeError(f"{table.full_name}: nothing has landed in {self._bucket.name} yet; run its landing first")
+        batches = self._generation(table, newest)
+        return current.live(current.scan(self._s3, [part.url for each in batches for part in each.parts], table), table)
+
+    def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
+        """All rows of that batch's generation up to it, in order, with the columns and types that they landed with, under whatever record
+        that was, then `_batch`, `_seq` and `_deleted`. Read when the frame is collected.
+
+        Raises:
+            LakeError: the generation's snapshot is gone.
+        """
+        from stori_pipeline.lake import current  # as above
+
+        batches = [each for each in self._generation(table, newest) if each.batch <= newest.batch]
+        return current.scan(self._s3, [part.url for each in batches for part in each.parts], table)
+
+    def _generation(self, table: Table, newest: Manifest) -> list[Manifest]:
+        """The batches of that batch's generation, in order."""
         found = self._read(table, self._numbers(table, newest.snapshot - 1))
         batches = [each for each in found if each.generation == newest.generation]
-        if batches[0].kind != "snapshot":
+        if not batches or batches[0].kind != "snapshot":
             raise LakeError(
                 f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; read a new one"
             )
-        return current.live(current.scan(self._s3, [part.url for each in batches for part in each.parts], table), table)
+        return batches
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the record's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. Of a
