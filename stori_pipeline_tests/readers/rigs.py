@@ -1,6 +1,6 @@
-"""What the conformance suite needs of each kind of source: one table in it, and ways to write to it as an application would.
+"""The sources of the conformance suite, each a rig: one table in it, and ways to write to it as an application would.
 
-A new kind of source joins the suite by a rig here, named in `RIGS`.
+A new kind of source joins the suite by a rig, here or in a module of its own, named in `RIGS`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg2
 import pytest
@@ -18,91 +18,22 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import (
-    Changes,
-    ChangeStream,
-    Column,
-    Cursor,
-    Source,
-    Table,
-    Xmin,
-    bigint,
-    boolean,
-    decimal,
-    double,
-    integer,
-    smallint,
-    super_,
-    timestamptz,
-    varchar,
-)
-from stori_pipeline.spec import date as date_type
+from stori_pipeline.spec import Changes, ChangeStream, Cursor, Queue, Xmin
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.readers.mongo_servers import free_port
+from stori_pipeline_tests.readers.rig_sqs import SqsRig
+from stori_pipeline_tests.readers.shop import COLUMNS, NAME_BYTES, Rig, Row, now, shop_table
 
-Row = dict[str, Any]
-
-NAME_BYTES = 32
-COLUMNS = (
-    Column("id", bigint, nullable=False),
-    Column("tiny", smallint),
-    Column("whole", integer),
-    Column("price", decimal(18, 6)),
-    Column("flag", boolean),
-    Column("day", date_type),
-    Column("at", timestamptz),
-    Column("ratio", double),
-    Column("name", varchar(NAME_BYTES)),
-    Column("doc", super_),
-    Column("changed_at", timestamptz),
-)
-"""One column of every type, and a stamp that the rigs keep as applications do."""
+__all__ = ["COLUMNS", "NAME_BYTES", "RIGS", "Rig", "Row"]
 
 _BY_CURSOR = Cursor("changed_at", lag=timedelta(minutes=5))
-
-
-class Rig(Protocol):
-    """One table of one kind of source. Values are those of `COLUMNS` as Python has them; documents are not encoded."""
-
-    kind: str
-    table: Table
-    reader: Reader
-    sees_deletes: bool
-    missing_is_empty: bool
-    """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
-
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Insert and commit, each row stamped with the time."""
-
-    def update(self, key: int, **values: Any) -> None:
-        """Change one row and commit, stamped likewise."""
-
-    def delete(self, key: int) -> None: ...
-
-    def drop(self) -> None:
-        """Drop the table itself."""
-
-    def add_field(self, name: str) -> None:
-        """Let the rows have one more field, of text, that the record does not name."""
-
-    def unreachable(self) -> Reader:
-        """A reader of the same kind, of a server that is not there. Its password is `s3cret`."""
-
-
-def _table(kind: str, changes: Changes) -> Table:
-    return Table(Source("shop", kind, "A shop."), "items", COLUMNS, ("id",), changes, cursor="at")
-
-
-def _now() -> datetime:
-    """To the millisecond, which is as fine as MongoDB keeps it."""
-    now = datetime.now(timezone.utc)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class PostgresRig:
     kind = "postgres"
     sees_deletes = False
     missing_is_empty = False
+    forgets = False
 
     _TYPES = (
         "id bigint PRIMARY KEY, tiny smallint, whole integer, price numeric, flag boolean, day date, at timestamptz,"
@@ -111,7 +42,7 @@ class PostgresRig:
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         database: SourceDatabase = request.getfixturevalue("source_db")
-        self.table = _table(self.kind, changes)
+        self.table = shop_table(self.kind, changes)
         self.reader = reader_for(self.kind, database.reader_url)
         self._connection = psycopg2.connect(database.admin_url)
         self._connection.autocommit = True
@@ -125,7 +56,7 @@ class PostgresRig:
 
     @staticmethod
     def _stored(row: Row) -> Row:
-        return {**row, "changed_at": _now()} | ({"doc": Json(row["doc"])} if row.get("doc") is not None else {})
+        return {**row, "changed_at": now()} | ({"doc": Json(row["doc"])} if row.get("doc") is not None else {})
 
     def insert(self, rows: Sequence[Row]) -> None:
         for row in map(self._stored, rows):
@@ -154,11 +85,12 @@ class PostgresRig:
 class MongoRig:
     kind = "mongo"
     missing_is_empty = True
+    forgets = False
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         database: MongoSource = request.getfixturevalue("mongo_db")
         identifier, *others = COLUMNS
-        self.table = replace(_table(self.kind, changes), columns=(replace(identifier, path="_id"), *others))
+        self.table = replace(shop_table(self.kind, changes), columns=(replace(identifier, path="_id"), *others))
         self.reader = reader_for(self.kind, database.url)
         self.sees_deletes = isinstance(changes, ChangeStream)
         self._items = database.database.create_collection("items")
@@ -166,7 +98,7 @@ class MongoRig:
     @staticmethod
     def _stored(row: Row) -> Row:
         stored: Row = {}
-        for name, value in {**row, "changed_at": _now()}.items():
+        for name, value in {**row, "changed_at": now()}.items():
             if isinstance(value, Decimal):
                 value = Decimal128(value)
             elif isinstance(value, date) and not isinstance(value, datetime):
@@ -196,9 +128,10 @@ class MongoRig:
         return reader_for(self.kind, f"mongodb://reader:s3cret@127.0.0.1:{free_port()}/shop?serverSelectionTimeoutMS=300")
 
 
-RIGS: dict[str, tuple[type[PostgresRig] | type[MongoRig], Changes]] = {
+RIGS: dict[str, tuple[type[Rig], Changes]] = {
     "postgres by xmin": (PostgresRig, Xmin()),
     "postgres by cursor": (PostgresRig, _BY_CURSOR),
     "mongo by change stream": (MongoRig, ChangeStream()),
     "mongo by cursor": (MongoRig, _BY_CURSOR),
+    "sqs": (SqsRig, Queue()),
 }

@@ -1,0 +1,87 @@
+"""What every rig of the conformance suite has in common: the shop's one table, and what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+import pytest
+
+from stori_pipeline.readers import Reader
+from stori_pipeline.spec import (
+    Changes,
+    Column,
+    Source,
+    Table,
+    bigint,
+    boolean,
+    decimal,
+    double,
+    integer,
+    smallint,
+    super_,
+    timestamptz,
+    varchar,
+)
+from stori_pipeline.spec import date as date_type
+
+Row = dict[str, Any]
+
+NAME_BYTES = 32
+COLUMNS = (
+    Column("id", bigint, nullable=False),
+    Column("tiny", smallint),
+    Column("whole", integer),
+    Column("price", decimal(18, 6)),
+    Column("flag", boolean),
+    Column("day", date_type),
+    Column("at", timestamptz),
+    Column("ratio", double),
+    Column("name", varchar(NAME_BYTES)),
+    Column("doc", super_),
+    Column("changed_at", timestamptz),
+)
+"""One column of every type, and a stamp that the rigs keep as applications do."""
+
+
+class Rig(Protocol):
+    """One table of one kind of source. Values are those of `COLUMNS` as Python has them; documents are not encoded."""
+
+    kind: str
+    table: Table
+    reader: Reader
+    sees_deletes: bool
+    missing_is_empty: bool
+    """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
+    forgets: bool
+    """Whether the source hands each row over once, so that neither a past position nor a past day can be read again."""
+
+    def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None: ...
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Insert and commit, each row stamped with the time."""
+
+    def update(self, key: int, **values: Any) -> None:
+        """Change one row and commit, stamped likewise."""
+
+    def delete(self, key: int) -> None: ...
+
+    def drop(self) -> None:
+        """Drop the table itself."""
+
+    def add_field(self, name: str) -> None:
+        """Let the rows have one more field, of text, that the record does not name."""
+
+    def unreachable(self) -> Reader:
+        """A reader of the same kind, of a server that is not there. Its password is `s3cret`."""
+
+
+def shop_table(kind: str, changes: Changes) -> Table:
+    return Table(Source("shop", kind, "A shop."), "items", COLUMNS, ("id",), changes, cursor="at")
+
+
+def now() -> datetime:
+    """To the millisecond, which is as fine as MongoDB keeps it."""
+    moment = datetime.now(timezone.utc)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
