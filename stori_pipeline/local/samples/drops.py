@@ -1,0 +1,173 @@
+"""What partners drop: the card schemes' daily settlements and the lists of merchants, with what goes wrong in practice.
+
+Belongs here: the content of sample files, and putting them into the bucket. Does not belong here: reading them.
+
+The same seed gives the same files. Among them are gzipped ones, one that was cut off, one that came again with other amounts, one
+under a name that needs quoting, and things that are no files.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stori_pipeline.local.samples.report import SampleError
+from stori_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MERCHANTS = 40
+DAYS = 20
+FIRST_DAY = date(2024, 11, 1)
+
+_SCHEMES = ("visa", "mastercard")
+_CITIES = (("GB", "Leeds"), ("GB", "Manchester"), ("DE", "Köln"), ("FR", "Saint-Étienne"), ("US", "St. Louis"), ("IE", "Dún Laoghaire"))
+_CURRENCY = {"GB": "GBP", "US": "USD"}
+_NAMES = ("Corner Shop", "Bäckerei Ünal", "O'Keefe & Sons", "Totes, Bags and More", "Café “Zwei”", "Books\tetc.")
+# As a partner's export writes them, padded and in capitals.
+_HEADER = (
+    "Settlement Date",
+    " MERCHANT.ID ",
+    "Scheme",
+    "currency",
+    "Transactions",
+    " GROSS AMOUNT ",
+    "Fee_Amount",
+    "NET AMOUNT",
+    "Reference",
+)
+
+
+@dataclass(frozen=True)
+class DropCounts:
+    """What was dropped: files that can be read, the rows that they come to by their keys, and files that cannot."""
+
+    files: int
+    settlements: int
+    merchants: int
+    broken: int
+
+
+def merchants(seed: int) -> list[dict[str, object]]:
+    rng = random.Random(f"merchants {seed}")
+    made: list[dict[str, object]] = []
+    for number in range(1, MERCHANTS + 1):
+        country, city = rng.choice(_CITIES)
+        made.append(
+            {
+                "id": f"M{number:05d}",
+                "name": f"{rng.choice(_NAMES)} {number}",
+                "category": f"{rng.choice((742, 5411, 5812, 5942, 7299)):04d}",
+                "address": {"country": country, "city": city},
+                "active": rng.random() < 0.9,
+                "opened_on": (date(2010, 1, 1) + timedelta(days=rng.randrange(5_000))).isoformat(),
+                "tags": rng.choice((None, [], ["key account"], {"risk": rng.choice((0.5, 1, 2.25))}, "new")),
+            }
+        )
+    return made
+
+
+def settlements(seed: int, day: date) -> list[tuple[str, ...]]:
+    """One day's rows, in the columns of `_HEADER`."""
+    rng = random.Random(f"settlements {seed} {day}")
+    rows: list[tuple[str, ...]] = []
+    for merchant in merchants(seed):
+        for scheme in _SCHEMES:
+            if rng.random() < 0.1:
+                continue
+            address = merchant["address"]
+            assert isinstance(address, dict)  # noqa: S101  (for the type checker)
+            gross = Decimal(rng.randrange(1_000, 900_000)) / 100
+            fee = (gross * Decimal("0.014")).quantize(Decimal("0.01"))
+            said = (str(rng.randrange(1, 300)), f" {gross} ", f"{fee}", f"{gross - fee}", rng.choice(("", "batch, late", 'said "ok"')))
+            rows.append((day.isoformat(), str(merchant["id"]), scheme, _CURRENCY.get(address["country"], "EUR"), *said))
+    return rows
+
+
+def settlement_file(rows: list[tuple[str, ...]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_HEADER, *rows])
+    return text.getvalue().encode()
+
+
+def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRST_DAY, days: int = DAYS) -> DropCounts:
+    """Drop `days` settlement files from the day `first` on, and the merchants in each shape that JSON comes in.
+
+    Again with the same arguments: the same files again, as a partner does who is not sure whether they arrived.
+
+    Raises:
+        SettingError: `STORI_SOURCE_DROPS` is not set.
+        SampleError: the bucket cannot be written to.
+    """
+    files = _settlement_files(seed, first, days) | _merchant_files(seed)
+    # In the order of the names; and the first day's, wrong at first, comes once more as it should be.
+    whole = settlement_file(settlements(seed, first))
+    broken = {
+        "card_settlements/cut-off.csv": whole[: whole.index(b"\r\n", 1_500) + 20],  # in the middle of a line
+        "merchants/half.json.gz": gzip.compress(json.dumps({"data": merchants(seed)}).encode(), mtime=0)[:-200],
+    }
+    no_files = {"merchants/": b"", "card_settlements/_SUCCESS": b""}
+    wrong = settlement_file([(*row[:6], "0", row[5].strip(), *row[8:]) for row in settlements(seed, first)])
+    first_name = min(_settlement_files(seed, first, days))
+    s3, bucket = _opened(environ)
+    try:
+        s3.put_object(Bucket=bucket, Key=first_name, Body=wrong)
+        for key, body in sorted((files | broken | no_files).items()):
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+    except s3.exceptions.ClientError as error:
+        raise SampleError(f"the sample files cannot be written to s3://{bucket}: {error}") from error
+    finally:
+        s3.close()
+    rows = sum(len(settlements(seed, first + timedelta(days=number))) for number in range(days))
+    return DropCounts(len(files), rows, MERCHANTS, len(broken))
+
+
+def _settlement_files(seed: int, first: date, days: int) -> dict[str, bytes]:
+    files = {}
+    for number in range(days):
+        day = first + timedelta(days=number)
+        body = settlement_file(settlements(seed, day))
+        if number % 3 == 1:
+            files[f"card_settlements/{day}.csv.gz"] = gzip.compress(body, mtime=0)
+        elif number % 7 == 2:
+            files[f"card_settlements/date={day}/Nachtrag (1) + 50%, žluťoučký.csv"] = body
+        else:
+            files[f"card_settlements/{day}.csv"] = body
+    return files
+
+
+def _merchant_files(seed: int) -> dict[str, bytes]:
+    every = merchants(seed)
+    third = MERCHANTS // 3
+    lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in every[:third])
+    array = json.dumps(every[third : 2 * third], indent=1, ensure_ascii=False)
+    data = json.dumps({"data": every[2 * third :]})
+    return {
+        "merchants/2024-11-01.jsonl": lines.encode(),
+        "merchants/2024-11-02.json": array.encode(),
+        "merchants/2024-11-03.json.gz": gzip.compress(data.encode(), mtime=0),
+    }
+
+
+def _opened(environ: Mapping[str, str]) -> tuple[S3Client, str]:
+    import boto3  # heavy, and nothing else here needs it
+
+    bucket = urlsplit(Settings(environ).source_url("drops")).netloc
+    client: S3Client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=environ.get("AWS_ENDPOINT_URL"),
+        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+        region_name=environ.get("AWS_DEFAULT_REGION"),
+    )
+    return client, bucket
