@@ -39,6 +39,9 @@ CODES = {
     "bad_json": "the text is not JSON",
     "too_deep": "the document is nested deeper than is taken",
     "document": "what was read is not a row at all",
+    "file": "a whole file is broken, cut off, or not what its name says",
+    "day": "a day is missing from a source that knows later ones",
+    "implausible": "the number cannot be true: not above zero where it must be, or tenfold off what it was before",
     "delete_unresolved": "a document went, and the source no longer says which rows it held",
 }
 """The stable codes of quarantine, each with its meaning."""
