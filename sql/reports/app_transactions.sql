@@ -1,0 +1,19 @@
+-- The app's transactions, one row each.
+--
+-- Amounts are positive for refunds too, and the source names no currency. The newest version of each id: the one of the later batch,
+-- since a later batch is read from a later state of the source whatever `updated_at` says, and within a batch the one updated last.
+-- A transaction may arrive before its user, or have none.
+SELECT
+  id,
+  user_id,
+  amount,
+  transaction_type,
+  created_at,
+  updated_at
+FROM (
+  SELECT
+    id, user_id, amount, transaction_type, created_at, updated_at,
+    ROW_NUMBER() OVER (PARTITION BY id ORDER BY _batch DESC, updated_at DESC, _loaded_at DESC) AS newest
+  FROM app.transactions
+) AS version
+WHERE newest = 1
