@@ -41,6 +41,12 @@ CREATE OR REPLACE FUNCTION stori_local.len(value text) RETURNS integer LANGUAGE 
 CREATE OR REPLACE FUNCTION stori_local.len(value bpchar) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
 CREATE OR REPLACE FUNCTION stori_local.len(value bytea) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.octet_length(value);
 
+-- Text sorts and matches by its bytes here, but a letter beyond ASCII has an upper and a lower case all the same.
+CREATE OR REPLACE FUNCTION stori_local.lower(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.lower(value COLLATE pg_c_utf8);
+CREATE OR REPLACE FUNCTION stori_local.upper(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.upper(value COLLATE pg_c_utf8);
+CREATE OR REPLACE FUNCTION stori_local.initcap(value text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.initcap(value COLLATE pg_c_utf8);
+
 -- The longest start of `value` that has at most `bytes` bytes and ends between characters.
 CREATE OR REPLACE FUNCTION stori_local.cut(value text, bytes integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$

@@ -161,8 +161,8 @@ def _leader_only(call: Any) -> Any:
 
 SAME = words("""
     count sum min max bool_and bool_or row_number rank dense_rank percent_rank cume_dist ntile first_value last_value nth_value
-    coalesce nullif greatest least lower upper left right replace substr ltrim rtrim btrim lpad rpad repeat reverse translate
-    initcap strpos octet_length length char_length character_length md5 ascii chr quote_ident quote_literal regexp_count
+    coalesce nullif greatest least left right replace substr ltrim rtrim btrim lpad rpad repeat reverse translate
+    strpos octet_length length char_length character_length md5 ascii chr quote_ident quote_literal regexp_count
     regexp_instr abs ceil ceiling floor round mod power sqrt cbrt exp ln sign random pi degrees radians sin cos tan cot asin acos
     atan atan2 to_char to_date to_timestamp to_number pg_backend_pid current_database current_schema current_schemas
     current_setting set_config pg_cancel_backend pg_terminate_backend has_table_privilege has_schema_privilege
@@ -170,7 +170,7 @@ SAME = words("""
 """)
 
 OURS = words("""
-    getdate len strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length regexp_replace
+    getdate len lower upper initcap strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length regexp_replace
     regexp_substr split_part sha2 trunc to_varbyte from_varbyte pg_last_copy_count pg_last_copy_id version
 """)
 
