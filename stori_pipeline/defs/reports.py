@@ -66,7 +66,7 @@ def report_asset(report: Report, graph: Graph) -> AssetsDefinition:
             said = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
             version = hashlib.sha256(said.encode()).hexdigest()[:16]
             known = last_said(context.instance, report_key(report.name), version) if report.full_name in there else None
-            said_now = {**known, "outcome": NOTHING_NEW} if known else _make(report, graph, store, context.run_id)
+            said_now = {**known, "outcome": NOTHING_NEW} if known else _make(report, graph, store, context.run.run_id)
         yield MaterializeResult(
             metadata={
                 **said_now,

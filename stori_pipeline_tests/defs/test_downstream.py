@@ -1,0 +1,177 @@
+"""What is downstream of a change: star tables, their mirrors and reports, in the very run that lands it, and nothing besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance, ExecuteInProcessResult
+
+from stori_pipeline.defs.build import build_defs
+from stori_pipeline.defs.checks import quick_checks
+from stori_pipeline.defs.jobs import sync_request
+from stori_pipeline.defs.lineage import Graph, downstream
+from stori_pipeline.defs.run import execute_sync, run_sync
+from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, World
+from stori_pipeline_tests.defs.small_star import REFERENCE, small_star
+from stori_pipeline_tests.defs.test_automation import Sensor, requested
+
+BOTH = (BANK, EXCHANGE)
+OF_TRADES = {
+    "landing/exchange/trades",
+    "warehouse/exchange/trades",
+    "star/dim_ticker",
+    "warehouse/star/dim_ticker",
+    "reports/movements_by_ticker",
+    "reports/busiest_ticker",
+    "reports/trades_by_system",
+}
+"""What a change of a trade reaches."""
+
+WHOLE = (
+    OF_TRADES
+    | {f"{layer}{name}" for name in ("star/fact_movement", "star/dim_account") for layer in ("", "warehouse/")}
+    | {"landing/bank/transactions", "warehouse/bank/transactions"}
+)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return small_star(tmp_path_factory.mktemp("small"))
+
+
+def made(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """The metadata of everything that the run materialized, by asset."""
+    return {
+        event.asset_key.to_user_string(): {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+
+
+def checked(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+    return {f"{e.asset_key.to_user_string()} {e.check_name}": e for e in result.get_asset_check_evaluations()}
+
+
+def failing_rows(result: ExecuteInProcessResult) -> int:
+    evaluation = checked(result)[f"warehouse/star/fact_movement {REFERENCE}"]
+    rows = evaluation.metadata["failing_rows"].value
+    assert evaluation.passed == (rows == 0)
+    assert isinstance(rows, int)
+    return rows
+
+
+def test_only_what_a_change_reaches_is_asked_for(graph: Graph) -> None:
+    affected = downstream(graph, [EXCHANGE])
+    request = sync_request(affected, checks=quick_checks(graph, affected))
+    assert {key.to_user_string() for key in request.asset_selection or []} == OF_TRADES
+    about = {f"{key.asset_key.to_user_string()} {key.name}" for key in request.asset_check_keys or []}
+    assert f"warehouse/star/fact_movement {REFERENCE}" in about  # it reads the dimension, though its own table stays as it is
+    assert "warehouse/star/fact_movement key_unique" not in about
+    assert "star/dim_ticker contract" in about
+    assert not [name for name in about if "bank" in name or "dim_account" in name]
+
+
+def test_a_check_waits_for_all_that_its_statement_reads(graph: Graph) -> None:
+    (found,) = [spec for checks in build_defs(graph).asset_checks or () for spec in checks.check_specs if spec.name == REFERENCE]
+    assert {dep.asset_key for dep in found.additional_deps} == {AssetKey(["warehouse", "star", "dim_ticker"])}
+
+
+def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_for(
+    world: World, instance: DagsterInstance, graph: Graph
+) -> None:
+    world.move(3, details="abcd")
+    world.trade(1)
+    first = execute_sync(BOTH, instance=instance, graph=graph)
+    assert first.success, [str(event.message) for event in first.all_events if event.is_failure]
+    assert set(made(first)) == WHOLE
+    assert all(each.passed for each in checked(first).values())
+    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(3,)]
+    fact, report = made(first)["star/fact_movement"], made(first)["reports/movements_by_ticker"]
+    assert (fact["versions_made"], fact["versions_removed"], fact["rows_rejected"]) == (3, 0, 0)
+    assert report["preview"].splitlines()[-1] == "| abcd | 3 |"
+    assert {column.name: column.type for column in report["dagster/column_schema"].columns} == {
+        "ticker": "character varying",
+        "movements": "bigint",
+    }
+
+    sensor = Sensor(build_defs(graph), instance)
+    requested(sensor.tick())  # a cursor that is new asks once for all
+    world.move(1, details="abcd")
+    request = requested(sensor.tick())
+    job = build_defs(graph).resolve_job_def("sync")
+    result = job.get_subset(
+        asset_selection=set(request.asset_selection or []), asset_check_selection=set(request.asset_check_keys or [])
+    ).execute_in_process(run_config=request.run_config, partition_key=request.partition_key, instance=instance)
+    assert result.success
+    assert set(made(result)) == WHOLE - OF_TRADES | {"reports/movements_by_ticker", "reports/busiest_ticker"}
+    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(4,)]
+    assert made(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
+
+    quiet = made(execute_sync(BOTH, instance=instance, graph=graph))
+    assert set(quiet) == WHOLE
+    assert {name: each["outcome"] for name, each in quiet.items() if each["outcome"] != "nothing new"} == {}
+    assert quiet["reports/movements_by_ticker"]["dagster/row_count"] == 1
+    assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
+
+
+def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(world: World, instance: DagsterInstance, graph: Graph) -> None:
+    world.move(2, details="abcd")
+    early = execute_sync([BANK], instance=instance, graph=graph)
+    assert early.success  # nothing of the dimension is there yet: no failure, and nothing to compare with
+    assert "reports/movements_by_ticker" not in made(early)
+    assert world.mirrored("SELECT COUNT(*) FROM star.fact_movement") == [(2,)]
+
+    world.trades.insert_one({"id": f"{1:024x}", "price": 110, "shares": 200, "ticker": "late"})
+    gap = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    assert failing_rows(gap) == 2
+    assert checked(gap)[f"warehouse/star/fact_movement {REFERENCE}"].severity.value == "WARN"
+    assert gap.success
+
+    world.trade(2)
+    closed = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    assert failing_rows(closed) == 0
+    assert "star/fact_movement" not in made(closed)
+    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
+
+
+def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, instance: DagsterInstance, graph: Graph) -> None:
+    world.move(1, details="abcd")
+    world.move(1, details="BOOM")
+    world.trade(1)
+
+    results = {result.table: result for result in run_sync(BOTH, instance=instance, graph=graph)}
+
+    assert {name: result.error for name, result in results.items() if result.error} == {"star.dim_account": "an account was asked to fail"}
+    assert {name: result.layer for name, result in results.items()} == {
+        "bank.transactions": "source",
+        "exchange.trades": "source",
+        "star.fact_movement": "star",
+        "star.dim_ticker": "star",
+        "star.dim_account": "star",
+        "reports.movements_by_ticker": "report",
+        "reports.busiest_ticker": "report",
+        "reports.trades_by_system": "report",
+    }
+    assert (results["bank.transactions"].rows_loaded, results["star.fact_movement"].rows_loaded) == (2, 2)
+    assert (results["reports.movements_by_ticker"].kind, results["reports.busiest_ticker"].kind) == ("view", "table")
+
+    world.bank("UPDATE transactions SET transaction_details = 'abcd' WHERE transaction_details = 'BOOM'")
+    again = {result.table: result for result in run_sync([BANK], instance=instance, graph=graph)}
+    assert not [result for result in again.values() if result.error]
+    assert (again["star.dim_account"].rows_loaded, again["star.fact_movement"].rows_loaded) == (1, 1)
+    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
+
+
+def test_a_dropped_mirror_takes_its_reports_along_and_the_next_run_makes_them_again(
+    world: World, instance: DagsterInstance, graph: Graph, tmp_path: Path
+) -> None:
+    world.trade(1)
+    execute_sync([EXCHANGE], instance=instance, graph=graph)
+    with world.warehouse.session("a person") as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE exchange.trades CASCADE")
+        connection.commit()
+    again = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    assert made(again)["reports/trades_by_system"]["outcome"] == "view made"
+    assert world.mirrored("SELECT trades FROM reports.trades_by_system") == [(1,)]
