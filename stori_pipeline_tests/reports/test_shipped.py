@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from stori_pipeline.redshift import Warehouse
 from stori_pipeline.reports import REPORTS_FOLDER, Report, load_reports, make_report
 from stori_pipeline.star import STARS
 from stori_pipeline_tests.reports import small_company
+from stori_pipeline_tests.test_readme import example
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +216,17 @@ def test_every_column_of_a_report_comes_from_columns_that_are_there(reports: dic
             assert {(name, column) for name, column in origins if column not in own[name] | {"_batch", "_loaded_at"}} == set()
             assert {name for name, _ in origins} <= set(report.reads)
         assert len(report.description) > 60, f"{report.name} does not say what it shows"
+
+
+def test_the_worked_example_of_adding_a_report_works(warehouse: Warehouse, tmp_path: Path) -> None:
+    shutil.copytree(REPORTS_FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "accounts_by_month.sql").write_text(example("add-a-report"))
+    reports = load_reports(tmp_path, catalog.TABLES, STARS)
+    (report,) = (each for each in reports if each.name == "accounts_by_month")
+    assert report.reads == ("reports.account_balances_by_day",)
+    assert report.lineage["taken_in"] == [("reports.account_balances_by_day", "deposits")]
+    for each in reports:
+        if each.full_name in (*report.reads, report.full_name):
+            make_report(each, warehouse, run_id="readme", reports=reports)
+    said = warehouse.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
+    assert said == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]
