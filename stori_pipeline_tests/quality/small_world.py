@@ -15,8 +15,8 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's cl
 
 from stori_pipeline import star
 from stori_pipeline.catalog import TABLES, find
-from stori_pipeline.redshift.statements import create_mirror, quoted, relation
-from stori_pipeline.spec import History, Table, super_
+from stori_pipeline.redshift.statements import create_mirror, create_views, quoted, relation
+from stori_pipeline.spec import Table, super_
 
 MIRRORED: tuple[Table, ...] = (*TABLES, *star.TABLES)
 SCHEMAS = sorted({table.source.name for table in MIRRORED})
@@ -72,12 +72,9 @@ def make(cursor: Cursor) -> None:
         cursor.execute(f"CREATE SCHEMA {schema}")
     for table in MIRRORED:
         cursor.execute(create_mirror(table))
-        if isinstance(table.changes, History):
-            of, key = quoted(table.changes.of[0]), quoted(table.key[0])
-            versions = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {of} ORDER BY {key} DESC) AS newest FROM {relation(table)}"
-            cursor.execute(
-                f'CREATE VIEW {table.full_name}_current AS SELECT * FROM ({versions}) AS version WHERE newest = 1 AND NOT "_removed"'
-            )
+    for each in star.STARS.values():
+        for statement in create_views(each.table, each.also):
+            cursor.execute(statement)
 
 
 def drop(cursor: Cursor) -> None:

@@ -1,0 +1,1 @@
+SELECT payment_type_id, payment_type_name::text AS payment_type_name FROM payment_type
