@@ -26,7 +26,7 @@ from stori_pipeline.star import history
 from stori_pipeline.star.record import STAR, Star
 from stori_pipeline.sync import Landed
 
-COMPACT_AFTER = 200
+COMPACT_AFTER = 50
 """After so many batches a history lands as a snapshot again, with the same numbers: each one is a manifest and a part to read."""
 
 _CHUNK_ROWS = 65_536

@@ -11,6 +11,7 @@ A value's canonical text is the same wherever it is computed:
     boolean             `t` or `f`
     date                `2026-11-21`
     timestamptz         `2026-11-21 10:30:00.000000`, in UTC
+    time                `10:30:00.000000`
     double              fixed point with ten digits behind the point, from fifteen significant digits
     varchar             md5 of its UTF-8 bytes, in hexadecimal
     super               md5 of its JSON text without white space; JSON's null counts as NULL
@@ -32,7 +33,7 @@ from datetime import date, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from stori_pipeline.spec import Column, Table, bigint, boolean, double, integer, smallint, super_, timestamptz
+from stori_pipeline.spec import Column, Table, bigint, boolean, double, integer, smallint, super_, time, timestamptz
 from stori_pipeline.spec import date as date_type
 
 _INTEGERS = (bigint, integer, smallint)
@@ -119,6 +120,7 @@ _TEXTS: dict[str, Callable[[Any], str]] = {
     "boolean": lambda value: "t" if value else "f",
     "date": date.isoformat,
     "timestamptz": lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
+    "time": str,
     "double": _double_text,
     "super": _super_text,
     "decimal": lambda value: format(value, "f"),
@@ -200,6 +202,9 @@ def canonical_sql(column: Column, dialect: Dialect) -> str:
         text = f"TO_CHAR({x}, 'YYYY-MM-DD')"
     elif kind == timestamptz:
         text = f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+    elif kind == time:
+        # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
+        text = f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')"
     elif kind == double:
         text = f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))"
     elif kind == super_:

@@ -331,4 +331,5 @@ class Table:
         cannot be merged with these."""
         said = [f"{c.name} {c.type} {c.nullable} {c.source_path}" for c in self.columns] + [f"key {self.key}", f"unnest {self.unnest}"]
         said += ["keep_deleted"] if self.keep_deleted else []
+        said += [f"history of {self.changes.of}"] if isinstance(self.changes, History) else []
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ SOURCE = Source("shop", "mongo", "A shop.")
 NAMES = {
     "Decimal": Decimal,
     "date": date,
+    "time": time,
     "datetime": datetime,
     "timedelta": timedelta,
     "timezone": timezone,
@@ -56,7 +57,7 @@ def _table(kind: Type, **column: Any) -> Table:
 
 def test_the_page_has_every_type_and_every_verdict() -> None:
     assert {cells[0].strip("`").partition("(")[0] for cells in VERDICTS} == {
-        "bigint", "integer", "smallint", "decimal", "double", "varchar", "boolean", "date", "timestamptz", "super_"
+        "bigint", "integer", "smallint", "decimal", "double", "varchar", "boolean", "date", "timestamptz", "time", "super_"
     }  # fmt: skip
     assert {cells[2] for cells in VERDICTS} == {"exact", "rounded", "to text", "quarantined"}
 

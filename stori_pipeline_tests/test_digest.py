@@ -47,6 +47,7 @@ def _md5(text: str) -> str:
         (spec.timestamptz, datetime(2026, 11, 21, 10, 30, tzinfo=UTC), "2026-11-21 10:30:00.000000"),
         (spec.timestamptz, datetime(7, 1, 1, 0, 0, 0, 5, tzinfo=UTC), "0007-01-01 00:00:00.000005"),
         (spec.timestamptz, datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2025-12-31 23:00:00.000000"),
+        (spec.time, "07:55:00.000001", "07:55:00.000001"),
         (spec.double, 0.1, "0.1000000000"),
         (spec.double, 0.1 + 0.2, "0.3000000000"),
         (spec.double, -0.0, "0.0000000000"),
@@ -121,6 +122,7 @@ TABLE = Table(
         Column("flag", spec.boolean),
         Column("day", spec.date),
         Column("at", spec.timestamptz),
+        Column("clock", spec.time),
         Column("ratio", spec.double),
         Column("name", spec.varchar(200)),
         Column("doc", spec.super_),
@@ -139,6 +141,7 @@ _ROWS = st.fixed_dictionaries(
         "flag": st.none() | st.booleans(),
         "day": st.none() | st.dates(),
         "at": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "clock": st.none() | st.times().map(lambda drawn: drawn.isoformat("microseconds")),
         "ratio": st.none()
         | st.floats(-1e27, 1e27)
         | st.floats(-1, 1)

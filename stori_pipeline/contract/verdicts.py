@@ -237,6 +237,26 @@ def _date(value: object) -> date:
     return instant.date()
 
 
+_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?", re.ASCII)
+
+
+def _time(value: object) -> str:
+    """A time of day, with six places behind the point of its seconds."""
+    if isinstance(value, time) and value.tzinfo is None:
+        return value.isoformat("microseconds")
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _wrong_type(value, spec.time)
+    hour, minute, second, fraction = match.groups()
+    if fraction and fraction[6:].strip("0"):
+        raise MisfitError("scale", f"{value} is finer than a microsecond")
+    try:
+        whole = time(int(hour), int(minute), int(second or 0), int((fraction or "0")[:6].ljust(6, "0")))
+    except ValueError as error:
+        raise MisfitError("range", f"{value}: {error}") from None
+    return whole.isoformat("microseconds")
+
+
 def _varchar(kind: Type) -> Callable[[Any], str]:
     def convert(value: object) -> str:
         text = _as_text(value, kind)
@@ -396,6 +416,7 @@ _CONVERSIONS: dict[Type, Callable[[Any], Any]] = {
     spec.date: _date,
     spec.timestamptz: _timestamptz,
     spec.double: _double,
+    spec.time: _time,
     spec.super_: _super,
 }
 

@@ -10,7 +10,7 @@ LOCK comes first in its transaction, before anything takes the snapshot: otherwi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,6 +67,8 @@ class _There(NamedTuple):
 
     ledger: bool
     mirror: bool
+    names: frozenset[str]
+    """Of the tables and views in the mirror's schema."""
 
 
 _TRIES = 5
@@ -159,14 +161,18 @@ class Warehouse:
     def ledger(self, table: Table) -> tuple[int, int] | None:
         """The (generation, batch) that the mirror holds; None where it holds nothing yet."""
         with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
-            known = self._known(cursor, table) if self._there(cursor, table) == (True, True) else None
+            known = self._known(cursor, table) if all(self._there(cursor, table)[:2]) else None
             return known[:2] if known else None
 
-    def load(self, table: Table, pending: Ask, *, run_id: str) -> Loaded | None:
+    def load(self, table: Table, pending: Ask, *, run_id: str, views: Sequence[str] = ()) -> Loaded | None:
         """Bring the mirror up to what is pending, in one transaction; None where nothing is.
 
         Rows and ledger commit together or not at all, so a load may be repeated at will. A conflict with another transaction is
         tried again whole, a few times.
+
+        Args:
+            views: statements of `statements.create_views`. Those whose view is missing are run in the same transaction; a view that is
+                there stays as it is, since replacing it would keep its readers out.
 
         Raises:
             WarehouseUnavailable: the warehouse is away, or conflicts persisted.
@@ -181,19 +187,20 @@ class Warehouse:
             retry=retry_if_exception(conflicted), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
         ):
             with attempt, self.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
-                return self._load(connection, cursor, table, pending, run_id)
+                return self._load(connection, cursor, table, pending, run_id, views)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _load(self, connection: Connection, cursor: Cursor, table: Table, pending: Ask, run_id: str) -> Loaded | None:
+    def _load(self, connection: Connection, cursor: Cursor, table: Table, pending: Ask, run_id: str, views: Sequence[str]) -> Loaded | None:
         # Asked first without a lock: LOCK keeps readers out, and most ticks have nothing to load.
         there = self._there(cursor, table)
-        before = self._known(cursor, table) if there == (True, True) else None
+        before = self._known(cursor, table) if there.ledger and there.mirror else None
         work = pending(before[:2] if before else None)
         if work is None:
             return None
         connection.rollback()
-        self._prepare(connection, cursor, table, *there)
+        self._prepare(connection, cursor, table, there)
         known = None
+        names = there.names if there.mirror else frozenset()
         if there.mirror:
             self._lock(connection, cursor, table)
             known = self._known(cursor, table) if there.ledger else None
@@ -212,8 +219,12 @@ class Warehouse:
                 f"snapshot; land one with `stori sync --full {table.full_name}`"
             )
         if there.mirror and work.replaces and (known is None or known[2] != table.fingerprint):
-            cursor.execute(f"DROP TABLE {statements.relation(table)}")
+            cursor.execute(statements.drop_mirror(table))
             cursor.execute(statements.create_mirror(table))
+            names = frozenset()
+        for view in views:
+            if statements.view_name(view) not in names:
+                cursor.execute(view)
         loaded = self._merge(cursor, table, work)
         cursor.execute(
             statements.INSERT_LEDGER,
@@ -276,21 +287,22 @@ class Warehouse:
             inserted = cursor.rowcount
         return Loaded(work.generation, work.batch, copied, inserted, deleted)
 
-    def _prepare(self, connection: Connection, cursor: Cursor, table: Table, ledger: bool, mirror: bool) -> None:
+    def _prepare(self, connection: Connection, cursor: Cursor, table: Table, there: _There) -> None:
         """The schemas and the ledger, made where they are missing: outside the load, because they hold no rows."""
-        if not ledger:
+        if not there.ledger:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
             cursor.execute(statements.CREATE_LEDGER)
-        if not mirror:
+        if not there.mirror:
             cursor.execute(statements.create_schema(table))
         connection.commit()  # does nothing where no transaction was begun
 
     @staticmethod
     def _there(cursor: Cursor, table: Table) -> _There:
         """Asked together and apart from the ledger: a query of Redshift's catalog cannot be joined with one of a table."""
-        cursor.execute(statements.SELECT_TABLES, (table.source.name, table.name))
+        cursor.execute(statements.SELECT_TABLES, (table.source.name,))
         found = set(cursor.fetchall())
-        return _There(("pipeline", "loads") in found, (table.source.name, table.name) in found)
+        names = frozenset(name for schema, name in found if schema == table.source.name)
+        return _There(("pipeline", "loads") in found, table.name in names, names)
 
     @staticmethod
     def _known(cursor: Cursor, table: Table) -> tuple[int, int, str] | None:

@@ -8,8 +8,10 @@ DELETE; COPY of Parquet goes by position; keys are declared for the planner but 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stori_pipeline.digest import Dialect
-from stori_pipeline.spec import Table
+from stori_pipeline.spec import History, Table
 
 
 def quoted(name: str) -> str:
@@ -46,7 +48,7 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
 
 SELECT_TABLES = """\
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR (table_schema = %s AND table_name = %s)"""
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"""
 
 SELECT_LEDGER = """\
 SELECT generation, batch, fingerprint FROM pipeline.loads
@@ -69,6 +71,32 @@ def create_mirror(table: Table) -> str:
     layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
     layout += f" COMPOUND SORTKEY ({_list(table.sortkey)})" if table.sortkey else ""
     return f"CREATE TABLE {relation(table)} (\n" + ",\n".join(lines) + f"\n){layout}"
+
+
+def drop_mirror(table: Table) -> str:
+    """Views over it go too, or Redshift would refuse: those of the record are made again with it, reports by the run that follows."""
+    return f"DROP TABLE {relation(table)} CASCADE"
+
+
+def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
+    """The views that belong to a mirror: of a history, the newest version of each row that is not removed, as `<name>_current`; and the
+    whole table under each other name that it has."""
+    views = []
+    if isinstance(table.changes, History):
+        columns = _list([c.name for c in table.columns if c.name != "_removed"])
+        rank = f"ROW_NUMBER() OVER (PARTITION BY {_list(table.changes.of)} ORDER BY {quoted(table.key[0])} DESC) AS _rank"
+        versions = f"(SELECT *, {rank} FROM {relation(table)}) AS version"
+        views.append(_view(table, f"{table.name}_current") + f'SELECT {columns}\nFROM {versions}\nWHERE _rank = 1 AND NOT "_removed"')
+    return [*views, *(_view(table, name) + f"SELECT * FROM {relation(table)}" for name in also)]
+
+
+def _view(table: Table, name: str) -> str:
+    return f"CREATE OR REPLACE VIEW {quoted(table.source.name)}.{quoted(name)} AS\n"
+
+
+def view_name(view: str) -> str:
+    """The name, without its schema, of the view that one of these statements makes."""
+    return view.split('"')[3]
 
 
 def create_stage(table: Table) -> str:

@@ -38,6 +38,7 @@ from stori_pipeline.spec import (
     integer,
     smallint,
     super_,
+    time,
     timestamptz,
     varchar,
 )
@@ -177,6 +178,7 @@ VERDICTS: list[tuple[str, Type, dict[str, Any]]] = [
     ("inet", varchar(64), {"'10.0.0.1/8'": "10.0.0.1/8"}),
     ("bytea", varchar(64), {r"'\xDEADBEEF'": r"\xdeadbeef"}),
     ("time", varchar(32), {"'10:30:00.5'": "10:30:00.5"}),
+    ("time", time, {"'10:30:00.5'": "10:30:00.500000", "'24:00:00'": Rejected("range")}),
     ("interval", varchar(64), {"'1 year 2 mons 3 days 04:05:06'": "1 year 2 mons 3 days 04:05:06"}),
     ("timestamptz", varchar(64), {"'2026-11-21 10:30:00+01'": "2026-11-21 09:30:00+00"}),
     (

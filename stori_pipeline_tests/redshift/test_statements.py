@@ -11,6 +11,7 @@ from stori_pipeline import catalog
 from stori_pipeline.digest import Span, digests_sql, rows_sql, span_sql
 from stori_pipeline.redshift import statements
 from stori_pipeline.spec import Table
+from stori_pipeline.star import STARS, Star
 from stori_pipeline_tests import golden
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,12 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
 def test_golden_ddl_of_every_mirror(table: Table) -> None:
     golden.check(ROOT / "sql" / "warehouse" / f"{table.full_name}.sql", f"{statements.create_mirror(table)};\n")
+
+
+@pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
+def test_golden_ddl_of_every_star_table_and_its_views(star: Star) -> None:
+    said = [statements.create_mirror(star.table), *statements.create_views(star.table, star.also)]
+    golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(said) + ";\n")
 
 
 def test_golden_ddl_of_the_ledger() -> None:
@@ -49,6 +56,11 @@ def _load(table: Table) -> str:
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
 def test_golden_statements_of_a_load_and_a_comparison(table: Table) -> None:
     golden.check(Path(__file__).parent / "golden" / f"{table.full_name}.sql", _load(table))
+
+
+def test_golden_statements_where_versions_and_times_of_day_are_kept() -> None:
+    table = STARS["fact_payment"].table
+    golden.check(Path(__file__).parent / "golden" / "star.fact_payment.sql", f"{statements.drop_mirror(table)};\n\n{_load(table)}")
 
 
 def test_golden_statements_where_deleted_rows_are_kept() -> None:

@@ -22,7 +22,7 @@ import pyarrow.csv as csv
 from stori_pipeline.contract import REJECTED, Misfit, conform
 from stori_pipeline.contract.verdicts import MAX_DEPTH, MAX_DOUBLE
 from stori_pipeline.readers import Chunk
-from stori_pipeline.spec import Column, Table, double, super_
+from stori_pipeline.spec import Column, Table, double, super_, time
 
 _PIECES = 8
 """Into so many pieces a block is cut in which something does not fit."""
@@ -98,6 +98,8 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     kind = column.type
     if kind == super_:
         array = _json(array)
+    elif kind == time and not pc.all(pc.match_substring_regex(array, _WHOLE_TIME)).as_py():
+        raise _Doubtful  # Postgres writes no more places than it needs, and knows 24:00
     elif pa.types.is_string(array.type):
         array = _without_escapes(array)
         _refuse(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
@@ -108,6 +110,9 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     if array.null_count and not column.nullable:
         raise _Doubtful
     return array
+
+
+_WHOLE_TIME = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$"
 
 
 def _refuse(longest: int | None, allowed: int | None) -> None:

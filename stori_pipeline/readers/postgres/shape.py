@@ -118,6 +118,7 @@ _EXPRESSIONS: dict[str, dict[str, str]] = {
         "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
         "date": "({x}::timestamp AT TIME ZONE 'UTC')",
     },
+    "time": {"time without time zone": "{x}"},
     "double": {"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
     "varchar": {"text": "{x}", "character varying": "{x}", _ANY: "{x}::text"},
     "super": {"jsonb": "{x}", "json": "{x}::jsonb", _ANY: "to_jsonb({x})"},

@@ -1,0 +1,9 @@
+CREATE TABLE "star"."dim_design" (
+  "design_id" INTEGER NOT NULL,
+  "design_name" VARCHAR(128) NOT NULL,
+  "file_location" VARCHAR(512) NOT NULL,
+  "file_name" VARCHAR(256) NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("design_id")
+);

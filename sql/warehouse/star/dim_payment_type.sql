@@ -1,0 +1,7 @@
+CREATE TABLE "star"."dim_payment_type" (
+  "payment_type_id" INTEGER NOT NULL,
+  "payment_type_name" VARCHAR(32) NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("payment_type_id")
+);

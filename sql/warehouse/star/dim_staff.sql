@@ -1,0 +1,11 @@
+CREATE TABLE "star"."dim_staff" (
+  "staff_id" INTEGER NOT NULL,
+  "first_name" VARCHAR(128) NOT NULL,
+  "last_name" VARCHAR(128) NOT NULL,
+  "department_name" VARCHAR(128) NOT NULL,
+  "location" VARCHAR(128) NOT NULL,
+  "email_address" VARCHAR(320) NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("staff_id")
+);
