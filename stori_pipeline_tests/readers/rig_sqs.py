@@ -33,6 +33,7 @@ class SqsRig:
     sees_deletes = False
     missing_is_empty = False
     forgets = True
+    whole_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         stack: Stack = request.getfixturevalue("idle_stack")

@@ -18,9 +18,11 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import Changes, ChangeStream, Cursor, Queue, Xmin
+from stori_pipeline.spec import ByDay, Changes, ChangeStream, Cursor, Objects, Queue, Xmin
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.readers.mongo_servers import free_port
+from stori_pipeline_tests.readers.rig_drops import DropsRig
+from stori_pipeline_tests.readers.rig_rates import RatesRig
 from stori_pipeline_tests.readers.rig_sqs import SqsRig
 from stori_pipeline_tests.readers.shop import COLUMNS, NAME_BYTES, Rig, Row, now, shop_table
 
@@ -34,6 +36,7 @@ class PostgresRig:
     sees_deletes = False
     missing_is_empty = False
     forgets = False
+    whole_rows = True
 
     _TYPES = (
         "id bigint PRIMARY KEY, tiny smallint, whole integer, price numeric, flag boolean, day date, at timestamptz,"
@@ -86,6 +89,7 @@ class MongoRig:
     kind = "mongo"
     missing_is_empty = True
     forgets = False
+    whole_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         database: MongoSource = request.getfixturevalue("mongo_db")
@@ -134,4 +138,6 @@ RIGS: dict[str, tuple[type[Rig], Changes]] = {
     "mongo by change stream": (MongoRig, ChangeStream()),
     "mongo by cursor": (MongoRig, _BY_CURSOR),
     "sqs": (SqsRig, Queue()),
+    "dropped files": (DropsRig, Objects("items/")),
+    "http api by day": (RatesRig, ByDay(date(2026, 3, 2))),
 }

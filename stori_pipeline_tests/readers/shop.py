@@ -56,6 +56,8 @@ class Rig(Protocol):
     """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
     forgets: bool
     """Whether the source hands each row over once, so that neither a past position nor a past day can be read again."""
+    whole_rows: bool
+    """Whether its rows can have a value for every one of `COLUMNS`, and not for `id` and `name` alone."""
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None: ...
 

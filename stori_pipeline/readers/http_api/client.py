@@ -30,7 +30,7 @@ _ANSWER_SECONDS = 30.0
 """How long one answer may take in all; the timeouts above are for each piece of it."""
 
 _ANSWER_BYTES = 5_000_000
-_ATTEMPTS = 5
+_ATTEMPTS = 4
 _LONGEST_WAIT = 60.0
 """How many seconds of a Retry-After are waited for. An API that asks for more is asked again by a later run."""
 
@@ -93,7 +93,7 @@ class Api:
     def get(self, path: str, *, etag: str = "") -> Answer:
         """The answer for a path below the address, asked with its parameters; 304 where `etag` still is its version.
 
-        Tried up to five times where the API is away, overloaded or asks to wait.
+        Tried up to four times where the API is away, overloaded or asks to wait.
 
         Raises:
             SourceUnavailable: it is so still.

@@ -147,23 +147,46 @@ class DropReading:
 
 
 class DayReading:
-    """The rows that are in the files of one UTC day, by LastModified, and in no later ones; the position stays."""
+    """The rows whose cursor falls in one UTC day; the position stays.
+
+    Where the cursor is the file's `$modified`, those are the rows of the day's files that no later file has, and only these files and the
+    later ones are gone through. By any other column all files are, twice: every version is given of each key that has one of that day.
+    """
 
     kind: Kind = "changes"
     must_land = False
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
+        if not table.cursor:
+            raise SourceError(
+                f"{table.full_name}: its record names no cursor, so its rows belong to no day; add cursor=… to read days again"
+            )
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
         self.taken_at = datetime.now(timezone.utc)
         self.until: Position = since
-        self._bucket, self._table, self._objects, self._day = bucket, table, objects, day
+        self._files, self._table, self._day = _Files(bucket, table, objects), table, day
+        self._listed = bucket.files(objects.prefix)
 
     def ack(self) -> None:
         """Nothing to tell."""
 
     def __iter__(self) -> Iterator[Chunk]:
-        listed = self._bucket.files(self._objects.prefix)
-        of_day = [file for file in listed if file.modified.astimezone(timezone.utc).date() == self._day]
-        later = [file for file in listed if of_day and file > of_day[-1]]
-        yield from _Files(self._bucket, self._table, self._objects).given(of_day, later)
+        if self._table[self._table.cursor].source_path == "$modified":
+            of_day = [file for file in self._listed if file.modified.astimezone(timezone.utc).date() == self._day]
+            return self._files.given(of_day, [file for file in self._listed if of_day and file > of_day[-1]])
+        return self._by_column()
+
+    def _by_column(self) -> Iterator[Chunk]:
+        keys: set[Key] = set()
+        for chunk in self._every():
+            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
+            keys.update(key for key, day in zip(_keys(self._table, chunk.rows), days, strict=True) if day == self._day)
+        for chunk in self._every():
+            keep = pa.array([key in keys for key in _keys(self._table, chunk.rows)], pa.bool_())
+            if (rows := chunk.rows.filter(keep)).num_rows:
+                yield Chunk(rows, chunk.rejected.slice(0, 0))
+
+    def _every(self) -> Iterator[Chunk]:
+        for file in self._listed:
+            yield from self._files.chunks(file)
