@@ -2,8 +2,8 @@
 --
 -- The month is that in which the order was entered. An order's rate is that of the day on which it was entered or, where that day has
 -- none, of the last day before it that has one; it says how much of the order's currency one pound buys. Each order's value is converted
--- and rounded by itself. Orders without any rate, and those in a currency that has not arrived yet, are counted in `orders_without_rate` and
--- are in no value.
+-- and rounded by itself. `oldest_rate_days` is how many days before its order the oldest of these rates was published. Orders without any
+-- rate, as are those in a currency that has not arrived yet, are in `orders_without_rate` and `sales_value`, and not in `sales_value_gbp`.
 WITH rate AS (
   SELECT
     currency,
@@ -36,7 +36,6 @@ SELECT
   SUM(CAST(ROUND(CAST(sales_value AS DECIMAL(18, 2)) / rate, 2) AS DECIMAL(18, 2))) AS sales_value_gbp,
   MIN(rate) AS lowest_rate,
   MAX(rate) AS highest_rate,
-  MIN(rate_date) AS oldest_rate_date,
-  MAX(rate_date) AS newest_rate_date
+  MAX(created_date - rate_date) AS oldest_rate_days
 FROM sale
 GROUP BY 1, 2
