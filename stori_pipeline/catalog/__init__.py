@@ -5,10 +5,10 @@ Adding a table is adding one record to its source's module. Adding a source is a
 
 from __future__ import annotations
 
-from stori_pipeline.catalog import app, bank, exchange, totesys
+from stori_pipeline.catalog import app, bank, drops, events, exchange, rates, totesys
 from stori_pipeline.spec import Source, SpecError, Table
 
-_MODULES = (app, bank, exchange, totesys)
+_MODULES = (app, bank, drops, events, exchange, rates, totesys)
 
 SOURCES: tuple[Source, ...] = tuple(module.SOURCE for module in _MODULES)
 TABLES: tuple[Table, ...] = tuple(table for module in _MODULES for table in module.TABLES)

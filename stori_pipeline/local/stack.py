@@ -1,7 +1,7 @@
 """The local stack: which servers it has, and starting, stopping and asking them.
 
 Belongs here: the servers' order, ports and processes, and the addresses that the pipeline is told. Does not belong here: how each
-server is run (`postgres`, `mongo`, `aws`, `warehouse`), or what is in them.
+server is run (`postgres`, `mongo`, `aws`, `rates`, `warehouse`), or what is in them.
 
 Nothing here needs cleaning by hand. Each step first looks at what is really there: a process that was killed is started again, one
 that outlived the command that started it is recognised and kept, and what was half made is made anew.
@@ -20,12 +20,15 @@ from stori_pipeline.local.aws import Aws
 from stori_pipeline.local.mongo import Mongo
 from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
 from stori_pipeline.local.program import Program
+from stori_pipeline.local.rates import Rates
 from stori_pipeline.local.state import Run, StackError, State, exclusively
 from stori_pipeline.local.warehouse import Redshift
 
-SERVERS = ("sources", "mongo", "aws", "platform", "redshift")
+SERVERS = ("sources", "mongo", "aws", "rates", "platform", "redshift")
 LANDING_BUCKET = "stori-landing"
 PROCESSED_BUCKET = "stori-processed"
+DROPS_BUCKET = "stori-drops"
+EVENTS_QUEUE = "app-events"
 COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
 
 _LOCK_PATIENCE = 180.0
@@ -60,10 +63,11 @@ class Stack:
         self._state = State.read(self.home / "state.json")
         self._sources = Sources(self.home, self._state, durable=durable)
         self._mongo = Mongo(self.home, self._state, ("exchange",))
-        self._aws = Aws(self.home, (LANDING_BUCKET, PROCESSED_BUCKET), durable=durable)
+        self._aws = Aws(self.home, (LANDING_BUCKET, PROCESSED_BUCKET, DROPS_BUCKET), (EVENTS_QUEUE,), durable=durable)
+        self._rates = Rates(self.home)
         self._platform = Platform(self.home, self._state, durable=durable)
         self._redshift = Redshift(self.home, backend=self._backend, s3=self._s3)
-        programs: tuple[Program, ...] = (self._sources, self._mongo, self._aws, self._platform, self._redshift)
+        programs: tuple[Program, ...] = (self._sources, self._mongo, self._aws, self._rates, self._platform, self._redshift)
         self._programs = {program.name: program for program in programs}
 
     # ---- what a person asks for
@@ -138,11 +142,15 @@ class Stack:
             "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "reader", "exchange"),
             "STORI_SOURCE_APP": self._sources.url(sources, "reader", "app"),
             "STORI_SOURCE_TOTESYS": self._sources.url(sources, "reader", "totesys"),
+            "STORI_SOURCE_EVENTS": self._aws.queue_url(self._port("aws"), EVENTS_QUEUE),
+            "STORI_SOURCE_DROPS": f"s3://{DROPS_BUCKET}",
+            "STORI_SOURCE_RATES": self._rates.source_url(self._port("rates")),
             "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
             "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "app", "exchange"),
             "STORI_ADMIN_APP": self._sources.url(sources, "app", "app"),
             "STORI_ADMIN_TOTESYS": self._sources.url(sources, "app", "totesys"),
             "STORI_WAREHOUSE": self.warehouse_url(),
+            "STORI_WAREHOUSE_READER": self._platform.url(self._port("redshift"), "reader", "dev"),
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,

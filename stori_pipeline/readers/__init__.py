@@ -97,6 +97,10 @@ class Reader(Protocol):
     def drift(self, table: Table) -> list[str]:
         """One line for each source column that the record does not name, saying what to add to it. Empty where there is none."""
 
+
+class ProvableReader(Reader, Protocol):
+    """A reader of a source that still has its rows, so that a mirror can be compared with it."""
+
     def span(self, table: Table) -> tuple[int, Span]:
         """How many rows the source has now, and the span that all their places lie in (see `digest`)."""
 
@@ -114,6 +118,9 @@ class Reader(Protocol):
 READERS: dict[str, str] = {
     "postgres": "stori_pipeline.readers.postgres:PostgresReader",
     "mongo": "stori_pipeline.readers.mongo:MongoReader",
+    "sqs": "stori_pipeline.readers.sqs:SqsReader",
+    "s3_drop": "stori_pipeline.readers.s3_drop:S3DropReader",
+    "http_api": "stori_pipeline.readers.http_api:HttpApiReader",
 }
 """Where the reader of each kind of source is; a text, so that a driver is imported only where its kind is read."""
 
@@ -128,6 +135,8 @@ def reader_for(kind: str, url: str) -> Reader:
 _RECORDS: dict[str, str] = {
     "postgres": "stori_pipeline.readers.postgres.introspect:records",
     "mongo": "stori_pipeline.readers.mongo:records",
+    "s3_drop": "stori_pipeline.readers.s3_drop:records",
+    "http_api": "stori_pipeline.readers.http_api:records",
 }
 
 
@@ -142,6 +151,8 @@ def records_for(kind: str, url: str, source: str, name: str) -> str:
         SourceUnavailable: the source is away.
         SourceError: it has no such table, or none that may be read.
     """
+    if kind not in _RECORDS:
+        raise SourceError(f"{source}.{name}: a source of kind {kind} does not say what its rows are made of; write the record by hand")
     module, function = _RECORDS[kind].split(":")
     text: str = getattr(importlib.import_module(module), function)(url, name, source=source)
     return text
