@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from stori_pipeline.catalog import SOURCES
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.stack import Stack
+from stori_pipeline_tests.conftest import empty_samples
 
 ROOT = Path(__file__).parents[2]
 STORI = Path(sys.executable).parent / "stori"
+TABLES = ("bank.transactions", "exchange.trades")
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,14 @@ class Project:
 
 
 @pytest.fixture(scope="package")
-def project(stack: Stack) -> Iterator[Project]:
-    """A folder whose `.stori` is the session's stack, with few rows in both sources and nothing synced."""
+def project(stack: Stack, environ: dict[str, str]) -> Iterator[Project]:
+    """A folder whose `.stori` is the session's stack, with few rows in the four databases and nothing synced."""
     folder = stack.home.parent
-    environ = stack.environ()
     write_env(folder / ".env", environ)
     shutil.copy(ROOT / "dagster.yaml", folder)
     made = Project(folder, environ)
     _forget(made)
-    seed(environ, folder / "data", rows=400, trades=60)
+    seed(environ, folder / "data", rows=400, trades=60, users=20, totesys_until=date(2022, 11, 4))
     yield made
     _forget(made)
     (folder / ".env").unlink()
@@ -86,14 +88,15 @@ def project(stack: Stack) -> Iterator[Project]:
 
 @pytest.fixture(scope="package")
 def first_sync(project: Project) -> Said:
-    """What `stori sync --json` said the first time."""
-    return project.stori("sync", "--json")
+    """What `stori sync --json` of two tables said the first time. Those stand for all: the others take the same way, and their time."""
+    return project.stori("sync", "--json", *TABLES)
 
 
 def _forget(project: Project) -> None:
     """The sources, mirrors and landed batches have one name each and are shared with tests that need them empty."""
-    for source in SOURCES:
-        project.warehouse(f"DROP SCHEMA IF EXISTS {source.name} CASCADE")
+    for schema in (*(source.name for source in SOURCES), "star", "reports"):
+        project.warehouse(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    empty_samples(project.environ)
     project.bank("DROP TABLE IF EXISTS transactions, imports")
     url = project.environ["STORI_ADMIN_EXCHANGE"]
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=20_000) as client:

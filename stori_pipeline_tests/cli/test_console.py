@@ -118,5 +118,5 @@ def test_a_port_that_is_none_is_refused_with_an_example(project: Project, port: 
 def test_a_server_that_there_is_not_is_answered_with_those_there_are(project: Project) -> None:
     said = project.stori("up", "--port", "mysql=3306")
     assert said.code == 1
-    assert "there is no server 'mysql'; the stack has sources, mongo, aws, platform, redshift" in said.err
+    assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in said.err
     assert "Traceback" not in said.err

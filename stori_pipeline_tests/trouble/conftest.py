@@ -50,6 +50,8 @@ def pipeline(
         "STORI_LANDING_BUCKET": bucket,
         "DAGSTER_HOME": str(tmp_path),
     }
+    for of_the_session in ("STORI_ADMIN_APP", "STORI_ADMIN_TOTESYS"):
+        del told[of_the_session]  # the sample data of a test go into its own sources alone
     warehouse = Warehouse(told["STORI_WAREHOUSE"], told["STORI_COPY_ROLE"])
     forget(warehouse)
     yield Pipeline(told, tmp_path, source_db, mongo_db, s3, bucket, Lake(s3, bucket), warehouse)

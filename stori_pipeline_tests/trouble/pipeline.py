@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 BANK = find("bank.transactions")
 EXCHANGE = find("exchange.trades")
+NAMES = (BANK.full_name, EXCHANGE.full_name)
+"""Every table of a `Pipeline`; the catalog has more, whose sources are not the test's own."""
 
 ADDRESSES = {
     "source": "STORI_SOURCE_BANK",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stori_pipeline_tests.trouble.command import Ended
-from stori_pipeline_tests.trouble.pipeline import ADDRESSES, BANK, EXCHANGE, Pipeline
+from stori_pipeline_tests.trouble.pipeline import ADDRESSES, BANK, EXCHANGE, NAMES, Pipeline
 
 GIVES_UP = 60.0
 """Seconds within which a command says that a server is away: a person waits for it."""
@@ -46,7 +46,7 @@ def _both(pipeline: Pipeline) -> None:
 
 
 def _next_sync_makes_it_good(pipeline: Pipeline) -> None:
-    pipeline.stori("sync", "--json").expect(0)
+    pipeline.stori("sync", "--json", *NAMES).expect(0)
     for table in (BANK, EXCHANGE):
         pipeline.assert_equal(table)
 
@@ -56,7 +56,7 @@ def test_a_source_that_is_away_fails_its_own_table_only(pipeline: Pipeline, serv
     _both(pipeline)
     broken, whole = (BANK, EXCHANGE) if away is BANK else (EXCHANGE, BANK)
 
-    ended = _fails_plainly(pipeline, server, "sync", "--json")
+    ended = _fails_plainly(pipeline, server, "sync", "--json", *NAMES)
 
     assert "cannot be reached" in _line(ended, broken.full_name), str(ended)
     results = {each["table"]: each for each in ended.json}
@@ -67,7 +67,7 @@ def test_a_source_that_is_away_fails_its_own_table_only(pipeline: Pipeline, serv
 
 def test_an_s3_that_is_away_stops_everything_and_loses_nothing(pipeline: Pipeline) -> None:
     _both(pipeline)
-    ended = _fails_plainly(pipeline, "s3", "sync", "--json")
+    ended = _fails_plainly(pipeline, "s3", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
         assert "S3 does not answer" in _line(ended, table.full_name), str(ended)
     assert pipeline.objects(BANK) == []
@@ -76,7 +76,7 @@ def test_an_s3_that_is_away_stops_everything_and_loses_nothing(pipeline: Pipelin
 
 def test_a_warehouse_that_is_away_keeps_nothing_from_landing(pipeline: Pipeline) -> None:
     _both(pipeline)
-    ended = _fails_plainly(pipeline, "warehouse", "sync", "--json")
+    ended = _fails_plainly(pipeline, "warehouse", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
         assert "warehouse" in _line(ended, table.full_name), str(ended)
         assert "cannot be reached" in _line(ended, table.full_name), str(ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stori_pipeline import sync
-from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
+from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, NAMES, Pipeline
 
 
 def test_a_wiped_lake_is_read_again_as_a_new_generation(pipeline: Pipeline) -> None:
@@ -18,7 +18,7 @@ def test_a_wiped_lake_is_read_again_as_a_new_generation(pipeline: Pipeline) -> N
     pipeline.write("DELETE FROM transactions WHERE transaction_no = 9")
     pipeline.exchange.database["trades"].delete_one({"id": f"{3:024x}"})
 
-    pipeline.stori("sync", "--json").expect(0)
+    pipeline.stori("sync", "--json", *NAMES).expect(0)
 
     for table in (BANK, EXCHANGE):
         pipeline.assert_equal(table)

@@ -9,7 +9,7 @@ import pytest
 from stori_pipeline.readers import SourceError
 from stori_pipeline.redshift import WarehouseError
 from stori_pipeline.spec import Column, varchar
-from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
+from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, NAMES, Pipeline
 
 BRANCHED = replace(BANK, columns=(*BANK.columns, Column("branch", varchar(20))))
 
@@ -69,7 +69,7 @@ def test_a_source_that_no_longer_fits_its_record_stops_that_table_only(pipeline:
     with pytest.raises(SourceError, match="transactions" if "DROP TABLE" in statement else "chip_used"):
         pipeline.land(BANK)
 
-    ended = pipeline.stori("sync", "--json").expect(1)
+    ended = pipeline.stori("sync", "--json", *NAMES).expect(1)
     assert [each["rows_loaded"] for each in ended.json] == [0, 5], str(ended)
     assert "Traceback" not in ended.said, str(ended)
     pipeline.assert_equal(EXCHANGE)
