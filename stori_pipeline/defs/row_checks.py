@@ -195,5 +195,5 @@ def _failing_rows(full_name: str, check: RowCheck, warehouse: Warehouse) -> Asse
         passed=not rows,
         severity=check.severity,
         metadata=said,
-        description=f"{said['failing_rows']} rows of {full_name} fail; examples are in the metadata" if rows else None,
+        description=f"{full_name}: {said['failing_rows']} rows in which this does not hold; examples are in the metadata" if rows else None,
     )

@@ -140,6 +140,7 @@ _WORLD: dict[str, list[dict[str, Any]]] = {
     "app.transactions": [
         {"id": 1, "user_id": 1, "amount": "10.00", "transaction_type": "refund"},
         {"id": 2, "amount": "0.01", "transaction_type": "transfer"},
+        {"id": 3, "user_id": 2},
     ],
     "exchange.trades": [
         {"id": "a", "asks": [110.07, 110.12, 110.3], "bids": [109.9, 109.88, 109.7, 109.5]},

@@ -2,7 +2,7 @@
 written apart from the functions that make them.
 
 One small company for the whole module: its database, its lake, its mirrors and star tables. Each test changes something, lets it arrive,
-and compares everything; none depends on another.
+and compares everything; only the first is about the company as it began.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import pytest
 from stori_pipeline import star, sync
 from stori_pipeline.catalog import totesys as catalog
 from stori_pipeline.compare import reconcile
+from stori_pipeline.defs.lineage import SQL_CHECKS
+from stori_pipeline.defs.row_checks import parse
 from stori_pipeline.derive import derive
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
@@ -112,6 +114,12 @@ class Company:
             cursor.execute((RECOMPUTED / f"{name}.sql").read_text(encoding="utf-8"))
             return [column.name for column in cursor.description or ()], Counter(cursor.fetchall())
 
+    def findings(self) -> dict[str, list[tuple[Any, ...]]]:
+        """What the checks of `sql/checks` find in the mirrors and the star tables."""
+        files = [file for source in ("totesys", "star") for file in sorted((SQL_CHECKS / source).rglob("*.sql"))]
+        found = {f"{file.parent.name}/{file.stem}": self.warehouse.query(parse(file).statement, what=str(file)) for file in files}
+        return {name: rows for name, rows in found.items() if rows}
+
     def versions(self) -> dict[str, int]:
         """How many versions each fact has, by the name of the source's table."""
         return {of: self.warehouse.query(f"SELECT COUNT(*) FROM star.{fact}")[0][0] for fact, of in FACTS.items()}
@@ -161,6 +169,7 @@ def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Compan
 def test_the_past_and_its_first_changes_are_in_the_stars_row_for_row(company: Company) -> None:
     assert {each.name for each in star.TABLES} == {file.stem for file in RECOMPUTED.glob("*.sql")}
     assert company.differences() == {}
+    assert company.findings() == {}
     assert min(company.versions().values()) > 0
 
 

@@ -1,5 +1,5 @@
 -- severity: warn
--- Every amount is more than nothing, a refund's too: the type says which way the money goes.
+-- An amount is more than nothing, a refund's too: the type says which way the money goes. Some are not known at all.
 SELECT id, user_id, transaction_type, amount
 FROM app.transactions
-WHERE amount <= 0 OR amount IS NULL
+WHERE amount <= 0
