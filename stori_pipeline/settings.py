@@ -9,20 +9,44 @@ secret is fetched from there. Secret values never appear in a repr, a log or an 
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class SettingError(RuntimeError):
     """A setting is missing or malformed. The message names it and what it should hold."""
 
 
+SECRET_SECONDS = 300.0
+"""How long a fetched secret is used without asking again: every step of a run and every look of a sensor needs several. A secret that is
+replaced is noticed as late as that, so the old one should be valid for a while longer, as rotation by Secrets Manager keeps it."""
+
+_MOST_SECRETS = 64
+_secrets: dict[str, tuple[float, str]] = {}
+
+
 def _secret(arn: str) -> str:
+    fetched_at, value = _secrets.get(arn, (0.0, ""))
+    if value and time.monotonic() - fetched_at < SECRET_SECONDS:
+        return value
     import boto3  # heavy, and needed only where a setting is kept in Secrets Manager
 
-    value = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    return str(value)
+    value = str(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    if len(_secrets) >= _MOST_SECRETS:
+        _secrets.clear()
+    _secrets[arn] = (time.monotonic(), value)
+    return value
+
+
+@functools.lru_cache(maxsize=2)
+def _dotenv(file: Path, changed: int, size: int) -> dict[str, str]:  # noqa: ARG001  (when it changed is part of the cache's key)
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(file).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -34,16 +58,21 @@ class Settings:
     @classmethod
     def load(cls) -> Settings:
         """From the process's environment, with `.env` of the working directory behind it where there is one."""
-        from dotenv import dotenv_values
-
-        behind = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-        return cls({**behind, **os.environ})
+        try:
+            there = (file := Path.cwd() / ".env").stat()
+        except FileNotFoundError:
+            return cls(dict(os.environ))
+        return cls({**_dotenv(file, there.st_mtime_ns, there.st_size), **os.environ})
 
     def require(self, name: str, meaning: str) -> str:
         value = self.environ.get(name, "")
         if not value:
             raise SettingError(f"{name} is not set: it should hold {meaning}. On a laptop, `stori up` writes it to .env")
         return _secret(value) if value.startswith("arn:aws:secretsmanager:") else value
+
+    def secret(self, name: str) -> str:
+        """A setting that may be missing, then "", and may be kept in Secrets Manager."""
+        return self.require(name, "") if self.environ.get(name) else ""
 
     def source_url(self, source: str) -> str:
         """The address of the source called `source`, credentials of its read-only role included."""

@@ -83,6 +83,11 @@ def _report(title: str, results: list[Any], before: list[Any] | None = None) -> 
         seconds[result.table] += result.seconds
     rows, good = [], True
     for result in results:
+        if result.layer != "source":  # made of source tables; what went wrong with it counts, but it has no source to be equal to
+            if result.error:
+                good = False
+                say(f"  {result.table}: {result.error}")
+            continue
         table = catalog.find(result.table)
         comparison = data.compare_one(table)
         manifests = lake.manifests(table)

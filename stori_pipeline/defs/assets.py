@@ -30,7 +30,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from stori_pipeline.compare import CompareError, reconcile
+from stori_pipeline.compare import NO_DELETIONS, CompareError, Side, reconcile
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.io_managers import Batches, Unread
 from stori_pipeline.defs.metadata import is_star, landing_key, mirror_key, source_key
@@ -178,6 +178,8 @@ def _reconciled(context: AssetExecutionContext, table: Table, reader: Reader, la
     """
     if isinstance(table.changes, ChangeStream):
         return ""  # its reader sees deletes
+    if not isinstance(reader, Side):
+        return NO_DELETIONS
     try:
         manifest = reconcile(table, reader, lake.open(), warehouse.open(), run_id=context.run.run_id)
     except (CompareError, WarehouseError) as error:

@@ -50,10 +50,11 @@ class Unread:
 
 @dataclass(frozen=True)
 class Batches:
-    """What a mirror shall load: all that landed after the batch its ledger names."""
+    """What a mirror shall load: all that landed after the batch its ledger names. `views` are the statements of those that belong to it."""
 
     table: Table
     pending: Ask
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _handed_on(context: InputContext, graph: Graph, store: LakeResource | Proces
     if wanted is Batches:
         from stori_pipeline.sync import pending
 
-        return Batches(table, pending(table, store.open(), context.step_context.run_id))
+        return Batches(table, pending(table, store.open(), context.step_context.run_id), graph.views(table))
     import polars as pl  # heavy; a mirror does without
 
     if wanted is pl.LazyFrame:
@@ -161,7 +162,7 @@ class RedshiftIOManager(IOManager):
         table = obj.table
         with only_transient():
             warehouse = self.warehouse.open()
-            loaded = warehouse.load(table, obj.pending, run_id=context.run_id)
+            loaded = warehouse.load(table, obj.pending, run_id=context.run_id, views=obj.views)
             order = (loaded.generation, loaded.batch) if loaded else warehouse.ledger(table)
             version = _version(context, order)
             last = None if loaded else outcomes.last_said(context.step_context.instance, context.asset_key, version)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stori_pipeline import catalog
+from stori_pipeline.redshift.statements import create_views
 from stori_pipeline.spec import SpecError, Table
 from stori_pipeline.star import STARS
 
@@ -40,6 +41,11 @@ class Graph:
     def names(self) -> frozenset[str]:
         """Everything that a statement can read, by full name."""
         return frozenset(self.records) | {report.full_name for report in self.reports}
+
+    def views(self, table: Table) -> tuple[str, ...]:
+        """The statements of the views that belong to a table's mirror."""
+        also = next((star.also for star in self.stars if star.table is table), ())
+        return tuple(create_views(table, also))
 
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report rests on, be it through other reports."""
