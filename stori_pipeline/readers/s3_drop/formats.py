@@ -30,7 +30,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stori_pipeline.contract import Misfit, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
+from stori_pipeline.digest import json_text
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 from stori_pipeline.spec import Column, SpecError, Table, bigint, super_, varchar
@@ -141,12 +142,22 @@ def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
         if not isinstance(value, dict):
             yield value
             continue
-        row: dict[str, object] = {"_raw": partial(raw_text, value)}
+        row: dict[str, object] = {"_raw": partial(_raw, value)}
         for name, path, document in paths:
             found = _at(value, path)
             # To the contract a text in a super column is JSON already; here it is a value, of which JSON is to be made.
             row[name] = json.dumps(found) if document and isinstance(found, str) else found
         yield row
+
+
+def _raw(value: Any) -> str:
+    """An object as the file has it: numbers stay numbers, with every digit, so that it can be read again."""
+    try:
+        text = json_text(value)
+        text.encode()
+    except (RecursionError, UnicodeEncodeError):
+        return raw_text(value)
+    return text if len(text) <= RAW_CHARACTERS else raw_text(value)
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:
