@@ -292,12 +292,13 @@ def fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:
 
 # --- the calendar of the facts ---------------------------------------------------------------------------------------
 
-_DAYS = {
+DAYS = {
     "fact_sales_order": ("created_date", "last_updated_date", "agreed_payment_date", "agreed_delivery_date"),
     "fact_purchase_orders": ("created_date", "last_updated_date", "agreed_delivery_date", "agreed_payment_date"),
     "fact_payment": ("created_date", "last_updated_date", "payment_date"),
 }
-_ALL_DAYS = " ".join(f"{fact}.{day}" for fact, days in _DAYS.items() for day in days)
+"""The dates that each fact has."""
+_ALL_DAYS = " ".join(f"{fact}.{day}" for fact, days in DAYS.items() for day in days)
 
 
 @star(
@@ -316,7 +317,7 @@ _ALL_DAYS = " ".join(f"{fact}.{day}" for fact, days in _DAYS.items() for day in 
 )
 def dim_date(fact_sales_order: pl.LazyFrame, fact_purchase_orders: pl.LazyFrame, fact_payment: pl.LazyFrame) -> pl.LazyFrame:
     facts = {"fact_sales_order": fact_sales_order, "fact_purchase_orders": fact_purchase_orders, "fact_payment": fact_payment}
-    needed = pl.concat([fact.select(pl.col(day).alias("needed")) for name, fact in facts.items() for day in _DAYS[name]])
+    needed = pl.concat([fact.select(pl.col(day).alias("needed")) for name, fact in facts.items() for day in DAYS[name]])
     # Years that are needed, not all from the first to the last: a mistyped date in the year 9999 costs one year, not eight thousand.
     years = needed.select(pl.col("needed").dt.year().unique().sort().alias("year"))
     days = years.select(pl.date_ranges(pl.date("year", 1, 1), pl.date("year", 12, 31)).alias("date_id")).explode("date_id").drop_nulls()
