@@ -3,44 +3,54 @@
 -- The balance is the one that the bank wrote at the day's movement posted last. A day without movement carries on the balance of the day
 -- before, with no movements. Amounts are in the bank's one currency. After 10,000 days without movement an account is no longer carried on.
 -- materialized: table
-WITH movement AS (
+WITH moved AS (
   SELECT
     account_no,
     txn_date,
-    balance_amt,
-    ROW_NUMBER() OVER (PARTITION BY account_no, txn_date ORDER BY transaction_no DESC) AS from_last,
-    COUNT(*) OVER (PARTITION BY account_no, txn_date) AS movements,
-    SUM(NVL(deposit_amt, 0)) OVER (PARTITION BY account_no, txn_date) AS deposits,
-    SUM(NVL(withdrawal_amt, 0)) OVER (PARTITION BY account_no, txn_date) AS withdrawals,
-    MAX(txn_date) OVER () AS newest_date
+    MAX(transaction_no) AS last_transaction_no,
+    COUNT(*) AS movements,
+    SUM(NVL(deposit_amt, 0)) AS deposits,
+    SUM(NVL(withdrawal_amt, 0)) AS withdrawals
   FROM bank.transactions
+  GROUP BY account_no, txn_date
+), newest AS (
+  SELECT DATEADD(day, 1, MAX(txn_date)) AS day_after
+  FROM moved
 ), closing AS (
   SELECT
-    account_no,
-    txn_date,
-    balance_amt,
-    movements,
-    deposits,
-    withdrawals,
-    DATEDIFF(day, txn_date, NVL(LEAD(txn_date) OVER (PARTITION BY account_no ORDER BY txn_date), DATEADD(day, 1, newest_date))) AS days
-  FROM movement
-  WHERE from_last = 1
+    moved.account_no,
+    moved.txn_date,
+    posted.balance_amt,
+    moved.movements,
+    moved.deposits,
+    moved.withdrawals,
+    DATEDIFF(
+      day,
+      moved.txn_date,
+      NVL(LEAD(moved.txn_date) OVER (PARTITION BY moved.account_no ORDER BY moved.txn_date), newest.day_after)
+    ) AS days
+  FROM moved
+  JOIN bank.transactions AS posted ON posted.transaction_no = moved.last_transaction_no
+  CROSS JOIN newest
 ), digit AS (
   SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
   UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9
-), later AS (
-  SELECT thousands.n * 1000 + hundreds.n * 100 + tens.n * 10 + ones.n AS days
-  FROM digit AS thousands
-  CROSS JOIN digit AS hundreds
-  CROSS JOIN digit AS tens
-  CROSS JOIN digit AS ones
+), carried AS (
+  -- Digit by digit, so that each movement meets only as many numbers as there are days until the next one.
+  SELECT
+    closing.*,
+    thousands.n * 1000 + hundreds.n * 100 + tens.n * 10 + ones.n AS later
+  FROM closing
+  JOIN digit AS thousands ON thousands.n * 1000 < closing.days
+  JOIN digit AS hundreds ON thousands.n * 1000 + hundreds.n * 100 < closing.days
+  JOIN digit AS tens ON thousands.n * 1000 + hundreds.n * 100 + tens.n * 10 < closing.days
+  JOIN digit AS ones ON thousands.n * 1000 + hundreds.n * 100 + tens.n * 10 + ones.n < closing.days
 )
 SELECT
-  closing.account_no,
-  CAST(DATEADD(day, later.days, closing.txn_date) AS DATE) AS day,
-  closing.balance_amt AS closing_balance,
-  CASE WHEN later.days = 0 THEN closing.movements ELSE 0 END AS movements,
-  CASE WHEN later.days = 0 THEN closing.deposits ELSE 0 END AS deposits,
-  CASE WHEN later.days = 0 THEN closing.withdrawals ELSE 0 END AS withdrawals
-FROM closing
-JOIN later ON later.days < closing.days
+  account_no,
+  CAST(DATEADD(day, later, txn_date) AS DATE) AS day,
+  balance_amt AS closing_balance,
+  CASE WHEN later = 0 THEN movements ELSE 0 END AS movements,
+  CASE WHEN later = 0 THEN deposits ELSE 0 END AS deposits,
+  CASE WHEN later = 0 THEN withdrawals ELSE 0 END AS withdrawals
+FROM carried

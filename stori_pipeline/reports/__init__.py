@@ -20,7 +20,7 @@ from stori_pipeline.redshift import Warehouse
 from stori_pipeline.redshift.reports import SCHEMA, Definition, make
 from stori_pipeline.reports.lineage import NotUnderstood, Relation, follow, named, parse
 from stori_pipeline.spec import History, SpecError, Table
-from stori_pipeline.star.record import STARS, Star
+from stori_pipeline.star.record import REMOVED, STARS, Star
 
 REPORTS_FOLDER = Path(__file__).parents[2] / "sql" / "reports"
 
@@ -89,7 +89,7 @@ def tables_of(sql: str, stars: Mapping[str, Star] = STARS) -> set[str]:
     """
     views = _views(stars)
     try:
-        return {views.get(name, name) for name in named(parse(sql))}
+        return {views[name].full_name if name in views else name for name in named(parse(sql))}
     except NotUnderstood as error:
         raise SpecError(str(error)) from error
 
@@ -122,12 +122,12 @@ def downstream(report: Report, reports: Sequence[Report]) -> list[Report]:
     return found
 
 
-def _views(stars: Mapping[str, Star]) -> dict[str, str]:
-    """The warehouse's views of star tables: for the full name of each, the table's."""
-    views: dict[str, str] = {}
+def _views(stars: Mapping[str, Star]) -> dict[str, Table]:
+    """The warehouse's views of star tables by their full names: `redshift.statements.create_views` makes them."""
+    views: dict[str, Table] = {}
     for each in stars.values():
         names = [*each.also, *([f"{each.name}_current"] if isinstance(each.table.changes, History) else [])]
-        views |= {f"{each.table.source.name}.{name}": each.table.full_name for name in names}
+        views |= {f"{each.table.source.name}.{name}": each.table for name in names}
     return views
 
 
@@ -145,7 +145,12 @@ def _relations(tables: Iterable[Table], stars: Mapping[str, Star]) -> dict[str, 
         kept = ("_deleted",) if table.keep_deleted else ()
         columns = (*(column.name for column in table.columns), *kept, "_batch", "_loaded_at")
         known[table.full_name] = _Known(Relation(table.full_name, columns), table.fingerprint)
-    return known | {view: known[of] for view, of in _views(stars).items()}
+    for view, table in _views(stars).items():
+        known[view] = known[table.full_name]
+        if view.endswith("_current"):
+            present = tuple(column.name for column in table.columns if column.name != REMOVED.name)
+            known[view] = _Known(Relation(table.full_name, present), table.fingerprint)
+    return known
 
 
 def _files(folder: Path) -> dict[str, tuple[str, str]]:

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg2
 
 from stori_pipeline import catalog, star
-from stori_pipeline.redshift.statements import create_mirror, quoted, relation
-from stori_pipeline.spec import History, Table
+from stori_pipeline.redshift.statements import create_mirror, create_views, quoted, relation
+from stori_pipeline.spec import Table
 
 Rows = Mapping[str, tuple[tuple[str, ...], Sequence[tuple[Any, ...]]]]
 
@@ -162,8 +162,9 @@ def found(url: str) -> Iterator[None]:
 
 def _fill(cursor: Any, table: Table, columns: tuple[str, ...], given: Sequence[tuple[Any, ...]]) -> None:
     cursor.execute(create_mirror(table))
-    if isinstance(table.changes, History):
-        cursor.execute(_current(table))
+    if table.source == star.STAR:
+        for view in create_views(table, star.find(table.name).also):
+            cursor.execute(view)
     for row in given:
         values = _fillers(table) | {"_batch": 1, "_loaded_at": _FILLER["TIMESTAMPTZ"]} | dict(zip(columns, row, strict=True))
         places = ", ".join("JSON_PARSE(%s)" if name in ("asks", "bids") and value is not None else "%s" for name, value in values.items())
@@ -175,15 +176,3 @@ def _fillers(table: Table) -> dict[str, Any]:
     """Something for every column that must have a value and is of no interest here."""
     needed = [column for column in table.columns if not column.nullable]
     return {c.name: _FILLER.get(c.type.redshift, "" if c.type.redshift.startswith("VARCHAR") else Decimal(0)) for c in needed}
-
-
-def _current(table: Table) -> str:
-    """The newest version of each row that is not gone."""
-    (of,) = table.changes.of if isinstance(table.changes, History) else ("",)
-    (key,) = table.key
-    newest = f"SELECT {quoted(of)} AS of_it, MAX({quoted(key)}) AS newest FROM {relation(table)} GROUP BY {quoted(of)}"
-    view = f"{quoted(table.source.name)}.{quoted(f'{table.name}_current')}"
-    return (
-        f"CREATE VIEW {view} AS SELECT version.* FROM {relation(table)} AS version"
-        f" JOIN ({newest}) AS last ON last.newest = version.{quoted(key)} WHERE NOT version._removed"
-    )

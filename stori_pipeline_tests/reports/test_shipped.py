@@ -218,6 +218,18 @@ def test_every_column_of_a_report_comes_from_columns_that_are_there(reports: dic
         assert len(report.description) > 60, f"{report.name} does not say what it shows"
 
 
+VIEWS = ("fact_sales_order_current", "fact_purchase_orders_current", "fact_payment_current", "fact_purchase_order")
+
+
+@pytest.mark.parametrize("name", ["star.dim_staff", "star.fact_payment", "app.users", *(f"star.{view}" for view in VIEWS)])
+def test_a_star_means_the_columns_that_the_warehouse_gives(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "x.sql").write_text(f"-- All of it.\nSELECT * FROM {name}")
+    (report,) = load_reports(tmp_path, catalog.TABLES, STARS)
+    with warehouse.session("columns") as connection, connection.cursor() as cursor:
+        cursor.execute(report.statement)
+        assert tuple(column.name for column in cursor.description or ()) == report.columns
+
+
 def test_the_worked_example_of_adding_a_report_works(warehouse: Warehouse, tmp_path: Path) -> None:
     shutil.copytree(REPORTS_FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "accounts_by_month.sql").write_text(example("add-a-report"))
