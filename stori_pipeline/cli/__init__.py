@@ -1,8 +1,8 @@
 """The `stori` command.
 
 Belongs here and beside it: arguments, progress, tables and exit codes. Does not belong here: doing any of the work. Each module
-holds the commands of one subject: `stack` the servers of a laptop and their data, `data` moving and proving rows, `demo`
-the whole story in one go.
+holds the commands of one subject: `stack` the servers of a laptop and their data, `data` moving and proving rows, `serve` the API,
+`demo` the whole story in one go.
 
 Heavy imports stay inside the commands, so that `stori --help` and `stori status` answer at once.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import click
 
-from stori_pipeline.cli import console, data, demo, stack
+from stori_pipeline.cli import console, data, demo, serve, stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -24,5 +24,5 @@ def main() -> None:
     console.load_dotenv()
 
 
-for command in (*stack.COMMANDS, *data.COMMANDS, demo.demo):
+for command in (*stack.COMMANDS, *data.COMMANDS, *serve.COMMANDS, demo.demo):
     main.add_command(command)

@@ -158,6 +158,8 @@ def reconcile(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
             reader = reader_of(table, settings)
             land(table, reader, lake, run_id=run_id)
             load(table, lake, warehouse, run_id=run_id)
+            if not isinstance(reader, compare.Side) and not as_json:
+                say(f"{table.full_name}: {compare.NO_DELETIONS}")
             manifest = compare.reconcile(table, reader, lake, warehouse, run_id=run_id, force=force)
             loaded = load(table, lake, warehouse, run_id=run_id)
             results.append(

@@ -248,7 +248,7 @@ class Sources(PostgresCluster):
 
 
 class Platform(PostgresCluster):
-    """Dagster's storage (`dagster`), and what stands behind the local Redshift (`dev`)."""
+    """Dagster's storage (`dagster`), and what stands behind the local Redshift (`dev`), which `reader` may read and not write."""
 
     name = "platform"
     preferred_port = 54322
@@ -256,6 +256,19 @@ class Platform(PostgresCluster):
     locale = ("--locale", "C")  # Redshift compares and sorts text by its bytes
     # Nothing is replicated from here, so a load need not be written to the log for anyone but crash recovery.
     settings: Mapping[str, str] = {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "2GB", "shared_buffers": "256MB"}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (*super().roles, "reader")
+
+    def grants(self, database: str) -> list[str]:
+        if database != "dev":
+            return []
+        return [
+            'GRANT CONNECT ON DATABASE "dev" TO reader',
+            "GRANT pg_read_all_data TO reader",
+            "ALTER ROLE reader SET default_transaction_read_only = on",
+        ]
 
 
 def _binary(name: str) -> Path:

@@ -1,0 +1,86 @@
+"""The page at `/`: plain HTML, made whole on the server, without a script and without anything from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from html import escape
+
+from stori_pipeline.api.answers import Freshness, Payment
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --quiet: #777; --late: #b3541e; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; } p { margin: 0 0 .8rem; color: var(--quiet); }
+.side { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; }
+.charts { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); }
+.charts img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
+@media (max-width: 34rem) { .side, .charts { grid-template-columns: 1fr; } }
+"""
+
+
+def render(
+    *, as_of: date, made: Sequence[Payment], due: Sequence[Payment], freshness: Freshness, rows: Mapping[str, int], charts: Sequence[str]
+) -> str:
+    """The whole page. `rows` holds the number of rows by table, `charts` the names of those that can be fetched."""
+    pictures = "".join(f'<img src="charts/{escape(name)}.svg" alt="{escape(name.replace("_", " "))}" loading="lazy">' for name in charts)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Warehouse</title><style>{_STYLE}</style></head><body>
+<h1>Warehouse</h1>
+<p>As of {freshness.as_of:%Y-%m-%d %H:%M:%S} UTC. The same as data: <a href="freshness">freshness</a>, <a href="docs">all addresses</a>.</p>
+<div class="side">
+<section><h2>Payments made last, up to {as_of}</h2>{_payments(made)}</section>
+<section><h2>Payments due next, from {as_of}</h2>{_payments(due)}</section>
+</div>
+<h2>Tables</h2>
+<p>How long ago each was last loaded. A quiet source has nothing to load.</p>
+{_tables(freshness, rows)}
+<h2>Charts</h2>
+<div class="charts">{pictures or "<p>None has been drawn yet.</p>"}</div>
+</body></html>"""
+
+
+def _payments(payments: Sequence[Payment]) -> str:
+    if not payments:
+        return "<p>None.</p>"
+    return _grid(
+        ["Date", "Counterparty", "Kind", ("Amount", "n")],
+        (
+            (
+                f"{p.payment_date}",
+                p.counterparty or "",
+                (p.payment_type or "").replace("_", " ").lower(),
+                f"{p.amount:,} {p.currency or ''}",
+            )
+            for p in payments
+        ),
+    )
+
+
+def _tables(freshness: Freshness, rows: Mapping[str, int]) -> str:
+    if not freshness.tables:
+        return "<p>Nothing has been loaded yet.</p>"
+    return _grid(
+        ["Table", ("Rows", "n"), ("Last load", "n"), ("Rows it brought", "n")],
+        ((t.table, f"{rows.get(t.table, 0):,}", f"{_ago(t.lag_seconds)} ago", f"{t.rows_loaded:,}") for t in freshness.tables),
+    )
+
+
+def _grid(columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
+    heads = [each if isinstance(each, tuple) else (each, "") for each in columns]
+    classes = [f' class="{name}"' if name else "" for _, name in heads]
+    head = "".join(f"<th{css}>{escape(title)}</th>" for (title, _), css in zip(heads, classes, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{css}>{escape(cell)}</td>" for cell, css in zip(row, classes, strict=True)) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _ago(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} s"
+    return str(timedelta(seconds=seconds)).partition(".")[0] if seconds >= 3600 else f"{seconds // 60} min"

@@ -1,0 +1,178 @@
+"""What the API reads: the warehouse, through a small pool of read-only sessions, and the charts in the processed bucket.
+
+Belongs here: asking, keeping answers for a few seconds, and saying that something is away. Does not belong here: any question.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cachetools import TTLCache
+
+from stori_pipeline.redshift import WarehouseError, connect
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
+
+SESSIONS = 4
+KEPT_SECONDS = 5.0
+_STATEMENT_SECONDS = 20
+CHARTS_PREFIX = "charts/"
+_CHART = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class StoreUnavailable(RuntimeError):
+    """The warehouse or the bucket does not answer; the message holds no address."""
+
+
+class Store:
+    """The warehouse, as far as it is read. Safe to use from several threads, of which at most `SESSIONS` ask at once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._free: list[Connection] = []
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(SESSIONS)
+        self._answers: TTLCache[tuple[str, tuple[Any, ...]], list[dict[str, Any]]] = TTLCache(256, KEPT_SECONDS)
+
+    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        """The rows of a SELECT by their columns' names, as they were at most `KEPT_SECONDS` ago.
+
+        Raises:
+            StoreUnavailable: the warehouse is away, too slow, or has not what is asked for yet.
+        """
+        asked = (statement, parameters)
+        with self._lock:
+            if asked in self._answers:
+                return self._answers[asked]
+        with self._session() as session, session.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            names = [column.name for column in cursor.description or ()]
+            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            session.rollback()
+        with self._lock:
+            self._answers[asked] = found
+        return found
+
+    def close(self) -> None:
+        with self._lock:
+            while self._free:
+                self._free.pop().close()
+
+    @contextmanager
+    def _session(self) -> Iterator[Connection]:
+        import psycopg2
+
+        if not self._slots.acquire(timeout=_STATEMENT_SECONDS):
+            raise StoreUnavailable("the warehouse is busy; ask again in a moment")
+        session: Connection | None = None
+        try:
+            session = self._taken() or self._opened()
+            yield session
+            with self._lock:
+                self._free.append(session)
+        except psycopg2.Error as error:
+            # A session that failed is not used again: it may be broken, or the warehouse another one by now.
+            if session is not None:
+                session.close()
+            raise StoreUnavailable(_why(error)) from error
+        except BaseException:
+            if session is not None:
+                session.close()
+            raise
+        finally:
+            self._slots.release()
+
+    def _taken(self) -> Connection | None:
+        """A free session that still answers: a warehouse that was restarted has ended those from before."""
+        import psycopg2
+
+        while True:
+            with self._lock:
+                if not self._free:
+                    return None
+                session = self._free.pop()
+            try:
+                with session.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                session.rollback()
+            except psycopg2.Error:
+                session.close()
+                continue
+            return session
+
+    def _opened(self) -> Connection:
+        try:
+            session = connect(self._url)
+        except WarehouseError as error:
+            raise StoreUnavailable("the warehouse does not answer") from error
+        session.set_session(readonly=True)
+        with session.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout TO {_STATEMENT_SECONDS * 1000}")
+        session.commit()
+        return session
+
+
+def _why(error: Any) -> str:
+    if error.pgcode in ("42P01", "3F000"):
+        return "the warehouse has no such table yet; sync first"
+    if error.pgcode == "57014":
+        return "the warehouse took too long to answer"
+    return "the warehouse does not answer"
+
+
+class Charts:
+    """The charts in the processed bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._client: S3Client | None = None
+        self._kept: TTLCache[str, Any] = TTLCache(64, KEPT_SECONDS)
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """The names of all charts, in order.
+
+        Raises:
+            StoreUnavailable: the bucket does not answer.
+        """
+        return [name for name in self._ask("", self._list) if _CHART.fullmatch(name)]
+
+    def svg(self, name: str) -> bytes | None:
+        """A chart, or None where there is none of that name. Errors as for `names`."""
+        if not _CHART.fullmatch(name):
+            return None
+        drawn: bytes | None = self._ask(name, lambda s3: self._get(s3, name))
+        return drawn
+
+    def _ask(self, key: str, question: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key]
+            try:
+                if self._client is None:
+                    from stori_pipeline.lake import connect as connect_s3
+
+                    self._client = connect_s3()
+                answer = self._kept[key] = question(self._client)
+            except (BotoCoreError, ClientError) as error:
+                raise StoreUnavailable("the bucket of charts does not answer") from error
+            return answer
+
+    def _list(self, s3: S3Client) -> list[str]:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=CHARTS_PREFIX)
+        keys = [item["Key"] for found in pages for item in found.get("Contents", [])]
+        return sorted(key.removeprefix(CHARTS_PREFIX).removesuffix(".svg") for key in keys if key.endswith(".svg"))
+
+    def _get(self, s3: S3Client, name: str) -> bytes | None:
+        try:
+            return s3.get_object(Bucket=self._bucket, Key=f"{CHARTS_PREFIX}{name}.svg")["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None

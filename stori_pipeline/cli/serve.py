@@ -1,0 +1,29 @@
+"""The command that serves the API: api."""
+
+from __future__ import annotations
+
+import click
+
+from stori_pipeline.cli.console import plain_errors, say
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen. Set STORI_API_KEY before you open it to others.")
+@click.option("--port", default=8000, show_default=True, help="0 takes any free one.")
+def api(host: str, port: int) -> None:
+    """Serve payments, freshness and the charts over HTTP, with a page at / and the documentation at /docs."""
+    try:
+        import uvicorn
+
+        from stori_pipeline.api import create_app
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; install the extra `api` of this package") from error
+
+    with plain_errors():
+        server = uvicorn.Server(uvicorn.Config(create_app(), host=host, port=port, log_level="warning"))
+        sock = server.config.bind_socket()
+        say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
+        server.run(sockets=[sock])
+
+
+COMMANDS = (api,)

@@ -1,0 +1,98 @@
+"""A warehouse with a handful of payments, and the API before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from fastapi.testclient import TestClient
+from mypy_boto3_s3 import S3Client
+
+from stori_pipeline.api import create_app
+from stori_pipeline.local.stack import Stack
+from stori_pipeline.redshift import Warehouse, statements
+from stori_pipeline.settings import Settings
+from stori_pipeline.star import STARS
+
+PAYMENTS = (
+    # number, date, paid, counterparty, amount
+    (1, "2024-11-11", True, 1, "100.10"),
+    (2, "2024-11-12", True, 2, "200.20"),
+    (3, "2024-11-12", True, 1, "300.30"),
+    (4, "2024-11-13", True, 2, "400.00"),
+    (5, "2024-11-14", True, 1, "500.50"),
+    (6, "2024-11-15", True, 1, "600.60"),
+    (7, "2024-11-16", False, 1, "700.70"),  # fell due on a Saturday, and is never flipped
+    (8, "2024-11-20", False, 2, "800.80"),
+    (9, "2024-11-18", False, 3, "900.90"),  # of a counterparty that has not arrived
+    (10, "2024-11-18", False, 1, "99999999.99"),
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    environ: dict[str, str] = field(repr=False)
+    warehouse: Warehouse
+
+    def app(self, **more: str) -> TestClient:
+        """A client that shows what a person would see: an error that the application did not foresee is its answer 500."""
+        return TestClient(create_app(Settings(self.environ | more)), raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="package")
+def surroundings(stack: Stack, environ: dict[str, str], s3: S3Client) -> Iterator[Surroundings]:
+    settings = Settings(environ)
+    warehouse = Warehouse(settings.warehouse_url, settings.copy_role)
+    dims: dict[str, list[tuple[object, ...]]] = {
+        "dim_counterparty": [
+            (1, "Padberg, Lueilwitz and Johnson", "1 A", None, None, "Leeds", "01138", "Italy", "1"),
+            (2, "O'Hara <b>Ltd</b>", "2 B", None, None, "York", "2", "Peru", "2"),
+        ],
+        "dim_currency": [(1, "GBP", "Pound Sterling")],
+        "dim_payment_type": [(1, "SALES_RECEIPT")],
+    }
+    with warehouse.session("set-up") as connection, connection.cursor() as cursor:
+        for schema in ("star", "pipeline"):
+            cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            cursor.execute(f"CREATE SCHEMA {schema}")
+        cursor.execute(statements.CREATE_LEDGER)
+        for name in ("fact_payment", *dims):
+            cursor.execute(statements.create_mirror(STARS[name].table))
+            cursor.execute(statements.INSERT_LEDGER, (f"star.{name}", 1, 1, "-", 1, 1, 0, "run", "2024-11-15 12:00:00+00"))
+        for view in statements.create_views(STARS["fact_payment"].table):
+            cursor.execute(view)
+        for name, rows in dims.items():
+            for row in rows:
+                cursor.execute(f"INSERT INTO star.{name} VALUES ({', '.join(['%s'] * len(row))}, 1, GETDATE())", row)
+        for number, day, paid, counterparty, amount in PAYMENTS:
+            cursor.execute(
+                "INSERT INTO star.fact_payment (payment_record_id, payment_id, created_date, created_time, last_updated_date,"
+                " last_updated_time, transaction_id, counterparty_id, payment_amount, currency_id, payment_type_id, paid, payment_date,"
+                " _observed_at, _removed, _batch, _loaded_at)"
+                " VALUES (%s, %s, '2024-11-11', '09:00:00', '2024-11-11', '09:00:00', %s, %s, %s, 1, 1, %s, %s, GETDATE(),"
+                " FALSE, 1, GETDATE())",
+                (number, number, number, counterparty, amount, paid, day),
+            )
+        connection.commit()
+    bucket = "test-api"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="charts/payments.svg", Body=b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    s3.put_object(Bucket=bucket, Key="charts/payments.png", Body=b"png")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.client_environ().items():
+            patch.setenv(name, value)
+        yield Surroundings(environ | {"STORI_PROCESSED_BUCKET": bucket}, warehouse)
+    with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
+        for schema in ("star", "pipeline"):
+            cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        connection.commit()
+    for key in ("charts/payments.svg", "charts/payments.png"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
+def client(surroundings: Surroundings) -> Iterator[TestClient]:
+    with surroundings.app() as made:
+        yield made
