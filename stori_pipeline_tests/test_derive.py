@@ -223,6 +223,15 @@ def test_a_lost_lake_of_sources_costs_no_version_not_even_when_everything_is_ask
     assert history.versions() == [*HISTORY, (6, 3, "5.00", False)]
 
 
+def test_a_changed_record_is_refused_where_older_versions_could_not_be_made_again(history: Works) -> None:
+    history.lose(SALE)
+    history.land("snapshot", sale(2, "2.00"), sale(3))
+    longer = replace(FACT, table=replace(FACT.table, columns=(*FACT.table.columns[:4], *FACT.table.columns[5:])))
+    with pytest.raises(LakeError, match=r"older ones would be lost\. Restore shop\.sale there"):
+        history.derive(longer)
+    assert history.versions() == HISTORY
+
+
 def test_full_makes_everything_again_with_the_same_numbers(history: Works) -> None:
     before = history.rows()
     landed = history.derive(full=True)
