@@ -1,49 +1,18 @@
-"""What is made wrong in the small world, one thing at a time, and what the check for it must then return.
+"""What is made wrong in sources' mirrors and in reports, one thing at a time, and what the check for it must then return.
 
-Belongs here: the cases, as data. Does not belong here: running them.
+Belongs here: the cases, as data. Does not belong here: running them, or what is wrong with star tables (`planted_stars`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date as day
 from decimal import Decimal
-from typing import Any
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
-
-from stori_pipeline_tests.quality import small_world
-
-Break = Callable[[Cursor], None]
-
-
-def sql(*statements: str) -> Break:
-    def run(cursor: Cursor) -> None:
-        for statement in statements:
-            cursor.execute(statement)
-
-    return run
-
-
-def row(full_name: str, **values: Any) -> Break:
-    return lambda cursor: small_world.insert(cursor, full_name, values)
-
-
-def both(*breaks: Break) -> Break:
-    def run(cursor: Cursor) -> None:
-        for each in breaks:
-            each(cursor)
-
-    return run
-
-
-def days(first: day, last: day) -> Break:
-    return lambda cursor: small_world.insert(cursor, "star.dim_date", *small_world.calendar(first, last))
-
+from stori_pipeline_tests.quality.breaks import Case, both, row, sql, view
 
 IN_A_WEEK = "TO_CHAR(DATEADD(day, 7, GETDATE()), 'YYYY-MM-DD')"
 
-CASES: list[tuple[str, str, Break, list[tuple[Any, ...]]]] = [
+CASES: list[Case] = [
     # The check, what is broken, how, and the rows that it must return (their first columns).
     ("bank/transactions/one_amount", "both amounts", sql("UPDATE bank.transactions SET deposit_amt = 1 WHERE transaction_no = 2"), [(2,)]),
     ("bank/transactions/one_amount", "neither", sql("UPDATE bank.transactions SET withdrawal_amt = NULL WHERE transaction_no = 2"), [(2,)]),
@@ -243,131 +212,81 @@ CASES: list[tuple[str, str, Break, list[tuple[Any, ...]]]] = [
         [(1, True)],
     ),
     (
-        "star/dim_date/gapless",
-        "a day",
-        sql("DELETE FROM star.dim_date WHERE date_id = '2024-11-13'"),
-        [(day(2024, 11, 12), day(2024, 11, 14), 1)],
-    ),
-    ("star/dim_date/gapless", "a year", days(day(2026, 1, 1), day(2026, 12, 31)), [(day(2024, 12, 31), day(2026, 1, 1), 365)]),
-    ("star/dim_date/years_whole", "the last day", sql("DELETE FROM star.dim_date WHERE date_id = '2024-12-31'"), [(2024, 365, 365)]),
-    ("star/dim_date/years_whole", "the first day", sql("DELETE FROM star.dim_date WHERE date_id = '2024-01-01'"), [(2024, 365, 365)]),
-    (
-        "star/dim_date/years_whole",
-        "a day twice",
-        both(days(day(2024, 5, 1), day(2024, 5, 1)), sql("DELETE FROM star.dim_date WHERE date_id = '2024-06-01'")),
-        [(2024, 366, 365)],
+        "reports/sales_by_month/adds_up",
+        "every version counts",
+        view("reports.sales_by_month", "SELECT COUNT(*) AS orders, SUM(units_sold) AS units_sold FROM star.fact_sales_order"),
+        [(5, 2, 5, 2)],
     ),
     (
-        "star/dim_date/covers_facts",
-        "a date of two versions",
-        sql("UPDATE star.fact_sales_order SET agreed_delivery_date = '2025-01-01' WHERE sales_order_id = 1"),
-        [("fact_sales_order", "agreed_delivery_date", day(2025, 1, 1), 2)],
+        "reports/sales_by_month/adds_up",
+        "a currency is twice in the dimension",
+        row("star.dim_currency", currency_id=1, currency_code="GBP"),
+        [(4, 2, 4, 2)],
     ),
     (
-        "star/dim_date/covers_facts",
-        "no calendar",
-        sql("DELETE FROM star.dim_date", "DELETE FROM star.fact_sales_order", "DELETE FROM star.fact_purchase_orders"),
-        [
-            ("fact_payment", "created_date", day(2024, 11, 13), 3),
-            ("fact_payment", "last_updated_date", day(2024, 11, 13), 3),
-            ("fact_payment", "payment_date", day(2024, 11, 13), 3),
-        ],
+        "reports/account_balances_by_day/one_balance_a_day",
+        "two balances on a day",
+        view("reports.account_balances_by_day", "SELECT account_no, txn_date AS day FROM bank.transactions"),
+        [("1196711", 2, 1)],
     ),
     (
-        "star/fact_sales_order/every_row_of_the_source",
-        "a fact",
-        sql("DELETE FROM star.fact_sales_order WHERE sales_order_id = 2"),
-        [(2, "in the source only")],
+        "reports/account_balances_by_day/one_balance_a_day",
+        "no balance where nothing moved",
+        both(
+            sql("UPDATE bank.transactions SET txn_date = '2024-11-20' WHERE transaction_no = 2"),
+            view("reports.account_balances_by_day", "SELECT account_no, txn_date AS day FROM bank.transactions"),
+        ),
+        [("1196711", 2, 2, day(2024, 11, 13), day(2024, 11, 20))],
     ),
     (
-        "star/fact_sales_order/every_row_of_the_source",
-        "an order",
-        sql("DELETE FROM totesys.sales_order WHERE sales_order_id = 1"),
-        [(1, "in the fact only")],
+        "reports/payments_overdue/every_unpaid_payment_explained",
+        "an unpaid one without a reason",
+        view(
+            "reports.payments_overdue",
+            "SELECT NULL::DATE AS due_month, 'x' AS payment_type, 'GBP' AS currency_code, 0 AS payments_due, 1 AS unpaid_by_flag,"
+            " 0 AS weekend, 0 AS entered_late, 0 AS no_run, 0 AS overdue",
+        ),
+        [(None, "x", "GBP", 0, 1, 0)],
     ),
     (
-        "star/fact_purchase_orders/every_row_of_the_source",
-        "a fact",
-        sql("UPDATE star.fact_purchase_orders SET _removed = TRUE"),
-        [(1, "in the source only")],
+        "reports/payments_overdue/every_unpaid_payment_explained",
+        "a payment type is twice in the dimension",
+        both(
+            sql("UPDATE star.fact_payment SET last_updated_date = '2024-11-18', payment_date = '2024-11-14'"),
+            row("star.dim_payment_type", payment_type_id=3),
+        ),
+        [(None, "all of them", None, 4, None, 3)],
     ),
     (
-        "star/fact_payment/every_row_of_the_source",
-        "both",
-        sql("UPDATE star.fact_payment SET payment_id = 8 WHERE payment_id = 2"),
-        [(2, "in the source only"), (8, "in the fact only")],
+        "events/app_events/text_is_the_event",
+        "another",
+        row("events.app_events", id="z", event="submission_success", event_text="submitted"),
+        [("z",)],
     ),
+    ("events/app_events/known_platform", "a third", row("events.app_events", id="z", context_device_type="web"), [("z", "web")]),
+    (
+        "events/app_events/known_platform",
+        "another maker's",
+        row("events.app_events", id="z", context_device_type="ios", context_device_manufacturer="Google"),
+        [("z", "ios")],
+    ),
+    (
+        "events/app_events/known_platform",
+        "the maker of the other",
+        row("events.app_events", id="z", context_device_type="android", context_device_manufacturer="Apple"),
+        [("z", "android")],
+    ),
+    (
+        "events/app_events/in_order",
+        "by the device's clock",
+        row("events.app_events", id="z", original_timestamp="2024-11-13 10:20:12+00"),
+        [("z",)],
+    ),
+    (
+        "events/app_events/in_order",
+        "by the corrected clock",
+        row("events.app_events", id="z", timestamp="2024-11-13 10:20:12+00"),
+        [("z",)],
+    ),
+    ("events/app_events/in_order", "sent after it came", row("events.app_events", id="z", sent_at="2024-11-13 10:20:12+00"), [("z",)]),
 ]
-for fact, of, number, count in (
-    ("fact_sales_order", "sales_order_id", "sales_record_id", 5),
-    ("fact_purchase_orders", "purchase_order_id", "purchase_record_id", 1),
-    ("fact_payment", "payment_id", "payment_record_id", 3),
-):
-    CASES += [
-        (f"star/{fact}/record_ids_dense", "from 0", sql(f"UPDATE star.{fact} SET {number} = {number} - 1"), [(count, count, 0, count - 1)]),
-        (
-            f"star/{fact}/record_ids_dense",
-            "a gap",
-            row(f"star.{fact}", **{number: count + 2, of: 1}),
-            [(count + 1, count + 1, 1, count + 2)],
-        ),
-        (f"star/{fact}/record_ids_dense", "twice", row(f"star.{fact}", **{number: count, of: 1}), [(count + 1, count, 1, count)]),
-        (
-            f"star/{fact}/one_current_version",
-            "a view that holds all versions",
-            both(
-                row(f"star.{fact}", **{number: 90, of: 1}),
-                sql(f"DROP VIEW star.{fact}_current", f"CREATE VIEW star.{fact}_current AS SELECT * FROM star.{fact} WHERE {of} < 2"),
-            ),
-            [(1, 3 if fact == "fact_sales_order" else 2, 1, 90)],
-        ),
-    ]
-REFERENCES = """
-fact_sales_order dim_staff sales_staff_id
-fact_sales_order dim_counterparty counterparty_id
-fact_sales_order dim_currency currency_id
-fact_sales_order dim_design design_id
-fact_sales_order dim_location agreed_delivery_location_id
-fact_purchase_orders dim_staff staff_id
-fact_purchase_orders dim_counterparty counterparty_id
-fact_purchase_orders dim_currency currency_id
-fact_purchase_orders dim_location agreed_delivery_location_id
-fact_payment dim_transaction transaction_id
-fact_payment dim_counterparty counterparty_id
-fact_payment dim_currency currency_id
-fact_payment dim_payment_type payment_type_id
-"""
-PRESENT = {"fact_sales_order": 2, "fact_purchase_orders": 1, "fact_payment": 3}
-"""How many rows of each are present; their ids count up from 1."""
-for fact, dimension, column in map(str.split, REFERENCES.strip().splitlines()):
-    CASES.append(
-        (
-            f"star/{fact}/references_exist",
-            dimension,
-            sql(f"UPDATE star.{fact} SET {column} = 77"),
-            [(dimension, 77, PRESENT[fact], 1, PRESENT[fact])],
-        )
-    )
-for fact, count in PRESENT.items():
-    CASES.append(
-        (
-            f"star/{fact}/references_exist",
-            "two of them",
-            sql(f"UPDATE star.{fact} SET counterparty_id = 78", "DELETE FROM star.dim_currency"),
-            [("dim_counterparty", 78, count, 1, count), ("dim_currency", 1, count, 1, count)],
-        )
-    )
-for fact, dates in (
-    ("fact_sales_order", ("created_date", "last_updated_date", "agreed_payment_date", "agreed_delivery_date")),
-    ("fact_purchase_orders", ("created_date", "last_updated_date", "agreed_payment_date", "agreed_delivery_date")),
-    ("fact_payment", ("created_date", "last_updated_date", "payment_date")),
-):
-    CASES += [
-        (
-            "star/dim_date/covers_facts",
-            f"{fact}.{date}",
-            sql(f"UPDATE star.{fact} SET {date} = '2021-12-31'"),
-            [(fact, date, day(2021, 12, 31))],
-        )
-        for date in dates
-    ]

@@ -1,4 +1,4 @@
-"""A small warehouse in which everything is as it should be: hand-made mirrors, star tables and views of what is present.
+"""A small warehouse in which everything is as it should be: hand-made mirrors and star tables, their views, and the reports.
 
 Belongs here: making it, and rows for it. Does not belong here: what a check finds when something is not as it should be.
 """
@@ -16,10 +16,12 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's cl
 from stori_pipeline import star
 from stori_pipeline.catalog import TABLES, find
 from stori_pipeline.redshift.statements import create_mirror, create_views, quoted, relation
+from stori_pipeline.reports import REPORTS_FOLDER, load_reports
 from stori_pipeline.spec import Table, super_
 
 MIRRORED: tuple[Table, ...] = (*TABLES, *star.TABLES)
 SCHEMAS = sorted({table.source.name for table in MIRRORED})
+REPORTS = "reports"
 
 DEFAULTS: dict[str, Any] = {
     "integer": 1,
@@ -75,10 +77,13 @@ def make(cursor: Cursor) -> None:
     for each in star.STARS.values():
         for statement in create_views(each.table, each.also):
             cursor.execute(statement)
+    cursor.execute(f"CREATE SCHEMA {REPORTS}")
+    for report in load_reports(REPORTS_FOLDER, TABLES, star.STARS):
+        cursor.execute(f"CREATE VIEW {report.full_name} AS {report.statement}")  # tables too, so that they follow what a test breaks
 
 
 def drop(cursor: Cursor) -> None:
-    for schema in SCHEMAS:
+    for schema in (*SCHEMAS, REPORTS):
         cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
@@ -141,6 +146,15 @@ _WORLD: dict[str, list[dict[str, Any]]] = {
         {"id": 1, "user_id": 1, "amount": "10.00", "transaction_type": "refund"},
         {"id": 2, "amount": "0.01", "transaction_type": "transfer"},
         {"id": 3, "user_id": 2},
+    ],
+    "events.app_events": [
+        {
+            "id": "A",
+            "event": "submission_success",
+            "event_text": "submissionSuccess",
+            "context_device_type": "ios",
+            "context_device_manufacturer": "Apple",
+        }
     ],
     "exchange.trades": [
         {"id": "a", "asks": [110.07, 110.12, 110.3], "bids": [109.9, 109.88, 109.7, 109.5]},

@@ -16,8 +16,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from stori_pipeline.defs.lineage import SQL_CHECKS
 from stori_pipeline.defs.row_checks import parse
-from stori_pipeline_tests.quality import small_world
-from stori_pipeline_tests.quality.planted import CASES, Break
+from stori_pipeline_tests.quality import planted, planted_stars, small_world
+from stori_pipeline_tests.quality.breaks import Break
+
+CASES = planted.CASES + planted_stars.CASES
 
 STATEMENTS = {f"{file.parent.relative_to(SQL_CHECKS)}/{file.stem}": parse(file).statement for file in sorted(SQL_CHECKS.rglob("*.sql"))}
 
