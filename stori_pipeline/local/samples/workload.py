@@ -18,6 +18,7 @@ from typing import Any
 
 from stori_pipeline.local.samples.app_writes import App
 from stori_pipeline.local.samples.bank_writes import Bank
+from stori_pipeline.local.samples.events_producer import EventProducer
 from stori_pipeline.local.samples.exchange_writes import Exchange
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.totesys_writes import Totesys
@@ -79,6 +80,13 @@ APPLICATIONS: Mapping[str, Application] = {
         "the read-write address of the database of totesys",
         Totesys.open,
         {"sale": 20, "purchase": 10, "pay": 6, "silent edit": 3, "new design": 2, "move department": 1, LATE: 1},
+    ),
+    "events": Application(
+        "STORI_SOURCE_EVENTS",
+        "the address of the queue that the app's events are sent to",
+        EventProducer.open,
+        # An event may be one sent twice, late or broken: that is the producer's own mix.
+        {"event": 40, "burst": 1},
     ),
 }
 
