@@ -28,6 +28,10 @@ SHOWN = 100
 """How many differing keys a comparison lists at most."""
 
 
+NO_DELETIONS = "its source does not say which rows it has, so none can be found deleted there"
+"""Of a table that is compared with the lake, where someone asked for a reconciliation."""
+
+
 class CompareError(RuntimeError):
     """A comparison that must not be acted on. The message says why, and what to do."""
 

@@ -111,7 +111,7 @@ class Pipeline:
         return compare.reconcile(table, self.reader(table), self.lake, self.warehouse, run_id="reconcile", force=force)
 
     def verify(self, table: Table) -> Comparison:
-        return compare.verify(table, self.reader(table), self.warehouse)
+        return compare.verify(table, compare.side(table, self.reader(table), self.lake), self.warehouse)
 
     # ---- the command
 
