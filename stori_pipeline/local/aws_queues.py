@@ -14,10 +14,13 @@ import copy
 import heapq
 import itertools
 import json
+import secrets
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Any
 
+from moto.core.utils import camelcase_to_underscores
 from moto.sqs import models
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
@@ -31,6 +34,7 @@ MAX_RECEIVES = 100
 """How often a message may be received before it goes to the dead-letter queue. A reader never leaves one behind for what is in it, so
 this is for landings that fail again and again; they should have time to be mended first."""
 
+_HANDLE_BYTES = 135  # as long as SQS's own
 _KEPT = 14 * 86_400  # seconds that a message lives: the most SQS keeps one
 
 
@@ -191,6 +195,9 @@ def install() -> None:
     models.Queue = IndexedQueue  # type: ignore[misc]  # that class is what moto makes a queue of
     SQSBackend.receive_message = _receive  # type: ignore[method-assign,assignment]
     SQSBackend.change_message_visibility = _change_visibility  # type: ignore[method-assign]
+    # Both are called for every message, and took most of the time.
+    models.camelcase_to_underscores = lru_cache(maxsize=None)(camelcase_to_underscores)  # type: ignore[attr-defined]
+    models.generate_receipt_handle = lambda: secrets.token_urlsafe(_HANDLE_BYTES)  # type: ignore[attr-defined]
 
 
 def create(region: str, name: str) -> None:
