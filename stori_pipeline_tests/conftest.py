@@ -112,6 +112,13 @@ def s3(idle_stack: Stack) -> Iterator[S3Client]:
 
 
 @pytest.fixture
+def local_aws(idle_stack: Stack, s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says where the local AWS is, for whatever finds it so."""
+    for name, value in idle_stack.client_environ().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
 def bucket(s3: S3Client) -> Iterator[str]:
     """The name of an empty bucket, gone after the test."""
     name = f"test-{uuid.uuid4().hex[:12]}"

@@ -11,10 +11,8 @@ import boto3
 import pytest
 
 from stori_pipeline.digest import json_text
-from stori_pipeline.local.stack import Stack
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.spec import Changes
-from stori_pipeline_tests.conftest import ANY_PORTS
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.shop import Row, now, shop_table
 
@@ -36,12 +34,9 @@ class SqsRig:
     whole_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
-        stack: Stack = request.getfixturevalue("idle_stack")
-        stack.up(only=["aws"], ports=ANY_PORTS)
+        request.getfixturevalue("local_aws")
         patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-        told = stack.client_environ() | {"AWS_SECRET_ACCESS_KEY": "s3cret"}
-        for name, value in told.items():
-            patch.setenv(name, value)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
         self._sqs: Any = boto3.session.Session().client("sqs")
         self._url = self._sqs.create_queue(QueueName=f"items-{uuid.uuid4().hex[:12]}")["QueueUrl"]
         request.addfinalizer(self._sqs.close)
