@@ -1,0 +1,6 @@
+-- severity: warn
+-- The platform is one that reports know, and the device is by a maker of that platform.
+SELECT id, context_device_type, context_device_manufacturer, context_device_model
+FROM events.app_events
+WHERE LOWER(context_device_type) NOT IN ('android', 'ios')
+   OR (LOWER(context_device_type) = 'ios') <> (LOWER(context_device_manufacturer) = 'apple')
