@@ -154,8 +154,8 @@ def _versions(star: Star, parameter: str, source: _Input, processed: Lake, newes
         elif position is None:
             raise LakeError(
                 f"{table.full_name}: its record has changed, and the landing lake no longer has all that its versions were made of, so"
-                f" older ones would be lost. Restore {source.name} there, or undo the change; or, to begin a history anew, remove everything"
-                f" under {table.prefix}/ in the processed bucket"
+                f" older ones would be lost. Restore {source.name} there, or undo the change; or, to begin a history anew, remove"
+                f" everything under {table.prefix}/ in the processed bucket"
             )
     before = kept if position else kept.clear()
 
