@@ -114,15 +114,16 @@ def test_the_license_is_the_one_that_the_package_names() -> None:
     assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_every_rule_under_sql_checks_is_a_check_of_its_mirror() -> None:
+def test_every_rule_under_sql_checks_is_a_check_of_its_mirror_or_report() -> None:
     from stori_pipeline.defs.build import build_defs
+    from stori_pipeline.defs.metadata import relation_key
 
     keys = {("/".join(key.asset_key.path), key.name) for checks in build_defs().asset_checks or () for key in checks.check_keys}
     files = sorted((ROOT / "sql" / "checks").rglob("*.sql"))
     assert files
     for file in files:
         source, table, rule = file.relative_to(ROOT / "sql" / "checks").with_suffix("").parts
-        assert (f"warehouse/{source}/{table}", rule) in keys
+        assert ("/".join(relation_key(f"{source}.{table}").path), rule) in keys
 
 
 def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
