@@ -112,7 +112,8 @@ class Traffic:
         if not person.todo:
             self._people.remove(person)
         # A device that was offline, or asleep, sends what happened hours or days before.
-        delay = timedelta(hours=1 + 71 * rng.random()) if rng.random() < LATE else timedelta(seconds=5 * rng.random())
+        seconds = 3_600 * (1 + 71 * rng.random()) if rng.random() < LATE else 5 * rng.random()
+        delay = timedelta(milliseconds=int(1_000 * seconds))
         sent_at = (at - timedelta(milliseconds=20 + int(800 * rng.random()))).replace(microsecond=0)
         happened = sent_at - delay
         by_device = happened - timedelta(milliseconds=int(500 * rng.random()))
