@@ -76,7 +76,7 @@ _CANCELLED = "57014"
 _NOT_THERE = ("42P01", "3F000")
 _TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
 # Already there, although it was not a moment ago: two first loads at once. IF NOT EXISTS does not prevent it.
-_TRANSIENT |= {"42P06", "42P07", "23505"}
+_TRANSIENT |= {"42P06", "42P07", "42710", "23505"}
 _CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
 
 
