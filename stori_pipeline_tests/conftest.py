@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.database import Database
 
+# What a test starts in a process of its own shall be this checkout too, even where the environment has another one installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+
 _PREFIX = "stori-tests-"
 ANY_PORTS = dict.fromkeys(SERVERS, 0)
 
