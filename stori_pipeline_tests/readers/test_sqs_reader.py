@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import sync
+from stori_pipeline import spec, sync
 from stori_pipeline.catalog import find
 from stori_pipeline.lake import Lake, LandingConflict
-from stori_pipeline.readers import PositionLost, SourceError
+from stori_pipeline.readers import PositionLost, SourceError, records_for
 from stori_pipeline.readers.sqs import Limits, SqsReader
-from stori_pipeline.spec import Xmin
+from stori_pipeline.spec import Column, Source, Xmin, super_, varchar
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
@@ -122,8 +122,6 @@ def test_what_is_no_row_is_quarantined_to_the_letter_and_deleted(events: TestQue
 
 
 def test_a_column_may_lie_deep_and_may_be_a_document(events: TestQueue) -> None:
-    from stori_pipeline.spec import Column, super_, varchar
-
     columns = (EVENTS["id"], Column("colour", varchar(8), path="look.colour"), Column("tags", super_))
     nested = replace(EVENTS, columns=columns, cursor="", sortkey=())
     events.send(
@@ -164,9 +162,9 @@ def test_the_head_is_another_when_as_many_wait_as_before(events: TestQueue) -> N
 
 def test_messages_are_held_for_as_long_as_the_reading_goes_on(events: TestQueue) -> None:
     events.send(*(event(n) for n in range(15)))
-    with reader(events, hidden=1).read(EVENTS, None) as reading:
+    with reader(events, hidden=4).read(EVENTS, None) as reading:
         list(reading)
-        end = time.monotonic() + 2.5  # without being renewed they would be handed out again after one second
+        end = time.monotonic() + 4.5  # without being renewed they would be handed out again after four seconds
         while time.monotonic() < end:
             assert events.counts() == (0, 15)
             time.sleep(0.05)
@@ -263,8 +261,30 @@ def test_what_the_record_does_not_name_is_told_and_the_message_stays(events: Tes
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
     told = reader(events).drift(EVENTS)
     assert [line.partition("add ")[2] for line in told] == [
-        'Column("colour", varchar(256))',
+        'Column("colour", varchar(16))',
         'Column("extra", super_)',
         'Column("size", bigint)',
     ]
     assert events.counts() == (1, 0)
+
+
+def test_a_record_can_be_had_from_what_waits_and_reads_it(events: TestQueue) -> None:
+    with pytest.raises(SourceError, match=r"web\.visits: no message waits"):
+        records_for("sqs", events.url, "web", "visits")
+    events.send(
+        {"id": "A", "at": "2018-01-30T19:13:43.383+0100", "User Name": "ann", "n": 1, "m": 1.5, "ok": True, "tags": []}, {"n": 2.5}, "x"
+    )
+    text = records_for("sqs", events.url, "web", "visits")
+    table = eval(text.rstrip(","), {**vars(spec), "SOURCE": Source("web", "sqs", "The web.")})  # noqa: S307  (pasting it is the test)
+    assert {c.name: str(c.type) for c in table.columns} == {
+        "id": "varchar(16)",
+        "at": "timestamptz",
+        "user_name": "varchar(16)",
+        "n": "decimal(38,10)",
+        "m": "decimal(38,10)",
+        "ok": "boolean",
+        "tags": "super",
+    }
+    read = drained(reader(events), table)
+    assert [(row["id"], row["user_name"]) for row in read.rows] == [("A", "ann")]
+    assert [row["code"] for row in read.rejected] == ["key_missing", "bad_json"]

@@ -1,7 +1,7 @@
 """The reader of SQS: the contract of readers for a source that forgets what it has handed over.
 
 Belongs here: which part answers for which of the contract's functions. `messages` says what a message means as a row, `reading` how
-many are received, held and deleted, `connection` reaches the queue.
+many are received, held and deleted, `sampling` looks for fields without a column, `connection` reaches the queue.
 
 A message is deleted only once its row, or its place in quarantine, is durable; one that is handed over again meanwhile becomes the
 same row again, by its key. So an id that has come before means the same event, whose last copy to be read is kept. There is nothing
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.readers import Position, Reading, SourceError
-from stori_pipeline.readers.sqs import messages
+from stori_pipeline.readers.sqs import sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received
 from stori_pipeline.spec import Queue, Table
 
-__all__ = ["Limits", "SqsReader"]
+__all__ = ["Limits", "SqsReader", "records"]
 
 _ASKED_AGAIN = 60
 """After so many seconds a queue in which messages wait looks changed, whatever their number: a reading may have failed."""
@@ -61,4 +61,17 @@ class SqsReader:
 
     def drift(self, table: Table) -> list[str]:
         """Of up to ten messages that wait now; they are given back at once."""
-        return messages.drift(table, self._opened(table).peek())
+        return sampling.drift(table, self._opened(table).peek())
+
+
+def records(url: str, name: str, *, source: str = "") -> str:
+    """The record of a queue's messages, from up to ten that wait now, ready to paste into the catalog; they are given back at once.
+
+    Raises:
+        SourceError: none waits that could be read, or the queue cannot be reached.
+    """
+    where = f"{source}.{name}".lstrip(".")
+    text = sampling.record(name, opened(url, where, source).peek())
+    if not text:
+        raise SourceError(f"{where}: no message waits in the queue that could be read, so there is nothing to go by")
+    return text

@@ -1,7 +1,7 @@
 """What a message means: one row of its table, or a reason for quarantine.
 
-Belongs here: reading a body, finding the record's columns in it, and naming what the record does not. Does not belong here: which
-values fit (`contract`), or where messages come from (`connection`).
+Belongs here: reading a body, and finding the record's columns in it. Does not belong here: which values fit (`contract`), or where
+messages come from (`connection`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def rows(table: Table, messages: Iterable[Message]) -> Iterator[Mapping[str, obj
     paths = [(column.name, column.source_path.split(".")) for column in table.columns]
     documents = [column.name for column in table.columns if column.type == super_]
     for message in messages:
-        document = _document(message)
+        document = parsed(message)
         if isinstance(document, Refused):
             yield document
             continue
@@ -48,9 +48,9 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _document(message: Message) -> dict[str, Any] | Refused:
+def parsed(message: Message) -> dict[str, Any] | Refused:
+    """The object that is its body, numbers with every digit; or why there is none."""
     try:
-        # Numbers keep every digit.
         document = json.loads(message.body, parse_float=Decimal, parse_constant=_no_constant)
     except RecursionError:
         return Refused("too_deep", f"message {message.id}: its body is nested too deeply to be read", raw(message))
@@ -60,21 +60,3 @@ def _document(message: Message) -> dict[str, Any] | Refused:
         said = f"message {message.id}: its body is a {type(document).__name__} where an object was meant"
         return Refused("document", said, raw(message))
     return document
-
-
-_TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)", str: "varchar(256)"}
-
-
-def drift(table: Table, messages: Iterable[Message]) -> list[str]:
-    """See `readers.Reader.drift`."""
-    covered = {column.source_path.split(".")[0] for column in table.columns}
-    found: dict[str, object] = {}
-    for message in messages:
-        document = _document(message)
-        if isinstance(document, dict):
-            found |= {name: value for name, value in document.items() if name not in covered and value is not None}
-    kinds = {name: _TYPES.get(type(value), "super_") for name, value in found.items()}
-    return [
-        f"the messages have {name}, which the record does not name; to read it add Column({json.dumps(name)}, {kind})"
-        for name, kind in sorted(kinds.items())
-    ]

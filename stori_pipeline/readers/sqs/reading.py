@@ -208,7 +208,7 @@ class QueueReading:
     def _renew(self) -> None:
         """Keeps what is held from being handed to others, for as long as the reading goes on."""
         while not self._closed.wait(self._limits.hidden / 6):
-            soon = time.monotonic() + self._limits.hidden / 2
+            soon = time.monotonic() + self._limits.hidden * 2 / 3
             with self._lock:
                 due = [held for held in self._held if held.until < soon]
             for held in due:
