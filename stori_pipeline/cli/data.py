@@ -62,7 +62,7 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
     with plain_errors():
         results = run_sync(chosen(tables), full=full, reconcile=also_reconcile)
     names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
-    landed = [asdict(result) for result in results if result.layer != "report"]
+    landed = [asdict(result) for result in results if result.layer in ("source", "star")]
     if as_json:
         print_json([{name: each[name] for name in names} for each in landed])
     else:
@@ -70,6 +70,8 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
         if reports := [result for result in results if result.layer == "report"]:
             made = [result for result in reports if result.kind]
             say(f"Reports: {len(made)} of the {len(reports)} downstream made again.")
+        if charts := [result for result in results if result.layer == "chart"]:
+            say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream drawn again.")
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
     for result in results:

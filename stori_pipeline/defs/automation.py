@@ -127,7 +127,7 @@ def everything_schedule(graph: Graph) -> ScheduleDefinition:
         everything_tag = {TABLES_TAG: " ".join(t.full_name for t in graph.tables)}
         if context.instance.get_runs(RunsFilter(statuses=_UNFINISHED, tags=everything_tag), limit=1):
             return SkipReason("the run before has not ended yet")
-        affected = Affected(graph.tables, graph.stars, graph.reports)
+        affected = Affected(graph.tables, graph.stars, graph.reports, graph.charts)
         checks = [*quick_checks(graph, affected), *scheduled_checks(graph.tables)]
         return sync_request(affected, checks=checks, reconcile=True)
 

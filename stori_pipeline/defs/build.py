@@ -11,6 +11,7 @@ from dagster import Definitions, in_process_executor
 
 from stori_pipeline.defs.assets import assets_for, mirror_asset
 from stori_pipeline.defs.automation import changes_sensor, everything_schedule
+from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
 from stori_pipeline.defs.io_managers import LakeIOManager, ProcessedIOManager, RedshiftIOManager
 from stori_pipeline.defs.jobs import sync
@@ -33,6 +34,7 @@ def build_defs(graph: Graph | None = None) -> Definitions:
             *assets_for(graph.tables),
             *(made for star in graph.stars for made in (star_asset(star, graph), mirror_asset(star.table))),
             *(report_asset(report, graph) for report in graph.reports),
+            *(chart_asset(chart) for chart in graph.charts),
         ],
         asset_checks=checks_for(graph),
         jobs=[sync],

@@ -19,7 +19,7 @@ from dagster import AssetCheckKey, AssetKey, AssetSelection, RunRequest, define_
 
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.lineage import Affected
-from stori_pipeline.defs.metadata import landing_key, mirror_key, report_key
+from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
 from stori_pipeline.spec import Table
 
 TABLES_TAG = "stori/tables"
@@ -28,7 +28,7 @@ TABLES_TAG = "stori/tables"
 sync = define_asset_job(
     "sync",
     selection=AssetSelection.all(),
-    description="Land what changed in the sources, load it, and make the star tables and reports anew that it reaches.",
+    description="Land what changed in the sources, load it, and make the star tables, reports and charts anew that it reaches.",
     executor_def=in_process_executor,
 )
 
@@ -42,7 +42,8 @@ def sync_config(tables: Iterable[Table], *, full: bool = False, reconcile: bool 
 def selected(affected: Affected) -> list[AssetKey]:
     """What a run after a change materializes: the landings of the source tables, and everything downstream of them."""
     keys = [key for table in affected.mirrored for key in (landing_key(table), mirror_key(table))]
-    return keys + [report_key(report.name) for report in affected.reports]
+    keys += [report_key(report.name) for report in affected.reports]
+    return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
 def sync_request(

@@ -17,6 +17,7 @@ from stori_pipeline.spec import SpecError, Table
 from stori_pipeline.star import STARS
 
 if TYPE_CHECKING:
+    from stori_pipeline.charts import Chart
     from stori_pipeline.reports import Report
     from stori_pipeline.star.record import Star
 
@@ -25,12 +26,22 @@ SQL_CHECKS = Path(__file__).parents[2] / "sql" / "checks"
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Source tables, star tables and reports, each in an order in which it comes after what it is made of; and where the checks are."""
+    """Source tables, star tables and reports, each in an order in which it comes after what it is made of; charts of the reports; and
+    where the checks are."""
 
     tables: tuple[Table, ...]
     stars: tuple[Star, ...] = ()
     reports: tuple[Report, ...] = ()
     checks: Path = SQL_CHECKS
+    charts: tuple[Chart, ...] = ()
+
+    def __post_init__(self) -> None:
+        reports = {report.name for report in self.reports}
+        for chart in self.charts:
+            if chart.report not in reports:
+                raise SpecError(
+                    f"chart {chart.name}: there is no report {chart.report!r}; correct its name, or add sql/reports/{chart.report}.sql"
+                )
 
     @functools.cached_property
     def records(self) -> dict[str, Table]:
@@ -62,6 +73,7 @@ class Affected:
     tables: tuple[Table, ...]
     stars: tuple[Star, ...]
     reports: tuple[Report, ...]
+    charts: tuple[Chart, ...] = ()
 
     @property
     def mirrored(self) -> tuple[Table, ...]:
@@ -74,7 +86,7 @@ class Affected:
 
 
 def downstream(graph: Graph, tables: Iterable[Table]) -> Affected:
-    """These source tables with every star table and every report that a change in them can reach; nothing else."""
+    """These source tables with every star table, every report and every chart that a change in them can reach; nothing else."""
     moved = tuple(tables)
     names = {table.full_name for table in moved}
     stars = []
@@ -87,7 +99,7 @@ def downstream(graph: Graph, tables: Iterable[Table]) -> Affected:
         if names & set(report.reads):
             reports.append(report)
             names.add(report.full_name)
-    return Affected(moved, tuple(stars), tuple(reports))
+    return Affected(moved, tuple(stars), tuple(reports), tuple(chart for chart in graph.charts if chart.relation in names))
 
 
 def refuse_strays(names: Iterable[str], folder: Path = SQL_CHECKS) -> None:
@@ -101,9 +113,10 @@ def refuse_strays(names: Iterable[str], folder: Path = SQL_CHECKS) -> None:
 
 @functools.cache
 def whole() -> Graph:
-    """The catalog's tables, all star tables and the reports of `sql/reports`. Parsed once in a process."""
+    """The catalog's tables, all star tables, the reports of `sql/reports` and all charts. Parsed once in a process."""
+    from stori_pipeline.charts import CHARTS
     from stori_pipeline.reports import REPORTS_FOLDER, load_reports
 
-    graph = Graph(catalog.TABLES, tuple(STARS.values()), tuple(load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)))
+    graph = Graph(catalog.TABLES, tuple(STARS.values()), tuple(load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)), charts=CHARTS)
     refuse_strays(graph.names)
     return graph

@@ -43,6 +43,10 @@ def report_key(name: str) -> AssetKey:
     return AssetKey(["reports", name])
 
 
+def chart_key(name: str) -> AssetKey:
+    return AssetKey(["charts", name])
+
+
 def relation_key(full_name: str) -> AssetKey:
     """The asset that a statement reads as `schema.name`."""
     schema, _, name = full_name.partition(".")

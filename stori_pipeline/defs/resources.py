@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from stori_pipeline.lake import Lake
+    from stori_pipeline.lake.bucket import Bucket
     from stori_pipeline.redshift import Warehouse
 
 
@@ -66,7 +67,7 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
 
 
 class ProcessedResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The lake in the processed bucket, where star tables are."""
+    """The lake in the processed bucket, where star tables are, and the charts."""
 
     def open(self) -> Lake:
         from stori_pipeline.lake import Lake
@@ -75,6 +76,12 @@ class ProcessedResource(ConfigurableResource):  # type: ignore[type-arg]
 
     def uri(self, table: Table) -> str:
         return f"s3://{Settings.load().processed_bucket}/{table.prefix}/"
+
+    def bucket(self) -> Bucket:
+        """The same bucket, for what is no table."""
+        from stori_pipeline.lake.bucket import Bucket
+
+        return Bucket(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().processed_bucket)
 
 
 def store_of(table: Table, lake: LakeResource, processed: ProcessedResource) -> LakeResource | ProcessedResource:

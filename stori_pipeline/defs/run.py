@@ -22,12 +22,13 @@ from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import TABLES_TAG, selected, sync_config
 from stori_pipeline.defs.killed import end_killed_runs, shown_alive
 from stori_pipeline.defs.lineage import Graph, downstream, whole
-from stori_pipeline.defs.metadata import landing_key, mirror_key, report_key
+from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
 from stori_pipeline.defs.outcomes import NOTHING_NEW
 from stori_pipeline.defs.retries import AT_ONCE
 from stori_pipeline.spec import Table
 
 if TYPE_CHECKING:
+    from stori_pipeline.charts import Chart
     from stori_pipeline.reports import Report
 
 QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -36,11 +37,12 @@ QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRI
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a run did to one table or report.
+    """What a run did to one table, report or chart.
 
-    `layer` says which of the three it is: a `source` table, a `star` table, or a `report`. `batch` and `kind` are those of the batch
+    `layer` says which of these it is: a `source` table, a `star` table, a `report` or a `chart`. `batch` and `kind` are those of the batch
     that it landed; None where nothing was new. A report lands nothing: its `kind` says what was made, and `rows_loaded` how many rows it
-    has. `seconds` are those of landing and loading. `error` is empty where all that concerns it succeeded.
+    has. So does a chart, whose `rows_loaded` are the values that it shows. `seconds` are those of landing and loading. `error` is empty
+    where all that concerns it succeeded.
     """
 
     table: str
@@ -98,7 +100,7 @@ def run_sync(
     progress: Callable[[str, int], None] | None = None,
     instance: DagsterInstance | None = None,
 ) -> list[SyncResult]:
-    """Sync these source tables and say what came of each, then of every star table and every report downstream, in order; one that
+    """Sync these source tables and say what came of each, then of every star table, report and chart downstream, in order; one that
     fails is among the results, with its error.
 
     A server that is away fails its tables at once; unlike a run of the daemon's, this one does not wait for it to come back.
@@ -124,6 +126,7 @@ def run_sync(
         *(_of_table(table, "source", materialized, errors) for table in affected.tables),
         *(_of_table(star.table, "star", materialized, errors) for star in affected.stars),
         *(_of_report(report, materialized, errors) for report in affected.reports),
+        *(_of_chart(chart, materialized, errors) for chart in affected.charts),
     ]
 
 
@@ -156,6 +159,22 @@ def _of_report(report: Report, materialized: Mapping[AssetKey, Mapping[str, Any]
         seconds=made.get("seconds", 0.0),
         error=errors.of(report.full_name),
         layer="report",
+    )
+
+
+def _of_chart(chart: Chart, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+    drawn = materialized.get(chart_key(chart.name), {})
+    return SyncResult(
+        table=chart.full_name,
+        batch=None,
+        kind="drawn" if drawn.get("outcome") == "drawn" else None,
+        rows_landed=0,
+        rows_loaded=drawn.get("rows_drawn", 0),
+        rows_deleted=0,
+        rejected=0,
+        seconds=drawn.get("seconds", 0.0),
+        error=errors.of(chart.full_name),
+        layer="chart",
     )
 
 

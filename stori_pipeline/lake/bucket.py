@@ -6,7 +6,7 @@ stored under which key (`manifest`), Parquet (`parts`), or any retry of our own:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,6 +108,23 @@ class Bucket:
     def put(self, key: str, body: bytes) -> None:
         with self._explained("writing", key):
             self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def put_file(self, key: str, body: bytes, content_type: str, notes: Mapping[str, str]) -> None:
+        """Writes an object for people and programs besides ours. `notes` are kept with it, in ASCII."""
+        with self._explained("writing", key):
+            self._s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, Metadata=notes)
+
+    def notes(self, key: str) -> dict[str, str] | None:
+        """What was kept with an object, or None where there is no such object."""
+        from botocore.exceptions import ClientError
+
+        with self._explained("checking", key):
+            try:
+                return self._s3.head_object(Bucket=self.name, Key=key)["Metadata"]
+            except ClientError as error:
+                if _status(error) == 404:
+                    return None
+                raise
 
     def create(self, key: str, body: bytes) -> bool:
         """Writes an object that must not exist yet; says whether this call, or one whose answer was lost, made it.

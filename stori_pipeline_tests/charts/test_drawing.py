@@ -1,0 +1,212 @@
+"""Every chart, drawn of rows made by hand: what it says, that nothing overlaps, and that it comes out the same each time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from stori_pipeline import catalog
+from stori_pipeline.charts import CHARTS, Chart
+from stori_pipeline.charts.drawing import EMPTY, OTHERS, composed, draw
+from stori_pipeline.charts.rows import PANELS, SERIES, Point, Rows, read
+from stori_pipeline.reports import REPORTS_FOLDER, load_reports, tables_of
+from stori_pipeline.star import STARS
+from stori_pipeline_tests.charts.conftest import COLUMNS, Reports
+
+BY_NAME = {chart.name: chart for chart in CHARTS}
+FIRST = date(2024, 10, 1)
+BERLIN = "Europe/Berlin"
+
+
+def days(count: int, step: int = 1) -> list[date]:
+    return [FIRST + timedelta(days=number * step) for number in range(count)]
+
+
+FEW: dict[str, list[tuple[Any, ...]]] = {
+    "events_by_day": [
+        (BERLIN, FIRST, "ios", 5, 2),
+        (BERLIN, FIRST, "android", 7, 3),
+        ("UTC", FIRST, "ios", 50, 20),
+        (BERLIN, date(2024, 10, 3), "ios", 1, 0),
+    ],
+    "sales_by_month": [(FIRST, "GBP", "1000.50"), (FIRST, "USD", "20"), (date(2024, 11, 1), "GBP", "3000")],
+    "payments_overdue": [(FIRST, "SALES_RECEIPT", 10, 4, 1), (FIRST, "SALES_RECEIPT", 5, 0, 0), (FIRST, "PURCHASE_PAYMENT", 1, 1, 1)],
+    "account_balances_by_day": [("409000611074", FIRST, "70"), ("409000611074", date(2024, 10, 2), "-5.5"), ("1196711", FIRST, "1")],
+    "trades_by_ticker_and_day": [("abcd", FIRST, "0.17"), ("wxyz", FIRST, "-0.5"), (None, date(2024, 10, 2), "1"), ("none", FIRST, None)],
+}
+WHAT_IS_DRAWN: dict[str, list[tuple[str, str, date, float]]] = {
+    "registrations": [("android", "", FIRST, 7), ("ios", "", FIRST, 5), ("ios", "", date(2024, 10, 3), 1)],
+    "submissions": [("android", "", FIRST, 3), ("ios", "", FIRST, 2), ("ios", "", date(2024, 10, 3), 0)],
+    "sales_by_month": [("Sales", "GBP", FIRST, 1000.5), ("Sales", "GBP", date(2024, 11, 1), 3000), ("Sales", "USD", FIRST, 20)],
+    "payments_due": [
+        ("Not known", "Purchase Payment", FIRST, 0),
+        ("Overdue", "Purchase Payment", FIRST, 1),
+        ("Paid", "Purchase Payment", FIRST, 0),
+        ("Not known", "Sales Receipt", FIRST, 3),
+        ("Overdue", "Sales Receipt", FIRST, 1),
+        ("Paid", "Sales Receipt", FIRST, 11),
+    ],
+    "account_balances": [
+        ("Closing balance", "1196711", FIRST, 1),
+        ("Closing balance", "409000611074", FIRST, 70),
+        ("Closing balance", "409000611074", date(2024, 10, 2), -5.5),
+    ],
+    "trade_spread": [("abcd", "", FIRST, 0.17), ("no ticker", "", date(2024, 10, 2), 1), ("wxyz", "", FIRST, -0.5)],
+}
+
+
+def texts(svg: bytes) -> list[str]:
+    """All that the picture says, in pieces as it stands."""
+    root = ElementTree.fromstring(svg)  # noqa: S314  (our own)
+    return [" ".join("".join(each.itertext()).split()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a person would see: all words, one text a line, and what of them lies on other texts or stands out of the picture."""
+
+    words: str
+    overlapping: list[tuple[str, str]]
+
+
+def look(chart: Chart, rows: Rows) -> Look:
+    from matplotlib.text import Text
+
+    with composed(chart, rows) as figure:
+        texts = [each for each in figure.findobj(Text) if isinstance(each, Text) and each.get_visible() and each.get_text().strip()]
+        boxes = [(each.get_text(), box) for each in texts if (box := each.get_window_extent()).width > 0]
+        edge = figure.bbox
+        bad = [(each, "outside") for each, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > edge.x1 or box.y1 > edge.y1]
+        for (one, first), (other, second) in combinations(boxes, 2):
+            wide = min(first.x1, second.x1) - max(first.x0, second.x0)
+            high = min(first.y1, second.y1) - max(first.y0, second.y0)
+            if wide > 1 and high > 3:  # pixels; the second, empty line of a tick's label may touch what is below it
+                bad.append((one, other))
+    return Look("\n".join(" ".join(each.split()) for each, _ in boxes), bad)
+
+
+def test_charts_read_their_own_report_and_columns_that_it_has() -> None:
+    known = {report.name: report for report in load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)}
+    for chart in CHARTS:
+        assert tables_of(chart.statement) == {chart.relation}
+        assert {column.split()[0] for column in COLUMNS[chart.report].split(", ")} <= set(known[chart.report].columns)
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_a_chart_says_what_it_shows(chart: Chart, reports: Reports) -> None:
+    rows = reports.read(chart, FEW[chart.report])
+    panels = {panel for _, panel, *_ in WHAT_IS_DRAWN[chart.name]}
+    drawn = [(each.series, each.panel if panels != {""} else "", each.x, each.y) for each in rows.points]
+    assert drawn == WHAT_IS_DRAWN[chart.name]
+    assert look(chart, rows).overlapping == []
+    pictures = draw(chart, rows)
+    words = "\n".join(texts(pictures.svg))
+    assert chart.title in words
+    assert chart.x_label in words
+    assert chart.relation in words
+    for panel in panels:
+        assert chart.y_label.replace("{panel}", panel) in words
+        assert chart.panel_title.replace("{panel}", panel) in words
+    if len({each.series for each in rows.points}) > 1:
+        assert all(str(each.series) in words for each in rows.points)
+    with Image.open(io.BytesIO(pictures.png)) as large, Image.open(io.BytesIO(pictures.small)) as small:
+        assert (large.width, small.width) == (1800, 900)
+        assert len(large.convert("RGB").getcolors(1 << 24) or []) > 10
+    assert draw(chart, rows) == pictures
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_a_chart_of_nothing_says_so_and_one_of_a_single_value_is_drawn(chart: Chart, reports: Reports) -> None:
+    nothing = reports.read(chart, [])
+    assert nothing.points == ()
+    seen = look(chart, nothing)
+    assert {EMPTY, chart.x_label} <= set(seen.words.split("\n"))
+    assert seen.overlapping == []
+    single = reports.read(chart, FEW[chart.report][:1])
+    assert len({each.x for each in single.points}) == 1
+    seen = look(chart, single)
+    assert "Oct 2024" in seen.words
+    assert seen.overlapping == []
+
+
+def test_a_report_that_is_not_made_yet_gives_no_chart(reports: Reports) -> None:
+    assert read(CHARTS[0], reports.warehouse) is None
+
+
+MANY: dict[str, tuple[str, Sequence[tuple[Any, ...]]]] = {
+    "many accounts on many days": (
+        "account_balances",
+        [(f"{40900000000 + n}", day, Decimal(n * 10**11 + k * 10**9)) for n in range(20) for k, day in enumerate(days(12, 150))],
+    ),
+    "many tickers": ("trade_spread", [(f"t{n:02}", day, Decimal(n) / 100) for n in range(12) for day in days(80)]),
+    "long names": ("trade_spread", [(f"{'long ' * 60}{n}", day, Decimal("0.2")) for n in range(9) for day in days(3)]),
+    "odd names": (
+        "trade_spread",
+        [(name, day, Decimal("0.2")) for name in ("$\\frac{a}$ $", "a_b^c%", "<b>&\"'", "\x01\x1f\n", "日本") for day in days(2)],
+    ),
+    "many platforms": ("registrations", [(BERLIN, day, f"platform {n}", n + 1, 0) for n in range(10) for day in days(61)]),
+    "many currencies": ("sales_by_month", [(date(2000 + n // 12, n % 12 + 1, 1), f"{c:03}", 10**30) for c in range(14) for n in range(30)]),
+    "losses": ("sales_by_month", [(date(2024, n + 1, 1), "GBP", 3 - 2 * n) for n in range(4)]),
+}
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_nothing_overlaps_however_much_there_is(case: str, reports: Reports) -> None:
+    name, made = MANY[case]
+    rows = reports.read(BY_NAME[name], made)
+    assert len(rows.points) > 3
+    assert look(BY_NAME[name], rows).overlapping == []
+
+
+def test_what_is_too_much_is_left_out_and_that_is_said(reports: Reports) -> None:
+    accounts = reports.read(BY_NAME["account_balances"], MANY["many accounts on many days"][1])
+    assert (len({each.panel for each in accounts.points}), accounts.panels) == (PANELS, 20)
+    assert f"{PANELS} of 20 panels are drawn" in look(BY_NAME["account_balances"], accounts).words
+
+    tickers = reports.read(BY_NAME["trade_spread"], MANY["many tickers"][1])
+    assert sorted({str(each.series) for each in tickers.points}) == [f"t{n:02}" for n in range(5, 12)]  # those of the widest spread
+    words = look(BY_NAME["trade_spread"], tickers).words
+    assert f"The {SERIES} largest of 12 are drawn" in words
+    assert "31 Oct 2024" not in words
+    assert "what is older is not drawn" in words
+    assert max(each.x for each in tickers.points) - min(each.x for each in tickers.points) == timedelta(days=60)
+
+    platforms = reports.read(BY_NAME["registrations"], MANY["many platforms"][1])
+    assert [each for each in platforms.points if each.series is None and each.x == FIRST] == [
+        Point("registrations", None, FIRST, 1 + 2 + 3)
+    ]
+    words = look(BY_NAME["registrations"], platforms).words
+    assert OTHERS in words.split("\n")
+    assert f"“{OTHERS}” are 3 together" in words
+    assert "older" not in words
+
+
+def test_amounts_of_two_currencies_are_never_one_number(reports: Reports) -> None:
+    chart = BY_NAME["sales_by_month"]
+    rows = reports.read(chart, [(FIRST, "GBP", 600), (FIRST, "USD", 70)])
+    with composed(chart, rows) as figure:
+        heights = [[bar.get_height() for container in axes.containers for bar in container] for axes in figure.axes]
+        labels = [axes.get_ylabel() for axes in figure.axes]
+    assert (heights, labels) == ([[600], [70]], ["Value (GBP)", "Value (USD)"])
+
+
+def test_stacked_states_add_up_to_what_fell_due(reports: Reports) -> None:
+    chart = BY_NAME["payments_due"]
+    with composed(chart, reports.read(chart, [(FIRST, "SALES_RECEIPT", 10, 4, 1)])) as figure:
+        bars = [(bar.get_y(), bar.get_height()) for container in figure.axes[0].containers for bar in container]
+    assert bars == [(0, 6), (6, 1), (7, 3)]  # paid, overdue, not known
+
+
+def test_names_of_a_source_are_text_and_nothing_else(reports: Reports) -> None:
+    rows = reports.read(BY_NAME["trade_spread"], MANY["odd names"][1])
+    words = texts(draw(BY_NAME["trade_spread"], rows).svg)
+    assert {"$\\frac{a}$ $", "a_b^c%", "<b>&\"'", "(no name)", "日本"} <= set(words)
