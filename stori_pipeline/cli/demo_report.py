@@ -1,0 +1,108 @@
+"""What the demo shows of what it did, and whether each part of it is as it should be.
+
+Belongs here: looking, printing, and saying what is wrong, as sentences. Does not belong here: doing the work (`demo`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from stori_pipeline.cli import data
+from stori_pipeline.cli.console import grid, say
+
+_FEW = 5
+
+
+def sources(title: str, results: list[Any], before: list[Any] | None = None) -> list[str]:
+    """Prints a row for each source table, each compared with its mirror; says which are not equal or failed."""
+    from stori_pipeline import catalog
+    from stori_pipeline.settings import Settings
+
+    lake = data.lake_of(Settings.load())
+    seconds = {each.table: each.seconds for each in results}
+    for each in before or []:
+        seconds[each.table] += each.seconds
+    rows, wrong = [], [f"{each.table} failed: {each.error}" for each in results if each.error]
+    for result in (each for each in results if each.layer == "source"):
+        table = catalog.find(result.table)
+        comparison = data.compare_one(table)
+        manifests = lake.manifests(table)
+        current = [m for m in manifests if m.generation == manifests[-1].generation]
+        landed, quarantined = sum(m.rows for m in current), sum(m.rejected for m in current)
+        said = "yes" if comparison.equal else "NO"
+        shown = [comparison.source_rows, landed, comparison.warehouse_rows, quarantined, said, round(seconds[result.table], 1)]
+        rows.append([table.full_name, table.source.kind, *shown])
+        if not comparison.equal:
+            wrong.append(f"{table.full_name} and its mirror are not equal")
+        for difference in comparison.differing[:_FEW]:
+            say(f"  {table.full_name} {', '.join(difference.key)}: {difference.verdict}")
+    grid(title, ["source table", "kind", "rows in source", "landed", "in warehouse", "quarantined", "equal", "seconds"], rows)
+    return wrong
+
+
+def made(results: list[Any]) -> list[str]:
+    """Prints what was made of the source tables, and what the checks say; says which of it is not as it should be."""
+    from dagster import DagsterInstance
+
+    from stori_pipeline.defs.verdicts import verdicts
+    from stori_pipeline.settings import Settings
+
+    warehouse, wrong, rows = data.warehouse_of(Settings.load()), [], []
+    for layer in ("star", "report"):
+        for result in (each for each in results if each.layer == layer):
+            schema, _, name = result.table.partition(".")
+            ((count,),) = warehouse.query(f'SELECT COUNT(*) FROM "{schema}"."{name}"', what=result.table)
+            rows.append([result.table, layer, count, round(result.seconds, 1)])
+            if not count:
+                wrong.append(f"{result.table} is empty")
+    grid("Made of them", ["table", "layer", "rows", "seconds"], rows)
+    with DagsterInstance.get() as instance:
+        found = verdicts(instance)
+    failed = [each for each in found if not each.passed]
+    say(f"Checks: {len(found) - len(failed)} of {len(found)} pass, {sum(each.warns for each in failed)} warn.")
+    for each in failed:
+        say(f"  {'warning' if each.warns else 'FAILED'}: {each.check} of {each.asset}: {each.said}")
+    return wrong + [f"check {each.check} of {each.asset} failed" for each in failed if not each.warns]
+
+
+def answers(as_of: date) -> list[str]:
+    """Asks the API over HTTP as a client would."""
+    import httpx
+
+    wrong = []
+    with _served() as address, httpx.Client(base_url=address, timeout=60) as client:
+        for which in ("last5", "next5"):
+            answer = client.get(f"/payments/{which}", params={"as_of": as_of.isoformat()})
+            payments = answer.json() if answer.status_code == 200 else []
+            columns = ["payment_date", "payment_id", "payment_type", "counterparty", "amount", "currency"]
+            grid(f"GET /payments/{which}?as_of={as_of}", columns, [[each[name] for name in columns] for each in payments])
+            if len(payments) != _FEW:
+                wrong.append(f"/payments/{which} answered {answer.status_code} with {len(payments)} payments")
+        charts = [line for line in client.get("/").text.split('"') if line.startswith("charts/")]
+        drawn = [each for each in charts if client.get(f"/{each}").text.lstrip().startswith(("<?xml", "<svg"))]
+        tables = client.get("/freshness").json()["tables"]
+        say(f"GET /freshness names {len(tables)} tables; the page at / shows {len(drawn)} charts: {', '.join(sorted(drawn))}")
+    return wrong if drawn and len(drawn) == len(charts) else [*wrong, "a chart that the page names cannot be fetched, or there is none"]
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    """The API on a free port."""
+    import uvicorn
+
+    from stori_pipeline.api import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning"))
+    sock = server.config.bind_socket()
+    running = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+    running.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        running.join(30)
+        sock.close()
