@@ -38,7 +38,7 @@ def derive(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, T
     """Bring a star table up to its inputs' newest batches, as one batch of its own; none where its rows stay as they are.
 
     A table that holds the present is made whole, and lands as a snapshot where that differs from what it was. A history adds the versions
-    that come of the batches it has not seen; where those add none, an empty batch says that it has seen them. Either is made from
+    that come of the batches it has not seen. Where nothing follows from those, an empty batch says that they are seen. Either is made from
     the inputs' whole past, with the same numbers, where its record or its module has changed, or where `full` asks for it;
     but a history never forgets versions for that: where the landing lake no longer has the batches that it began with, it goes on
     from what it has, or refuses to where its record has changed.
@@ -126,16 +126,20 @@ def _present(star: Star, inputs: Mapping[str, _Input], processed: Lake, newest: 
     fits = made.select(_fits(table.columns)).to_series()
     rows = made.filter(fits)
     broken = [_refused(star, row, row) for row in made.filter(~fits).to_dicts()]
+    until = {each.name: list(each.newest.order) for each in inputs.values()} | {"made_by": star.made_by}
+    taken_at = max(each.newest.taken_at for each in inputs.values())
     if (
         newest is not None
         and not full
         and newest.fingerprint == table.fingerprint
         and newest.rejected == len(broken)
+        and newest.batch - newest.snapshot < COMPACT_AFTER
         and processed.current(table).sort(table.key).collect().equals(rows)
     ):
-        return None
-    until = {each.name: list(each.newest.order) for each in inputs.values()} | {"made_by": star.made_by}
-    return _Derived(table, "snapshot", max(each.newest.taken_at for each in inputs.values()), until, rows, _rejected(broken))
+        # What it was made up to is worth an empty batch, or every later run would make it again; but then what does not fit would not
+        # be among the newest batch's any more.
+        return None if broken else _Derived(table, "changes", taken_at, until, rows.clear(), _rejected([]))
+    return _Derived(table, "snapshot", taken_at, until, rows, _rejected(broken))
 
 
 # --- histories -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ here is called for every process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dagster._serdes import ConfigurableClassData
@@ -25,6 +25,23 @@ _OVERFLOW = 20  # connections beside the one that is kept, for threads that need
 
 
 class _EventLogStorage(PostgresEventLogStorage):
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True) -> None:
+        self._known: set[str] = set()
+        super().__init__(postgres_url, should_autocreate_tables)
+
+    def has_table(self, table_name: str) -> bool:
+        """Asked with every event, which was a fifth of all statements of a run; what is there stays there."""
+        return self._once(table_name, super().has_table)
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """As `has_table`."""
+        return self._once(f"asset_keys.{column_name}", lambda _: super(_EventLogStorage, self).has_asset_key_col(column_name))
+
+    def _once(self, name: str, look: Callable[[str], bool]) -> bool:
+        if name not in self._known and look(name):
+            self._known.add(name)
+        return name in self._known
+
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
         """Make the pool, unless it is there.
 
