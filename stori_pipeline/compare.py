@@ -17,7 +17,7 @@ from stori_pipeline.contract import conform
 from stori_pipeline.digest import Digest, Span
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.lake_side import LakeSide
-from stori_pipeline.readers import Chunk, Kind, Reader
+from stori_pipeline.readers import Chunk, Kind, Position, Reader
 from stori_pipeline.redshift import Warehouse
 from stori_pipeline.spec import Table
 
@@ -50,6 +50,21 @@ class Side(Protocol):
 def side(table: Table, reader: Reader, lake: Lake) -> Side:  # noqa: ARG001  (callers say of which table, as of any side)
     """What the mirror of that table is compared with: its source where the reader can say what that has, else the lake."""
     return reader if isinstance(reader, Side) else LakeSide(lake)
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A reader of a source that forgets, which notes in its position what a record does not name."""
+
+    def noticed(self, table: Table, since: Position) -> list[str]: ...
+
+
+def drift(table: Table, reader: Reader, lake: Lake) -> list[str]:
+    """One line for each of the source's columns that the record does not name: those that it has now, and those of rows that it has
+    forgotten since."""
+    newest = lake.newest(table) if isinstance(reader, Noticing) else None
+    noticed = reader.noticed(table, newest.until) if isinstance(reader, Noticing) and newest else []
+    return sorted({*reader.drift(table), *noticed})
 
 
 Verdict = Literal["not in the warehouse", "not in the source", "different"]

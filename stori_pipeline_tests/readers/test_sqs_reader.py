@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import spec, sync
+from stori_pipeline import compare, spec, sync
 from stori_pipeline.catalog import find
 from stori_pipeline.lake import Lake, LandingConflict
 from stori_pipeline.readers import PositionLost, SourceError, records_for
 from stori_pipeline.readers.sqs import Limits, SqsReader
-from stori_pipeline.spec import Column, Source, Xmin, super_, varchar
+from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, super_, varchar
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
@@ -118,7 +118,7 @@ def test_what_is_no_row_is_quarantined_to_the_letter_and_deleted(events: TestQue
     assert found == {body: (code, column) for body, code, column in BROKEN.values()}
     assert all(json.loads(row["raw"]).keys() == {"message_id", "sent", "body"} for row in rejected)
     assert [chunk.rows.num_rows for chunk in chunks] == [1]
-    assert (events.left(), reading.until) == (0, {"messages": len(BROKEN) + 1})
+    assert (events.left(), reading.until["messages"]) == (0, len(BROKEN) + 1)
 
 
 def test_a_column_may_lie_deep_and_may_be_a_document(events: TestQueue) -> None:
@@ -266,6 +266,25 @@ def test_what_the_record_does_not_name_is_told_and_the_message_stays(events: Tes
         'Column("size", bigint)',
     ]
     assert events.counts() == (1, 0)
+
+
+def test_what_the_record_did_not_name_is_told_after_the_messages_are_gone(events: TestQueue, lake: Lake) -> None:
+    def told(table: Table = EVENTS) -> list[str]:
+        return [line.partition("add ")[2] for line in compare.drift(table, reader(events), lake)]
+
+    assert told() == []
+    events.send(event(1, colour="red"), event(2))
+    sync.land(EVENTS, reader(events), lake, run_id="run")
+    events.send(event(3, size=3))
+    sync.land(EVENTS, reader(events), lake, run_id="run")
+    events.send(event(4))
+    sync.land(EVENTS, reader(events), lake, run_id="run")
+    assert told() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
+    wider = replace(EVENTS, columns=(*EVENTS.columns, Column("colour", varchar(16)), Column("size", bigint)))
+    assert told(wider) == []
+    events.send(event(5, colour="blue", shape="round"))
+    sync.land(wider, reader(events), lake, run_id="run")
+    assert told(wider) == ['Column("shape", varchar(16))']
 
 
 def test_a_record_can_be_had_from_what_waits_and_reads_it(events: TestQueue) -> None:

@@ -18,7 +18,7 @@ from datetime import date
 from stori_pipeline.readers import Position, Reading, SourceError
 from stori_pipeline.readers.sqs import sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
-from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received
+from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unnamed_at
 from stori_pipeline.spec import Queue, Table
 
 __all__ = ["Limits", "SqsReader", "records"]
@@ -58,6 +58,10 @@ class SqsReader:
             )
         with QueueReading(self._opened(table), table, since, self._limits) as reading:
             yield reading
+
+    def noticed(self, table: Table, since: Position) -> list[str]:
+        """What `drift` would have told of the messages that have been read up to a position, which are gone from the queue."""
+        return sampling.told(table, unnamed_at(since))
 
     def drift(self, table: Table) -> list[str]:
         """Of up to ten messages that wait now; they are given back at once."""

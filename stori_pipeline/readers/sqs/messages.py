@@ -7,7 +7,7 @@ messages come from (`connection`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +21,16 @@ def raw(message: Message) -> str:
     return json.dumps({"message_id": message.id, "sent": message.sent, "body": message.body}, ensure_ascii=False)
 
 
-def rows(table: Table, messages: Iterable[Message]) -> Iterator[Mapping[str, object] | Refused]:
-    """For each message what `contract.conform` takes."""
+def covered(table: Table) -> frozenset[str]:
+    """The fields of a body of which the record knows."""
+    return frozenset(column.source_path.partition(".")[0] for column in table.columns)
+
+
+def rows(
+    table: Table, messages: Iterable[Message], unnamed: MutableMapping[str, object] | None = None
+) -> Iterator[Mapping[str, object] | Refused]:
+    """For each message what `contract.conform` takes. Fields that the record does not name are noted in `unnamed`, with a value each."""
+    known = covered(table)
     paths = [(column.name, column.source_path.split(".")) for column in table.columns]
     documents = [column.name for column in table.columns if column.type == super_]
     for message in messages:
@@ -30,6 +38,8 @@ def rows(table: Table, messages: Iterable[Message]) -> Iterator[Mapping[str, obj
         if isinstance(document, Refused):
             yield document
             continue
+        if unnamed is not None and not document.keys() <= known:
+            unnamed.update((name, value) for name, value in document.items() if name not in known and value is not None)
         row: dict[str, object] = {name: _at(document, path) for name, path in paths}
         # A text given for a document would be taken for JSON; here it is a document that is a text.
         row |= {name: json.dumps(row[name]) for name in documents if isinstance(row[name], str)}

@@ -22,7 +22,7 @@ from types import TracebackType
 
 from stori_pipeline.contract import conform
 from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
-from stori_pipeline.readers.sqs import messages
+from stori_pipeline.readers.sqs import messages, sampling
 from stori_pipeline.readers.sqs.connection import AT_ONCE, Connection, Message
 from stori_pipeline.spec import Table
 
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _CHUNK_MESSAGES = 5_000
 _CHUNK_CHARACTERS = 16_000_000
 _DELETE_TRIES = 3
+_NOTED = 50  # fields without a column: more would be no drift, but names made of data
 _PUT_SECONDS = 0.2  # how soon a thread that waits for room notices that the reading is over
 
 
@@ -63,6 +64,11 @@ def received(since: Position | None) -> int:
         raise PositionLost(f"{dict(since)} is no position in a queue; what has landed stays, and reading goes on") from None
 
 
+def unnamed_at(since: Position | None) -> dict[str, str]:
+    """The fields that no column covered in what had been read at a position, each with the column that would."""
+    return dict(since.get("unnamed", {})) if since else {}
+
+
 @dataclass
 class _Held:
     """Messages that one request brought, and until when (by the monotonic clock) nobody else receives them."""
@@ -80,7 +86,9 @@ class QueueReading:
         self._connection = connection
         self._table = table
         self._limits = limits
+        self._since = since
         self._before = received(since)
+        self._unnamed: dict[str, object] = {}
         self.kind: Kind = "snapshot" if since is None else "changes"
         self.taken_at = datetime.now(timezone.utc)
         self._count = 0
@@ -102,7 +110,10 @@ class QueueReading:
     def until(self) -> Position:
         if not self._exhausted:
             raise SourceError(f"{self._connection.where}: a reading has no position before its end")
-        return {"messages": self._before + self._count}
+        known = messages.covered(self._table)
+        seen = {name: sampling.column(name, [value]) for name, value in self._unnamed.items()}
+        unnamed = {name: text for name, text in sorted((unnamed_at(self._since) | seen).items()) if name not in known}
+        return {"messages": self._before + self._count, **({"unnamed": dict(list(unnamed.items())[:_NOTED])} if unnamed else {})}
 
     def __iter__(self) -> Iterator[Chunk]:
         self._renewing.start()
@@ -123,7 +134,7 @@ class QueueReading:
         self._count += len(waiting)
         # Threads overtake each other; a queue that keeps no order at least shall not be put into a worse one.
         in_order = sorted(waiting, key=lambda message: message.sent)
-        return Chunk(*conform(self._table, messages.rows(self._table, in_order)))
+        return Chunk(*conform(self._table, messages.rows(self._table, in_order, self._unnamed)))
 
     def ack(self) -> None:
         """Deletes what was read. What SQS does not delete after a few tries comes again, and ends as the same rows."""

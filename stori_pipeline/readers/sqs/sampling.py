@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from stori_pipeline.contract.verdicts import MisfitError, conversion
 from stori_pipeline.readers.sqs.connection import Message
-from stori_pipeline.readers.sqs.messages import parsed
+from stori_pipeline.readers.sqs.messages import covered, parsed
 from stori_pipeline.spec import Table, timestamptz
 
 _TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)"}
@@ -22,11 +22,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 def drift(table: Table, messages: Iterable[Message]) -> list[str]:
     """See `readers.Reader.drift`."""
-    covered = {column.source_path.split(".")[0] for column in table.columns}
+    return told(table, {field: column(field, values) for field, values in _fields(messages).items()})
+
+
+def told(table: Table, columns: Mapping[str, str]) -> list[str]:
+    """A line for each field that the record does not name, with the column that would read it."""
+    known = covered(table)
     return [
-        f"the messages have {field}, which the record does not name; to read it add {_column(field, values)}"
-        for field, values in sorted(_fields(messages).items())
-        if field not in covered
+        f"the messages have {field}, which the record does not name; to read it add {text}"
+        for field, text in sorted(columns.items())
+        if field not in known
     ]
 
 
@@ -37,7 +42,7 @@ def record(name: str, messages: Iterable[Message]) -> str:
     if not fields:
         return ""
     key = "id" if "id" in fields else next(iter(fields))
-    lines = [f"        {_column(field, values, key=field == key)}," for field, values in fields.items()]
+    lines = [f"        {column(field, values, key=field == key)}," for field, values in fields.items()]
     return "\n".join(
         [
             "Table(",
@@ -64,7 +69,8 @@ def _fields(messages: Iterable[Message]) -> dict[str, list[Any]]:
     return found
 
 
-def _column(field: str, values: list[Any], *, key: bool = False) -> str:
+def column(field: str, values: Sequence[Any], *, key: bool = False) -> str:
+    """The column that reads a field with such values."""
     said = [json.dumps(_named(field)), _type(values)]
     said += ["nullable=False"] if key else []
     said += [f"path={json.dumps(field)}"] if field != _named(field) else []
@@ -79,7 +85,7 @@ def _named(field: str) -> str:
     return (snake if snake[:1].isalpha() else f"field_{snake}")[:63]
 
 
-def _type(values: list[Any]) -> str:
+def _type(values: Sequence[Any]) -> str:
     kinds = {type(value) for value in values}
     if kinds == {str}:
         if all(map(_is_instant, values)):
