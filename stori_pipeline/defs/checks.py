@@ -23,7 +23,7 @@ from dagster import (
 )
 
 from stori_pipeline import sync
-from stori_pipeline.compare import side, verify
+from stori_pipeline.compare import drift, side, verify
 from stori_pipeline.defs.arrivals import ARRIVALS, arrivals_checks, arrivals_keys
 from stori_pipeline.defs.lineage import Affected, Graph
 from stori_pipeline.defs.metadata import landing_key, mirror_key, preview, relation_key
@@ -40,15 +40,15 @@ SMALL_BATCH = 1_000
 _ROWS_LOADED = "landed_rows_loaded"
 _PROOF = "source_equals_mirror"
 _DRIFT = "record_complete"
-_CONTRACT = "contract"
-APART = (_CONTRACT, _DRIFT, _PROOF, ARRIVALS)
+CONTRACT = "contract"
+APART = (CONTRACT, _DRIFT, _PROOF, ARRIVALS)
 """The checks that are a step of their own, which Dagster names after the asset and the check."""
 
 
 def contract_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=landing_key(table),
-        name=_CONTRACT,
+        name=CONTRACT,
         description=f"At most {table.max_rejected:.2%} of a batch's rows break the record; otherwise nothing is loaded.",
         blocking=True,
         retry_policy=RETRY,
@@ -74,9 +74,9 @@ def drift_check(table: Table) -> AssetChecksDefinition:
         description="The record names every column that the source has.",
         retry_policy=RETRY,
     )
-    def record_complete(sources: SourcesResource) -> AssetCheckResult:
+    def record_complete(sources: SourcesResource, lake: LakeResource) -> AssetCheckResult:
         with only_transient():
-            unnamed = sources.reader(table.source).drift(table)
+            unnamed = drift(table, sources.reader(table.source), lake.open())
         return AssetCheckResult(
             passed=not unnamed,
             severity=AssetCheckSeverity.WARN,
@@ -192,7 +192,7 @@ def quick_checks(graph: Graph, affected: Affected) -> list[AssetCheckKey]:
     statements = graph_checks(graph)
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in statements[name]]
     for table in affected.mirrored:
-        keys += [AssetCheckKey(landing_key(table), _CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
+        keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
     return sorted(keys + checks_reading(graph, affected.names), key=str)
 
 
