@@ -132,6 +132,17 @@ def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRS
     return DropCounts(len(files), rows, MERCHANTS, len(broken))
 
 
+def holds_files(environ: Mapping[str, str]) -> bool:
+    """Whether anything has been dropped yet. Errors as for `write_drops`."""
+    s3, bucket = _opened(environ)
+    try:
+        return bool(s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("KeyCount"))
+    except s3.exceptions.ClientError as error:
+        raise SampleError(f"s3://{bucket} cannot be listed: {error}") from error
+    finally:
+        s3.close()
+
+
 def _settlement_files(seed: int, first: date, days: int) -> dict[str, bytes]:
     files = {}
     for number in range(days):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from stori_pipeline.local.samples import app, totesys
+from stori_pipeline.local.samples import app, drops, totesys
 from stori_pipeline.local.samples.bank import ROWS, write_txns
 from stori_pipeline.local.samples.bank_import import create_schema, import_txns
 from stori_pipeline.local.samples.database import holds_rows
@@ -134,7 +134,7 @@ def seed(
     say: Callable[[str], None] = lambda _line: None,
     progress: Progress = lambda _label, _done, _total: None,
 ) -> SeedReport:
-    """Fill every source whose `STORI_ADMIN_...` is set and that holds no rows yet.
+    """Fill every source whose `STORI_ADMIN_...` is set and that holds no rows yet, and the bucket of drops where it holds no file.
 
     The rows of the bank and the exchange go through files, `txns.csv` and `trades.json` in `data_dir`, made where they are missing; a
     file that is there is taken as it is, whatever `rows` and `trades` say. The app has ten transactions per user. The past of
@@ -162,4 +162,10 @@ def seed(
             left_alone[name] = sample.file
         else:
             tables += sample.fill(url, job)
+    if environ.get("STORI_SOURCE_DROPS"):
+        if drops.holds_files(environ):
+            left_alone["drops"] = ""
+        else:
+            dropped = drops.write_drops(environ)
+            tables += [TableSeed("drops.card_settlements", dropped.settlements), TableSeed("drops.merchants", dropped.merchants)]
     return SeedReport(tuple(tables), left_alone)
