@@ -9,6 +9,7 @@ import functools
 
 from dagster import Definitions, in_process_executor
 
+from stori_pipeline.defs.alerts import alerts_sensor
 from stori_pipeline.defs.assets import assets_for, mirror_asset
 from stori_pipeline.defs.automation import changes_sensor, everything_schedule
 from stori_pipeline.defs.charts import chart_asset
@@ -38,7 +39,7 @@ def build_defs(graph: Graph | None = None) -> Definitions:
         ],
         asset_checks=checks_for(graph),
         jobs=[sync],
-        sensors=[changes_sensor(graph)],
+        sensors=[changes_sensor(graph), alerts_sensor(graph)],
         schedules=[everything_schedule(graph)],
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
         resources={

@@ -5,19 +5,18 @@ Belongs here: running it against Dagster's instance, and what came of each table
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dagster import AssetKey, DagsterEvent, DagsterInstance, ExecuteInProcessResult
-from dagster_shared.error import SerializableErrorInfo
+from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.checks import APART, quick_checks, scheduled_checks
+from stori_pipeline.defs.checks import quick_checks, scheduled_checks
+from stori_pipeline.defs.failures import root, steps_about, words_of
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import TABLES_TAG, selected, sync_config
 from stori_pipeline.defs.killed import end_killed_runs, shown_alive
@@ -186,34 +185,13 @@ class _Errors:
         self._failed = [event for event in result.all_events if event.is_step_failure]
 
     def of(self, full_name: str) -> str:
-        # A check of its own has its asset's step with the check's name behind it; no other asset's step can look so.
-        name = re.escape(full_name.replace(".", "__"))
-        about = re.compile(rf"(checks__)?(landing__|warehouse__)?{name}(__across|_({'|'.join(APART)}))?")
+        about = steps_about([full_name])
         for event in self._failed:
             if event.step_key and about.fullmatch(event.step_key):
-                return _said(event, self._result)
+                return words_of(event, self._result.all_events)
         if self._failed:
             return ""
         for event in self._result.all_events:
             if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
-                return _root(event.job_failure_data.error)
+                return root(event.job_failure_data.error)
         return ""
-
-
-def _said(event: DagsterEvent, result: ExecuteInProcessResult) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    for each in result.all_events:  # a check that blocks says why in its evaluation, not in its step's error
-        if each.step_key == event.step_key and each.event_type_value == "ASSET_CHECK_EVALUATION":
-            evaluation = each.asset_check_evaluation_data
-            if not evaluation.passed and evaluation.description:
-                return evaluation.description
-    return _root(failure.error) if failure.error else f"{event.step_key} failed"
-
-
-def _root(error: SerializableErrorInfo) -> str:
-    while error.cause:
-        error = error.cause
-    name, _, said = error.message.strip().partition(": ")
-    return said if error.cls_name and name.endswith(error.cls_name) else error.message.strip()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from stori_pipeline.local import probe
 from stori_pipeline.local.program import Program
@@ -24,16 +25,26 @@ class Aws(Program):
 
     Args:
         buckets, queues: are there once it is up. Each queue has a dead-letter queue of its own.
+        topics: of SNS, each with the queue that its messages go to.
         durable: whether an acknowledged object survives the end of the whole machine, and not only of the process.
     """
 
     name = "aws"
     preferred_port = 4567
 
-    def __init__(self, home: Path, buckets: Sequence[str], queues: Sequence[str] = (), *, durable: bool) -> None:
+    def __init__(
+        self,
+        home: Path,
+        buckets: Sequence[str],
+        queues: Sequence[str] = (),
+        topics: Mapping[str, str] = MappingProxyType({}),
+        *,
+        durable: bool,
+    ) -> None:
         super().__init__(home)
         self._buckets = buckets
         self._queues = queues
+        self._topics = topics
         self._durable = durable
 
     def address(self, port: int) -> str:
@@ -51,6 +62,9 @@ class Aws(Program):
     def queue_url(self, port: int, name: str) -> str:
         return f"{self.address(port)}/{ACCOUNT}/{name}"
 
+    def topic_arn(self, name: str) -> str:
+        return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+
     def prepare(self) -> None:
         self.data.mkdir(mode=0o700, exist_ok=True)
 
@@ -60,6 +74,8 @@ class Aws(Program):
             arguments += ["--bucket", bucket]
         for queue in self._queues:
             arguments += ["--queue", queue]
+        for topic, queue in self._topics.items():
+            arguments += ["--topic", topic, queue]
         return [sys.executable, "-m", "stori_pipeline.local.aws", *arguments]
 
     def answers(self, port: int) -> bool:
@@ -74,13 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
     parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
     parser.add_argument("--queue", action="append", default=[], help="a queue to make if it is not there, and its dead-letter queue")
+    parser.add_argument(
+        "--topic", action="append", nargs=2, default=[], metavar=("TOPIC", "QUEUE"), help="a topic to make, and where its messages go"
+    )
     parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
     told = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from stori_pipeline.local import aws_server
 
-    aws_server.serve(told.host, told.port, told.data, told.bucket, told.queue, sync=not told.no_sync)
+    aws_server.serve(told.host, told.port, told.data, told.bucket, told.queue, dict(told.topic), sync=not told.no_sync)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The queues of the local SQS: moto's, with a store that stands many messages and many clients at once.
 
-Belongs here: where a queue's messages are and which may be received, and the queues that the stack begins with. Does not belong
+Belongs here: where a queue's messages are and which may be received, and the queues and topics that the stack begins with. Does not belong
 here: SQS's protocol, which is moto's.
 
 moto looks at every message of a queue for each one that is received or deleted, which makes a backlog of a hundred thousand unusable,
@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from moto.core.utils import camelcase_to_underscores
+from moto.sns.models import sns_backends
 from moto.sqs import models
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
@@ -208,3 +209,11 @@ def create(region: str, name: str) -> None:
     dead = backend.create_queue(name + DEAD_SUFFIX, MessageRetentionPeriod=_KEPT)
     policy = json.dumps({"deadLetterTargetArn": dead.queue_arn, "maxReceiveCount": MAX_RECEIVES})
     backend.create_queue(name, MessageRetentionPeriod=_KEPT, RedrivePolicy=policy)
+
+
+def create_topic(region: str, name: str, queue: str) -> None:
+    """A topic of SNS, and a queue that all its messages go to as well, where they can be read. Nothing happens where they are there."""
+    create(region, queue)
+    backend = sns_backends[ACCOUNT][region]
+    topic = backend.create_topic(name)
+    backend.subscribe(topic.arn, sqs_backends[ACCOUNT][region].get_queue(queue).queue_arn, "sqs")

@@ -13,8 +13,9 @@ import contextlib
 import io
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
@@ -191,8 +192,21 @@ class _QuietHandler(MotoRequestHandler):
         """Not every request is a line: a sync makes thousands."""
 
 
-def serve(host: str, port: int, data: Path, buckets: Sequence[str], queues: Sequence[str], *, sync: bool) -> None:
-    """Bring back what is under `data`, make `buckets` and `queues` where they are missing, and answer until the process is ended."""
+def serve(
+    host: str,
+    port: int,
+    data: Path,
+    buckets: Sequence[str],
+    queues: Sequence[str],
+    topics: Mapping[str, str] = MappingProxyType({}),
+    *,
+    sync: bool,
+) -> None:
+    """Bring back what is under `data`, make what is missing, and answer until the process is ended.
+
+    Args:
+        topics: of each, the queue that its messages go to.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     disk = Disk(data / "s3", sync=sync)
     disk.restore()
@@ -203,6 +217,8 @@ def serve(host: str, port: int, data: Path, buckets: Sequence[str], queues: Sequ
     aws_queues.install()
     for queue in queues:
         aws_queues.create(REGION, queue)
+    for topic, queue in topics.items():
+        aws_queues.create_topic(REGION, topic, queue)
     server = make_server(host, port, PersistentS3(disk), threaded=True, request_handler=_QuietHandler)
     logging.getLogger(__name__).info("serving at http://%s:%d, objects in %s", host, port, data)
     server.serve_forever()

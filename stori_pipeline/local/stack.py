@@ -29,6 +29,9 @@ LANDING_BUCKET = "stori-landing"
 PROCESSED_BUCKET = "stori-processed"
 DROPS_BUCKET = "stori-drops"
 EVENTS_QUEUE = "app-events"
+ALERTS_TOPIC = "stori-alerts"
+ALERTS_QUEUE = "alerts"
+"""Where everything that the topic is told can be read."""
 COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
 
 _LOCK_PATIENCE = 180.0
@@ -63,7 +66,9 @@ class Stack:
         self._state = State.read(self.home / "state.json")
         self._sources = Sources(self.home, self._state, durable=durable)
         self._mongo = Mongo(self.home, self._state, ("exchange",))
-        self._aws = Aws(self.home, (LANDING_BUCKET, PROCESSED_BUCKET, DROPS_BUCKET), (EVENTS_QUEUE,), durable=durable)
+        self._aws = Aws(
+            self.home, (LANDING_BUCKET, PROCESSED_BUCKET, DROPS_BUCKET), (EVENTS_QUEUE,), {ALERTS_TOPIC: ALERTS_QUEUE}, durable=durable
+        )
         self._rates = Rates(self.home)
         self._platform = Platform(self.home, self._state, durable=durable)
         self._redshift = Redshift(self.home, backend=self._backend, s3=self._s3)
@@ -154,6 +159,8 @@ class Stack:
             "STORI_COPY_ROLE": COPY_ROLE,
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
+            "STORI_ALERT_TOPIC": self._aws.topic_arn(ALERTS_TOPIC),
+            "STORI_METRICS": "1",
             # It names its driver: SQLAlchemy, which is the only one to read it, has come to prefer another than Dagster brings.
             "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster").replace("://", "+psycopg2://", 1),
             "DAGSTER_HOME": str(self.home.parent),
