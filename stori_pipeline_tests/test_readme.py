@@ -17,19 +17,32 @@ import psycopg2
 import pytest
 
 import stori_pipeline.spec as vocabulary
+import stori_pipeline.star.totesys as star_module
+import stori_pipeline_tests.star.test_totesys as star_tests
 from stori_pipeline import catalog, settings, sync
+from stori_pipeline.api import create_app
+from stori_pipeline.charts import CHARTS
 from stori_pipeline.cli import main
-from stori_pipeline.compare import verify
+from stori_pipeline.compare import side, verify
+from stori_pipeline.definitions import defs
+from stori_pipeline.defs.row_checks import RowCheck, parse
+from stori_pipeline.derive import derive
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
+from stori_pipeline.local.samples import totesys
 from stori_pipeline.local.samples.seed import seed
+from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.readers import READERS, reader_for
 from stori_pipeline.redshift import Warehouse
+from stori_pipeline.reports import REPORTS_FOLDER, load_reports
 from stori_pipeline.spec import Source, Table
+from stori_pipeline.star import STARS
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
+from stori_pipeline_tests.readers.rigs import RIGS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+WAREHOUSE = (ROOT / "docs" / "warehouse.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
     *("source table", "reader", "position", "batch", "part", "manifest", "generation"),
@@ -40,10 +53,10 @@ assert _BINARIES is not None
 PSQL = Path(str(_BINARIES.origin)).parent / "pginstall" / "bin" / "psql"
 
 
-def example(name: str) -> str:
+def example(name: str, page: str = README) -> str:
     """The code block that follows the comment of that name."""
-    found = re.findall(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert len(found) == 1, f"README has {len(found)} examples called {name!r}"
+    found = re.findall(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    assert len(found) == 1, f"there are {len(found)} examples called {name!r}"
     return str(found[0])
 
 
@@ -60,9 +73,57 @@ def test_the_readme_names_every_command(command: str) -> None:
     assert f"`stori {command}" in README
 
 
-@pytest.mark.parametrize("kind", sorted({source.kind for source in catalog.SOURCES} | set(READERS)))
-def test_the_readme_names_every_kind_of_source(kind: str) -> None:
-    assert kind in README.lower()
+def section(page: str, heading: str) -> str:
+    """The text below a heading of the second level."""
+    assert f"\n## {heading}\n" in page
+    return page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def names(page: str, heading: str) -> list[str]:
+    """The names in code in the first column of a section's tables."""
+    cells = re.findall(r"^\| ([^|]+) \|", section(page, heading), re.MULTILINE)
+    return sorted(name for cell in cells for name in re.findall(r"`([^`]+)`", cell))
+
+
+def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
+    assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
+    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig, _ in RIGS.values()}
+
+
+def test_the_readme_lists_the_reports_and_no_others() -> None:
+    assert names(README, "What comes of them") == sorted(file.stem for file in REPORTS_FOLDER.rglob("*.sql"))
+
+
+def test_the_documents_list_the_charts_their_reports_and_no_others() -> None:
+    rows = re.findall(r"^\| (`.+`) \| `(\w+)` \|", section(WAREHOUSE, "Charts"), re.MULTILINE)
+    listed = sorted((chart, report) for charts, report in rows for chart in re.findall(r"`(\w+)`", charts))
+    assert listed == sorted((chart.name, chart.report) for chart in CHARTS)
+
+
+def test_the_readme_names_every_group_of_assets() -> None:
+    groups = {spec.group_name or "" for spec in defs.resolve_all_asset_specs()}
+    assert {"bank", "star", "reports", "charts"} <= groups
+    assert sorted(group for group in groups if f"`{group}`" not in README) == []
+
+
+def test_the_documents_name_every_server_of_the_local_stack() -> None:
+    assert names((ROOT / "docs" / "operating.md").read_text(), "The local stack") == sorted(SERVERS)
+    assert sorted(server for server in SERVERS if f"`{server}`" not in section(README, "On AWS")) == []
+
+
+def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
+    schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
+    assert schemas == set(names(WAREHOUSE, "Schemas"))
+    views = [also for star in STARS.values() for also in star.also]
+    views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
+    assert sorted(name for name in (*STARS, *views) if f"`{name}`" not in WAREHOUSE) == []
+
+
+def test_the_documents_name_every_address_of_the_api() -> None:
+    app = create_app(settings.Settings({"STORI_WAREHOUSE_READER": "postgresql://nowhere", "STORI_PROCESSED_BUCKET": "none"}))
+    listed = {name.replace("<", "{").replace(">", "}") for name in names(WAREHOUSE, "The API")}
+    assert listed == {*app.openapi()["paths"], "/docs", "/openapi.json"}
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -72,13 +133,12 @@ def test_the_readme_explains_every_word(word: str) -> None:
     assert word in named
 
 
-def test_the_documents_name_every_setting_that_the_pipeline_reads() -> None:
-    table = (ROOT / "docs" / "operating.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
-    read = set(re.findall(r"STORI_[A-Z_]+", Path(settings.__file__).read_text()))
-    read |= set(re.findall(r"env: (STORI_[A-Z_]+)", (ROOT / "dagster.yaml").read_text()))
-    read = {name.replace("STORI_SOURCE_", "STORI_SOURCE_<NAME>") for name in read}
-    assert "STORI_SOURCE_<NAME>" in read
-    assert sorted(name for name in read if f"`{name}`" not in table) == []
+def test_the_documents_name_every_setting_that_anything_reads() -> None:
+    listed = {name for name in names((ROOT / "docs" / "operating.md").read_text(), "Settings") if name.startswith("STORI_")}
+    files = [ROOT / "dagster.yaml", ROOT / "Makefile", *(ROOT / "stori_pipeline").rglob("*.py")]
+    read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())}
+    assert {"STORI_SOURCE_BANK", "STORI_WAREHOUSE", "STORI_DAGSTER_STORAGE"} <= read
+    assert listed == {re.sub(r"^STORI_(SOURCE|ADMIN)(_[A-Z]+)?$", r"STORI_\1_<NAME>", name) for name in read}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -202,10 +262,9 @@ def _pasted(record: str, source: Source) -> Table:
 
 
 def test_the_worked_example_of_adding_a_table_works(
-    source_db: SourceDatabase, environ: dict[str, str], bucket: str, warehouse_url: str
+    source_db: SourceDatabase, environ: dict[str, str], bucket: str, warehouse_url: str, tmp_path: Path
 ) -> None:
-    with closing(psycopg2.connect(source_db.admin_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(example("add-a-table source"))
+    _write(source_db, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
     table = _pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."))
     assert table.name == "branches"
@@ -216,13 +275,77 @@ def test_the_worked_example_of_adding_a_table_works(
             " (1, 'Høvedkontor', '1999-12-31', '{\"atm\": [1, 2.50]}'), (2, '', NULL, NULL), (3, 'C', NULL, '[]')",
             "UPDATE branches SET name = 'B' WHERE branch_no = 2; INSERT INTO branches VALUES (4, 'D', NULL, '\"x\"')",
         ):
-            with closing(psycopg2.connect(source_db.admin_url)) as connection, connection, connection.cursor() as cursor:
-                cursor.execute(statement)
+            _write(source_db, statement)
             assert sync.land(table, reader, lake, run_id="readme").manifest is not None
             assert sync.load(table, lake, warehouse, run_id="readme") is not None
-            proof = verify(table, reader, warehouse)
+            proof = verify(table, side(table, reader, lake), warehouse)
             assert proof.equal, proof
         assert (proof.source_rows, proof.warehouse_rows) == (4, 4)
         assert reader.drift(table) == []
+        rule = _the_rule(tmp_path)
+        assert warehouse.query(rule.statement) == []
+        _write(source_db, "UPDATE branches SET opened = current_date + 2 WHERE branch_no = 3")
+        sync.land(table, reader, lake, run_id="rule")
+        sync.load(table, lake, warehouse, run_id="rule")
+        assert [number for number, _ in warehouse.query(rule.statement)] == [3]
     finally:
         _drop(warehouse_url, "readme_bank")
+
+
+# ---- adding a rule, a star table
+
+
+def _the_rule(folder: Path) -> RowCheck:
+    """The worked example of adding a quality rule, for the table of the one before."""
+    file = folder / "opened_in_the_past.sql"
+    assert f"sql/checks/bank/branches/{file.name}`" in README
+    file.write_text(example("add-a-rule").replace("bank.branches", "readme_bank.branches"))
+    rule = parse(file)
+    assert (rule.severity.value, rule.description) == ("WARN", "No branch opens in the future.")
+    return rule
+
+
+def _write(source: SourceDatabase, statement: str) -> None:
+    with closing(psycopg2.connect(source.admin_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_worked_example_of_adding_a_star_table_works(
+    source_db: SourceDatabase, environ: dict[str, str], bucket: str, warehouse_url: str
+) -> None:
+    totesys.create_schema(source_db.admin_url)
+    reader, lake, warehouse = reader_for("postgres", source_db.reader_url), lake_at(environ, bucket), Warehouse(warehouse_url, "arn:x")
+    inputs = {name: catalog.find(name) for name in ("totesys.department", "totesys.staff")}
+    try:
+        exec(example("add-a-star-table"), dict(vars(star_module)))  # noqa: S102  (executing the example is the test)
+        star = STARS["dim_department"]
+        star_tests.test_a_columns_values_depend_on_what_its_lineage_says_and_on_nothing_else(star)
+        for statement, expected in (
+            (
+                "INSERT INTO department SELECT n, 'D' || n, 'Leeds', 'Ann', now(), now() FROM generate_series(1, 3) AS n;"
+                " INSERT INTO staff SELECT n, 'Bo', 'Li', 1 + n % 2, 'b@li', now(), now() FROM generate_series(1, 5) AS n",
+                [(1, "D1", 2), (2, "D2", 3), (3, "D3", 0)],
+            ),
+            ("UPDATE staff SET department_id = 3 WHERE staff_id = 1", [(1, "D1", 2), (2, "D2", 2), (3, "D3", 1)]),
+        ):
+            _write(source_db, statement)
+            for table in inputs.values():
+                sync.land(table, reader, lake, run_id="readme")
+            assert derive(star, lake, lake, tables=inputs, run_id="readme").manifest is not None
+            assert sync.load(star.table, lake, warehouse, run_id="readme") is not None
+            rows = warehouse.query("SELECT department_id, department_name, people FROM star.dim_department ORDER BY 1")
+            assert rows == expected
+    finally:
+        STARS.pop("dim_department", None)
+        with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS star.dim_department CASCADE")
+
+
+def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None:
+    queries = [re.sub(r"--.*", "", query).strip() for query in re.sub(r"--.*", "", example("facts", WAREHOUSE)).split(";")]
+    queries = [query for query in queries if query]
+    assert len(queries) == 3
+    for number, query in enumerate(queries):
+        (tmp_path / f"query_{number}.sql").write_text(f"-- A query.\n{query.replace('COUNT(*)', 'COUNT(*) AS rows')}\n")
+    reports = load_reports(tmp_path, catalog.TABLES, STARS)
+    assert {name for report in reports for name in report.reads} == {"star.fact_sales_order"}
