@@ -63,7 +63,10 @@ def _graph(defs: Definitions) -> dict[str, Any]:
             if not job.name.startswith("__")
         },
         "schedules": {s.name: [s.cron_schedule, s.job_name, s.default_status.value] for s in repository.schedule_defs},
-        "sensors": {s.name: [s.minimum_interval_seconds, s.job_name, s.default_status.value] for s in repository.sensor_defs},
+        "sensors": {
+            s.name: [s.minimum_interval_seconds, *(each.job_name for each in s.targets), s.default_status.value]
+            for s in repository.sensor_defs
+        },
     }
 
 
