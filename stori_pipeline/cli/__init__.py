@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import click
 
+from stori_pipeline import logs
 from stori_pipeline.cli import console, data, demo, serve, stack
 
 
@@ -22,6 +23,7 @@ def main() -> None:
     On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo` for all of it in one go.
     """
     console.load_dotenv()
+    logs.install()
 
 
 for command in (*stack.COMMANDS, *data.COMMANDS, *serve.COMMANDS, demo.demo):

@@ -89,7 +89,7 @@ def _story(rows: int, trades: int, users: int, events: int, changes: int) -> lis
     say("7/8  Asking the API")
     wrong += demo_report.answers(_newest_day())
     say("8/8  Breaking a source on purpose: one alert, and one when it is over")
-    # ALERTS
+    wrong += demo_report.alerts()
     return wrong
 
 

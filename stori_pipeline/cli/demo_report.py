@@ -5,6 +5,8 @@ Belongs here: looking, printing, and saying what is wrong, as sentences. Does no
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +48,6 @@ def sources(title: str, results: list[Any], before: list[Any] | None = None) -> 
 
 def made(results: list[Any]) -> list[str]:
     """Prints what was made of the source tables, and what the checks say; says which of it is not as it should be."""
-    from dagster import DagsterInstance
-
     from stori_pipeline.defs.verdicts import verdicts
     from stori_pipeline.settings import Settings
 
@@ -60,8 +60,7 @@ def made(results: list[Any]) -> list[str]:
             if not count:
                 wrong.append(f"{result.table} is empty")
     grid("Made of them", ["table", "layer", "rows", "seconds"], rows)
-    with DagsterInstance.get() as instance:
-        found = verdicts(instance)
+    found = verdicts()
     failed = [each for each in found if not each.passed]
     say(f"Checks: {len(found) - len(failed)} of {len(found)} pass, {sum(each.warns for each in failed)} warn.")
     for each in failed:
@@ -87,6 +86,49 @@ def answers(as_of: date) -> list[str]:
         tables = client.get("/freshness").json()["tables"]
         say(f"GET /freshness names {len(tables)} tables; the page at / shows {len(drawn)} charts: {', '.join(sorted(drawn))}")
     return wrong if drawn and len(drawn) == len(charts) else [*wrong, "a chart that the page names cannot be fetched, or there is none"]
+
+
+def alerts() -> list[str]:
+    """Lets a source be away for two syncs and come back, and reads what was told of it."""
+    from stori_pipeline.defs.alerts import tell_once
+
+    name, setting = "rates.daily", "STORI_SOURCE_RATES"
+    table, working = list(data.chosen((name,))), os.environ[setting]
+    tell_once()  # what there was to tell before
+    _read_alerts()
+    try:
+        os.environ[setting] = "http://127.0.0.1:9?base=GBP"  # where nothing listens
+        for _ in range(2):
+            data.run_sync(table)
+            tell_once()
+    finally:
+        os.environ[setting] = working
+    begun = _read_alerts()
+    data.run_sync(table)
+    tell_once()
+    ended = _read_alerts()
+    for message in (*begun, *ended):
+        say(f"  {message['Subject']}")
+        for line in message["Message"].splitlines():
+            say(f"    {line}")
+    return (
+        [] if (len(begun), len(ended)) == (1, 1) else [f"{len(begun)} alerts while a source was away and {len(ended)} after, not one each"]
+    )
+
+
+def _read_alerts() -> list[dict[str, Any]]:
+    """What the local topic has sent to its queue since it was read last."""
+    import boto3
+
+    from stori_pipeline.local.stack import ALERTS_QUEUE
+
+    queue = boto3.resource("sqs").get_queue_by_name(QueueName=ALERTS_QUEUE)
+    found: list[dict[str, Any]] = []
+    while messages := queue.receive_messages(MaxNumberOfMessages=10):
+        for message in messages:
+            found.append(json.loads(message.body))
+            message.delete()
+    return found
 
 
 @contextmanager

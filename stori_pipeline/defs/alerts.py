@@ -47,8 +47,9 @@ from stori_pipeline.defs.checks import CONTRACT
 from stori_pipeline.defs.failures import root, steps_about, words_of
 from stori_pipeline.defs.jobs import TABLES_TAG
 from stori_pipeline.defs.lineage import Graph, whole
-from stori_pipeline.defs.metadata import landing_key, mirror_key, relation_key
+from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, relation_key
 from stori_pipeline.metrics import Metric, MetricsUnsent, send, switched_on
+from stori_pipeline.redshift.reports import SCHEMA
 from stori_pipeline.settings import Settings
 
 KEY = "stori/alerts"
@@ -116,12 +117,11 @@ def tell(
         if ready:  # with nobody to tell, nothing counts as told
             memory.note(
                 [*broken(memory.last.values()), *overflowing(memory.days, moment), *_stale(instance, graph)],
-                made_of={star.table.full_name: set(star.inputs.values()) for star in graph.stars}
-                | {report.full_name: set(report.reads) for report in graph.reports},
+                made_of=_made_of(graph),
                 to=tuple(ready),
                 ui=settings.environ.get("STORI_UI_URL", UI).rstrip("/"),
                 now=moment,
-                layers={name: "/".join(relation_key(name).path) for name in graph.names},
+                pages=_pages(graph),
             )
         _remember(instance, memory)
         sent = _send(instance, memory, ready, warn)
@@ -194,6 +194,19 @@ def _alone(instance: DagsterInstance) -> Iterator[None]:
 
 
 # ---- what Dagster knows
+
+
+def _made_of(graph: Graph) -> dict[str, set[str]]:
+    return (
+        {star.table.full_name: set(star.inputs.values()) for star in graph.stars}
+        | {report.full_name: set(report.reads) for report in graph.reports}
+        | {chart.full_name: {f"{SCHEMA}.{chart.report}"} for chart in graph.charts}
+    )
+
+
+def _pages(graph: Graph) -> dict[str, str]:
+    keys = {name: relation_key(name) for name in graph.names} | {chart.full_name: chart_key(chart.name) for chart in graph.charts}
+    return {name: "/".join(key.path) for name, key in keys.items()}
 
 
 @dataclass
@@ -318,3 +331,9 @@ def _stale(instance: DagsterInstance, graph: Graph) -> list[Cause]:
         for key, state in sorted(states.items(), key=lambda each: keys[each[0]])
         if state.freshness_state == FreshnessState.FAIL
     ]
+
+
+def tell_once() -> list[Message]:
+    """`tell` for the instance of `DAGSTER_HOME`, for commands."""
+    with DagsterInstance.get() as instance:
+        return tell(instance)

@@ -24,8 +24,11 @@ class Verdict:
     said: str
 
 
-def verdicts(instance: DagsterInstance) -> list[Verdict]:
-    """The newest evaluation of each check among the last few thousand, by asset and name."""
+def verdicts(instance: DagsterInstance | None = None) -> list[Verdict]:
+    """The newest evaluation of each check among the last few thousand, by asset and name; by default in the instance of `DAGSTER_HOME`."""
+    if instance is None:
+        with DagsterInstance.get() as found_there:
+            return verdicts(found_there)
     records = instance.get_event_records(EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION), limit=_EVALUATIONS, ascending=False)
     newest: dict[tuple[str, str], Verdict] = {}
     for record in records:
