@@ -112,6 +112,7 @@ CHARTS = (
         every="month",
         x_label="Month in which the order was entered",
         y_label="Value ({panel})",
+        series=("Sales",),
         days=1_125,  # three years and the month under way
     ),
     Chart(
@@ -152,6 +153,7 @@ SELECT account_no AS panel, 'Closing balance' AS series, day AS x, closing_balan
         x_label="Day",
         y_label="Closing balance (the bank's currency)",
         panel_title="Account {panel}",
+        series=("Closing balance",),
         days=1_827,  # five years
     ),
     Chart(

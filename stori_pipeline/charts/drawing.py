@@ -83,9 +83,14 @@ def draw(chart: Chart, rows: Rows) -> Pictures:
     """
     svg, png = io.BytesIO(), io.BytesIO()
     with composed(chart, rows) as figure:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
         about = {"Title": chart.title, "Description": chart.description, "Creator": None, "Date": None}
-        figure.savefig(svg, format="svg", metadata=about)
-        figure.savefig(png, format="png", dpi=2 * _DPI, metadata={"Software": None, "Title": chart.title})
+        # Not by `savefig`, which goes through the whole figure once more before it draws.
+        FigureCanvasSVG(figure).print_svg(svg, metadata=about)  # type: ignore[no-untyped-call]  # matplotlib's types end here
+        figure.set_dpi(2 * _DPI)
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None, "Title": chart.title})  # type: ignore[no-untyped-call]  # the same
     return Pictures(svg.getvalue(), png.getvalue(), _small(png))
 
 
@@ -150,7 +155,8 @@ class _Drawing:
         left = _LEFT if self._own_labels() else _LEFT + 0.24
         figure = self._new(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
         room = (left / _WIDTH, bottom / height, 1 - (left + _LEFT) / _WIDTH, 1 - (top + bottom) / height)
-        figure.set_layout_engine(ConstrainedLayoutEngine(rect=room, h_pad=0.05, w_pad=0.0, wspace=0.04))
+        engine = ConstrainedLayoutEngine(rect=room, h_pad=0.05, w_pad=0.0, wspace=0.04)
+        figure.set_layout_engine(engine)
         axes = figure.subplots(self._lines, self._columns, squeeze=False)
         if not self._panels:
             self._nothing(axes[0][0])
@@ -165,7 +171,7 @@ class _Drawing:
             label = self._chart.y_label.replace(" ({panel})", "")
             figure.text(_LEFT / _WIDTH, room[1] + room[3] / 2, label, size=10, rotation=90, ha="left", va="center")
         self._frame(figure, height, said, legend)
-        figure.draw_without_rendering()
+        engine.execute(figure)
         figure.set_layout_engine("none")  # laid out once is enough for all formats
         return figure
 
@@ -197,7 +203,10 @@ class _Drawing:
         return max(1, min(len(self._series), int((_WIDTH - 0.3) / (0.075 * longest + 0.75))))
 
     def _legend_lines(self) -> int:
-        return -(-len(self._series) // self._legend_columns()) if len(self._series) > 1 else 0
+        """None where there is but one series, and always that one."""
+        return (
+            0 if len(self._series) == len(self._chart.series) < 2 or not self._series else -(-len(self._series) // self._legend_columns())
+        )
 
     def _said(self, series: str | None) -> str:
         return OTHERS if series is None else short(series)
@@ -253,7 +262,9 @@ class _Drawing:
         months = self._chart.every == "month"
         dates = date_ticks(days[0], days[-1], months=months, most={1: 13, 2: 7, 3: 5}[self._columns])
         axes.set_xticks([_number(each) for each in dates], date_labels(dates, months=months))
-        margin = max(18.0 if months else 0.75, (days[-1] - days[0]).days * 0.012)
+        span, unit = (days[-1] - days[0]).days, 30.0 if months else 1.0
+        # Room for a week, or for seven months, at least: a single bar would fill the panel.
+        margin = max(unit * 0.62, span * 0.012, (7 * unit - span) / 2)
         axes.set_xlim(_number(days[0]) - margin, _number(days[-1]) + margin)
         axes.tick_params(length=3)
         if len(self._panels) > 1:
@@ -271,7 +282,7 @@ class _Drawing:
             xs = sorted(of)
             look = self._line(name)
             if len(self._series) == 1 and len(xs) > _MARKED:
-                look["marker"] = ""  # there is nothing to tell it from
+                look["marker"] = "None"  # there is nothing to tell it from
             # Each line is marked at other places than the next, so that lines on top of each other are seen to be several.
             marks = (number * apart // len(by_series), apart) if len(xs) > _MARKED else None
             axes.plot([_number(x) for x in xs], [of[x] for x in xs], markevery=marks, **look)
