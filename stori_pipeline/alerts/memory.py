@@ -57,7 +57,7 @@ class Memory:
         to: Sequence[str],
         ui: str,
         now: float,
-        layers: Mapping[str, str],
+        pages: Mapping[str, str],
     ) -> None:
         """Put into `unsent` what begins and what is over. A cause that was told keeps the beginning that was told."""
         keys = {cause.key for cause in in_force}
@@ -70,7 +70,7 @@ class Memory:
             self.told[cause.key] = cause
         self.told = {key: cause for key, cause in self.told.items() if key in keys}
         for causes, state in ((over, "over"), (begun, "begun")):
-            self.unsent += compose(causes, state, to=to, ui=ui, now=now, layers=layers)  # type: ignore[arg-type]  # it infers str
+            self.unsent += compose(causes, state, to=to, ui=ui, now=now, pages=pages)  # type: ignore[arg-type]  # it infers str
 
     def _withdraw(self, over: Collection[str]) -> set[str]:
         """Take back messages about causes that are all over before anybody was told; returns their keys."""

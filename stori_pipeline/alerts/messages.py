@@ -61,11 +61,11 @@ class Message:
         return {"text": self.subject, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}]}
 
 
-def compose(causes: Iterable[Cause], state: State, *, to: Sequence[str], ui: str, now: float, layers: Mapping[str, str]) -> list[Message]:
+def compose(causes: Iterable[Cause], state: State, *, to: Sequence[str], ui: str, now: float, pages: Mapping[str, str]) -> list[Message]:
     """A message for each cause, or one for all of a kind that say the same or are many.
 
     Args:
-        layers: full name to the path of its asset in the UI.
+        pages: full name to the path of its asset in the UI.
     """
     messages = []
     for kind, same_kind in groupby(sorted(causes, key=lambda each: (each.kind, each.words, each.key)), key=lambda each: each.kind):
@@ -73,7 +73,7 @@ def compose(causes: Iterable[Cause], state: State, *, to: Sequence[str], ui: str
         groups = [all_of_kind] if len(all_of_kind) > FEW else [list(g) for _, g in groupby(all_of_kind, key=lambda each: each.words)]
         for group in groups:
             keys = tuple(cause.key for cause in group)
-            body = _one(group[0], state, ui, now, layers) if len(group) == 1 else _many(group, kind, state, ui, now, layers)
+            body = _one(group[0], state, ui, now, pages) if len(group) == 1 else _many(group, kind, state, ui, now, pages)
             name = "\n".join([state, *(f"{cause.key} {cause.since:.3f}" for cause in group)])
             digest = hashlib.sha256(name.encode()).hexdigest()[:32]
             messages.append(Message(digest, state, _subject(group, kind, state), redacted(body), keys, tuple(to)))
@@ -87,25 +87,25 @@ def _subject(group: Sequence[Cause], kind: Kind, state: State) -> str:
     return "".join(letter if " " <= letter <= "~" else "?" for letter in said)[:SUBJECT]
 
 
-def _one(cause: Cause, state: State, ui: str, now: float, layers: Mapping[str, str]) -> str:
+def _one(cause: Cause, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
     where = cause.table + (f", check {cause.detail}" if cause.detail else "") + (f", run {cause.run_id}" if cause.run_id else "")
     lines = [
         f"What:  {cause.words[:_WORDS]}",
         f"Where: {where}",
         f"Since: {_instant(cause.since)}",
-        f"Link:  {_link(cause, ui, layers)}",
+        f"Link:  {_link(cause, ui, pages)}",
     ]
     lines.append(f"To do: {_TO_DO[cause.kind].format(table=cause.table)}" if state == "begun" else _resolved(cause, now))
     return "\n".join(lines)
 
 
-def _many(group: Sequence[Cause], kind: Kind, state: State, ui: str, now: float, layers: Mapping[str, str]) -> str:
+def _many(group: Sequence[Cause], kind: Kind, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
     first = min(group, key=lambda each: each.since)
     lines = [
         f"What:  {first.words[:_WORDS]}",
         f"Where: {len(group)} tables, listed below" + (f"; first in run {first.run_id}" if first.run_id else ""),
         f"Since: {_instant(first.since)}",
-        f"Link:  {_link(first, ui, layers)}",
+        f"Link:  {_link(first, ui, pages)}",
         f"To do: {_TO_DO[kind].format(table=first.table)}" if state == "begun" else _resolved(first, now),
         *(f"- {cause.table}{f', check {cause.detail}' if cause.detail else ''}" for cause in group[:_SHOWN]),
     ]
@@ -123,11 +123,11 @@ def _instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _link(cause: Cause, ui: str, layers: Mapping[str, str]) -> str:
+def _link(cause: Cause, ui: str, pages: Mapping[str, str]) -> str:
     if cause.run_id and cause.kind in ("run_failed", "load_blocked"):
         return f"{ui}/runs/{cause.run_id}"
-    if cause.table in layers:
-        return f"{ui}/assets/{quote(layers[cause.table])}" + ("?view=checks" if cause.detail else "")
+    if cause.table in pages:
+        return f"{ui}/assets/{quote(pages[cause.table])}" + ("?view=checks" if cause.detail else "")
     return f"{ui}/runs"
 
 

@@ -17,6 +17,7 @@ from stori_pipeline.defs.checks import checks_for
 from stori_pipeline.defs.io_managers import LakeIOManager, ProcessedIOManager, RedshiftIOManager
 from stori_pipeline.defs.jobs import sync
 from stori_pipeline.defs.lineage import Graph, whole
+from stori_pipeline.defs.logs import console
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
 from stori_pipeline.defs.stars import star_asset
@@ -41,6 +42,7 @@ def build_defs(graph: Graph | None = None) -> Definitions:
         jobs=[sync],
         sensors=[changes_sensor(graph), alerts_sensor(graph)],
         schedules=[everything_schedule(graph)],
+        loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
         resources={
             "sources": SourcesResource(),

@@ -19,6 +19,7 @@ from dagster import AssetCheckKey, AssetKey, AssetSelection, RunRequest, define_
 
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.lineage import Affected
+from stori_pipeline.defs.logs import TO_CONSOLE
 from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
 from stori_pipeline.spec import Table
 
@@ -55,6 +56,6 @@ def sync_request(
         partition_key=today(),
         asset_selection=selected(affected),
         asset_check_keys=list(checks),
-        run_config=sync_config(affected.tables, full=full, reconcile=reconcile),
+        run_config={**sync_config(affected.tables, full=full, reconcile=reconcile), "loggers": dict(TO_CONSOLE)},
         tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},
     )

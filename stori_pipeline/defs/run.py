@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
+from stori_pipeline import logs
 from stori_pipeline.defs.assets import today
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
@@ -21,6 +22,7 @@ from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import TABLES_TAG, selected, sync_config
 from stori_pipeline.defs.killed import end_killed_runs, shown_alive
 from stori_pipeline.defs.lineage import Graph, downstream, whole
+from stori_pipeline.defs.logs import TO_CONSOLE
 from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
 from stori_pipeline.defs.outcomes import NOTHING_NEW
 from stori_pipeline.defs.retries import AT_ONCE
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from stori_pipeline.charts import Chart
     from stori_pipeline.reports import Report
 
-QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Dagster's log goes to the instance, where the UI shows it, and not to the terminal."""
+QUIET: Mapping[str, Any] = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""Dagster's log goes to the instance, where the UI shows it, and not to the terminal, unless JSON is wanted there."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def execute_sync(
     run_id = str(uuid4())
     with shown_alive(instance, run_id):
         return job.execute_in_process(
-            run_config={**sync_config(tables, full=full, reconcile=reconcile), **QUIET},
+            run_config={**sync_config(tables, full=full, reconcile=reconcile), "loggers": dict(TO_CONSOLE if logs.wanted() else QUIET)},
             instance=instance,
             partition_key=day or today(),
             tags={TABLES_TAG: " ".join(table.full_name for table in tables)},

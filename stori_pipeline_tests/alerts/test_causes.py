@@ -39,7 +39,7 @@ def test_what_is_in_force_does_not_depend_on_how_often_and_in_which_portions_run
 
 
 def _note(memory: Memory, *causes: Cause, now: float, made_of: dict[str, set[str]] | None = None) -> list[str]:
-    memory.note(causes, made_of=made_of or {}, to=("sns",), ui="http://ui", now=now, layers={"bank.a": "warehouse/bank/a"})
+    memory.note(causes, made_of=made_of or {}, to=("sns",), ui="http://ui", now=now, pages={"bank.a": "warehouse/bank/a"})
     subjects = [message.subject for message in memory.unsent]
     for message in list(memory.unsent):
         memory.sent(message, "sns")
@@ -51,7 +51,7 @@ def test_a_cause_that_is_over_before_anybody_was_told_is_not_told() -> None:
     memory = Memory()
     cause = Cause("run_failed", "bank.a", 100.0, "it broke")
     for in_force in ([cause], [cause], []):
-        memory.note(in_force, made_of={}, to=("sns",), ui="http://ui", now=200.0, layers={})
+        memory.note(in_force, made_of={}, to=("sns",), ui="http://ui", now=200.0, pages={})
     assert (memory.unsent, memory.told) == ([], {})
 
 
@@ -72,7 +72,7 @@ def test_what_follows_from_a_cause_is_not_told_but_what_was_told_before_it_is_ov
 def test_many_causes_of_a_kind_are_one_message_and_few_are_one_each() -> None:
     def told(count: int) -> Sequence[str]:
         causes = [Cause("freshness", f"bank.t{n:02}", 100.0 + n, f"nothing loaded into {n}") for n in range(count)]
-        return [m.subject for m in compose(causes, "begun", to=("sns",), ui="http://ui", now=200.0, layers={})]
+        return [m.subject for m in compose(causes, "begun", to=("sns",), ui="http://ui", now=200.0, pages={})]
 
     assert len(told(FEW)) == FEW
     assert told(FEW + 1) == [f"[stori] not fresh: {FEW + 1} tables"]
@@ -81,7 +81,7 @@ def test_many_causes_of_a_kind_are_one_message_and_few_are_one_each() -> None:
 def test_a_subject_is_what_sns_takes_and_a_body_holds_no_password() -> None:
     words = "cannot reach postgresql://reader:s3cr3t@db:5432/bank\nsee https://hooks.slack.com/services/T0/B0/xyz"
     (message,) = compose(
-        [Cause("check_failed", "bank." + "é" * 200, 0.0, words, "run", "one\ncheck")], "over", to=(), ui="http://ui", now=3_725.0, layers={}
+        [Cause("check_failed", "bank." + "é" * 200, 0.0, words, "run", "one\ncheck")], "over", to=(), ui="http://ui", now=3_725.0, pages={}
     )
     assert message.subject.isascii()
     assert message.subject.isprintable()

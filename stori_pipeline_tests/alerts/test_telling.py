@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
+import logging
 import os
 import threading
 import time
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -19,6 +22,7 @@ from stori_pipeline.defs.jobs import TABLES_TAG
 from stori_pipeline.defs.metadata import mirror_key
 from stori_pipeline.defs.run import execute_sync as execute_sync_of
 from stori_pipeline.defs.run import run_sync as run_sync_of
+from stori_pipeline.logs import JsonFormatter
 from stori_pipeline.metrics import NAMESPACE
 from stori_pipeline_tests.alerts.conftest import Hook, Inbox
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, at_port, closed_port
@@ -246,3 +250,25 @@ def _freshness(instance: DagsterInstance, state: FreshnessState) -> None:
     before = known.freshness_state if known else FreshnessState.UNKNOWN
     change = FreshnessStateChange(key=key, new_state=state, previous_state=before, state_change_timestamp=time.time())
     instance._report_runless_asset_event(change)
+
+
+def test_logs_are_json_with_the_run_and_the_step_and_without_passwords(
+    world: World, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORI_LOG", "json")
+    world.move(1)
+    away = at_port(os.environ["STORI_SOURCE_EXCHANGE"], closed_port())
+    monkeypatch.setenv("STORI_SOURCE_EXCHANGE", away)
+    capfd.readouterr()
+    run_sync(PLAIN.tables, instance=instance)
+    written = capfd.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    (failed,) = [line for line in lines if line.get("event") == "STEP_FAILURE"]
+    (run,) = instance.get_runs()
+    assert (failed["run_id"], failed["step"], failed["level"], failed["job"]) == (run.run_id, "landing__exchange__trades", "ERROR", "sync")
+    assert failed["error"]
+    assert {line["asset"] for line in lines if line.get("event") == "ASSET_MATERIALIZATION"} >= {"warehouse/bank/transactions"}
+    assert str(urlsplit(away).password) not in written
+    leaking = logging.makeLogRecord({"msg": "cannot reach %s", "args": (away,), "levelname": "ERROR", "name": "stori_pipeline.readers"})
+    assert str(urlsplit(away).password) not in JsonFormatter().format(leaking)
+    assert json.loads(JsonFormatter().format(leaking))["logger"] == "stori_pipeline.readers"
