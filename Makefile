@@ -19,7 +19,8 @@ run: $(READY) ## Do the main job end to end on the local stack: seed, sync, chan
 	@$(BIN)/stori demo
 
 test: $(READY) ## Run every test
-	@$(BIN)/pytest
+	@# Two processes, each with a local stack of its own: much of the time goes by waiting. By files, which share what they set up.
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 dev: $(READY) ## Serve the Dagster UI with the sensor and the schedule on
 	@$(BIN)/stori up && exec $(BIN)/dagster dev
