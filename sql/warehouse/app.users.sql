@@ -1,0 +1,11 @@
+CREATE TABLE "app"."users" (
+  "id" INTEGER NOT NULL,
+  "name" VARCHAR(1024),
+  "email" VARCHAR(1024),
+  "address" VARCHAR(4096),
+  "created_at" TIMESTAMPTZ,
+  "updated_at" TIMESTAMPTZ NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("id")
+);

@@ -1,0 +1,17 @@
+CREATE TABLE "totesys"."payment" (
+  "payment_id" INTEGER NOT NULL,
+  "created_at" TIMESTAMPTZ NOT NULL,
+  "last_updated" TIMESTAMPTZ NOT NULL,
+  "transaction_id" INTEGER NOT NULL,
+  "counterparty_id" INTEGER NOT NULL,
+  "payment_amount" DECIMAL(10,2) NOT NULL,
+  "currency_id" INTEGER NOT NULL,
+  "payment_type_id" INTEGER NOT NULL,
+  "paid" BOOLEAN NOT NULL,
+  "payment_date" VARCHAR(10) NOT NULL,
+  "company_ac_number" INTEGER NOT NULL,
+  "counterparty_ac_number" INTEGER NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("payment_id")
+) COMPOUND SORTKEY ("created_at");

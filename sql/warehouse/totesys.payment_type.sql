@@ -1,0 +1,9 @@
+CREATE TABLE "totesys"."payment_type" (
+  "payment_type_id" INTEGER NOT NULL,
+  "payment_type_name" VARCHAR(32) NOT NULL,
+  "created_at" TIMESTAMPTZ NOT NULL,
+  "last_updated" TIMESTAMPTZ NOT NULL,
+  "_batch" BIGINT NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY ("payment_type_id")
+);
