@@ -59,7 +59,8 @@ UI = "http://127.0.0.1:3000"
 _FIRST = 3_600.0  # seconds that are looked back over without a memory
 _OVERLAP = 60.0  # seconds that are looked at again: two processes' clocks differ, and storage shows a row after it was stamped
 _RUNS = 100  # read in one go
-_PATIENCE = 50.0  # seconds for another look to end; Dagster gives a sensor sixty
+_PATIENCE = 20.0  # seconds for another look to end; Dagster gives a sensor sixty in all
+_READING = 20.0  # seconds of reading after which a look stops short
 _MOST_MEASURED = 20_000  # metrics that wait for CloudWatch to come back; the oldest are dropped
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
@@ -111,8 +112,13 @@ def tell(
     with _alone(instance):
         moment = time.time() if now is None else now
         memory = _recall(instance, moment)
+        until = time.monotonic() + _READING
         while _catch_up(instance, graph, memory, moment, measures=measures):
-            pass
+            if time.monotonic() > until:
+                # What is over by now may look in force, so nothing is told before everything is read.
+                _remember(instance, memory)
+                warn("there is much to read since the last look; the next one goes on")
+                return []
         ready = {channel.name: channel for channel in channels(settings)}
         if ready:  # with nobody to tell, nothing counts as told
             memory.note(

@@ -133,6 +133,9 @@ def test_a_webhook_that_refuses_is_told_later_and_its_address_shows_nowhere(
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", at_port(hook.address, closed_port()))
     tell(instance, warn=warned.append)
     assert len(warned) == 2
+    monkeypatch.setenv("STORI_ALERT_WEBHOOK", "arn:aws:secretsmanager:us-east-1:123456789012:secret:not-there")
+    tell(instance, warn=warned.append)
+    assert warned[2].startswith("STORI_ALERT_WEBHOOK cannot be fetched from Secrets Manager")
     hook.status = 200
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", hook.address)
     tell(instance)
