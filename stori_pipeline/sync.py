@@ -86,14 +86,12 @@ def _land_once(
 def pending(table: Table, lake: Lake, run_id: str) -> Ask:
     """What the lake holds past the ledger's batch. A later snapshot makes everything before it superfluous.
 
-    But the first batch of a lake that was lost is no reason to remove rows which the warehouse still has and whose source has forgotten
-    them: that snapshot is merged.
+    But no snapshot of a source that forgets is a reason to remove rows: where the lake was lost, only the warehouse still has them.
     """
 
     def ask(known: tuple[int, int] | None) -> Pending | None:
         manifests = lake.manifests(table, after=known)
         snapshots = [i for i, manifest in enumerate(manifests) if manifest.kind == "snapshot"]
-        forgotten = forgets(table) and known is not None and any(manifest.batch == 1 for manifest in manifests)
         manifests = manifests[snapshots[-1] :] if snapshots else manifests
         if not manifests:
             return None
@@ -102,7 +100,8 @@ def pending(table: Table, lake: Lake, run_id: str) -> Ask:
         return Pending(
             generation=last.generation,
             batch=last.batch,
-            replaces=bool(snapshots) and not forgotten,
+            replaces=bool(snapshots),
+            keeps=forgets(table),
             rows=sum(manifest.rows for manifest in manifests),
             url=lake.copy_manifest(table, with_parts, run_id) if with_parts else "",
         )

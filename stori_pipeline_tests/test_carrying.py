@@ -176,3 +176,7 @@ def test_a_lake_that_was_lost_takes_nothing_from_the_mirror_and_the_proof_says_w
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
     proof = compare.verify(table, compare.side(table, SqsReader(messages.url), lake), warehouse)
     assert [(d.key, d.verdict) for d in proof.differing] == [(("1",), "not in the source")]
+
+    landed(messages, lake, table, full=True)
+    load(table, lake, warehouse)
+    assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]

@@ -37,7 +37,8 @@ class Pending:
     """What a load shall bring: every batch after the ledger's, up to this one.
 
     `replaces` says that the batches begin with a snapshot, so the mirror's rows give way to theirs. `rows` is how many rows COPY
-    must find; `url` is the COPY manifest over their parts, empty where they have none.
+    must find; `url` is the COPY manifest over their parts, empty where they have none. `keeps` says that what the batches do not have stays
+    all the same, as long as the mirror need not be made anew for a changed record.
     """
 
     generation: int
@@ -45,6 +46,7 @@ class Pending:
     replaces: bool
     rows: int
     url: str
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ class Warehouse:
                 f"load of {table.full_name}: COPY brought {copied} rows where the manifests up to batch {work.batch} say {work.rows}; "
                 "nothing was loaded. Have parts been changed or removed by hand? `stori sync --full` lands a new snapshot"
             )
-        if work.replaces:
+        if work.replaces and not work.keeps:
             cursor.execute(statements.count_vanished(table))
             deleted = int(_only(cursor))
             cursor.execute(statements.delete_all(table))

@@ -170,8 +170,8 @@ SAME = words("""
 """)
 
 OURS = words("""
-    getdate len lower upper initcap strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length regexp_replace
-    regexp_substr split_part sha2 trunc to_varbyte from_varbyte pg_last_copy_count pg_last_copy_id version
+    getdate len lower upper initcap strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length
+    regexp_replace regexp_substr split_part sha2 trunc to_varbyte from_varbyte pg_last_copy_count pg_last_copy_id version
 """)
 
 RULES: dict[str, Rule] = {
