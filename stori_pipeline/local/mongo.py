@@ -30,6 +30,7 @@ _ROLE = {"app": "readWrite", "reader": "read"}
 _OPLOG_SECONDS = 7 * 24 * 3600
 _OPLOG_ENTRIES = 5_000_000
 _PATIENCE = 30.0
+_TRIES = 3
 
 
 class Mongo(Program):
@@ -73,8 +74,17 @@ class Mongo(Program):
         # Everything is said by arguments; without a file the program would look for one in the folders around.
         self._configuration.touch(mode=0o600)
         self._state.refuse_orphan(self.data, f"{self.name}.{ADMIN}")
-        if self.data.exists():
-            return
+        for attempt in range(_TRIES):
+            if self.data.exists():
+                return
+            try:
+                self._make()
+            except StackError:
+                # A killed `up` may have launched a server a moment before, which could not be found until it had become one.
+                if attempt == _TRIES - 1:
+                    raise
+
+    def _make(self) -> None:
         self.clear_away()
         growing = self.home / self._making
         if growing.exists():
@@ -103,9 +113,8 @@ class Mongo(Program):
         self._state.forget(self._making)
 
     def clear_away(self) -> None:
-        left = self._state.runs.get(self._making)
-        if left and (pid := process.find(left.command)) is not None:
-            process.stop(pid, left.command, signal.SIGKILL, _PATIENCE)
+        for pid, command in process.having("--storage-path", str(self.home / self._making)).items():
+            process.stop(pid, command, signal.SIGKILL, _PATIENCE)
 
     def command(self, port: int) -> list[str]:
         return [*self._command(port, self.data), "--auth"]

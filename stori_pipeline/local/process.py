@@ -66,6 +66,16 @@ def find(command: Sequence[str]) -> int | None:
     return next((running.pid for running in psutil.process_iter() if _same(_asked(running.cmdline, []), command)), None)
 
 
+def having(*arguments: str) -> dict[int, list[str]]:
+    """The command lines, by pid, of the processes that have these arguments one after another."""
+    found: dict[int, list[str]] = {}
+    for running in psutil.process_iter():
+        command: list[str] = _asked(running.cmdline, list[str]())
+        if any(tuple(command[start : start + len(arguments)]) == arguments for start in range(len(command))):
+            found[running.pid] = command
+    return found
+
+
 def exists(pid: int) -> bool:
     """Whether there is a process with that pid, whatever it is."""
     return psutil.pid_exists(pid)

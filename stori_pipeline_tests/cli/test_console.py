@@ -18,7 +18,7 @@ from stori_pipeline.local.state import StackError
 from stori_pipeline.redshift import WarehouseUnavailable
 from stori_pipeline_tests.cli.conftest import Project
 
-COMMANDS = ["demo", "down", "reconcile", "records", "seed", "status", "sync", "up", "verify", "workload"]
+COMMANDS = ["api", "demo", "down", "reconcile", "records", "seed", "status", "sync", "up", "verify", "workload"]
 
 
 def test_these_are_the_commands() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime
 
 import pytest
 
@@ -161,19 +162,22 @@ def test_reconcile_refuses_a_source_that_suddenly_lists_nothing_unless_forced(pr
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
 def test_records_prints_what_can_be_pasted_into_the_catalog(project: Project, table: Table) -> None:
+    if table.source.kind == "sqs":  # what a queue's messages hold is only to be seen while they wait
+        assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
     said = project.stori("records", table.full_name)
     assert said.code == 0, said.err
     record = pasted(said.out, table)
     assert record.full_name == table.full_name
     assert type(record.changes) is type(table.changes)
-    assert record.key == table.key or table.name == "trades"  # a document's own key is its _id
+    # A document's own key is its _id, and a file's rows are told apart by their lines: the keys of those only a person knows.
+    assert record.key == table.key or table.source.kind in ("mongo", "s3_drop")
 
 
 def pasted(text: str, table: Table) -> Table:
     """The record in that text, evaluated among the names of the catalog's modules."""
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Table"]
     assert len(calls) == 1
-    names = {**vars(vocabulary), "SOURCE": table.source}
+    names = {**vars(vocabulary), "SOURCE": table.source, "datetime": datetime}
     record = eval(compile(ast.Expression(calls[0]), "record", "eval"), names)  # noqa: S307  (pasting it is what it is for)
     assert isinstance(record, Table)
     return record

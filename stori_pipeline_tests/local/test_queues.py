@@ -28,7 +28,7 @@ def test_the_stack_has_a_queue_of_events_with_a_dead_letter_queue(stack: Stack, 
     assert f":{EVENTS_QUEUE}-dead" in policy
     sqs.send_message(QueueUrl=url, MessageBody="kept")
     stack.up()  # changes nothing where everything runs
-    assert TestQueue(sqs, url, "").bodies() == ["kept"]
+    assert TestQueue(sqs, url, "").bodies().count("kept") == 1
     sqs.purge_queue(QueueUrl=url)
     sqs.close()
 

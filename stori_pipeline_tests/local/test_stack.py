@@ -286,6 +286,8 @@ def test_environ_names_everything_that_the_pipeline_asks_for(own: Stack) -> None
         "STORI_SOURCE_DROPS",
         "STORI_SOURCE_RATES",
         "STORI_WAREHOUSE_READER",
+        "STORI_ALERT_TOPIC",
+        "STORI_METRICS",
         "STORI_SOURCE_TOTESYS",
         "STORI_SOURCE_EVENTS",
         "STORI_ADMIN_APP",
