@@ -10,13 +10,13 @@ from stori_pipeline.api.answers import Freshness, Payment
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --quiet: #777; --late: #b3541e; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 80rem; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; } p { margin: 0 0 .8rem; color: var(--quiet); }
-.side { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); }
+.side { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(34rem, 100%), 1fr)); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; }
-.charts { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); }
+.charts { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
 .charts img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
 @media (max-width: 34rem) { .side, .charts { grid-template-columns: 1fr; } }
 """
