@@ -205,7 +205,7 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
     size = "--rows", "400", "--trades", "60", "--users", "20", "--totesys-until", "2022-11-04"
     said = project.stori("seed", *size)
     assert said.code == 0, said.err
-    for source in ("bank", "exchange", "app", "totesys"):
+    for source in ("bank", "exchange", "app", "totesys", "drops"):
         assert f"{source}: holds rows already and is left alone" in said.err
     assert "inserted," not in said.err
     again = project.stori("seed", "--again", *size)

@@ -208,7 +208,7 @@ def test_a_source_that_comes_back_is_tried_again(world: World, instance: Dagster
     running.start()
     _wait_for(instance, DagsterEventType.STEP_UP_FOR_RETRY)
     monkeypatch.setenv("STORI_SOURCE_BANK", working)
-    running.join(timeout=60)
+    running.join(timeout=180)
     assert results, "the run has not ended"
     assert results[0].success
     assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(2,)]
