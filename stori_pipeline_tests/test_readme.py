@@ -176,7 +176,7 @@ def loaded(environ: dict[str, str], source_db: SourceDatabase, mongo_db: MongoSo
         "STORI_ADMIN_EXCHANGE": mongo_db.admin_url,
         "STORI_LANDING_BUCKET": bucket,
     }
-    for of_the_session in ("STORI_ADMIN_APP", "STORI_ADMIN_TOTESYS"):
+    for of_the_session in ("STORI_ADMIN_APP", "STORI_ADMIN_TOTESYS", "STORI_SOURCE_DROPS"):
         del told[of_the_session]
     write_env(tmp_path / ".env", told)
     seed(told, tmp_path / "data", rows=300, trades=50)

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -72,8 +69,11 @@ def answers(as_of: date) -> list[str]:
     """Asks the API over HTTP as a client would."""
     import httpx
 
+    from stori_pipeline.api import create_app
+    from stori_pipeline.api.serving import served
+
     wrong = []
-    with _served() as address, httpx.Client(base_url=address, timeout=60) as client:
+    with served(create_app()) as address, httpx.Client(base_url=address, timeout=60) as client:
         for which in ("last5", "next5"):
             answer = client.get(f"/payments/{which}", params={"as_of": as_of.isoformat()})
             payments = answer.json() if answer.status_code == 200 else []
@@ -129,22 +129,3 @@ def _read_alerts() -> list[dict[str, Any]]:
             found.append(json.loads(message.body))
             message.delete()
     return found
-
-
-@contextmanager
-def _served() -> Iterator[str]:
-    """The API on a free port."""
-    import uvicorn
-
-    from stori_pipeline.api import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app(), host="127.0.0.1", port=0, log_level="warning"))
-    sock = server.config.bind_socket()
-    running = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    running.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        running.join(30)
-        sock.close()

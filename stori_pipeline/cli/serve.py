@@ -13,15 +13,13 @@ from stori_pipeline.cli.console import plain_errors, say
 def api(host: str, port: int) -> None:
     """Serve payments, freshness and the charts over HTTP, with a page at / and the documentation at /docs."""
     try:
-        import uvicorn
-
         from stori_pipeline.api import create_app
+        from stori_pipeline.api.serving import listening
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed; install the extra `api` of this package") from error
 
     with plain_errors():
-        server = uvicorn.Server(uvicorn.Config(create_app(), host=host, port=port, log_level="warning"))
-        sock = server.config.bind_socket()
+        server, sock = listening(create_app(), host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
 

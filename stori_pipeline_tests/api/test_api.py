@@ -6,16 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
+from stori_pipeline.api import create_app
+from stori_pipeline.api.serving import served
 from stori_pipeline.api.store import SESSIONS, Store, StoreUnavailable
+from stori_pipeline.settings import Settings
 from stori_pipeline_tests.api.conftest import Surroundings
 
 
@@ -145,25 +145,10 @@ def test_these_are_all_addresses(client: TestClient) -> None:
     assert sorted(client.get("/openapi.json").json()["paths"]) == sorted(ADDRESSES)
 
 
-@contextmanager
-def served(surroundings: Surroundings, told: dict[str, str]) -> Iterator[str]:
-    """The API on a real port."""
-    server = uvicorn.Server(uvicorn.Config(surroundings.app(**told).app, host="127.0.0.1", port=0, log_level="critical"))
-    sock = server.config.bind_socket()
-    running = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    running.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        running.join(30)
-        sock.close()
-
-
 @pytest.mark.parametrize("told", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
 def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
-    with served(surroundings, told) as address:
+    with served(create_app(Settings(surroundings.environ | told))) as address:
         command = [
             str(program),
             "run",
