@@ -14,6 +14,7 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.conftest import source_database
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
 
+WRITERS = ("bank", "exchange", "app")
 ROUNDS = 4
 XMIN = (BANK, find("app.users"), find("app.transactions"))
 TABLES = (*XMIN, EXCHANGE)
@@ -30,8 +31,8 @@ def _history(pipeline: Pipeline, rng: random.Random, seed: int) -> None:
     sow(pipeline.environ, pipeline.folder / "data", rows=300, trades=540, users=40)
     for number in range(ROUNDS):
         # Rows that commit late lie across whatever is landed and loaded meanwhile, and every fourth history takes them back.
-        with late_transaction(pipeline.environ, seed=1000 * seed + number, commit=rng.random() < 0.75):
-            round_of_changes(pipeline.environ, seed=100 * seed + number, operations=50)
+        with late_transaction(pipeline.environ, seed=1000 * seed + number, commit=rng.random() < 0.75, sources=WRITERS):
+            round_of_changes(pipeline.environ, seed=100 * seed + number, operations=50, sources=WRITERS)
             _some_of_it(pipeline, rng)
         _some_of_it(pipeline, rng)
 
