@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
+from stori_pipeline.cli import console
 from stori_pipeline.local import process
 from stori_pipeline.local.samples import app, totesys
 from stori_pipeline.local.stack import SERVERS, Stack
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # What a test starts in a process of its own shall be this checkout too, even where the environment has another one installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+
+# A suite that a script put in the background can end what it starts, as one at a terminal can.
+console.heed_signals()
 
 _PREFIX = "stori-tests-"
 ANY_PORTS = dict.fromkeys(SERVERS, 0)

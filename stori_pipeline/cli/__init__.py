@@ -22,6 +22,7 @@ def main() -> None:
 
     On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo` for all of it in one go.
     """
+    console.heed_signals()
     console.load_dotenv()
     logs.install()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,16 @@ def load_dotenv(*, again: bool = False) -> None:
     from dotenv import load_dotenv as load
 
     load(".env", override=again)
+
+
+def heed_signals() -> None:
+    """Let SIGINT, and with it SIGTERM, end this process and those it starts, even if it was started by a shell that ignores SIGINT.
+
+    Such a shell is every script that puts a command in the background. Dagster gives SIGTERM whatever SIGINT has while a run is going on,
+    so that there the process and the servers it started meanwhile could be ended by SIGKILL alone.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,31 @@ def test_quick_commands_import_nothing_heavy(words: list[str], tmp_path: Path) -
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert "imported" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_in_the_background_of_a_script_still_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "from stori_pipeline.cli import main\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "main(['status', '--help'], standalone_mode=False)\n"
+        "from dagster._utils.interrupts import capture_interrupts\n"
+        "with capture_interrupts(): pass  # as around a run\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", program]
+    ignoring = ["env", "--ignore-signal=INT", *command]
+    with subprocess.Popen(ignoring, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        while "ready" not in (line := started.stdout.readline()):
+            assert line, started.communicate()[1]
+        started.send_signal(signal.SIGTERM)
+        try:
+            started.communicate(timeout=30)
+        finally:
+            started.kill()
+    assert started.returncode == -signal.SIGINT  # Dagster's handler is Python's own for SIGINT
 
 
 @pytest.mark.parametrize(
