@@ -26,10 +26,6 @@ from stori_pipeline.star import history
 from stori_pipeline.star.record import STAR, Star
 from stori_pipeline.sync import Landed
 
-COMPACT_AFTER = 50
-"""After so many batches a history lands as a snapshot again, with the same numbers: each is a manifest and a part that every derivation
-reads, some ten milliseconds, where a whole history of a few ten thousand versions takes less than a second to write."""
-
 _CHUNK_ROWS = 65_536
 _OWN = ("_batch", "_seq", "_deleted")
 
@@ -133,7 +129,6 @@ def _present(star: Star, inputs: Mapping[str, _Input], processed: Lake, newest: 
         and not full
         and newest.fingerprint == table.fingerprint
         and newest.rejected == len(broken)
-        and newest.batch - newest.snapshot < COMPACT_AFTER
         and processed.current(table).sort(table.key).collect().equals(rows)
     ):
         # What it was made up to is worth an empty batch, or every later run would make it again; but then what does not fit would not
@@ -175,8 +170,7 @@ def _versions(star: Star, parameter: str, source: _Input, processed: Lake, newes
         "versions": versions.height,
         "began": began if position else list(manifests[0].order),
     }
-    compact = newest is not None and newest.batch - newest.snapshot >= COMPACT_AFTER
-    if newest is None or newest.fingerprint != table.fingerprint or full or compact or not (position or versions.equals(kept)):
+    if newest is None or newest.fingerprint != table.fingerprint or full or not (position or versions.equals(kept)):
         return _Derived(table, "snapshot", last.taken_at, until, versions, _rejected(broken))
     if position:
         return _Derived(table, "changes", last.taken_at, until, added, _rejected(broken))

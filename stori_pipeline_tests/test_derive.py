@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from stori_pipeline import derive as module
+from stori_pipeline import lake
 from stori_pipeline.derive import derive
 from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
 from stori_pipeline.spec import Column, History, Rebuilt, Source, SpecError, Table, Xmin, date, decimal, integer, varchar
@@ -289,16 +289,16 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_are_not_taken_for_deleted(wor
     assert works.versions()[5:] == [(6, 1, "3.00", False)]
 
 
-def test_a_long_history_lands_whole_again_with_the_same_numbers(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMPACT_AFTER", 3)
+def test_a_long_history_goes_on_from_compacted_versions_with_the_same_numbers(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake, "COMPACT_AFTER", 3)
     kinds = []
-    for price in range(6):
+    for price in range(12):
         works.land("changes" if price else "snapshot", sale(1, f"{price}.00"))
         manifest = works.derive().manifest
         assert manifest is not None
         kinds.append((manifest.kind, manifest.rows))
-    assert kinds == [("snapshot", 1), ("changes", 1), ("changes", 1), ("changes", 1), ("snapshot", 5), ("changes", 1)]
-    assert works.versions() == [(price + 1, 1, f"{price}.00", False) for price in range(6)]
+    assert kinds == [("snapshot", 1), *[("changes", 1)] * 11]  # none is loaded again for it
+    assert works.versions() == [(price + 1, 1, f"{price}.00", False) for price in range(12)]
 
 
 def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works) -> None:

@@ -6,17 +6,20 @@ here: which batches and parts there are (`Lake` hands them over).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.spec import Table, super_
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_ROWS_AT_ONCE = 65_536
 
 
 def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
@@ -62,13 +65,22 @@ def _converted(landed: pl.LazyFrame, table: Table) -> pl.LazyFrame:
     )
 
 
-def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
-    """The winner of each key, that is the highest (`_batch`, `_seq`), of rows in that order. Deleted rows are gone, or with
-    `keep_deleted` marked by `_deleted`."""
+def winners(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """The version of each key that counts, that is the highest (`_batch`, `_seq`), of rows in that order. Deleted ones are gone,
+    unless the table keeps them."""
     # A scan yields its parts in the order given, and rows lie in them by `_seq`: so the last of a key is the winner, without a
     # sort, which would take longer than all the rest.
-    winners = rows.unique(subset=list(table.key), keep="last", maintain_order=False)
-    if not table.keep_deleted:
-        winners = winners.filter(~pl.col("_deleted"))
+    found = rows.unique(subset=list(table.key), keep="last", maintain_order=False)
+    return found if table.keep_deleted else found.filter(~pl.col("_deleted"))
+
+
+def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """The winners in the record's columns, `super_` as text; with `keep_deleted` also `_deleted`, which marks those."""
     columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]
-    return winners.select(*columns, *(["_deleted"] if table.keep_deleted else []))
+    return winners(rows, table).select(*columns, *(["_deleted"] if table.keep_deleted else []))
+
+
+def as_written(found: pl.LazyFrame, table: Table) -> Iterator[pa.RecordBatch]:
+    """Scanned rows in the schema that they landed with, a bounded number at a time."""
+    for part in found.collect_batches(chunk_size=_ROWS_AT_ONCE):
+        yield from part.to_arrow().cast(table.landed_schema).to_batches()

@@ -196,6 +196,27 @@ def load_key(table: Table, run_id: str, first: int, last: int) -> str:
     return f"{loads_prefix(table)}{re.sub(r'[^A-Za-z0-9._-]', '-', run_id)}-{first:08d}-{last:08d}.json"
 
 
+def compacted_prefix(table: Table, generation: int | None = None) -> str:
+    """Of one generation, or of them all. Padded, so that names sort by generation and then by batch."""
+    return f"{table.prefix}/_compacted/" + ("" if generation is None else f"{generation:020d}-")
+
+
+def compacted_key(table: Table, generation: int, batch: int, unique: str) -> str:
+    return f"{compacted_prefix(table, generation)}{batch:08d}-{unique}.parquet"
+
+
+def compacted_order(key: str) -> tuple[int, int]:
+    """The generation and batch up to which the rows are that lie under a key of `compacted_key`.
+
+    Raises:
+        LakeError: the name is none of those.
+    """
+    match = re.search(r"/_compacted/(\d{20})-(\d{8})-[^/]*\.parquet$", key)
+    if not match:
+        raise LakeError(f"{key} is among the compacted rows of a table but its name says of no batch; move it elsewhere")
+    return int(match[1]), int(match[2])
+
+
 def day_of(key: str) -> date | None:
     """The landing date in a part's or a quarantine's key."""
     match = re.search(r"/date=(\d{4}-\d{2}-\d{2})/", key)

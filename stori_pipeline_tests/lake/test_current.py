@@ -5,15 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stori_pipeline import lake as lake_module
 from stori_pipeline.lake import Lake, LakeError, Sizes
 from stori_pipeline.spec import Table
 from stori_pipeline_tests.lake.readings import KEEPING_DELETED, TABLE, Given, rows
@@ -54,10 +57,14 @@ def version(ids: pa.Array, customer: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=TABLE.read_schema)
 
 
+@pytest.mark.parametrize("compact_after", [1, 2, 50])
 @pytest.mark.parametrize("table", [TABLE, KEEPING_DELETED], ids=["removed", "kept"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(readings, min_size=1, max_size=6))
-def test_the_live_rows_are_those_of_a_dictionary_written_in_order(s3: S3Client, table: Table, history: list[Any]) -> None:
+def test_the_live_rows_are_those_of_a_dictionary_written_in_order(
+    s3: S3Client, table: Table, compact_after: int, monkeypatch: pytest.MonkeyPatch, history: list[Any]
+) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", compact_after)
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
     lake = Lake(s3, bucket, sizes=Sizes(part_rows=2, group_rows=2))
@@ -134,3 +141,92 @@ def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str)
     s3.delete_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")
     with pytest.raises(LakeError, match=r"batch 1, the snapshot that its generation began with, is gone"):
         lake.current(TABLE)
+
+
+def landed(lake: Lake, batches: int) -> None:
+    """So many batches, each with a row of its own, a new version of row 1, and row 2 deleted or there again in turn."""
+    newest = lake.newest(TABLE)
+    first = newest.batch + 1 if newest else 1
+    for batch in range(first, first + batches):
+        batch_rows = rows({"id": batch + 2}, {"id": 1, "customer": f"batch {batch}"}, {"id": 2, "_deleted": batch % 2 == 0})
+        newest = lake.land(TABLE, Given([batch_rows], kind="changes" if newest else "snapshot"), newest=newest, run_id="r")
+
+
+def compacted(s3: S3Client, bucket: str) -> list[str]:
+    return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="shop/orders/_compacted/").get("Contents", [])]
+
+
+def test_live_rows_in_many_batches_are_read_from_one_file_and_the_later_batches(
+    s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 4)
+    lake = Lake(s3, bucket)
+    landed(lake, 4)
+    lake.current(TABLE)
+    assert compacted(s3, bucket) == []
+    landed(lake, 1)
+    frames = [lake.current(TABLE) for _ in range(2)]
+    (key,) = compacted(s3, bucket)
+    landed(lake, 3)
+    for each in lake.manifests(TABLE)[:5]:  # nothing of them is needed any more for what lives
+        for part in each.parts:
+            s3.delete_object(Bucket=bucket, Key=part.url.removeprefix(f"s3://{bucket}/"))
+        s3.delete_object(Bucket=bucket, Key=f"shop/orders/_manifests/{each.batch:08d}.json")
+    frames.append(lake.current(TABLE))
+    assert compacted(s3, bucket) == [key]
+    first, second, later = (dict(frame.select("id", "customer").collect().iter_rows()) for frame in frames)
+    assert first == second == {1: "batch 5", 2: None} | dict.fromkeys(range(3, 8))
+    assert later == {1: "batch 8"} | dict.fromkeys(range(3, 11))
+
+
+def test_compacted_rows_have_every_type_that_landed_ones_have(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 0)
+    lake = Lake(s3, bucket)
+    newest = lake.land(TABLE, Given([rows({"id": 1, **VALUES})]), newest=None, run_id="r")
+    lake.current(TABLE)
+    lake.land(TABLE, Given([rows({"id": 2, **VALUES})], kind="changes"), newest=newest, run_id="r")
+    for _ in range(2):  # from one file and one batch, and from a file of both
+        found = lake.current(TABLE).sort("id").collect().to_dicts()
+        assert found == [{"id": id_, **VALUES, "detail": '{"a": [1, null]}'} for id_ in (1, 2)]
+    newest_file = compacted(s3, bucket)[-1]
+    body = s3.get_object(Bucket=bucket, Key=newest_file)["Body"].read()
+    assert pq.read_schema(pa.BufferReader(body)).equals(TABLE.landed_schema)
+
+
+def test_a_new_generation_has_nothing_to_do_with_compacted_rows_of_an_older_one(
+    s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    lake = Lake(s3, bucket)
+    landed(lake, 3)
+    lake.current(TABLE)
+    lake.land(TABLE, Given([rows({"id": 9})]), newest=lake.newest(TABLE), run_id="r")
+    assert lake.current(TABLE).select("id").collect()["id"].to_list() == [9]
+
+
+def test_whoever_knows_of_older_batches_only_takes_no_newer_compacted_rows(
+    s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    lake = Lake(s3, bucket)
+    landed(lake, 3)
+    before = lake.newest(TABLE)
+    landed(lake, 2)
+    lake.current(TABLE)
+    monkeypatch.setattr(lake, "newest", lambda _: before)  # as if the others had come just after it was asked for
+    assert set(lake.current(TABLE).select("id").collect()["id"]) == set(range(1, 8))
+    assert len(compacted(s3, bucket)) == 2
+
+
+def test_a_sweep_leaves_the_newest_compacted_rows(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    lake = Lake(s3, bucket)
+    for _ in range(3):
+        landed(lake, 2)
+        lake.current(TABLE)
+    newest = compacted(s3, bucket)[-1]
+    assert len(compacted(s3, bucket)) == 3
+    assert lake.sweep(TABLE) == 0
+    assert lake.sweep(TABLE, timedelta(seconds=-5)) >= 2
+    assert compacted(s3, bucket) == [newest]
+    assert set(lake.current(TABLE).select("id").collect()["id"]) == {1, *range(3, 9)}
