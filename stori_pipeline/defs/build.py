@@ -21,6 +21,7 @@ from stori_pipeline.defs.logs import console
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
 from stori_pipeline.defs.stars import star_asset
+from stori_pipeline.defs.sweeping import sweep_job, sweep_schedule
 
 
 @functools.lru_cache(maxsize=4)
@@ -30,6 +31,7 @@ def build_defs(graph: Graph | None = None) -> Definitions:
     Made once for a graph: they are immutable, and a process may run them again and again.
     """
     graph = graph or whole()
+    sweep = sweep_job(graph)
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     return Definitions(
         assets=[
@@ -39,9 +41,9 @@ def build_defs(graph: Graph | None = None) -> Definitions:
             *(chart_asset(chart) for chart in graph.charts),
         ],
         asset_checks=checks_for(graph),
-        jobs=[sync],
+        jobs=[sync, sweep],
         sensors=[changes_sensor(graph), alerts_sensor(graph)],
-        schedules=[everything_schedule(graph)],
+        schedules=[everything_schedule(graph), sweep_schedule(sweep)],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
         resources={
