@@ -3,6 +3,8 @@
 Belongs here: which tables are swept and when. Does not belong here: what may be removed (`Lake.sweep`).
 """
 
+from datetime import timedelta
+
 from dagster import (
     DefaultScheduleStatus,
     JobDefinition,
@@ -17,6 +19,9 @@ from stori_pipeline.defs.lineage import Graph
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, store_of
 from stori_pipeline.defs.retries import RETRY, only_transient
 
+_BACK = timedelta(days=8)
+"""What was left earlier, earlier nights have removed; a week without Dagster is made good."""
+
 
 def sweep_job(graph: Graph) -> JobDefinition:
     @op(name="sweep_lakes", retry_policy=RETRY)
@@ -24,7 +29,7 @@ def sweep_job(graph: Graph) -> JobDefinition:
         swept = {}
         with only_transient():
             for name, table in graph.records.items():
-                if count := store_of(table, lake, processed).open().sweep(table):
+                if count := store_of(table, lake, processed).open().sweep(table, back=_BACK):
                     swept[name] = count
         context.log.info(f"{sum(swept.values())} objects removed: {swept}" if swept else "there was nothing to remove")
         context.add_output_metadata(swept)

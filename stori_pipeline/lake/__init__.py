@@ -27,6 +27,7 @@ from stori_pipeline.lake.manifest import (
     Part,
     Position,
     batch_number,
+    batch_of,
     compacted_key,
     compacted_order,
     compacted_prefix,
@@ -296,28 +297,27 @@ class Lake:
 
         return current.rows(self._s3, table, manifests)
 
-    def sweep(self, table: Table, older_than: timedelta = timedelta(days=1)) -> int:
+    def sweep(self, table: Table, older_than: timedelta = timedelta(days=1), *, back: timedelta | None = None) -> int:
         """Removes what no manifest names and is older than that: parts, quarantined rows, manifests of loads, broken-off
         uploads; and compacted rows that newer ones have replaced. Returns how many.
 
         Nothing younger is touched, since a landing in progress has parts that no manifest names yet, and a reader may be at older rows.
+
+        Args:
+            back: how far back landed days are looked at, all of them without it. It takes a request for each batch of theirs.
         """
-        before = datetime.now(timezone.utc) - older_than
+        now = datetime.now(timezone.utc)
+        before, first = now - older_than, f"{now - back:%Y-%m-%d}" if back else ""
+        days = (f"{table.prefix}/date=", f"{quarantine_prefix(table)}date=")
         # Listed before the manifests are: a batch that lands in between is then found among them.
-        old = [
-            stored.key
-            for prefix in (f"{table.prefix}/date=", quarantine_prefix(table), loads_prefix(table))
-            for stored in self._bucket.objects(prefix)
-            if stored.modified < before
-        ]
-        named = {
-            url
-            for manifest in self._read(table, self._numbers(table, 0))
-            for url in (manifest.quarantine, *(p.url for p in manifest.parts))
-        }
+        old = [key for prefix in days for key in self._older(prefix, before, prefix + first)]
+        with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+            manifests = pool.map(lambda number: self._find(table, number), {batch_of(key) for key in old})
+            named = {url for each in manifests if each for url in (each.quarantine, *(part.url for part in each.parts))}
         unnamed = [key for key in old if self._bucket.url(key) not in named]
-        replaced = [stored.key for stored in list(self._bucket.objects(compacted_prefix(table)))[:-1] if stored.modified < before]
-        swept = self._bucket.delete([*unnamed, *replaced])
+        newest = max((stored.key for stored in self._bucket.objects(compacted_prefix(table))), default="")
+        replaced = [key for key in self._older(compacted_prefix(table), before) if key < newest]
+        swept = self._bucket.delete([*unnamed, *replaced, *self._older(loads_prefix(table), before)])
         for key, upload, began in self._bucket.uploads(f"{table.prefix}/"):
             # The name is asked too, since not every S3 tells truly when an upload began.
             day = day_of(key)
@@ -325,6 +325,9 @@ class Lake:
                 self._bucket.abort_upload(key, upload)
                 swept += 1
         return swept
+
+    def _older(self, prefix: str, before: datetime, after: str = "") -> list[str]:
+        return [stored.key for stored in self._bucket.objects(prefix, after) if stored.modified < before]
 
     def _commit(self, table: Table, manifest: Manifest) -> Manifest:
         key = manifest_key(table, manifest.batch)

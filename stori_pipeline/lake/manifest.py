@@ -217,6 +217,12 @@ def compacted_order(key: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def batch_of(key: str) -> int:
+    """The batch in the key of a part or of rejected rows; 0 where it is neither's."""
+    match = re.search(r"/(?:batch=(\d{8})/[^/]+|(\d{8})-[^/]+)$", key)
+    return int(match[1] or match[2]) if match else 0
+
+
 def day_of(key: str) -> date | None:
     """The landing date in a part's or a quarantine's key."""
     match = re.search(r"/date=(\d{4}-\d{2}-\d{2})/", key)

@@ -300,6 +300,18 @@ def test_a_sweep_removes_what_no_manifest_names_and_nothing_else(lake: Lake, s3:
     assert lake.current(TABLE).collect().height == 2
 
 
+def test_a_sweep_may_look_at_the_last_days_only(lake: Lake, s3: S3Client, bucket: str) -> None:
+    land(lake, Given([orders(1, 2)], rejects=[rejected("{}")]))
+    now = datetime.now(timezone.utc)
+    for days in (0, 3, 5):
+        day = f"date={now - timedelta(days=days):%Y-%m-%d}"
+        for name in (f"{day}/batch=00000001/part-00000-00000000.parquet", f"_quarantine/{day}/00000001-00000000.parquet"):
+            s3.put_object(Bucket=bucket, Key=f"shop/orders/{name}", Body=b"left")
+    assert lake.sweep(TABLE, timedelta(seconds=-5), back=timedelta(days=4)) == 4
+    assert lake.sweep(TABLE, timedelta(seconds=-5)) == 2
+    assert lake.current(TABLE).collect().height == 2
+
+
 def test_a_broken_off_landing_leaves_the_position_and_a_later_one_works(lake: Lake, s3: S3Client, bucket: str) -> None:
     first = land(lake, Given([orders(1, 1)]))
 
