@@ -22,7 +22,7 @@ from stori_pipeline import digest
 from stori_pipeline.contract import conform
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres import PostgresReader, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.spec import (
     Column,
@@ -389,6 +389,28 @@ def test_bytes_that_are_not_text_are_rejected_row_by_row() -> None:
     assert "2" in rejected["raw"]
 
 
+def test_decimals_with_zeros_at_their_end_need_no_line_of_python_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: every row of a table with a quotient in it, or with more places than its record, went through the contract."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a row went through the contract")
+
+    monkeypatch.setattr(copy_text, "conform", never)
+    parser = BlockParser(_table(decimal(9, 2)))
+    for block, meant in (
+        (b"1\t0.1\n2\t0.01\n", ["0.10", "0.01"]),
+        (b"1\t0.01000000000000000000\n2\t-7.50\n3\t\\N\n4\t100.000\n5\t-0.000\n", ["0.01", "-7.50", None, "100.00", "0.00"]),
+        (b"1\t1234567.89\n", ["1234567.89"]),
+    ):
+        (chunk,) = parser.parse(block)
+        found = chunk.rows.column(1).to_pylist()
+        assert found == [value and Decimal(value) for value in meant]
+    monkeypatch.undo()
+    (chunk,) = parser.parse(b"1\t0.0010\n2\t0.0100\n3\tNaN\n4\t10000000.0\n")
+    assert chunk.rows.column(1).to_pylist() == [Decimal("0.01")]
+    assert [row["code"] for row in chunk.rejected.to_pylist()] == ["scale", "not_finite", "range"]
+
+
 # ---- Arrow's way and the contract's, on anything at all
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
@@ -418,7 +440,8 @@ _ROW = st.tuples(
     st.none() | _JSON.map(lambda value: json.dumps(json.loads(digest.json_text(value), parse_float=str), ensure_ascii=False)),
     st.none()
     | st.decimals(allow_nan=True, allow_infinity=True).map(lambda value: format(value, "f"))
-    | st.decimals(-(10**8), 10**8, places=2).map(str),
+    | st.decimals(-(10**8), 10**8, places=2).map(str)
+    | st.decimals(-(10**8), 10**8, places=2).map(lambda value: f"{value:.20f}"),  # as a quotient is written
     st.none() | st.sampled_from(["infinity", "0044-03-15 00:00:00+00 BC"]) | st.datetimes().map(lambda at: f"{at.isoformat(' ')}+00"),
     st.none() | st.floats().map(repr),
 )

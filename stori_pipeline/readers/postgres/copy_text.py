@@ -6,14 +6,17 @@ Belongs here: parsing whole rows of that form. Does not belong here: getting the
 The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\\N`) cannot be mistaken for a text.
 
 A block is parsed by Arrow with the record's own types; a row that fits needs no Python at all, and what is taken here the contract would
-have taken with the same value. A block in which anything may not fit is cut into pieces, and the pieces concerned go through the
-contract row by row, so that only the rows at fault are rejected.
+have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
+those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
+that only the rows at fault are rejected.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,25 +52,29 @@ class BlockParser:
         self._names = [column.name for column in table.columns]
         # JSON stays text until its white space is out: Arrow edits text only.
         types = {c.name: pa.string() if c.type == super_ else c.type.arrow for c in table.columns}
-        self._convert = csv.ConvertOptions(
-            column_types=types, null_values=["\\N"], strings_can_be_null=True, true_values=["t"], false_values=["f"]
-        )
+        decimals = [name for name, kind in types.items() if pa.types.is_decimal(kind)]
+        # Ways to parse, the quickest first. A column that is written with zeros once mostly is in every row, so what failed where the next
+        # helped is not tried again.
+        self._ways = [_convert(types), _convert(types | dict.fromkeys(decimals, pa.string()))] if decimals else [_convert(types)]
 
     def parse(self, block: bytes) -> list[Chunk]:
         """The rows of a block, in order. It ends with the end of a row, and its columns are the record's."""
-        try:
-            return [Chunk(self._typed(block), _NONE_REJECTED)]
-        except (pa.ArrowInvalid, _Doubtful):
-            if len(block) > _SMALL and len(pieces := _cut(block)) > 1:
-                return [chunk for piece in pieces for chunk in self.parse(piece)]
-            return [Chunk(*conform(self._table, map(self._row, block[:-1].split(b"\n"))))]
+        ways = self._ways
+        for i, way in enumerate(ways):
+            with contextlib.suppress(pa.ArrowInvalid, _Doubtful):
+                chunk = Chunk(self._typed(block, way), _NONE_REJECTED)
+                self._ways = ways[i:]
+                return [chunk]
+        if len(block) > _SMALL and len(pieces := _cut(block)) > 1:
+            return [chunk for piece in pieces for chunk in self.parse(piece)]
+        return [Chunk(*conform(self._table, map(self._row, block[:-1].split(b"\n"))))]
 
-    def _typed(self, block: bytes) -> pa.RecordBatch:
+    def _typed(self, block: bytes, way: csv.ConvertOptions) -> pa.RecordBatch:
         if block.startswith(_BYTE_ORDER_MARK):
             raise _Doubtful  # Arrow would take it for the file's own mark, and drop it
         # Read in one go, in this thread: threads take whole blocks here.
         options = csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names)
-        parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, self._convert).combine_chunks()
+        parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, way).combine_chunks()
         arrays = [_checked(parsed.column(i).chunk(0), column) for i, column in enumerate(self._table.columns)]
         return pa.RecordBatch.from_arrays([*arrays, pa.repeat(pa.scalar(False), parsed.num_rows)], schema=self._table.read_schema)
 
@@ -77,6 +84,10 @@ class BlockParser:
         if any(isinstance(value, Misfit) for value in values):  # a database in SQL_ASCII may hold any bytes
             row["_raw"] = json.dumps(line.decode(errors="backslashreplace"), ensure_ascii=False)
         return row
+
+
+def _convert(types: Mapping[str, pa.DataType]) -> csv.ConvertOptions:
+    return csv.ConvertOptions(column_types=types, null_values=["\\N"], strings_can_be_null=True, true_values=["t"], false_values=["f"])
 
 
 def _cut(block: bytes) -> list[bytes]:
@@ -96,6 +107,8 @@ def _cut(block: bytes) -> list[bytes]:
 def _checked(array: pa.Array, column: Column) -> pa.Array:
     """The column as it lands, or _Doubtful where the contract must judge."""
     kind = column.type
+    if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
+        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1").cast(kind.arrow)
     if kind == super_:
         array = _json(array)
     elif kind == time and not pc.all(pc.match_substring_regex(array, _WHOLE_TIME)).as_py():
@@ -111,6 +124,8 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
         raise _Doubtful
     return array
 
+
+_ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
 
 _WHOLE_TIME = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$"
 
