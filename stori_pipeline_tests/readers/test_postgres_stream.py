@@ -185,7 +185,7 @@ print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_table(app: extensions.connection, source_db: SourceDatabase) -> None:
     peaks: list[float] = []
     total = 0
-    for more in (60_000, 300_000):
+    for more in (250_000, 300_000):
         total += more
         with app.cursor() as cursor:
             cursor.execute(
