@@ -12,18 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg2
-import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from psycopg2 import extensions
 
 from stori_pipeline import digest
-from stori_pipeline.contract import conform
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import PostgresReader, copy_text
-from stori_pipeline.readers.postgres.copy_text import BlockParser
+from stori_pipeline.readers.postgres import PostgresReader
 from stori_pipeline.spec import (
     Column,
     Source,
@@ -378,91 +373,3 @@ def test_columns_may_have_any_name_in_the_source(app: extensions.connection, rea
         )
     result = drained(reader, Table(SOURCE, "edges", columns, ("id",), Xmin()))
     assert result.rows == [{"id": 1, "value": 2, "_deleted": False}]
-
-
-def test_bytes_that_are_not_text_are_rejected_row_by_row() -> None:
-    """A database in SQL_ASCII checks nothing and sends what it has."""
-    (chunk,) = BlockParser(_table(varchar(10))).parse(b"1\tok\n2\t\xff\xfe\n3\tok\n")
-    assert [row["id"] for row in chunk.rows.to_pylist()] == [1, 3]
-    (rejected,) = chunk.rejected.to_pylist()
-    assert rejected["code"] == "unicode"
-    assert "2" in rejected["raw"]
-
-
-def test_decimals_with_zeros_at_their_end_need_no_line_of_python_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: every row of a table with a quotient in it, or with more places than its record, went through the contract."""
-
-    def never(*_: object) -> None:
-        raise AssertionError("a row went through the contract")
-
-    monkeypatch.setattr(copy_text, "conform", never)
-    parser = BlockParser(_table(decimal(9, 2)))
-    for block, meant in (
-        (b"1\t0.1\n2\t0.01\n", ["0.10", "0.01"]),
-        (b"1\t0.01000000000000000000\n2\t-7.50\n3\t\\N\n4\t100.000\n5\t-0.000\n", ["0.01", "-7.50", None, "100.00", "0.00"]),
-        (b"1\t1234567.89\n", ["1234567.89"]),
-    ):
-        (chunk,) = parser.parse(block)
-        found = chunk.rows.column(1).to_pylist()
-        assert found == [value and Decimal(value) for value in meant]
-    monkeypatch.undo()
-    (chunk,) = parser.parse(b"1\t0.0010\n2\t0.0100\n3\tNaN\n4\t10000000.0\n")
-    assert chunk.rows.column(1).to_pylist() == [Decimal("0.01")]
-    assert [row["code"] for row in chunk.rejected.to_pylist()] == ["scale", "not_finite", "range"]
-
-
-# ---- Arrow's way and the contract's, on anything at all
-
-_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | _TEXT | st.decimals(-1000, 1000, places=3).map(float),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
-    max_leaves=8,
-)
-_EVERYTHING = Table(
-    SOURCE,
-    "everything",
-    (
-        Column("id", bigint, nullable=False),
-        Column("name", varchar(24)),
-        Column("doc", super_),
-        Column("amount", decimal(9, 2)),
-        Column("at", timestamptz),
-        Column("ratio", double),
-    ),
-    ("id",),
-    Xmin(),
-)
-_ROW = st.tuples(
-    st.integers(-(2**63), 2**63 - 1).map(str),
-    st.none() | _TEXT,
-    # As jsonb writes it, spaces after colons and commas included.
-    st.none() | _JSON.map(lambda value: json.dumps(json.loads(digest.json_text(value), parse_float=str), ensure_ascii=False)),
-    st.none()
-    | st.decimals(allow_nan=True, allow_infinity=True).map(lambda value: format(value, "f"))
-    | st.decimals(-(10**8), 10**8, places=2).map(str)
-    | st.decimals(-(10**8), 10**8, places=2).map(lambda value: f"{value:.20f}"),  # as a quotient is written
-    st.none() | st.sampled_from(["infinity", "0044-03-15 00:00:00+00 BC"]) | st.datetimes().map(lambda at: f"{at.isoformat(' ')}+00"),
-    st.none() | st.floats().map(repr),
-)
-
-_ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
-
-
-def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
-    """The rows as COPY writes them."""
-    lines = ("\t".join("\\N" if v is None else "".join(_ESCAPED.get(c, c) for c in v) for v in row) for row in rows)
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-@settings(deadline=None)  # how long it takes says nothing on a busy machine
-@given(st.lists(_ROW, min_size=1, max_size=6))
-def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
-    names = [column.name for column in _EVERYTHING.columns]
-    expected, rejected = conform(_EVERYTHING, [dict(zip(names, row, strict=True)) for row in rows])
-    parser = BlockParser(_EVERYTHING)
-    chunks = parser.parse(_copy_text(rows))
-    assert pa.Table.from_batches([chunk.rows for chunk in chunks]).to_pylist() == expected.to_pylist()
-    assert pa.Table.from_batches([chunk.rejected for chunk in chunks]).to_pylist() == rejected.to_pylist()
-    one_by_one = [chunk for row in rows for chunk in parser.parse(_copy_text([row]))]
-    assert pa.Table.from_batches([chunk.rows for chunk in one_by_one]).to_pylist() == expected.to_pylist()
