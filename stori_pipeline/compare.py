@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
 from stori_pipeline.digest import Digest, Span
 from stori_pipeline.lake import Lake, Manifest
@@ -166,7 +166,7 @@ class Tombstones:
     must_land: bool = False
 
     def __post_init__(self) -> None:
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
 
     @property
     def until(self) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -23,6 +23,7 @@ from stori_pipeline.api import page
 from stori_pipeline.api.answers import Freshness, Health, Payment, Problem, TableFreshness
 from stori_pipeline.api.guard import Guard, TooMany, Unknown
 from stori_pipeline.api.store import Charts, Store, StoreUnavailable
+from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.settings import Settings
 
 __all__ = ["create_app"]
@@ -70,12 +71,8 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _today() -> date:
-    return datetime.now(timezone.utc).date()
-
-
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application, for any ASGI server. Settings are read once, here.
+def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
+    """The application, for any ASGI server. Settings are read once, here. `clock` gives the day that payments are counted from.
 
     Raises:
         SettingError: the address of the warehouse's read-only role is missing.
@@ -116,17 +113,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.get("/payments/last5", dependencies=guarded, responses=refused, tags=["payments"])
     def last5(as_of: AsOf = None) -> list[Payment]:
         """The five payments that were made last, the latest first, up to a day."""
-        return [Payment(**row) for row in store.rows(LAST, (as_of or _today(),))]
+        return [Payment(**row) for row in store.rows(LAST, (as_of or utc_day(clock()),))]
 
     @app.get("/payments/next5", dependencies=guarded, responses=refused, tags=["payments"])
     def next5(as_of: AsOf = None) -> list[Payment]:
         """The next five payments to be made, from a day on: those not yet paid, by date and then by number."""
-        return [Payment(**row) for row in store.rows(NEXT, (as_of or _today(),))]
+        return [Payment(**row) for row in store.rows(NEXT, (as_of or utc_day(clock()),))]
 
     @app.get("/freshness", dependencies=guarded, responses=refused, tags=["operation"])
     def freshness() -> Freshness:
         """For each table when it was last loaded, and how long ago that was. A quiet table has nothing to load."""
-        return _freshness(store)
+        return _freshness(store, clock())
 
     @app.get("/health", responses=_AWAY, tags=["operation"])
     def health() -> Health:
@@ -137,11 +134,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.get("/", response_class=HTMLResponse, dependencies=guarded, responses=refused, tags=["page"])
     def front(as_of: AsOf = None) -> str:
         """A page for people: payments, freshness, rows of each table and the charts."""
+        now = clock()
+        day = as_of or utc_day(now)
         return page.render(
-            as_of=as_of or _today(),
-            made=last5(as_of),
-            due=next5(as_of),
-            freshness=_freshness(store),
+            as_of=day,
+            made=last5(day),
+            due=next5(day),
+            freshness=_freshness(store, now),
             rows={row["name"]: row["rows"] for row in store.rows(_row_counts(store))},
             charts=charts.names(),
         )
@@ -163,9 +162,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _freshness(store: Store) -> Freshness:
-    now = datetime.now(timezone.utc)
-
+def _freshness(store: Store, now: datetime) -> Freshness:
     def one(row: dict[str, Any]) -> TableFreshness:
         lag = max(0, int((now - row["loaded_at"]).total_seconds()))
         return TableFreshness(table=row["target"], loaded_at=row["loaded_at"], lag_seconds=lag, rows_loaded=row["rows_loaded"])

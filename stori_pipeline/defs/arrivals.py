@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, AssetCheckSeverity, asset_check
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.metadata import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
 from stori_pipeline.defs.retries import RETRY, only_transient
@@ -96,6 +97,6 @@ def _check(table: Table, hours: BusinessHours) -> AssetChecksDefinition:
         statement = f"SELECT MAX({quoted(hours.column)}) FROM {relation(table)}"
         with only_transient():
             ((newest,),) = warehouse.open().query(statement, what=f"check {ARRIVALS} of {table.full_name}")
-        return judge(table, hours, newest, datetime.now(timezone.utc))
+        return judge(table, hours, newest, utc_now())
 
     return arrivals

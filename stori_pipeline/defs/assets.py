@@ -13,7 +13,7 @@ latest partition only and never asks that every past day has been landed.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 
 from dagster import (
     AssetExecutionContext,
@@ -30,6 +30,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.compare import NO_DELETIONS, CompareError, Side, reconcile
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.io_managers import Batches, Unread
@@ -46,12 +47,10 @@ DAYS = DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_of
 FRESH = FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=20))
 """A mirror counts as fresh by its last materialization; a quiet source's is renewed by the schedule."""
 
+REQUESTED_ON_TAG = "stori/requested_on"
+"""The tag of a run that says on which day it was requested. A run without it was requested when Dagster made its record."""
+
 _KINDS = {"mongo": "mongodb"}  # where Dagster's icon has another name than our reader
-
-
-def today() -> str:
-    """The partition that a run lands into now."""
-    return datetime.now(timezone.utc).date().isoformat()
 
 
 class LandingConfig(Config):
@@ -141,12 +140,10 @@ def assets_for(tables: Sequence[Table]) -> list[AssetSpec | AssetsDefinition]:
 def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
     """The day to read again, or None to read what changed.
 
-    Measured against the day on which the run was requested, so that a run which waits past midnight is still the one asked for.
+    Measured against the day on which the run was requested, so that a run which is made or waits past midnight is still the one asked for.
     """
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    requested = (record.create_timestamp if record else datetime.now(timezone.utc)).astimezone(timezone.utc).date()
     day = date.fromisoformat(context.partition_key)
-    if day >= requested:
+    if day >= _requested_on(context):
         return None
     if not table.cursor:
         raise Failure(
@@ -155,6 +152,13 @@ def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
             allow_retries=False,
         )
     return day
+
+
+def _requested_on(context: AssetExecutionContext) -> date:
+    if tag := context.run.tags.get(REQUESTED_ON_TAG):
+        return date.fromisoformat(tag)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return utc_day(record.create_timestamp if record else utc_now())
 
 
 def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: LakeResource) -> None:

@@ -26,6 +26,7 @@ from dagster import (
     sensor,
 )
 
+from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.jobs import TABLES_TAG, sync, sync_request
 from stori_pipeline.defs.killed import end_killed_runs
@@ -75,7 +76,9 @@ def _heads(tables: Sequence[Table], sources: SourcesResource, lake: LakeResource
     return {asked[each]: each.result() for each in done if not each.exception()}, away
 
 
-def changes_sensor(graph: Graph) -> SensorDefinition:
+def changes_sensor(graph: Graph, clock: Clock = utc_now) -> SensorDefinition:
+    """The sensor of that graph's tables. `clock` gives the day of a request, because Dagster tells a sensor no time of its tick."""
+
     @sensor(
         name="changes",
         job=sync,
@@ -101,7 +104,12 @@ def changes_sensor(graph: Graph) -> SensorDefinition:
         # for this one: Dagster never forgets a run key.
         said = "\n".join(f"{t.full_name} {heads[t.full_name]}" for t in wanted)
         affected = downstream(graph, wanted)
-        request = sync_request(affected, checks=quick_checks(graph, affected), run_key=hashlib.sha256(said.encode()).hexdigest()[:32])
+        request = sync_request(
+            affected,
+            day=utc_day(clock()),
+            checks=quick_checks(graph, affected),
+            run_key=hashlib.sha256(said.encode()).hexdigest()[:32],
+        )
         return SensorResult(run_requests=[request], cursor=json.dumps(asked_for, sort_keys=True))
 
     return changes
@@ -129,6 +137,7 @@ def everything_schedule(graph: Graph) -> ScheduleDefinition:
             return SkipReason("the run before has not ended yet")
         affected = Affected(graph.tables, graph.stars, graph.reports, graph.charts)
         checks = [*quick_checks(graph, affected), *scheduled_checks(graph.tables)]
-        return sync_request(affected, checks=checks, reconcile=True)
+        # Of the scheduled time, not of the wall: a tick that is late, or made up for, still asks for its own day.
+        return sync_request(affected, day=utc_day(context.scheduled_execution_time), checks=checks, reconcile=True)
 
     return everything

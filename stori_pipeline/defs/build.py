@@ -9,6 +9,7 @@ import functools
 
 from dagster import Definitions, in_process_executor
 
+from stori_pipeline.clock import Clock, utc_now
 from stori_pipeline.defs.alerts import alerts_sensor
 from stori_pipeline.defs.assets import assets_for, mirror_asset
 from stori_pipeline.defs.automation import changes_sensor, everything_schedule
@@ -25,8 +26,8 @@ from stori_pipeline.defs.sweeping import sweep_job, sweep_schedule
 
 
 @functools.lru_cache(maxsize=4)
-def build_defs(graph: Graph | None = None) -> Definitions:
-    """The definitions of that graph; of everything that the project has, without one.
+def build_defs(graph: Graph | None = None, clock: Clock = utc_now) -> Definitions:
+    """The definitions of that graph; of everything that the project has, without one. `clock` gives the day on which the sensor asks.
 
     Made once for a graph: they are immutable, and a process may run them again and again.
     """
@@ -42,7 +43,7 @@ def build_defs(graph: Graph | None = None) -> Definitions:
         ],
         asset_checks=checks_for(graph),
         jobs=[sync, sweep],
-        sensors=[changes_sensor(graph), alerts_sensor(graph)],
+        sensors=[changes_sensor(graph, clock), alerts_sensor(graph)],
         schedules=[everything_schedule(graph), sweep_schedule(sweep)],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one

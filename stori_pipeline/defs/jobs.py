@@ -13,11 +13,12 @@ while one run loads a large table, the sensor starts another for those that have
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from dagster import AssetCheckKey, AssetKey, AssetSelection, RunRequest, define_asset_job, in_process_executor
 
-from stori_pipeline.defs.assets import today
+from stori_pipeline.defs.assets import REQUESTED_ON_TAG
 from stori_pipeline.defs.lineage import Affected
 from stori_pipeline.defs.logs import TO_CONSOLE
 from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
@@ -47,15 +48,30 @@ def selected(affected: Affected) -> list[AssetKey]:
     return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
+def sync_tags(tables: Iterable[Table], requested_on: date) -> dict[str, str]:
+    """The tags of a run that was requested on that day for what has changed in these tables."""
+    return {TABLES_TAG: " ".join(table.full_name for table in tables), REQUESTED_ON_TAG: requested_on.isoformat()}
+
+
 def sync_request(
-    affected: Affected, *, checks: Sequence[AssetCheckKey], run_key: str | None = None, full: bool = False, reconcile: bool = False
+    affected: Affected,
+    *,
+    day: date,
+    checks: Sequence[AssetCheckKey],
+    run_key: str | None = None,
+    full: bool = False,
+    reconcile: bool = False,
 ) -> RunRequest:
-    """Ask for one run that lands today's partition of these tables, brings all that is made of them up to date and runs those checks."""
+    """Ask for one run that lands what has changed in these tables, brings all that is made of them up to date and runs those checks.
+
+    Args:
+        day: the day, in UTC, on which this is asked for, hence the partition that the run lands into.
+    """
     return RunRequest(
         run_key=run_key,
-        partition_key=today(),
+        partition_key=day.isoformat(),
         asset_selection=selected(affected),
         asset_check_keys=list(checks),
         run_config={**sync_config(affected.tables, full=full, reconcile=reconcile), "loggers": dict(TO_CONSOLE)},
-        tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},
+        tags=sync_tags(affected.tables, day),
     )

@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
-from stori_pipeline.defs.assets import today
+from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.failures import root, steps_about, words_of
 from stori_pipeline.defs.io_managers import ON_ROWS
-from stori_pipeline.defs.jobs import TABLES_TAG, selected, sync_config
+from stori_pipeline.defs.jobs import selected, sync_config, sync_tags
 from stori_pipeline.defs.killed import end_killed_runs, shown_alive
 from stori_pipeline.defs.lineage import Graph, downstream, whole
 from stori_pipeline.defs.logs import TO_CONSOLE
@@ -66,16 +67,20 @@ def execute_sync(
     full: bool = False,
     reconcile: bool = False,
     prove: bool = False,
-    day: str | None = None,
+    day: date | None = None,
+    clock: Clock = utc_now,
 ) -> ExecuteInProcessResult:
-    """Run `sync` for these source tables and all that is made of them, for today or for that day's partition.
+    """Run `sync` for these source tables and all that is made of them.
 
     Args:
+        day: the partition to land again, a past day; without it, what has changed lands into today's.
         graph: everything that there is; by default, everything that the project has.
         prove: also make the checks that otherwise the schedule makes: source and mirror are compared.
+        clock: gives the day on which the run is requested.
     """
     graph = graph or whole()
     affected = downstream(graph, tables)
+    today = utc_day(clock())
     checks = [*quick_checks(graph, affected), *(scheduled_checks(tables) if prove else ())]
     job = build_defs(graph).resolve_job_def("sync").get_subset(asset_selection=set(selected(affected)), asset_check_selection=set(checks))
     # Otherwise this run would wait for ever for the slots of one that was killed.
@@ -85,8 +90,8 @@ def execute_sync(
         return job.execute_in_process(
             run_config={**sync_config(tables, full=full, reconcile=reconcile), "loggers": dict(TO_CONSOLE if logs.wanted() else QUIET)},
             instance=instance,
-            partition_key=day or today(),
-            tags={TABLES_TAG: " ".join(table.full_name for table in tables)},
+            partition_key=(day or today).isoformat(),
+            tags=sync_tags(tables, today),
             raise_on_error=False,
             run_id=run_id,
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.lake.bucket import Bucket, LakeError, LakeUnavailable, connect
 from stori_pipeline.lake.manifest import (
     MAX_BATCH,
@@ -86,10 +87,11 @@ class Reading(Protocol):
 class Lake:
     """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
 
-    def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None) -> None:
+    def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
         self._s3 = s3
         self._bucket = Bucket(s3, bucket)
         self._sizes = sizes or Sizes()
+        self._clock = clock
 
     def newest(self, table: Table) -> Manifest | None:
         """The newest batch, hence the table's position; None where nothing has landed.
@@ -144,12 +146,12 @@ class Lake:
             LakeError: these changes cannot follow those batches, or do not fit the record.
             Anything the reading raises: nothing was committed.
         """
-        written_at = datetime.now(timezone.utc)
+        written_at = self._clock()
         _refuse_what_cannot_follow(table, reading, newest)
         batch = newest.batch + 1 if newest else 1
         if batch > MAX_BATCH:
             raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
-        day, unique = written_at.date(), secrets.token_hex(4)
+        day, unique = utc_day(written_at), secrets.token_hex(4)
 
         with (
             Crew("upload", threads=4, depth=5) as uploads,
@@ -194,7 +196,7 @@ class Lake:
             parts=parts,
             quarantine=quarantine[0].url if quarantine else "",
             snapshot=snapshot,
-            written_at=datetime.now(timezone.utc),
+            written_at=self._clock(),
         )
         return self._commit(table, manifest)
 
@@ -306,7 +308,7 @@ class Lake:
         Args:
             back: how far back landed days are looked at, all of them without it. It takes a request for each batch of theirs.
         """
-        now = datetime.now(timezone.utc)
+        now = self._clock()
         before, first = now - older_than, f"{now - back:%Y-%m-%d}" if back else ""
         days = (f"{table.prefix}/date=", f"{quarantine_prefix(table)}date=")
         # Listed before the manifests are: a batch that lands in between is then found among them.

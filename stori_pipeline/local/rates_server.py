@@ -19,11 +19,13 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from stori_pipeline.clock import utc_now
 
 FIRST = date(2022, 1, 3)
 _EUROS = {"EUR": 1.0, "GBP": 0.855, "USD": 1.085, "CHF": 0.955, "JPY": 158.0, "SEK": 11.4, "PLN": 4.35, "MXN": 20.1, "BRL": 5.6}
@@ -98,7 +100,7 @@ class RatesServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def today(self) -> date:
-        return date.fromisoformat(self.orders.today) if self.orders.today else datetime.now(timezone.utc).date()
+        return date.fromisoformat(self.orders.today) if self.orders.today else utc_now().date()
 
     def failure(self, path: str) -> dict[str, Any] | None:
         """The failure that is due for a question, which it then was."""

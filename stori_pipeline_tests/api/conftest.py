@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from mypy_boto3_s3 import S3Client
 
 from stori_pipeline.api import create_app
+from stori_pipeline.clock import Clock, utc_now
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.redshift import Warehouse, statements
 from stori_pipeline.settings import Settings
@@ -35,9 +36,9 @@ class Surroundings:
     environ: dict[str, str] = field(repr=False)
     warehouse: Warehouse
 
-    def app(self, **more: str) -> TestClient:
+    def app(self, clock: Clock = utc_now, **more: str) -> TestClient:
         """A client that shows what a person would see: an error that the application did not foresee is its answer 500."""
-        return TestClient(create_app(Settings(self.environ | more)), raise_server_exceptions=False)
+        return TestClient(create_app(Settings(self.environ | more), clock), raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,27 @@ def ids(answer: Any) -> list[int]:
     return [payment["payment_id"] for payment in answer.json()]
 
 
+@pytest.mark.clock
 def test_the_last_five_are_those_paid_up_to_the_day_the_latest_first(client: TestClient) -> None:
     assert ids(client.get("/payments/last5?as_of=2024-11-15")) == [6, 5, 4, 3, 2]
     assert ids(client.get("/payments/last5?as_of=2024-11-12")) == [3, 2, 1]
     assert ids(client.get("/payments/last5?as_of=2020-01-01")) == []
 
 
+@pytest.mark.clock
 def test_the_next_five_begin_with_the_day_and_leave_out_what_is_overdue(client: TestClient) -> None:
     assert ids(client.get("/payments/next5?as_of=2024-11-17")) == [9, 10, 8]
     assert ids(client.get("/payments/next5?as_of=2024-11-16")) == [7, 9, 10, 8]
     assert ids(client.get("/payments/next5")) == []  # from today, long after
+
+
+@pytest.mark.clock
+def test_without_a_day_payments_are_counted_from_the_day_in_utc(surroundings: Surroundings) -> None:
+    ahead = datetime(2024, 11, 18, 9, tzinfo=timezone(timedelta(hours=14)))  # in UTC it is still the 17th
+    with surroundings.app(lambda: ahead) as client:
+        assert ids(client.get("/payments/next5")) == [9, 10, 8]
+        assert ids(client.get("/payments/last5")) == [6, 5, 4, 3, 2]
+        assert "2024-11-17" in client.get("/").text
 
 
 def test_a_payment_has_its_counterparty_its_amount_to_the_digit_and_its_currency(client: TestClient) -> None:
@@ -54,12 +66,14 @@ def test_a_day_that_is_none_is_refused_with_the_reason(client: TestClient) -> No
     assert answer.json()["detail"][0]["loc"] == ["query", "as_of"]
 
 
+@pytest.mark.clock
 def test_freshness_names_every_table_that_was_loaded(client: TestClient) -> None:
     tables = {each["table"]: each for each in client.get("/freshness").json()["tables"]}
     assert set(tables) == {"star.fact_payment", "star.dim_counterparty", "star.dim_currency", "star.dim_payment_type"}
     assert all(each["lag_seconds"] >= 0 for each in tables.values())
 
 
+@pytest.mark.clock
 def test_the_page_shows_payments_tables_and_charts_and_escapes_what_the_data_say(client: TestClient) -> None:
     page = client.get("/?as_of=2024-11-17")
     assert page.status_code == 200

@@ -107,9 +107,10 @@ def world(
 
 
 def _forget(warehouse: Warehouse) -> None:
-    """The mirrors have one name each, so they are dropped between tests; the ledger counts nothing for a mirror that is gone."""
+    """The mirrors have one name each, so they are dropped between tests, and the ledger with them: it knows generations by the clock, which
+    may have been set back since."""
     with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
-        for schema in (BANK.source.name, EXCHANGE.source.name, "star", "reports"):
+        for schema in (BANK.source.name, EXCHANGE.source.name, "star", "reports", "pipeline"):
             cursor.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
         connection.commit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from stori_pipeline.defs.lineage import Graph, downstream
 from stori_pipeline.defs.run import execute_sync, run_sync
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, World
 from stori_pipeline_tests.defs.small_star import REFERENCE, small_star
-from stori_pipeline_tests.defs.test_automation import Sensor, requested
+from stori_pipeline_tests.defs.ticks import Sensor, requested
 
 BOTH = (BANK, EXCHANGE)
 OF_TRADES = {
@@ -64,7 +65,7 @@ def failing_rows(result: ExecuteInProcessResult) -> int:
 
 def test_only_what_a_change_reaches_is_asked_for(graph: Graph) -> None:
     affected = downstream(graph, [EXCHANGE])
-    request = sync_request(affected, checks=quick_checks(graph, affected))
+    request = sync_request(affected, day=date(2026, 11, 21), checks=quick_checks(graph, affected))
     assert {key.to_user_string() for key in request.asset_selection or []} == OF_TRADES
     about = {f"{key.asset_key.to_user_string()} {key.name}" for key in request.asset_check_keys or []}
     assert f"warehouse/star/fact_movement {REFERENCE}" in about  # it reads the dimension, though its own table stays as it is

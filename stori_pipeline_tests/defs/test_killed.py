@@ -22,11 +22,12 @@ TABLES = PLAIN.tables
 # As Dagster's daemon runs it: without anything of ours around the run.
 RUN = """
 from dagster import DagsterInstance
-from stori_pipeline.defs.assets import today
+from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline_tests.defs.conftest import PLAIN
 with DagsterInstance.get() as instance:
-    build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today(), raise_on_error=False)
+    today = utc_day(utc_now()).isoformat()
+    build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today, raise_on_error=False)
 """
 
 

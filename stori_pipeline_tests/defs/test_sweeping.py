@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from dagster import DagsterInstance
 
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.run import run_sync
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
+
+pytestmark = pytest.mark.clock
 
 
 def test_a_sweep_removes_what_is_old_and_leaves_what_counts(world: World, instance: DagsterInstance) -> None:

@@ -9,11 +9,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.local.samples.events import Event, Sent, Traffic
 from stori_pipeline.local.samples.report import SampleError
 
@@ -52,7 +53,7 @@ class EventProducer:
         from botocore.exceptions import BotoCoreError, ClientError
 
         parts = urlsplit(url)
-        begin = since or datetime.now(timezone.utc)
+        begin = since or utc_now()
         try:
             sqs: Any = boto3.session.Session().client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}")
             try:
@@ -64,12 +65,12 @@ class EventProducer:
 
     def event(self) -> bool:
         """The next message of whoever is in the application."""
-        self._send([self._traffic.next(datetime.now(timezone.utc))])
+        self._send([self._traffic.next(utc_now())])
         return True
 
     def burst(self) -> bool:
         """Many at once, as after a notification to everybody."""
-        now = datetime.now(timezone.utc)
+        now = utc_now()
         return self.send(self._traffic.next(now) for _ in range(_BURST)) == _BURST
 
     def past(self, count: int, *, until: datetime, days: float, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
@@ -116,6 +117,6 @@ def write_events(
     Raises:
         SampleError: the queue cannot be reached, or refused.
     """
-    end = until or datetime.now(timezone.utc)
+    end = until or utc_now()
     with EventProducer.open(url, seed, since=end) as producer:
         return producer.past(count, until=end, days=days, progress=progress)

@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from typing import Literal
 
 from psycopg2 import extensions, sql
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.local.samples import totesys_values as values
 from stori_pipeline.local.samples.bank import pick
 from stori_pipeline.local.samples.database import connected
@@ -209,5 +210,5 @@ class Totesys:
 
 def _now() -> datetime:
     """To the millisecond, which is as fine as the application keeps it."""
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = utc_now().replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from itertools import islice
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
 from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, Reading, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import answers
@@ -93,7 +94,7 @@ class ApiReading:
 
     def __init__(self, api: Api, table: Table, changes: ByDay, since: Position | None) -> None:
         self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self.must_land = False
         self._rates, self._table, self._start, self._since = _Rates(api, table), table, changes.start, since
         self._until: Position | None = None
@@ -161,7 +162,7 @@ class DayReading:
     def __init__(self, api: Api, table: Table, since: Position | None, day: date) -> None:
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self.until: Position = since
         self._rates, self._day = _Rates(api, table), day
 

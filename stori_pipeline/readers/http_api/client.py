@@ -16,13 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.readers import SourceError, SourceUnavailable
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -81,7 +82,7 @@ def _retry_after(header: str | None) -> float | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
+    return max(0.0, (at - utc_now()).total_seconds())
 
 
 class Api:

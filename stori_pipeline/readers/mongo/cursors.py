@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline import spec
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.contract.verdicts import MisfitError, conversion
 from stori_pipeline.digest import checksum
@@ -108,7 +109,7 @@ class DayReading:
             )
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self.until: Position = since
         self._connection, self._table, self._day = connection, table, day
 
@@ -141,7 +142,7 @@ class CursorReading:
 
     def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
         self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self._connection, self._table, self._since = connection, table, since
         self._column = _Column(table, changes.column)
         if since is not None and "bound" not in since:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +30,7 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
@@ -188,16 +189,12 @@ class _Stream:
         return PositionLost(f"{self._table.full_name}: its collection was dropped or renamed ({what}); a new generation must be read")
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class StreamReading:
     """A reading of one table by change stream. Iterate it once."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None) -> None:
         self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = _now()
+        self.taken_at = utc_now()
         self._connection, self._database, self._table, self._since = connection, connection.database, table, since
         self._documents = Documents(table)
         self._until: Position | None = None

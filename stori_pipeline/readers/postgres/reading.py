@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import date, datetime, timezone
+from datetime import date
 
 from psycopg2 import extensions
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.readers import Chunk, Kind, Position, SourceError
 from stori_pipeline.readers.postgres import shape, xmin
 from stori_pipeline.readers.postgres.copy_text import BlockParser
@@ -37,7 +38,7 @@ class PostgresReading:
         errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.kind: Kind = kind
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self.must_land = must_land
         self._table = table
         self._until = until

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
 from stori_pipeline.readers import Chunk, Kind, Position, SourceError
 from stori_pipeline.readers.s3_drop import formats, position
@@ -121,7 +122,7 @@ class DropReading:
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None) -> None:
         self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self._bucket, self._table, self._objects, self._since = bucket, table, objects, since
         self._until: Position | None = None
         self.must_land = False
@@ -163,7 +164,7 @@ class DayReading:
             )
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self.until: Position = since
         self._files, self._table, self._day = _Files(bucket, table, objects), table, day
         self._listed = bucket.files(objects.prefix)

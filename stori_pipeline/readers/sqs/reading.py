@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from types import TracebackType
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
 from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.sqs import messages, sampling
@@ -90,7 +90,7 @@ class QueueReading:
         self._before = received(since)
         self._unnamed: dict[str, object] = {}
         self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = datetime.now(timezone.utc)
+        self.taken_at = utc_now()
         self._count = 0
         self._exhausted = False
         self._lock = threading.Lock()

@@ -1,0 +1,59 @@
+"""Ticks of the sensor and of the schedule, as the daemon makes them, and what they ask for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dagster import (
+    DagsterInstance,
+    Definitions,
+    RunRequest,
+    SensorResult,
+    SkipReason,
+    build_schedule_context,
+    build_sensor_context,
+)
+
+from stori_pipeline.defs.jobs import TABLES_TAG
+
+
+class Sensor:
+    """The sensor as the daemon runs it: tick after tick, each with the cursor that the previous one left."""
+
+    def __init__(self, defs: Definitions, instance: DagsterInstance) -> None:
+        self._defs, self._instance, self._repository = defs, instance, defs.get_repository_def()
+        self._sensor = self._repository.get_sensor_def("changes")
+        self.cursor: str | None = None
+
+    def tick(self) -> SensorResult:
+        resources = {name: value for name, value in (self._defs.resources or {}).items() if name in ("sources", "lake")}
+        with build_sensor_context(
+            instance=self._instance, cursor=self.cursor, resources=resources, repository_def=self._repository
+        ) as context:
+            result = self._sensor(context)
+        assert isinstance(result, SensorResult)
+        self.cursor = result.cursor
+        return result
+
+
+def requested(result: SensorResult) -> RunRequest:
+    (request,) = result.run_requests or []
+    return request
+
+
+def tables(request: RunRequest) -> set[str]:
+    return set(request.tags[TABLES_TAG].split())
+
+
+def reason(result: SensorResult) -> str:
+    assert not result.run_requests
+    said = result.skip_reason
+    return said.skip_message or "" if isinstance(said, SkipReason) else said or ""
+
+
+def scheduled(defs: Definitions, instance: DagsterInstance, moment: datetime) -> RunRequest | SkipReason:
+    """What the schedule asks for at a scheduled time, whenever the daemon comes to it."""
+    repository = defs.get_repository_def()
+    with build_schedule_context(instance=instance, scheduled_execution_time=moment, repository_def=repository) as context:
+        data = repository.get_schedule_def("everything").evaluate_tick(context)
+    return data.run_requests[0] if data.run_requests else SkipReason(data.skip_message)
