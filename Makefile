@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 $(READY): requirements.txt pyproject.toml
 	@echo "Setting up .venv (two minutes the first time) ..."
@@ -21,6 +21,9 @@ run: $(READY) ## Do the main job end to end on the local stack: seed, sync, chan
 test: $(READY) ## Run every test
 	@# Two processes, each with a local stack of its own: much of the time goes by waiting. By files, which share what they set up.
 	@$(BIN)/pytest -n 2 --dist loadfile
+
+test-clock: $(READY) ## Run the tests that depend on the day at other moments: in 430 days, on 29 February, before midnight, far from UTC
+	@$(BIN)/python -m stori_pipeline_tests.moments
 
 dev: $(READY) ## Serve the Dagster UI with the sensor and the schedule on
 	@$(BIN)/stori up && exec $(BIN)/dagster dev
@@ -42,4 +45,4 @@ clean: ## Stop the local stack and remove what it and the builds left behind
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
 	@rm -rf .stori .env .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
-.PHONY: help run test dev check bench golden clean
+.PHONY: help run test test-clock dev check bench golden clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from stori_pipeline.alerts.causes import Cause, Landing, Verdict, broken, conseq
 from stori_pipeline.alerts.memory import Memory
 from stori_pipeline.alerts.messages import FEW, SUBJECT, compose
 from stori_pipeline.logs import redacted
+
+pytestmark = pytest.mark.clock
 
 HOUR = 3_600.0
 

@@ -167,6 +167,7 @@ def test_a_blocked_load_is_one_cause_whatever_follows_from_it(world: World, inst
     assert inbox.subjects() == ["[stori] resolved: load blocked: bank.transactions"]
 
 
+@pytest.mark.clock
 def test_a_stale_mirror_and_a_check_that_fails_are_told(world: World, instance: DagsterInstance, inbox: Inbox) -> None:
     world.move(30)
     world.bank("UPDATE transactions SET withdrawal_amt = 1, balance_amt = balance_amt WHERE transaction_no = 9")
@@ -207,6 +208,7 @@ def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(worl
     assert inbox.subjects() == ["[stori] resolved: run failed: 2 tables"]
 
 
+@pytest.mark.clock
 def test_metrics_of_each_table_are_in_cloudwatch_once_and_wait_while_it_is_away(
     world: World, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline import readers
+from stori_pipeline.clock import utc_now
 from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest, Reading
 from stori_pipeline.lake.manifest import MAX_BATCH, highest_batch
 from stori_pipeline.spec import Column, integer
@@ -64,6 +65,7 @@ def test_nothing_has_landed_at_first(lake: Lake) -> None:
     assert lake.manifests(TABLE) == []
 
 
+@pytest.mark.clock
 def test_a_landing_is_committed_by_a_manifest_that_copy_can_read(lake: Lake, s3: S3Client, bucket: str) -> None:
     taken = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=timezone.utc)
     before = datetime.now(timezone.utc)
@@ -277,6 +279,7 @@ def test_one_copy_manifest_names_the_parts_of_several_batches(lake: Lake, s3: S3
     assert all(entry["mandatory"] and entry["meta"]["content_length"] > 0 for entry in document["entries"])
 
 
+@pytest.mark.clock
 def test_a_sweep_removes_what_no_manifest_names_and_nothing_else(lake: Lake, s3: S3Client, bucket: str) -> None:
     kept = land(lake, Given([orders(1, 2)], rejects=[rejected("{}")]))
     with pytest.raises(LandingConflict):
@@ -285,30 +288,34 @@ def test_a_sweep_removes_what_no_manifest_names_and_nothing_else(lake: Lake, s3:
     s3.put_object(Bucket=bucket, Key="shop/orders_too/date=2026-01-01/batch=00000001/part-00000-00000000.parquet", Body=b"another table's")
     stale = "shop/orders/date=2026-01-01/batch=00000009/part-00000-00000000.parquet"
     s3.create_multipart_upload(Bucket=bucket, Key=stale)
-    today = f"shop/orders/date={datetime.now(timezone.utc):%Y-%m-%d}/batch=00000009/part-00000-00000000.parquet"
-    s3.create_multipart_upload(Bucket=bucket, Key=today)
+    tomorrow = utc_now() + timedelta(days=1, hours=1)
+    young = f"shop/orders/date={tomorrow:%Y-%m-%d}/batch=00000009/part-00000-00000000.parquet"
+    s3.create_multipart_upload(Bucket=bucket, Key=young)
 
     assert lake.sweep(TABLE) == 1, "only the upload broken off long ago is older than a day"
-    assert lake.sweep(TABLE, timedelta(seconds=-5)) >= 3
+    later = Lake(s3, bucket, clock=lambda: tomorrow)
+    assert later.sweep(TABLE) >= 3
     assert sorted(keys(s3, bucket, "shop/orders/")) == sorted(
         url.removeprefix(f"s3://{bucket}/")
         for url in [f"s3://{bucket}/shop/orders/_manifests/00000001.json", kept.quarantine, *(part.url for part in kept.parts)]
     )
     assert len(keys(s3, bucket, "shop/orders_too/")) == 1
-    assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])] == [today]
-    assert lake.sweep(TABLE, timedelta(seconds=-5)) == 0
+    assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])] == [young]
+    assert later.sweep(TABLE) == 0
     assert lake.current(TABLE).collect().height == 2
 
 
+@pytest.mark.clock
 def test_a_sweep_may_look_at_the_last_days_only(lake: Lake, s3: S3Client, bucket: str) -> None:
     land(lake, Given([orders(1, 2)], rejects=[rejected("{}")]))
-    now = datetime.now(timezone.utc)
+    tomorrow = utc_now() + timedelta(days=1, hours=1)
     for days in (0, 3, 5):
-        day = f"date={now - timedelta(days=days):%Y-%m-%d}"
+        day = f"date={tomorrow - timedelta(days=days):%Y-%m-%d}"
         for name in (f"{day}/batch=00000001/part-00000-00000000.parquet", f"_quarantine/{day}/00000001-00000000.parquet"):
             s3.put_object(Bucket=bucket, Key=f"shop/orders/{name}", Body=b"left")
-    assert lake.sweep(TABLE, timedelta(seconds=-5), back=timedelta(days=4)) == 4
-    assert lake.sweep(TABLE, timedelta(seconds=-5)) == 2
+    later = Lake(s3, bucket, clock=lambda: tomorrow)
+    assert later.sweep(TABLE, back=timedelta(days=4)) == 4
+    assert later.sweep(TABLE) == 2
     assert lake.current(TABLE).collect().height == 2
 
 

@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline.catalog import find
+from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.arrivals import ARRIVALS, arrivals_checks, arrivals_keys, business_time, judge
 from stori_pipeline.defs.metadata import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
 from stori_pipeline.redshift.statements import create_mirror, relation
 from stori_pipeline.spec import BusinessHours, SpecError, Table
 from stori_pipeline_tests.redshift.shops import own
+
+pytestmark = pytest.mark.clock
 
 HOURS = BusinessHours("created_at", 8, 19, timedelta(hours=5), timedelta(hours=11))
 LONDON = replace(HOURS, time_zone="Europe/London")
@@ -154,5 +157,6 @@ def test_the_check_looks_at_the_newest_row_of_the_mirror(mirror: Table, environ:
     row = "1, {at}, {at}, 1, 1, 1, 1, 1, FALSE, '2024-11-15', 1, 1, 1, GETDATE()"
     _run(environ, f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr('2024-11-15 18:50:09.123+00'))})")
     assert looked() == (False, "2024-11-15T18:50:09.123000+00:00")
-    _run(environ, f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='GETDATE()')})")
-    assert looked()[0]
+    newest = utc_now().replace(microsecond=0)  # not GETDATE(): the check takes its time from this process
+    _run(environ, f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr(newest.isoformat()))})")
+    assert looked() == (True, newest.isoformat())

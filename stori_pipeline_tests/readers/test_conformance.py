@@ -78,6 +78,7 @@ def test_every_kind_of_source_has_a_rig() -> None:
     assert {make.kind for make, _ in RIGS.values()} == set(READERS)
 
 
+@pytest.mark.clock
 def test_the_first_reading_is_a_snapshot_of_everything(rig: Rig) -> None:
     rig.insert(_items(*range(1, 301)))
     before = datetime.now(UTC)

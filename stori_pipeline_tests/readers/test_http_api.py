@@ -68,6 +68,7 @@ def _rate(reading: Drained, day: str, currency: str) -> Decimal:
 WEEK = ["2024-11-11", "2024-11-12", "2024-11-13", "2024-11-14", "2024-11-15"]
 
 
+@pytest.mark.clock
 def test_every_day_since_the_start_is_read_and_then_only_what_is_new(rates: Rates) -> None:
     first = rates.read()
     assert (first.kind, _days(first), first.rejected) == ("snapshot", WEEK, [])
@@ -293,6 +294,7 @@ def test_drift_and_a_new_record(rates: Rates) -> None:
     assert "s3cret" not in text
 
 
+@pytest.mark.clock
 def test_the_walk_is_the_same_everywhere_and_plausible() -> None:
     with RatesServer(("127.0.0.1", 0)) as one, RatesServer(("127.0.0.1", 0)) as other:
         late = one.body("2026-01-15", "GBP")

@@ -20,6 +20,8 @@ from stori_pipeline.spec import date as date_type
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server
 
+pytestmark = pytest.mark.clock
+
 TRADES = replace(find("exchange.trades"), changes=Cursor("traded_at", lag=timedelta(minutes=5)))
 LONG_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=1)
 

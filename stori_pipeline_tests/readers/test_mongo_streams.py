@@ -326,6 +326,7 @@ def test_a_position_of_another_server_is_lost(tmp_path: Path, trades: Documents,
             drained(MongoReader(f"{address}/exchange"), TRADES, start.until)
 
 
+@pytest.mark.clock
 def test_a_quiet_position_is_kept_fresh_once_an_hour(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
     trades.insert_one(a_trade("a"))
     start = dict(drained(reader, TRADES).until)

@@ -244,6 +244,7 @@ def test_a_malformed_address_is_refused_without_repeating_it() -> None:
     assert "s3cr3t" not in str(raised.value)
 
 
+@pytest.mark.clock
 def test_a_reading_is_iterated_once_and_has_no_position_before_its_end(app: extensions.connection, reader: PostgresReader) -> None:
     run(app, "INSERT INTO orders VALUES (1, 'a')")
     with reader.read(orders(), None) as reading:

@@ -197,6 +197,7 @@ def test_a_file_that_changes_between_listing_and_reading_is_left_to_the_next_rea
     assert drops.read(first.until).values("id") == ([22] if change == "overwritten" else [])
 
 
+@pytest.mark.clock
 def test_a_day_read_again_brings_no_row_back_that_later_files_have(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
     monday = datetime(2024, 11, 11, 9, tzinfo=timezone.utc)
     drops.put("sales/1.json", _line(1, amount="1") + _line(2, amount="1"))
@@ -334,6 +335,7 @@ def late_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
     yield began
 
 
+@pytest.mark.clock
 def test_a_large_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(
     drops: Drops, late_files: dict[str, datetime]
 ) -> None:

@@ -24,6 +24,7 @@ from stori_pipeline_tests.readers.consumers import LIMITS, consumers, table
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 MESSAGES = 20_000
+UNTIL = datetime(2026, 11, 15, tzinfo=timezone.utc)
 KILLS = 12
 
 
@@ -46,7 +47,7 @@ def test_every_event_arrives_once_although_two_consumers_are_killed_again_and_ag
     url, source = events_queue.url, f"killed_{uuid.uuid4().hex[:8]}"
     events, rng = table(source), random.Random(7)
     with EventProducer.open(url, 7) as producer, consumers(url, bucket, source, os.environ) as some:
-        sending = threading.Thread(target=producer.past, args=(MESSAGES,), kwargs={"until": datetime.now(timezone.utc), "days": 30})
+        sending = threading.Thread(target=producer.past, args=(MESSAGES,), kwargs={"until": UNTIL, "days": 30})
         sending.start()
         running, killed = [some.start(), some.start()], 0
         while killed < KILLS:
