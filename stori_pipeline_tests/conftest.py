@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +42,14 @@ ANY_PORTS = dict.fromkeys(SERVERS, 0)
 
 
 def _remove_leftovers() -> None:
-    """Stop and remove the stacks of test sessions that were killed."""
+    """Stop and remove the stacks of this user's test sessions that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = folder.name.removeprefix(_PREFIX).split("-", 1)[0]
-        if owner.isdigit() and not process.exists(int(owner)):
-            Stack(folder / ".stori").down()
-            shutil.rmtree(folder)
+        with suppress(FileNotFoundError):  # another process of this session may be at it too
+            if owner.isdigit() and folder.stat().st_uid == os.geteuid() and not process.exists(int(owner)):
+                for home in list(folder.rglob(".stori")):
+                    Stack(home).down()
+                shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,8 @@ class PostgresCluster(Program):
             check=False,
         )
         if made.returncode != 0:
-            raise StackError(f"{self.name}: initdb ended with {made.returncode}: {made.stderr.strip() or made.stdout.strip()}")
+            said = made.stderr.strip() or made.stdout.strip()
+            raise StackError(f"{self.name}: initdb ended with {made.returncode}: {said}{account.advice(data, _binary('initdb'))}")
         data.rename(self.data)
         shutil.rmtree(growing)
 

@@ -2,10 +2,13 @@
 
 Belongs here: choosing that account, and letting it reach the server's files. Does not belong here: anything about the servers.
 
-Postgres refuses root. Where the stack is started by root (in a container, mostly) it runs under an account that every system
-has. That account must be able to reach the data and the binaries, and these may lie under a folder that is closed to it, such as
-/root. No folder outside the stack's own is changed for that: where one on the way is closed, the server is instead started
-with the one capability to pass it (CAP_DAC_OVERRIDE), which root has even in a plain container.
+Postgres refuses root. Where root starts the stack (in a container, mostly), the server runs under an account that every system
+has. That account must reach the data and the binaries, and these may lie under a folder that is closed to it, such as /root.
+No folder outside the stack's own is changed for that. Where a folder on the way is closed, the server is started with the one
+capability that passes it, CAP_DAC_OVERRIDE, which root has even in a plain container.
+
+The capability alone is not enough: Postgres's programs ask `access(2)` whether they may use their own binaries, and for a user
+other than root the kernel answers that call as if the process had no capability, unless it has SECBIT_NO_SETUID_FIXUP.
 """
 
 from __future__ import annotations
@@ -62,9 +65,25 @@ class Account:
                 "Postgres refuses to run as root, and `setpriv` (of util-linux) is not there to change the account; run as another user"
             )
         change = [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        if not all(_open_to_all(folder) for path in reaches for folder in path.parents):
-            return [*change, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+        if closed_folders(*reaches):
+            return [*change, "--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
         return [*change, "--inh-caps=-all", "--"]
+
+    def advice(self, *reaches: Path) -> str:
+        """What else to try where a server of this account fails; empty where it needs nothing special to reach these paths."""
+        closed = closed_folders(*reaches) if self.uid is not None else []
+        if not closed:
+            return ""
+        return (
+            f"\nThe server runs under another account than root, and {closed[0]} is closed to others. To pass it takes the capabilities "
+            f"DAC_OVERRIDE and SETPCAP. Where this container has been denied them, run as another user, or `chmod o+x {closed[0]}`"
+        )
+
+
+def closed_folders(*paths: Path) -> list[Path]:
+    """The folders on the way to these paths that other accounts may not enter, those behind symbolic links included."""
+    ways = {folder for path in paths for way in (path.absolute(), path.resolve()) for folder in way.parents}
+    return sorted(folder for folder in ways if not _open_to_all(folder))
 
 
 def _open_to_all(folder: Path) -> bool:
