@@ -26,7 +26,7 @@ test-clock: $(READY) ## Run the tests that depend on the day at other moments: i
 	@$(BIN)/python -m stori_pipeline_tests.moments
 
 dev: $(READY) ## Serve the Dagster UI with the sensor and the schedule on
-	@$(BIN)/stori up && exec $(BIN)/dagster dev
+	@$(BIN)/stori up && DAGSTER_HOME="$(CURDIR)" exec $(BIN)/dagster dev
 
 check: $(READY) ## Lint, format, types, import floors, and the Dagster definitions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,10 +23,16 @@ err = Console(stderr=True, highlight=False)
 def load_dotenv(*, again: bool = False) -> None:
     """Take over what `.env` says, as `dagster dev` does: the drivers and Dagster read the process's environment, not a file.
 
-    The environment wins over the file; `again` is for the moment after this process itself has written the file.
+    The environment wins over the file; `again` is for the moment after this process itself has written the file. Only `DAGSTER_HOME` of the
+    file always wins: many people export another project's for good, and runs must not go there unseen.
     """
+    from dotenv import dotenv_values
     from dotenv import load_dotenv as load
 
+    ours, theirs = dotenv_values(".env").get("DAGSTER_HOME"), os.environ.get("DAGSTER_HOME")
+    if ours and theirs and Path(ours).resolve() != Path(theirs).resolve():
+        say(f"DAGSTER_HOME is {theirs}, which is not this project's. Runs go to {ours}, as .env says")
+        os.environ["DAGSTER_HOME"] = ours
     load(".env", override=again)
 
 
