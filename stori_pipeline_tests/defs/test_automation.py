@@ -116,10 +116,11 @@ def test_a_run_that_is_made_after_midnight_lands_what_changed(world: World, inst
 def test_a_tick_of_the_schedule_that_is_late_lands_what_changed(world: World, defs: Definitions, instance: DagsterInstance) -> None:
     """Whatever its day: the daemon makes up for a tick that it missed."""
     moment = utc_now() - timedelta(days=2)
-    world.move(3)
-    request = scheduled(defs, instance, moment)
-    assert isinstance(request, RunRequest)
-    assert landed(run(defs, request, instance)) == (utc_day(moment).isoformat(), "snapshot", 3)
+    for moved, kind in ((3, "snapshot"), (2, "changes")):
+        world.move(moved)
+        request = scheduled(defs, instance, moment)
+        assert isinstance(request, RunRequest)
+        assert landed(run(defs, request, instance)) == (utc_day(moment).isoformat(), kind, moved)
 
 
 def test_the_instance_of_dagster_yaml_loads(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
