@@ -97,7 +97,7 @@ class Mongo(Program):
         pid = process.launch(command, log=log, env=self.env(), cwd=self.home)
         try:
             deadline = time.monotonic() + _PATIENCE
-            while not self.answers(port):
+            while not (process.listens(pid, port) and self.answers(port)):
                 if not process.alive(pid, command) or time.monotonic() > deadline:
                     raise StackError(f"mongo could not be set up; its log {log} ends with\n{process.tail(log)}")
                 time.sleep(0.03)

@@ -131,6 +131,15 @@ class PostgresCluster(Program):
     def answers(self, port: int) -> bool:
         return probe.postgres(port)
 
+    def listens(self, port: int, pid: int) -> bool:
+        # It runs under another account, of which even root may not ask this in a plain container; but it writes it down.
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        # Its pid first, its port fourth, and its state last, once it has bound the port.
+        return len(lines) >= 8 and (lines[0], lines[3], lines[7].strip()) == (str(pid), str(port), "ready")
+
     def ready(self, port: int) -> bool:
         if not self.answers(port):
             return False

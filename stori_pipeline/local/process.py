@@ -76,6 +76,17 @@ def having(*arguments: str) -> dict[int, list[str]]:
     return found
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether that process listens on that port. That something answers there is no proof: it may be another stack's server, which was
+    faster, while this process is about to find the port taken."""
+
+    def ports() -> list[int]:
+        found = psutil.Process(pid).net_connections(kind="tcp")
+        return [each.laddr.port for each in found if each.status == psutil.CONN_LISTEN]
+
+    return port in _asked(ports, list[int]())
+
+
 def exists(pid: int) -> bool:
     """Whether there is a process with that pid, whatever it is."""
     return psutil.pid_exists(pid)

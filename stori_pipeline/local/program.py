@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from stori_pipeline.local import process
+
 
 class Program(ABC):
     """One server of the stack: how it is made, started, asked and stopped. Its data are in `home / name`."""
@@ -61,13 +63,17 @@ class Program(ABC):
     def answers(self, port: int) -> bool:
         """Whether it answers, cheaply."""
 
+    def listens(self, port: int, pid: int) -> bool:
+        """Whether it is this server, as the process `pid`, that has the port."""
+        return process.listens(pid, port)
+
     def ready(self, port: int) -> bool:
         """Whether its users can be let in: asked while it starts."""
         return self.answers(port)
 
     def worth_another_try(self, log: str) -> bool:
         """Whether what it last said before it ended is something that passes by itself."""
-        return "Address already in use" in log
+        return "address already in use" in log.lower()
 
     def settle(self, port: int) -> None:  # noqa: B027 -- most servers have nothing to make
         """Once it is ready: make what its users expect to find. Does nothing where that exists."""

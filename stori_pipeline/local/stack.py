@@ -243,7 +243,7 @@ class Stack:
         """
         deadline = time.monotonic() + program.patience
         while process.alive(pid, command):
-            if program.ready(port):
+            if program.listens(port, pid) and program.ready(port):
                 return True
             if time.monotonic() > deadline:
                 if started:

@@ -24,7 +24,7 @@ from pymongo.errors import OperationFailure
 
 from stori_pipeline.local import probe, process
 from stori_pipeline.local.stack import SERVERS, Stack
-from stori_pipeline.local.state import StackError
+from stori_pipeline.local.state import Run, StackError, State
 from stori_pipeline_tests.conftest import ANY_PORTS, MongoSource, SourceDatabase
 from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
 
@@ -190,6 +190,32 @@ def test_the_local_redshift_follows_when_what_stands_behind_it_moves(own: Stack)
         own.up()
     assert pids(own)["redshift"] != before["redshift"]
     assert execute(own.environ()["STORI_WAREHOUSE"], "SELECT 1") == [(1,)]
+
+
+def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: Stack, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: two that started at the same moment chose the same ports, and one took the other's servers for its own."""
+    theirs = {server.name: int(server.address.split(":")[2].split("/")[0]) for server in own.status()}
+    home.mkdir()
+    state = State(home / "state.json")
+    for name, port in theirs.items():
+        state.note(name, Run(port))  # it will be asked for again
+    bindable, believed = probe.bindable, set[int]()
+
+    def once_too_early(port: int) -> bool:
+        if port in theirs.values() and port not in believed:
+            believed.add(port)
+            return True
+        return bindable(port)
+
+    monkeypatch.setattr(probe, "bindable", once_too_early)
+    stack = Stack(home, durable=False)
+    servers = stack.up()
+    assert believed == set(theirs.values())
+    assert all(server.up for server in servers)
+    mine = {server.name: int(server.address.split(":")[2].split("/")[0]) for server in servers}
+    assert not set(mine.values()) & set(theirs.values())
+    assert execute(stack.environ()["STORI_WAREHOUSE"], "SELECT 1") == [(1,)]
+    assert all(server.up for server in own.status())
 
 
 def test_an_unknown_server_is_an_error_that_lists_the_known(home: Path) -> None:
