@@ -20,7 +20,8 @@ run: $(READY) ## Do the main job end to end on the local stack: seed, sync, chan
 
 test: $(READY) ## Run every test
 	@# Two processes, each with a local stack of its own: much of the time goes by waiting. By files, which share what they set up.
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@# A process that crashes ends the run: with another in its place, pytest-xdist waits for ever for what the first had left.
+	@$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-clock: $(READY) ## Run the tests that depend on the day at other moments: in 430 days, on 29 February, before midnight, far from UTC
 	@$(BIN)/python -m stori_pipeline_tests.moments

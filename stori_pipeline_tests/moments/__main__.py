@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,10 +17,11 @@ from stori_pipeline_tests.moments import EACH_AT, MOMENTS, OFFSET, Moment
 _TESTS = Path(__file__).parents[1]
 _AT_ONCE = 2
 _PATIENCE = 1_800.0
+_PATIENCE_TO_END = 120.0
 
 
-def _run(moment: Moment) -> tuple[Moment, int, str]:
-    """The marked tests at that moment: pytest's exit code, and what it printed."""
+def _run(moment: Moment) -> tuple[Moment, datetime, int, str]:
+    """The marked tests at that moment: when it is, pytest's exit code, and what it printed."""
     now = datetime.now(timezone.utc)
     at = moment.at(now)
     path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
@@ -29,7 +31,7 @@ def _run(moment: Moment) -> tuple[Moment, int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stori_pipeline_tests.moments.each"]
     # It is imported before pytest, which it is a plugin of as well.
     command += ["-W", "ignore:Module already imported so cannot be rewritten; time_machine"]
-    done = subprocess.run(
+    with subprocess.Popen(
         [*command, "-m", "clock", str(_TESTS)],
         cwd=_TESTS.parent,
         env=environ,
@@ -37,10 +39,14 @@ def _run(moment: Moment) -> tuple[Moment, int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    return moment, done.returncode, done.stdout
+    ) as running:
+        try:
+            printed, _ = running.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)  # on which pytest stops the servers that it has started
+            printed, _ = running.communicate(timeout=_PATIENCE_TO_END)
+            printed += f"\nthis did not end within {_PATIENCE:.0f} s and was interrupted"
+    return moment, at, running.returncode, printed
 
 
 def main() -> int:
@@ -54,10 +60,10 @@ def main() -> int:
     failed = False
     began = time.monotonic()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for moment, code, printed in threads.map(_run, [by_name[name] for name in names]):
+        for moment, at, code, printed in threads.map(_run, [by_name[name] for name in names]):
             failed |= code != 0
             shown = printed if code else printed.strip().rpartition("\n")[2] + "\n"
-            sys.stdout.write(f"== {moment.name}: {moment.at(datetime.now(timezone.utc)):%Y-%m-%d %H:%M:%S} UTC, in {moment.zone}\n{shown}")
+            sys.stdout.write(f"== {moment.name}: {at:%Y-%m-%d %H:%M:%S} UTC, in {moment.zone}\n{shown}")
             sys.stdout.flush()
     sys.stdout.write(f"{len(names)} moments in {time.monotonic() - began:.0f} s\n")
     return int(failed)

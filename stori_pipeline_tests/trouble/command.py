@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 120.0
-"""Seconds within which any command here must have ended; a hang is a failure, and shows what was said until then."""
+"""Seconds within which any command here must have ended; a hang is a failure, and shows what was said until then, and where it hung."""
 
 _STORI = "from stori_pipeline.cli import main; main()"
 
@@ -60,7 +61,12 @@ class Running:
         self._out, self._err = folder / f"command-{number}.out", folder / f"command-{number}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _STORI, *arguments], env=environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                [sys.executable, "-X", "faulthandler", "-c", _STORI, *arguments],
+                env=environ,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
 
     def kill(self) -> Ended:
@@ -73,7 +79,7 @@ class Running:
         try:
             code = self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._process.send_signal(signal.SIGABRT)  # on which it writes the stacks of its threads to stderr
             self._process.wait(10)
             raise AssertionError(f"it had not ended after {patience:.0f} s\n{self._ended(0)}") from None
         return self._ended(code)
