@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import psycopg2
 import pytest
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 # What a test starts in a process of its own shall be this checkout too, even where the environment has another one installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 # A suite that a script put in the background can end what it starts, as one at a terminal can.
 console.heed_signals()

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline import spec
@@ -20,8 +20,6 @@ from stori_pipeline.contract import CODES, RAW_CHARACTERS, REJECTED, Misfit, Ref
 from stori_pipeline.spec import ChangeStream, Column, Source, Table, Type
 
 PAGE = (Path(__file__).parent.parent / "docs" / "types.md").read_text(encoding="utf-8")
-# How long examples take says nothing on a busy machine.
-STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SOURCE = Source("shop", "mongo", "A shop.")
 NAMES = {
     "Decimal": Decimal,
@@ -231,7 +229,6 @@ _KINDS = [
 ]
 
 
-@STEADY
 @given(kind=st.sampled_from(_KINDS), values=st.lists(_VALUES, max_size=6))
 def test_every_row_lands_or_is_rejected_and_company_changes_no_verdict(kind: Type, values: list[Any]) -> None:
     table = _table(kind)
@@ -245,14 +242,12 @@ def test_every_row_lands_or_is_rejected_and_company_changes_no_verdict(kind: Typ
     assert rejected.to_pylist() == [row for _, wrong in apart for row in wrong.to_pylist()]
 
 
-@STEADY
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**11), max_value=10**11))
 def test_a_decimal_that_fits_lands_to_the_last_digit_from_native_and_text(value: Decimal) -> None:
     batch, _ = conform(_table(spec.decimal(18, 6)), [{"id": 1, "value": value}, {"id": 2, "value": format(value, "f")}])
     assert batch.column("value").to_pylist() == [value, value]
 
 
-@STEADY
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e11, max_value=1e11).map(lambda x: round(x, 2))))
 def test_a_float_price_lands_as_the_decimal_it_shows(values: list[float]) -> None:
     batch, rejected = conform(_table(spec.decimal(18, 6)), [{"id": n, "value": value} for n, value in enumerate(values)])

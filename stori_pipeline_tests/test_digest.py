@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import extensions
 
@@ -24,8 +24,6 @@ from stori_pipeline.redshift.statements import DIALECT
 from stori_pipeline.spec import Column, Source, Table, Xmin
 
 UTC = timezone.utc
-# How long examples take says nothing on a busy machine.
-STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SOURCE = Source("shop", "postgres", "A shop.")
 
 
@@ -93,7 +91,6 @@ _SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.flo
 _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4), max_leaves=10)
 
 
-@STEADY
 @given(_JSON)
 def test_json_text_says_what_the_value_is_and_saying_it_twice_changes_nothing(value: Any) -> None:
     text = digest.json_text(value)
@@ -157,7 +154,6 @@ def _row(number: int, row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "id": number, "doc": None if doc is None else digest.json_text(doc).encode()}
 
 
-@STEADY
 @given(st.lists(_ROWS.map(lambda row: _row(0, row)), min_size=2, max_size=5), st.randoms())
 def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows: list[dict[str, Any]], random: Any) -> None:
     total = sum(digest.checksum(TABLE, row) for row in rows)
@@ -167,7 +163,6 @@ def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows
     assert total + 2 * digest.checksum(TABLE, rows[0]) != total
 
 
-@STEADY
 @given(st.lists(_ROWS, max_size=5))
 def test_many_rows_at_once_have_the_places_and_checksums_of_each(drawn: list[dict[str, Any]]) -> None:
     rows = [_row(number, row) for number, row in enumerate(drawn)]
@@ -177,7 +172,6 @@ def test_many_rows_at_once_have_the_places_and_checksums_of_each(drawn: list[dic
         assert digest.places(table, values) == [digest.place(table, row) for row in rows]
 
 
-@STEADY
 @given(_ROWS.map(lambda row: _row(5, row)), st.sampled_from(["big", "price", "flag", "day", "at", "name", "doc"]))
 def test_a_change_in_any_column_changes_the_checksum(row: dict[str, Any], name: str) -> None:
     others: dict[str, Any] = {
@@ -207,7 +201,6 @@ def test_places_are_integer_keys_or_sixty_bits_of_any_other() -> None:
     assert digest.key_text(BY_BOTH, {"name": "a", "id": 1}) == ("a", "1")
 
 
-@STEADY
 @given(st.integers(-(2**63), 2**63), st.integers(1, 2**62), st.integers(1, 512))
 def test_buckets_cut_a_span_without_gap_or_overlap(low: int, size: int, buckets: int) -> None:
     span = Span(low, low + size)
@@ -239,7 +232,6 @@ def test_the_warehouse_computes_the_same_digests(warehouse: tuple[extensions.con
     connection, relation = warehouse
     rows: list[dict[str, Any]] = []
 
-    @STEADY
     @given(st.lists(_ROWS, min_size=8, max_size=8))
     def collect(drawn: list[dict[str, Any]]) -> None:
         for row in drawn:

@@ -25,7 +25,7 @@ def _verdict(step: int, at: int, bad: bool) -> Verdict:
 _VERDICTS = st.lists(st.builds(_verdict, st.integers(0, 3), st.integers(1, 1000), st.booleans()), unique_by=lambda v: (v.about, v.at))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_VERDICTS, st.lists(st.integers(0, 40), max_size=4), st.data())
 def test_what_is_in_force_does_not_depend_on_how_often_and_in_which_portions_runs_are_read(
     verdicts: list[Verdict], cuts: list[int], data: st.DataObject

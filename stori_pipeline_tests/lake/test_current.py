@@ -60,7 +60,7 @@ def version(ids: pa.Array, customer: str) -> pa.RecordBatch:
 
 @pytest.mark.parametrize("compact_after", [1, 50])
 @pytest.mark.parametrize("table", [TABLE, KEEPING_DELETED], ids=["removed", "kept"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=st.lists(readings, min_size=1, max_size=6))
 def test_the_live_rows_are_those_of_a_dictionary_written_in_order(
     s3: S3Client, table: Table, compact_after: int, monkeypatch: pytest.MonkeyPatch, history: list[Any]

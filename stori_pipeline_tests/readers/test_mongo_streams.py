@@ -178,7 +178,7 @@ _WRITES = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writes=st.lists(_WRITES, max_size=20), window=st.sampled_from([1, 2, 5_000]))
 def test_whatever_an_application_does_the_mirror_has_the_rows_that_the_documents_have(
     writes: list[tuple[str, int, Any]], window: int, mongo_db: MongoSource, reader: MongoReader

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline import digest
@@ -111,7 +111,6 @@ def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-@settings(deadline=None)  # how long it takes says nothing on a busy machine
 @given(st.lists(_ROW, min_size=1, max_size=6))
 def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
     names = [column.name for column in _EVERYTHING.columns]

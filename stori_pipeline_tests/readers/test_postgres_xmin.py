@@ -300,7 +300,6 @@ def _holds(condition: str, age: int) -> bool:
 _BOUNDS = st.lists(st.integers(10, 400), min_size=2, max_size=12, unique=True).map(sorted)
 
 
-@settings(deadline=None)
 @given(_BOUNDS, st.integers(0, 50))
 def test_the_filter_holds_for_the_unseen_and_no_others(bounds: list[int], later: int) -> None:
     ranges = tuple(zip(bounds[::2], bounds[1::2], strict=False))
@@ -311,7 +310,6 @@ def test_the_filter_holds_for_the_unseen_and_no_others(bounds: list[int], later:
         assert _holds(unseen.filter(reference), reference - row) == wanted
 
 
-@settings(deadline=None)
 @given(_BOUNDS, st.integers(1, 5))
 def test_joining_ranges_loses_no_id_and_keeps_to_the_most(bounds: list[int], most: int) -> None:
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
@@ -342,7 +340,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(_STEPS)
 def test_readings_between_any_transactions_add_up_to_the_table(
     connect: Connect, source_db: SourceDatabase, reader: PostgresReader, steps: list[tuple[str, int]]

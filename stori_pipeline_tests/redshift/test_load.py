@@ -341,7 +341,7 @@ WRITES = st.lists(st.tuples(KEYS, st.sampled_from(["a", "b", "ß", None])) | st.
 HISTORY = st.lists(st.tuples(st.sampled_from(["snapshot", "changes", "changes", "changes"]), WRITES, st.booleans()), min_size=1, max_size=7)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=HISTORY, keeping=st.booleans())
 def test_any_history_loaded_at_any_points_ends_as_the_last_version_of_each_row(shop_of: MakeShop, history: Any, keeping: bool) -> None:
     shop = shop_of(KEEPING if keeping else ITEMS)

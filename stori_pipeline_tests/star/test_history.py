@@ -7,15 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 import polars as pl
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stori_pipeline.spec import Column, History, Source, Table, boolean, integer, timestamptz, varchar
 from stori_pipeline.star import history
 from stori_pipeline.star.history import Batch
 
-# How long examples take says nothing on a busy machine.
-STEADY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+STEADY = settings(max_examples=60)
 START = datetime(2026, 11, 21, tzinfo=timezone.utc)
 PRICES = Table(
     Source("star", "polars", "A star."),
