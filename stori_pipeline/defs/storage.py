@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dagster._serdes import ConfigurableClassData
+from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import pg_url_from_config
 from psycopg2.errors import InFailedSqlTransaction
@@ -53,6 +54,22 @@ class _EventLogStorage(PostgresEventLogStorage):
             if isinstance(error.orig, InFailedSqlTransaction):
                 return True
             raise
+
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> ConcurrencyClaimStatus:
+        """Claim a slot of the pool for a step, or queue the step.
+
+        Dagster looks for a free slot only once, before it queues the step, and gives a slot that is freed to a step that is queued by
+        then. A slot that is freed in between goes to nobody, and the step waits until another one of the pool ends, which may be for
+        ever. So a queued step looks again with each claim.
+        """
+        claim = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
+        if claim.is_claimed or claim.is_assigned or not self.has_unassigned_slots(concurrency_key):
+            return claim
+        # Two processes may both assign: the rows of the slots, which are locked, still let in no more than there are.
+        self.assign_pending_steps([concurrency_key])
+        return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
 
 
 class KeptPostgresStorage(DagsterPostgresStorage):

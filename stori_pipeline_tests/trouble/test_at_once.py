@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from dagster import DagsterInstance
+from dagster._core.storage.event_log import SqlEventLogStorage
 
 from stori_pipeline.lake import LandingConflict
 from stori_pipeline.readers import Reading
@@ -74,4 +75,24 @@ def test_a_pool_that_two_runs_make_at_once_is_there_for_both(pipeline: Pipeline,
         for _ in range(2):
             assert storage.initialize_concurrency_limit_to_default("test.pool")
         assert [pool.limit for pool in storage.get_pool_limits() if pool.name == "test.pool"] == [1]
+        storage.delete_concurrency_limit("test.pool")
+
+
+def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: of two syncs at once, one could wait for ever for a slot that nobody held."""
+    monkeypatch.setenv("STORI_DAGSTER_STORAGE", pipeline.environ["STORI_DAGSTER_STORAGE"])
+    with DagsterInstance.from_config(str(pipeline.folder)) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqlEventLogStorage)
+        assert storage.initialize_concurrency_limit_to_default("test.pool")
+        assert storage.claim_concurrency_slot("test.pool", "first", "step").is_claimed
+        assert not storage.has_unassigned_slots("test.pool")  # the second looks,
+        storage.free_concurrency_slot_for_step("first", "step")  # the first gives back,
+        storage.add_pending_step("test.pool", "second", "step", should_assign=False)  # and only now the second is queued
+
+        assert storage.claim_concurrency_slot("test.pool", "second", "step").is_claimed
+        assert not storage.claim_concurrency_slot("test.pool", "third", "step").is_claimed
+        storage.free_concurrency_slots_for_run("second")
+        assert storage.claim_concurrency_slot("test.pool", "third", "step").is_claimed
+        storage.free_concurrency_slots_for_run("third")
         storage.delete_concurrency_limit("test.pool")
