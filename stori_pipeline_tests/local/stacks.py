@@ -36,6 +36,6 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 def running_in(home: Path) -> list[str]:
-    """The command lines that name a folder."""
-    lines = [" ".join(running.info["cmdline"] or []) for running in psutil.process_iter(["cmdline"])]
-    return [line for line in lines if str(home) in line]
+    """The command lines that name a folder, without those of children: one of Postgres's has its parent's until it has got its own."""
+    found = {each.pid: each.info for each in psutil.process_iter(["ppid", "cmdline"]) if str(home) in " ".join(each.info["cmdline"] or [])}
+    return [" ".join(info["cmdline"]) for info in found.values() if info["ppid"] not in found]
