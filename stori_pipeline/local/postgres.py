@@ -93,7 +93,7 @@ class PostgresCluster(Program):
         command += ["--auth", "scram-sha-256", "--encoding", "UTF8", *self.locale, *(() if self._durable else ("--no-sync",))]
         env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
         made = subprocess.run(
-            [*account.through(data, _binary("initdb")), *command],
+            [*account.through(self.data, _binary("initdb")), *command],  # `growing` itself is the account's own
             env=env,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -104,7 +104,9 @@ class PostgresCluster(Program):
         )
         if made.returncode != 0:
             said = made.stderr.strip() or made.stdout.strip()
-            raise StackError(f"{self.name}: initdb ended with {made.returncode}: {said}{account.advice(data, _binary('initdb'))}")
+            denied = "ermission denied" in said or "setpriv:" in said
+            advice = account.advice(self.data, _binary("initdb")) if denied else ""
+            raise StackError(f"{self.name}: initdb ended with {made.returncode}: {said}{advice}")
         data.rename(self.data)
         shutil.rmtree(growing)
 

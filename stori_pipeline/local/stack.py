@@ -9,6 +9,7 @@ that outlived the command that started it is recognised and kept, and what was h
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -33,6 +34,9 @@ ALERTS_TOPIC = "stori-alerts"
 ALERTS_QUEUE = "alerts"
 """Where everything that the topic is told can be read."""
 COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
+
+_REFUSED = frozenset('%$"`\n')
+"""initdb puts its path into a command of a shell, and Dagster puts that of its migrations into a file in which % begins a variable."""
 
 _LOCK_PATIENCE = 180.0
 _STOP_PATIENCE = 30.0
@@ -96,6 +100,12 @@ class Stack:
             StackError: one or more did not start, or a port that was asked for is taken; the others run.
         """
         wanted = self._with_needs(only)
+        for folder in (self.home, Path(sys.prefix)):
+            if refused := _REFUSED & set(str(folder)):
+                raise StackError(
+                    f"the path {str(folder)!r} holds {', '.join(map(repr, sorted(refused)))}, which Postgres's initdb or Dagster's storage "
+                    "cannot take; move the project to a path without, and set it up again there"
+                )
         told = dict(ports or {})
         if unknown := [name for name in told if name not in self._programs]:
             raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")

@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from pymongo import MongoClient
 
 from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.state import StackError
 from stori_pipeline.local.unprivileged import Account, closed_folders
 from stori_pipeline_tests.local.installations import Installation, installed, open_folder
 from stori_pipeline_tests.local.stacks import execute, running_in
@@ -169,6 +170,15 @@ def test_a_dagster_home_of_another_project_is_named_and_not_used(neighbours: Nei
 
 
 # ---- what cannot be helped
+
+
+@pytest.mark.parametrize("character", ["%", "$", '"', "`", "\n"])
+def test_a_path_that_the_servers_cannot_take_is_refused_before_anything_is_made(place: Path, character: str) -> None:
+    """Regression: `up` succeeded below a folder with a %, and every sync ended in a traceback of Dagster's."""
+    folder = place / f"a{character}b"
+    with pytest.raises(StackError, match="cannot take; move the project"):
+        Stack(folder / ".stori").up()
+    assert not folder.exists()
 
 
 def test_an_account_that_cannot_pass_a_folder_says_which_and_what_to_do(place: Path) -> None:
