@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
-from dagster import DagsterInstance, instance_for_test
+from dagster import DagsterInstance, Definitions, instance_for_test
 from pymongo.collection import Collection
 
 from stori_pipeline.catalog import find
+from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.lineage import Graph
 from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.bank_import import create_schema
@@ -22,6 +23,7 @@ from stori_pipeline.local.samples.exchange_import import create_collection
 from stori_pipeline.redshift import Warehouse
 from stori_pipeline.settings import Settings
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase, bucket
+from stori_pipeline_tests.defs.ticks import Sensor
 
 BANK = find("bank.transactions")
 EXCHANGE = find("exchange.trades")
@@ -120,6 +122,18 @@ def instance() -> Iterator[DagsterInstance]:
     """An instance of Dagster with the pools of `dagster.yaml`."""
     with instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def defs() -> Definitions:
+    """The definitions of the plain graph."""
+    return build_defs(PLAIN)
+
+
+@pytest.fixture
+def sensor(defs: Definitions, instance: DagsterInstance) -> Sensor:
+    """The sensor of the plain graph, which has not ticked yet."""
+    return Sensor(defs, instance)
 
 
 def closed_port() -> int:

@@ -31,16 +31,6 @@ TABLES = PLAIN.tables
 SCHEDULED = datetime(2026, 11, 21, 23, 40, tzinfo=timezone.utc)
 
 
-@pytest.fixture(scope="module")
-def defs() -> Definitions:
-    return build_defs(PLAIN)
-
-
-@pytest.fixture
-def sensor(defs: Definitions, instance: DagsterInstance) -> Sensor:
-    return Sensor(defs, instance)
-
-
 @pytest.fixture
 def yesterday() -> datetime:
     """A moment of the day before the present one, ten seconds before its end."""

@@ -12,23 +12,12 @@ from dagster import (
     Definitions,
 )
 
-from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.metadata import landing_key, mirror_key
 from stori_pipeline.defs.run import execute_sync
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World, at_port, closed_port
 from stori_pipeline_tests.defs.ticks import Sensor, reason, requested, tables
 
 TABLES = PLAIN.tables
-
-
-@pytest.fixture(scope="module")
-def defs() -> Definitions:
-    return build_defs(PLAIN)
-
-
-@pytest.fixture
-def sensor(defs: Definitions, instance: DagsterInstance) -> Sensor:
-    return Sensor(defs, instance)
 
 
 def settle(sensor: Sensor, instance: DagsterInstance) -> None:

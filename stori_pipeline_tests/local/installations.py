@@ -9,7 +9,6 @@ interpreter is linked too where it lies in a folder that other users may not ent
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
@@ -21,28 +20,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stori_pipeline.local.unprivileged import closed_folders
+from stori_pipeline_tests.cli.conftest import Said
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE = 240.0
 _LIBRARY = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}"
 _PROJECT = ("stori_pipeline", "sql", "dagster.yaml", "workspace.yaml", "pyproject.toml")
 _PROGRAMS = ("stori", "secantusd-py")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class Installation:
     account: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
 
-    def stori(self, *words: str, env: Mapping[str, str] | None = None) -> Answer:
+    def stori(self, *words: str, env: Mapping[str, str] | None = None) -> Said:
         """Run the command in the project's folder, with an environment that knows nothing of the present project."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
         entry = pwd.getpwnam(self.account) if self.account else None
@@ -70,7 +56,7 @@ class Installation:
             timeout=_PATIENCE,
             check=False,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return Said(done.returncode, done.stdout, done.stderr)
 
 
 def open_folder() -> Path:
