@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import compare, sync
 from stori_pipeline.lake import Lake, LakeError
+from stori_pipeline.model.changes import Queue
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, decimal, integer, super_, timestamptz, varchar
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.detect_deletes import detect_deletes
+from stori_pipeline.pipeline.row_stream import Landed
 from stori_pipeline.readers.sqs import SqsReader
-from stori_pipeline.redshift import Loaded, Warehouse
-from stori_pipeline.spec import Column, Queue, Source, Table, bigint, decimal, integer, super_, timestamptz, varchar
+from stori_pipeline.verify import compare
+from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 if TYPE_CHECKING:
@@ -47,12 +55,12 @@ def lake(s3: S3Client, bucket: str) -> Lake:
     return Lake(s3, bucket)
 
 
-def landed(messages: TestQueue, lake: Lake, table: Table = ORDERS, *, full: bool = False) -> sync.Landed:
+def landed(messages: TestQueue, lake: Lake, table: Table = ORDERS, *, full: bool = False) -> Landed:
     return sync.land(table, SqsReader(messages.url), lake, run_id="run", full=full)
 
 
 def rows(lake: Lake, table: Table = ORDERS) -> dict[int, dict[str, Any]]:
-    return {row["id"]: row for row in lake.current(table).collect().to_dicts()}
+    return {row["id"]: row for row in lake.live(table).collect().to_dicts()}
 
 
 def begun(messages: TestQueue, lake: Lake) -> None:
@@ -68,7 +76,7 @@ def test_a_full_landing_begins_with_what_had_landed(messages: TestQueue, lake: L
     before = rows(lake)
     messages.send({"id": 4, "note": "d"}, {"id": 1, "note": "A"})
     made = landed(messages, lake, full=True)
-    assert made.whole_because == "it was asked for"
+    assert made.full_refresh_reason == "a full refresh was requested"
     assert made.manifest is not None
     assert (made.manifest.kind, made.manifest.batch, made.manifest.rejected) == ("snapshot", 3, 0)
     assert {key: row["note"] for key, row in rows(lake).items()} == {1: "A", 2: "B", 3: "c", 4: "d"}
@@ -86,7 +94,7 @@ def test_a_record_that_gains_a_column_keeps_the_rows_that_were_there(messages: T
     wider = orders(Column("size", integer), Column("memo", varchar(20), path="note"), note=Column("note", varchar(64)))
     messages.send({"id": 4, "note": "d" * 10, "size": 9})
     made = landed(messages, lake, wider)
-    assert made.whole_because == "its record has changed"
+    assert made.full_refresh_reason == "its definition has changed"
     found = {key: (row["note"], row["memo"], row["size"]) for key, row in rows(lake, wider).items()}
     # What was not read at the time cannot be read now; what lies in the lake under the path's name can.
     assert found == {1: ("a", "a", None), 2: ("B", "B", None), 3: ("c", "c", None), 4: ("d" * 10, "d" * 10, 9)}
@@ -102,7 +110,7 @@ def test_a_record_that_would_lose_rows_is_refused_and_nothing_changes(messages: 
     begun(messages, lake)
     newest = lake.newest(ORDERS)
     messages.send({"id": 4, "size": 9})
-    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the record as it is now.*Nothing was changed"):
+    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's definition as it is now.*Nothing was changed"):
         landed(messages, lake, narrower)
     assert lake.newest(ORDERS) == newest
     assert messages.counts() == (1, 0)
@@ -147,18 +155,18 @@ def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(
     load(wider, lake, warehouse)
     assert warehouse.query(f"SELECT id, note, size FROM {wider.full_name} ORDER BY id") == [(1, "a", None), (2, "B", 7)]
     reader = SqsReader(messages.url)
-    assert compare.verify(wider, compare.side(wider, reader, lake), warehouse).equal
+    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
     # A queue that is empty is no reason to delete anything.
-    assert compare.reconcile(wider, reader, lake, warehouse, run_id="run", force=True) is None
+    assert detect_deletes(wider, reader, lake, warehouse, run_id="run", force=True) is None
     with warehouse.session("damage") as connection, connection.cursor() as cursor:
         cursor.execute(f"UPDATE {wider.full_name} SET note = 'x' WHERE id = 1")
         cursor.execute(f"DELETE FROM {wider.full_name} WHERE id = 2")
         connection.commit()
-    found = compare.verify(wider, compare.side(wider, reader, lake), warehouse)
+    found = compare.verify(wider, source_side(reader, lake), warehouse)
     assert {d.key: d.verdict for d in found.differing} == {("1",): "different", ("2",): "not in the warehouse"}
     landed(messages, lake, wider, full=True)
     load(wider, lake, warehouse)
-    assert compare.verify(wider, compare.side(wider, reader, lake), warehouse).equal
+    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
 
 
 def test_a_lake_that_was_lost_takes_nothing_from_the_mirror_and_the_proof_says_what_it_no_longer_has(
@@ -171,10 +179,10 @@ def test_a_lake_that_was_lost_takes_nothing_from_the_mirror_and_the_proof_says_w
     for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         s3.delete_object(Bucket=bucket, Key=found["Key"])
     messages.send({"id": 2, "note": "B"}, {"id": 3, "note": "c"})
-    assert landed(messages, lake, table).whole_because == "nothing has landed yet"
+    assert landed(messages, lake, table).full_refresh_reason == "nothing has landed yet"
     load(table, lake, warehouse)
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
-    proof = compare.verify(table, compare.side(table, SqsReader(messages.url), lake), warehouse)
+    proof = compare.verify(table, source_side(SqsReader(messages.url), lake), warehouse)
     assert [(d.key, d.verdict) for d in proof.differing] == [(("1",), "not in the source")]
 
     landed(messages, lake, table, full=True)

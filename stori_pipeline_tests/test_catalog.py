@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stori_pipeline.catalog import SOURCES, TABLES, totesys
-from stori_pipeline.spec import Source, Table
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline import compare
-from stori_pipeline.digest import HASHED, Digest, Span, checksum, has_integer_places, key_text, place
-from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, varchar
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, checksum, has_integer_key, key_text, partition_value
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, varchar
+from stori_pipeline.verify import compare
 
 SOURCE = Source("shop", "postgres", "A shop.")
 BY_NUMBER = Table(SOURCE, "orders", (Column("no", bigint, nullable=False), Column("note", varchar(40))), ("no",), Xmin())
@@ -31,23 +34,23 @@ class Rows:
         self.rows = list(rows)
         self.listed = 0
 
-    def span(self, table: Table) -> tuple[int, Span]:
-        places = [place(table, row) for row in self.rows]
-        if not has_integer_places(table):
-            return len(places), HASHED
-        return len(places), Span(min(places), max(places) + 1) if places else Span(0, 0)
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
+        places = [partition_value(table, row) for row in self.rows]
+        if not has_integer_key(table):
+            return len(places), HASH_RANGE
+        return len(places), KeyRange(min(places), max(places) + 1) if places else KeyRange(0, 0)
 
-    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         found: dict[int, list[int]] = defaultdict(list)
         for row in self.rows:
-            if span.low <= (at := place(table, row)) < span.high:
-                found[(at - span.low) // width].append(hash(key_text(table, row)) if keys_only else checksum(table, row))
+            if key_range.low <= (at := partition_value(table, row)) < key_range.high:
+                found[(at - key_range.low) // width].append(hash(key_text(table, row)) if keys_only else checksum(table, row))
         return {bucket: Digest(len(sums), sum(sums)) for bucket, sums in found.items()}
 
-    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         inside: dict[tuple[str, ...], int] = defaultdict(int)
         for row in self.rows:
-            if any(span.low <= place(table, row) < span.high for span in spans):
+            if any(key_range.low <= partition_value(table, row) < key_range.high for key_range in ranges):
                 inside[key_text(table, row)] += checksum(table, row)
         self.listed += len(inside)
         return inside
@@ -101,7 +104,7 @@ def test_a_hundred_differing_keys_are_listed_at_most() -> None:
 
 def test_a_row_twice_in_the_mirror_is_a_difference() -> None:
     row = _row(BY_NUMBER, 1, "a")
-    counted = list(compare.differences(BY_NUMBER, Rows(row), Rows(row, row), Span(0, 10)))
+    counted = list(compare.differences(BY_NUMBER, Rows(row), Rows(row, row), KeyRange(0, 10)))
     assert [d.key for d in counted] == [("1",)]
 
 

@@ -15,12 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline import spec
+from stori_pipeline import model
 from stori_pipeline.contract import CODES, RAW_CHARACTERS, REJECTED, Misfit, Refused, conform, raw_text
-from stori_pipeline.spec import ChangeStream, Column, Source, Table, Type
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import Type
 
 PAGE = (Path(__file__).parent.parent / "docs" / "types.md").read_text(encoding="utf-8")
-SOURCE = Source("shop", "mongo", "A shop.")
+SOURCE = Source("shop", "mongodb", "A shop.")
 NAMES = {
     "Decimal": Decimal,
     "date": date,
@@ -45,11 +48,11 @@ def _lines() -> Iterator[tuple[str, str, str, str]]:
 
 
 VERDICTS = list(_lines())
-TYPES: dict[str, Any] = vars(spec)
+TYPES: dict[str, Any] = vars(model)
 
 
 def _table(kind: Type, **column: Any) -> Table:
-    columns = (Column("id", spec.integer, nullable=False), Column("value", kind, **column))
+    columns = (Column("id", model.integer, nullable=False), Column("value", kind, **column))
     return Table(SOURCE, "items", columns, ("id",), ChangeStream())
 
 
@@ -88,10 +91,10 @@ ORDERS = Table(
     SOURCE,
     "orders",
     (
-        Column("id", spec.bigint, nullable=False),
-        Column("name", spec.varchar(8), nullable=False),
-        Column("price", spec.decimal(8, 2)),
-        Column("tags", spec.super_),
+        Column("id", model.bigint, nullable=False),
+        Column("name", model.varchar(8), nullable=False),
+        Column("price", model.decimal(8, 2)),
+        Column("tags", model.super_),
     ),
     ("id",),
     ChangeStream(),
@@ -217,15 +220,15 @@ _SCALARS = st.one_of(
 )
 _VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 _KINDS = [
-    spec.bigint,
-    spec.smallint,
-    spec.boolean,
-    spec.date,
-    spec.timestamptz,
-    spec.double,
-    spec.super_,
-    spec.decimal(18, 6),
-    spec.varchar(16),
+    model.bigint,
+    model.smallint,
+    model.boolean,
+    model.date,
+    model.timestamptz,
+    model.double,
+    model.super_,
+    model.decimal(18, 6),
+    model.varchar(16),
 ]
 
 
@@ -244,12 +247,12 @@ def test_every_row_lands_or_is_rejected_and_company_changes_no_verdict(kind: Typ
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**11), max_value=10**11))
 def test_a_decimal_that_fits_lands_to_the_last_digit_from_native_and_text(value: Decimal) -> None:
-    batch, _ = conform(_table(spec.decimal(18, 6)), [{"id": 1, "value": value}, {"id": 2, "value": format(value, "f")}])
+    batch, _ = conform(_table(model.decimal(18, 6)), [{"id": 1, "value": value}, {"id": 2, "value": format(value, "f")}])
     assert batch.column("value").to_pylist() == [value, value]
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e11, max_value=1e11).map(lambda x: round(x, 2))))
 def test_a_float_price_lands_as_the_decimal_it_shows(values: list[float]) -> None:
-    batch, rejected = conform(_table(spec.decimal(18, 6)), [{"id": n, "value": value} for n, value in enumerate(values)])
+    batch, rejected = conform(_table(model.decimal(18, 6)), [{"id": n, "value": value} for n, value in enumerate(values)])
     assert rejected.num_rows == 0
     assert [float(value) for value in batch.column("value").to_pylist()] == values

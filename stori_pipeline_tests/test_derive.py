@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from stori_pipeline import lake
-from stori_pipeline.derive import derive
-from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
-from stori_pipeline.spec import Column, History, Rebuilt, Source, SpecError, Table, Xmin, date, decimal, integer, varchar
-from stori_pipeline.star.record import OBSERVED_AT, REMOVED, STAR, Star
-from stori_pipeline.sync import Landed
+from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest, upkeep
+from stori_pipeline.model.changes import History, Rebuilt, Xmin
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import date, decimal, integer, varchar
+from stori_pipeline.pipeline.derive import derive
+from stori_pipeline.pipeline.row_stream import Landed
 from stori_pipeline_tests.lake.readings import Given, rows
 
 if TYPE_CHECKING:
@@ -118,7 +121,7 @@ class Works:
         return derive(star, self.landing, self.processed, tables=TABLES, run_id="run", **more)
 
     def rows(self, star: Star = FACT) -> list[dict[str, Any]]:
-        return self.processed.current(star.table).collect().sort(star.table.key).to_dicts()
+        return self.processed.live(star.table).collect().sort(star.table.key).to_dicts()
 
     def versions(self, star: Star = FACT) -> list[tuple[Any, ...]]:
         """(number, sale, price, removed) of each version."""
@@ -158,7 +161,7 @@ def test_a_history_adds_versions_batch_by_batch_and_says_what_it_has_seen(works:
     first = works.land("snapshot", sale(1), sale(2))
     landed = works.derive()
     assert landed.manifest is not None
-    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 2, "nothing has landed yet")
+    assert (landed.manifest.kind, landed.manifest.rows, landed.full_refresh_reason) == ("snapshot", 2, "nothing has landed yet")
     assert landed.manifest.until["shop.sale"] == list(first.order)
     assert landed.manifest.taken_at == first.taken_at
     nothing = works.derive()
@@ -167,7 +170,7 @@ def test_a_history_adds_versions_batch_by_batch_and_says_what_it_has_seen(works:
     second = works.land("changes", gone(1))
     landed = works.derive()
     assert landed.manifest is not None
-    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("changes", 3, "")
+    assert (landed.manifest.kind, landed.manifest.rows, landed.full_refresh_reason) == ("changes", 3, "")
     assert (landed.manifest.until["shop.sale"], landed.manifest.until["versions"]) == (list(second.order), 5)
     assert works.versions() == HISTORY
     assert works.rows()[0] == {
@@ -236,7 +239,7 @@ def test_full_makes_everything_again_with_the_same_numbers(history: Works) -> No
     before = history.rows()
     landed = history.derive(full=True)
     assert landed.manifest is not None
-    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 5, "it was asked for")
+    assert (landed.manifest.kind, landed.manifest.rows, landed.full_refresh_reason) == ("snapshot", 5, "a full refresh was requested")
     assert history.rows() == before
 
 
@@ -246,7 +249,7 @@ def test_a_changed_record_makes_the_whole_history_again(history: Works) -> None:
     before = history.rows()
     landed = history.derive(wider)
     assert landed.manifest is not None
-    assert (landed.manifest.kind, landed.manifest.rows, landed.whole_because) == ("snapshot", 5, "its record has changed")
+    assert (landed.manifest.kind, landed.manifest.rows, landed.full_refresh_reason) == ("snapshot", 5, "its definition has changed")
     assert history.rows(wider) == before
 
 
@@ -262,7 +265,7 @@ def test_a_changed_module_lands_only_what_it_makes_otherwise(history: Works, mon
     monkeypatch.setattr(Star, "made_by", "another")
     landed = history.derive()
     assert landed.manifest is not None
-    assert (landed.manifest.rows, landed.whole_because) == (0, "the module that makes it has changed")
+    assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module that makes it has changed")
     dearer = replace(FACT, make=lambda sale: _fact(sale).with_columns(pl.col("price") + 1))
     monkeypatch.setattr(Star, "made_by", "a third")
     landed = history.derive(dearer)
@@ -290,7 +293,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_are_not_taken_for_deleted(wor
 
 
 def test_a_long_history_goes_on_from_compacted_versions_with_the_same_numbers(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake, "COMPACT_AFTER", 3)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 3)
     kinds = []
     for price in range(12):
         works.land("changes" if price else "snapshot", sale(1, f"{price}.00"))
@@ -322,7 +325,7 @@ def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works)
 def test_a_history_of_what_its_inputs_key_does_not_identify_is_refused(works: Works) -> None:
     works.land("snapshot", sale(1))
     wrong = replace(FACT, table=replace(FACT.table, changes=History(("due",))))
-    with pytest.raises(SpecError, match=r"star\.fact_sale, column 'due'.*its input's key"):
+    with pytest.raises(DefinitionError, match=r"star\.fact_sale, column 'due'.*its input's key"):
         works.derive(wrong)
 
 

@@ -18,10 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import extensions
 
-from stori_pipeline import digest, spec
-from stori_pipeline.digest import HASHED, Digest, Span
-from stori_pipeline.redshift.statements import DIALECT
-from stori_pipeline.spec import Column, Source, Table, Xmin
+from stori_pipeline import model
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.warehouse.dialect import DIALECT
 
 UTC = timezone.utc
 SOURCE = Source("shop", "postgres", "A shop.")
@@ -34,36 +37,36 @@ def _md5(text: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "value", "text"),
     [
-        (spec.bigint, None, "~"),
-        (spec.bigint, -(2**63), "-9223372036854775808"),
-        (spec.smallint, 0, "0"),
-        (spec.decimal(18, 2), Decimal("5.00"), "5.00"),
-        (spec.decimal(38, 10), Decimal("-0.0000000001"), "-0.0000000001"),
-        (spec.boolean, True, "t"),
-        (spec.boolean, False, "f"),
-        (spec.date, date(7, 1, 2), "0007-01-02"),
-        (spec.timestamptz, datetime(2026, 11, 21, 10, 30, tzinfo=UTC), "2026-11-21 10:30:00.000000"),
-        (spec.timestamptz, datetime(7, 1, 1, 0, 0, 0, 5, tzinfo=UTC), "0007-01-01 00:00:00.000005"),
-        (spec.timestamptz, datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2025-12-31 23:00:00.000000"),
-        (spec.time, "07:55:00.000001", "07:55:00.000001"),
-        (spec.double, 0.1, "0.1000000000"),
-        (spec.double, 0.1 + 0.2, "0.3000000000"),
-        (spec.double, -0.0, "0.0000000000"),
-        (spec.double, -1e-12, "0.0000000000"),
-        (spec.double, 5e-11, "0.0000000001"),
-        (spec.double, -5e-11, "-0.0000000001"),
-        (spec.double, 9.9e27, "9900000000000000000000000000.0000000000"),
-        (spec.varchar(8), "", _md5("")),
-        (spec.varchar(8), "a ", _md5("a ")),
-        (spec.varchar(8), "ż🚀", _md5("ż🚀")),
-        (spec.super_, b'{"a":[1,2]}', _md5('{"a":[1,2]}')),
-        (spec.super_, b'{ "a": [1, 2] }', _md5('{"a":[1,2]}')),
-        (spec.super_, b"null", "~"),
+        (model.bigint, None, "~"),
+        (model.bigint, -(2**63), "-9223372036854775808"),
+        (model.smallint, 0, "0"),
+        (model.decimal(18, 2), Decimal("5.00"), "5.00"),
+        (model.decimal(38, 10), Decimal("-0.0000000001"), "-0.0000000001"),
+        (model.boolean, True, "t"),
+        (model.boolean, False, "f"),
+        (model.date, date(7, 1, 2), "0007-01-02"),
+        (model.timestamptz, datetime(2026, 11, 21, 10, 30, tzinfo=UTC), "2026-11-21 10:30:00.000000"),
+        (model.timestamptz, datetime(7, 1, 1, 0, 0, 0, 5, tzinfo=UTC), "0007-01-01 00:00:00.000005"),
+        (model.timestamptz, datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2025-12-31 23:00:00.000000"),
+        (model.time, "07:55:00.000001", "07:55:00.000001"),
+        (model.double, 0.1, "0.1000000000"),
+        (model.double, 0.1 + 0.2, "0.3000000000"),
+        (model.double, -0.0, "0.0000000000"),
+        (model.double, -1e-12, "0.0000000000"),
+        (model.double, 5e-11, "0.0000000001"),
+        (model.double, -5e-11, "-0.0000000001"),
+        (model.double, 9.9e27, "9900000000000000000000000000.0000000000"),
+        (model.varchar(8), "", _md5("")),
+        (model.varchar(8), "a ", _md5("a ")),
+        (model.varchar(8), "ż🚀", _md5("ż🚀")),
+        (model.super_, b'{"a":[1,2]}', _md5('{"a":[1,2]}')),
+        (model.super_, b'{ "a": [1, 2] }', _md5('{"a":[1,2]}')),
+        (model.super_, b"null", "~"),
     ],
     ids=str,
 )
-def test_a_value_has_one_canonical_text(kind: spec.Type, value: Any, text: str) -> None:
-    assert digest.canonical(Column("value", kind), value) == text
+def test_a_value_has_one_canonical_text(kind: model.Type, value: Any, text: str) -> None:
+    assert row_checksum.canonical(Column("value", kind), value) == text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_value_has_one_canonical_text(kind: spec.Type, value: Any, text: str) 
     ids=str,
 )
 def test_json_has_one_text(value: Any, text: str) -> None:
-    assert digest.json_text(value) == text
+    assert row_checksum.json_text(value) == text
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -93,9 +96,9 @@ _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
 
 @given(_JSON)
 def test_json_text_says_what_the_value_is_and_saying_it_twice_changes_nothing(value: Any) -> None:
-    text = digest.json_text(value)
+    text = row_checksum.json_text(value)
     read = json.loads(text, parse_float=Decimal)
-    assert digest.json_text(read) == text
+    assert row_checksum.json_text(read) == text
     assert _same(json.loads(text), value)
 
 
@@ -112,22 +115,22 @@ TABLE = Table(
     SOURCE,
     "rows",
     (
-        Column("id", spec.integer, nullable=False),
-        Column("big", spec.bigint),
-        Column("price", spec.decimal(18, 6)),
-        Column("wide", spec.decimal(38, 10)),
-        Column("flag", spec.boolean),
-        Column("day", spec.date),
-        Column("at", spec.timestamptz),
-        Column("clock", spec.time),
-        Column("ratio", spec.double),
-        Column("name", spec.varchar(200)),
-        Column("doc", spec.super_),
+        Column("id", model.integer, nullable=False),
+        Column("big", model.bigint),
+        Column("price", model.decimal(18, 6)),
+        Column("wide", model.decimal(38, 10)),
+        Column("flag", model.boolean),
+        Column("day", model.date),
+        Column("at", model.timestamptz),
+        Column("clock", model.time),
+        Column("ratio", model.double),
+        Column("name", model.varchar(200)),
+        Column("doc", model.super_),
     ),
     ("id",),
     Xmin(),
 )
-BY_NAME = Table(SOURCE, "rows", (Column("name", spec.varchar(200), nullable=False), TABLE["id"]), ("name",), Xmin())
+BY_NAME = Table(SOURCE, "rows", (Column("name", model.varchar(200), nullable=False), TABLE["id"]), ("name",), Xmin())
 BY_BOTH = Table(SOURCE, "rows", (*BY_NAME.columns, TABLE["flag"]), ("name", "id"), Xmin())
 
 _ROWS = st.fixed_dictionaries(
@@ -151,16 +154,16 @@ _ROWS = st.fixed_dictionaries(
 
 def _row(number: int, row: dict[str, Any]) -> dict[str, Any]:
     doc = row["doc"]
-    return {**row, "id": number, "doc": None if doc is None else digest.json_text(doc).encode()}
+    return {**row, "id": number, "doc": None if doc is None else row_checksum.json_text(doc).encode()}
 
 
 @given(st.lists(_ROWS.map(lambda row: _row(0, row)), min_size=2, max_size=5), st.randoms())
 def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows: list[dict[str, Any]], random: Any) -> None:
-    total = sum(digest.checksum(TABLE, row) for row in rows)
+    total = sum(row_checksum.checksum(TABLE, row) for row in rows)
     mixed = list(rows)
     random.shuffle(mixed)
-    assert sum(digest.checksum(TABLE, row) for row in mixed) == total
-    assert total + 2 * digest.checksum(TABLE, rows[0]) != total
+    assert sum(row_checksum.checksum(TABLE, row) for row in mixed) == total
+    assert total + 2 * row_checksum.checksum(TABLE, rows[0]) != total
 
 
 @given(st.lists(_ROWS, max_size=5))
@@ -168,8 +171,8 @@ def test_many_rows_at_once_have_the_places_and_checksums_of_each(drawn: list[dic
     rows = [_row(number, row) for number, row in enumerate(drawn)]
     for table in (TABLE, BY_NAME, BY_BOTH):
         values = {column.name: [row[column.name] for row in rows] for column in table.columns}
-        assert digest.checksums(table, values) == [digest.checksum(table, row) for row in rows]
-        assert digest.places(table, values) == [digest.place(table, row) for row in rows]
+        assert row_checksum.checksums(table, values) == [row_checksum.checksum(table, row) for row in rows]
+        assert row_checksum.partition_values(table, values) == [row_checksum.partition_value(table, row) for row in rows]
 
 
 @given(_ROWS.map(lambda row: _row(5, row)), st.sampled_from(["big", "price", "flag", "day", "at", "name", "doc"]))
@@ -184,31 +187,31 @@ def test_a_change_in_any_column_changes_the_checksum(row: dict[str, Any], name: 
         "doc": b"[7]",
     }
     for other in (others[name], None if name != "name" else "other"):
-        if digest.canonical(TABLE[name], other) != digest.canonical(TABLE[name], row[name]):
-            assert digest.checksum(TABLE, {**row, name: other}) != digest.checksum(TABLE, row)
+        if row_checksum.canonical(TABLE[name], other) != row_checksum.canonical(TABLE[name], row[name]):
+            assert row_checksum.checksum(TABLE, {**row, name: other}) != row_checksum.checksum(TABLE, row)
 
 
 def test_null_the_empty_text_and_the_sign_for_null_are_three_things() -> None:
-    texts = {digest.canonical(TABLE["name"], value) for value in (None, "", "~")}
+    texts = {row_checksum.canonical(TABLE["name"], value) for value in (None, "", "~")}
     assert len(texts) == 3
 
 
 def test_places_are_integer_keys_or_sixty_bits_of_any_other() -> None:
-    assert digest.place(TABLE, {"id": -5}) == -5
+    assert row_checksum.partition_value(TABLE, {"id": -5}) == -5
     for table, row in ((BY_NAME, {"name": "a", "id": 1}), (BY_BOTH, {"name": "a", "id": 1, "flag": None})):
-        assert not digest.has_integer_places(table)
-        assert HASHED.low <= digest.place(table, row) < HASHED.high
-    assert digest.key_text(BY_BOTH, {"name": "a", "id": 1}) == ("a", "1")
+        assert not row_checksum.has_integer_key(table)
+        assert HASH_RANGE.low <= row_checksum.partition_value(table, row) < HASH_RANGE.high
+    assert row_checksum.key_text(BY_BOTH, {"name": "a", "id": 1}) == ("a", "1")
 
 
 @given(st.integers(-(2**63), 2**63), st.integers(1, 2**62), st.integers(1, 512))
 def test_buckets_cut_a_span_without_gap_or_overlap(low: int, size: int, buckets: int) -> None:
-    span = Span(low, low + size)
-    width = span.width(buckets)
+    key_range = KeyRange(low, low + size)
+    width = key_range.width(buckets)
     count = math.ceil(size / width) if size < 2**50 else -(-size // width)
     assert count <= buckets
-    parts = [span.bucket(number, width) for number in range(count)]
-    assert (parts[0].low, parts[-1].high) == (span.low, span.high)
+    parts = [key_range.bucket(number, width) for number in range(count)]
+    assert (parts[0].low, parts[-1].high) == (key_range.low, key_range.high)
     assert all(one.high == two.low for one, two in pairwise(parts))
 
 
@@ -246,19 +249,19 @@ def test_the_warehouse_computes_the_same_digests(warehouse: tuple[extensions.con
             values = [None if row[name] is None else row[name].decode() if name == "doc" else row[name] for row in part for name in names]
             cursor.execute(f"INSERT INTO {relation} VALUES {holes}", values)
         for table in (TABLE, BY_NAME, BY_BOTH):
-            whole = Span(0, len(rows)) if table is TABLE else HASHED
+            whole = KeyRange(0, len(rows)) if table is TABLE else HASH_RANGE
             width = whole.width(16)
             meant: dict[int, Digest] = {}
             for row in rows:
-                bucket = (digest.place(table, row) - whole.low) // width
+                bucket = (row_checksum.partition_value(table, row) - whole.low) // width
                 so_far = meant.get(bucket, Digest(0, 0))
-                meant[bucket] = Digest(so_far.rows + 1, so_far.checksum + digest.checksum(table, row))
-            cursor.execute(digest.digests_sql(table, relation, DIALECT, whole, width))
+                meant[bucket] = Digest(so_far.rows + 1, so_far.checksum + row_checksum.checksum(table, row))
+            cursor.execute(row_checksum.digests_sql(table, relation, DIALECT, whole, width))
             found = {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in cursor.fetchall()}
             assert found == meant
-            cursor.execute(digest.span_sql(table, relation, DIALECT))
+            cursor.execute(row_checksum.key_range_sql(table, relation, DIALECT))
             assert tuple(cursor.fetchone() or ()) == (len(rows), whole.low, whole.high - 1)
-        part_of = Span(3, 20)
-        cursor.execute(digest.rows_sql(TABLE, relation, DIALECT, part_of))
+        part_of = KeyRange(3, 20)
+        cursor.execute(row_checksum.row_checksums_sql(TABLE, relation, DIALECT, part_of))
         listed = {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
-        assert listed == {digest.key_text(TABLE, row): digest.checksum(TABLE, row) for row in rows[3:20]}
+        assert listed == {row_checksum.key_text(TABLE, row): row_checksum.checksum(TABLE, row) for row in rows[3:20]}

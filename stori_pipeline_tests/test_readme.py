@@ -16,27 +16,31 @@ import boto3
 import psycopg2
 import pytest
 
-import stori_pipeline.spec as vocabulary
+import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
 import stori_pipeline_tests.star.test_totesys as star_tests
-from stori_pipeline import catalog, settings, sync
+from stori_pipeline import catalog, settings
 from stori_pipeline.api import create_app
-from stori_pipeline.charts import CHARTS
+from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.cli import main
-from stori_pipeline.compare import side, verify
 from stori_pipeline.definitions import defs
-from stori_pipeline.defs.row_checks import RowCheck, parse
-from stori_pipeline.derive import derive
+from stori_pipeline.defs.sql_checks import RowCheck, parse
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples import totesys
 from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.stack import SERVERS
+from stori_pipeline.model.report import load_reports
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.derive import derive
+from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.readers import READERS, reader_for
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.reports import REPORTS_FOLDER, load_reports
-from stori_pipeline.spec import Source, Table
 from stori_pipeline.star import STARS
+from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.compare import verify
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.readers.rigs import RIGS
 
@@ -183,7 +187,7 @@ def loaded(environ: dict[str, str], source_db: SourceDatabase, mongo_db: MongoSo
     where = settings.Settings(told)
     warehouse, lake = Warehouse(where.warehouse_url, where.copy_role), lake_at(told, bucket)
     _drop(where.warehouse_url, *(source.name for source in catalog.SOURCES))
-    for table in map(catalog.find, ("bank.transactions", "exchange.trades")):
+    for table in map(find_table, ("bank.transactions", "exchange.trades")):
         sync.land(table, reader_for(table.source.kind, where.source_url(table.source.name)), lake, run_id="readme")
         sync.load(table, lake, warehouse, run_id="readme")
     yield Loaded(tmp_path, told)
@@ -278,7 +282,7 @@ def test_the_worked_example_of_adding_a_table_works(
             _write(source_db, statement)
             assert sync.land(table, reader, lake, run_id="readme").manifest is not None
             assert sync.load(table, lake, warehouse, run_id="readme") is not None
-            proof = verify(table, side(table, reader, lake), warehouse)
+            proof = verify(table, source_side(reader, lake), warehouse)
             assert proof.equal, proof
         assert (proof.source_rows, proof.warehouse_rows) == (4, 4)
         assert reader.drift(table) == []
@@ -315,7 +319,7 @@ def test_the_worked_example_of_adding_a_star_table_works(
 ) -> None:
     totesys.create_schema(source_db.admin_url)
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), lake_at(environ, bucket), Warehouse(warehouse_url, "arn:x")
-    inputs = {name: catalog.find(name) for name in ("totesys.department", "totesys.staff")}
+    inputs = {name: find_table(name) for name in ("totesys.department", "totesys.staff")}
     try:
         exec(example("add-a-star-table"), dict(vars(star_module)))  # noqa: S102  (executing the example is the test)
         star = STARS["dim_department"]

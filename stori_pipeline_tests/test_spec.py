@@ -9,23 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stori_pipeline import catalog, spec
+from stori_pipeline import catalog, model
+from stori_pipeline.model.changes import ChangeStream, Cursor, Xmin
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, decimal, double, super_, timestamptz, varchar
+from stori_pipeline.project import find_table
 from stori_pipeline.readers import READERS
-from stori_pipeline.spec import (
-    ChangeStream,
-    Column,
-    Cursor,
-    Source,
-    SpecError,
-    Table,
-    Xmin,
-    bigint,
-    decimal,
-    double,
-    super_,
-    timestamptz,
-    varchar,
-)
 
 SOURCE = Source("shop", "postgres", "A shop.")
 COLUMNS = (
@@ -70,46 +61,46 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
     ids=str,
 )
 def test_a_record_refuses_nonsense_naming_the_table_and_the_column(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(SpecError, match=re.escape(said)) as raised:
+    with pytest.raises(DefinitionError, match=re.escape(said)) as raised:
         replace(ORDERS, **change)
     assert str(raised.value).startswith("table shop.")
 
 
 @pytest.mark.parametrize("name", ["Shop", "", "1shop", "shop.eu", "s" * 64])
 def test_a_source_refuses_a_name_that_is_none(name: str) -> None:
-    with pytest.raises(SpecError, match="is not a name"):
+    with pytest.raises(DefinitionError, match="is not a name"):
         Source(name, "postgres", "A shop.")
 
 
 @pytest.mark.parametrize(("precision", "scale"), [(0, 0), (39, 0), (38, 38), (5, 6), (5, -1)])
 def test_a_decimal_that_redshift_has_not_is_refused(precision: int, scale: int) -> None:
-    with pytest.raises(SpecError, match=re.escape(f"decimal({precision},{scale})")):
+    with pytest.raises(DefinitionError, match=re.escape(f"decimal({precision},{scale})")):
         decimal(precision, scale)
 
 
 @pytest.mark.parametrize("length", [0, -1, 65_536])
 def test_a_varchar_that_redshift_has_not_is_refused(length: int) -> None:
-    with pytest.raises(SpecError, match=re.escape(f"varchar({length})")):
+    with pytest.raises(DefinitionError, match=re.escape(f"varchar({length})")):
         varchar(length)
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "arrow", "redshift", "stage"),
     [
-        (spec.bigint, "bigint", pa.int64(), "BIGINT", "BIGINT"),
-        (spec.integer, "integer", pa.int32(), "INTEGER", "INTEGER"),
-        (spec.smallint, "smallint", pa.int16(), "SMALLINT", "SMALLINT"),
-        (spec.boolean, "boolean", pa.bool_(), "BOOLEAN", "BOOLEAN"),
-        (spec.date, "date", pa.date32(), "DATE", "DATE"),
-        (spec.timestamptz, "timestamptz", pa.timestamp("us", tz="UTC"), "TIMESTAMPTZ", "TIMESTAMPTZ"),
-        (spec.double, "double", pa.float64(), "DOUBLE PRECISION", "DOUBLE PRECISION"),
-        (spec.super_, "super", pa.binary(), "SUPER", "VARBYTE(16777216)"),
-        (spec.decimal(18, 2), "decimal(18,2)", pa.decimal128(18, 2), "DECIMAL(18,2)", "DECIMAL(18,2)"),
-        (spec.varchar(65_535), "varchar(65535)", pa.string(), "VARCHAR(65535)", "VARCHAR(65535)"),
+        (model.bigint, "bigint", pa.int64(), "BIGINT", "BIGINT"),
+        (model.integer, "integer", pa.int32(), "INTEGER", "INTEGER"),
+        (model.smallint, "smallint", pa.int16(), "SMALLINT", "SMALLINT"),
+        (model.boolean, "boolean", pa.bool_(), "BOOLEAN", "BOOLEAN"),
+        (model.date, "date", pa.date32(), "DATE", "DATE"),
+        (model.timestamptz, "timestamptz", pa.timestamp("us", tz="UTC"), "TIMESTAMPTZ", "TIMESTAMPTZ"),
+        (model.double, "double", pa.float64(), "DOUBLE PRECISION", "DOUBLE PRECISION"),
+        (model.super_, "super", pa.binary(), "SUPER", "VARBYTE(16777216)"),
+        (model.decimal(18, 2), "decimal(18,2)", pa.decimal128(18, 2), "DECIMAL(18,2)", "DECIMAL(18,2)"),
+        (model.varchar(65_535), "varchar(65535)", pa.string(), "VARCHAR(65535)", "VARCHAR(65535)"),
     ],
     ids=str,
 )
-def test_a_type_is_one_in_every_place(kind: spec.Type, name: str, arrow: pa.DataType, redshift: str, stage: str) -> None:
+def test_a_type_is_one_in_every_place(kind: model.Type, name: str, arrow: pa.DataType, redshift: str, stage: str) -> None:
     assert (str(kind), kind.arrow, kind.redshift, kind.stage) == (name, arrow, redshift, stage)
 
 
@@ -169,12 +160,12 @@ def test_the_catalog_names_every_table_once_and_every_kind_has_a_reader() -> Non
     assert {table.source for table in catalog.TABLES} <= set(catalog.SOURCES)
     assert {source.kind for source in catalog.SOURCES} <= READERS.keys()
     for table in catalog.TABLES:
-        assert catalog.find(table.full_name) is table
+        assert find_table(table.full_name) is table
 
 
 def test_a_table_that_is_not_in_the_catalog_is_told_with_those_that_are() -> None:
-    with pytest.raises(SpecError, match=r"no table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
-        catalog.find("shop.orders")
+    with pytest.raises(DefinitionError, match=r"no table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
+        find_table("shop.orders")
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.full_name)

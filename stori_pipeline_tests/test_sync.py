@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from stori_pipeline import sync
 from stori_pipeline.lake import Lake, LakeError
-from stori_pipeline.readers import Position, PositionLost, SourceError, reader_for
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.reading import Position
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, timestamptz, varchar
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.row_stream import Landed
+from stori_pipeline.readers import PositionLost, SourceError, reader_for
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, timestamptz, varchar
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.lake.readings import Given, changes, rows
 
@@ -47,11 +53,11 @@ class Shop:
         with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(statement)
 
-    def land(self, table: Table = ITEMS, **more: Any) -> sync.Landed:
+    def land(self, table: Table = ITEMS, **more: Any) -> Landed:
         return sync.land(table, self.reader, self.lake, run_id="run", **more)
 
     def landed(self, table: Table = ITEMS) -> list[int]:
-        return sorted(self.lake.current(table).collect()["id"])
+        return sorted(self.lake.live(table).collect()["id"])
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def test_the_first_landing_reads_everything_and_says_why(shop: Shop) -> None:
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (1, "snapshot", 5)
     assert landed.manifest == landed.newest == shop.lake.newest(ITEMS)
-    assert landed.whole_because == "nothing has landed yet"
+    assert landed.full_refresh_reason == "nothing has landed yet"
     assert sum(told) == 5
 
 
@@ -80,7 +86,7 @@ def test_then_only_what_changed_lands_in_the_same_generation(shop: Shop) -> None
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "changes", 1)
     assert (landed.manifest.generation, landed.manifest.since) == (first.generation, first.until)
-    assert landed.whole_because == ""
+    assert landed.full_refresh_reason == ""
 
 
 def test_a_quiet_source_lands_nothing(shop: Shop) -> None:
@@ -88,7 +94,7 @@ def test_a_quiet_source_lands_nothing(shop: Shop) -> None:
     landed = shop.land()
     assert landed.manifest is None
     assert landed.newest == first
-    assert landed.whole_because == ""
+    assert landed.full_refresh_reason == ""
 
 
 def test_full_reads_everything_again_as_a_new_generation(shop: Shop) -> None:
@@ -99,17 +105,17 @@ def test_full_reads_everything_again_as_a_new_generation(shop: Shop) -> None:
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "snapshot", 4)
     assert landed.manifest.generation > first.generation
-    assert landed.whole_because == "it was asked for"
+    assert landed.full_refresh_reason == "a full refresh was requested"
     assert shop.landed() == [1, 2, 3, 4]
     shop.run("INSERT INTO items VALUES (9)")
-    assert shop.land().whole_because == ""
+    assert shop.land().full_refresh_reason == ""
 
 
 def test_a_changed_record_reads_everything_again(shop: Shop) -> None:
     shop.land()
     wider = replace(ITEMS, columns=(*ITEMS.columns, Column("weight", varchar(8), path="note")))
     landed = shop.land(wider)
-    assert landed.whole_because == "its record has changed"
+    assert landed.full_refresh_reason == "its definition has changed"
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.fingerprint) == ("snapshot", 5, wider.fingerprint)
     assert shop.land(wider).manifest is None
@@ -124,7 +130,7 @@ def test_a_lost_position_reads_everything_again_and_says_why(shop: Shop) -> None
     landed = shop.land()
     assert landed.manifest is not None
     assert landed.manifest.kind == "snapshot"
-    assert "its position is lost" in landed.whole_because
+    assert "its position is lost" in landed.full_refresh_reason
     assert shop.landed() == [0, 1]
 
 
@@ -135,7 +141,7 @@ def test_a_lake_that_was_wiped_begins_a_new_generation(shop: Shop, s3: S3Client,
     landed = shop.land()
     assert first is not None
     assert landed.manifest is not None
-    assert (landed.manifest.batch, landed.whole_because) == (1, "nothing has landed yet")
+    assert (landed.manifest.batch, landed.full_refresh_reason) == (1, "nothing has landed yet")
     assert landed.manifest.generation > first.generation
 
 
@@ -150,7 +156,7 @@ def test_a_day_read_again_lands_its_rows_and_keeps_the_position(shop: Shop) -> N
     after = shop.land().manifest  # the row that changed was not skipped
     assert after is not None
     assert after.rows == 1
-    assert dict(shop.lake.current(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
+    assert dict(shop.lake.live(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
 
 
 def test_a_day_of_a_table_that_has_not_landed_is_a_whole_reading(shop: Shop) -> None:
@@ -168,9 +174,9 @@ def test_a_source_that_fails_lands_nothing(shop: Shop) -> None:
     assert shop.lake.newest(ITEMS) == first
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mongo"])
+@pytest.mark.parametrize("kind", ["postgres", "mongodb"])
 def test_every_kind_of_source_has_a_reader(kind: str) -> None:
-    address = {"postgres": "postgresql://reader:hunter2@127.0.0.1:1/x", "mongo": "mongodb://reader:hunter2@127.0.0.1:1/x"}[kind]
+    address = {"postgres": "postgresql://reader:hunter2@127.0.0.1:1/x", "mongodb": "mongodb://reader:hunter2@127.0.0.1:1/x"}[kind]
     assert "hunter2" not in repr(reader_for(kind, address))
 
 
@@ -244,33 +250,30 @@ def test_a_lost_position_is_read_again_from_nothing_once(lake: Lake) -> None:
     reader = asked(lake, PositionLost("the oplog has rolled over"), Given([ROW], at=7))
     landed = sync.land(ITEMS, reader, lake, run_id="run")
     assert reader.seen == ["read {'at': 1}", "read None", "ack with batch 2 landed"]
-    assert landed.whole_because == "the oplog has rolled over"
+    assert landed.full_refresh_reason == "the oplog has rolled over"
 
 
-# ---- what is pending
+# ---- what is new
 
 
-def test_pending_is_what_follows_the_ledger(lake: Lake) -> None:
-    ask = sync.pending(ITEMS, lake, "run")
-    assert ask(None) is None
+def test_new_batches_are_those_after_the_ledgers(lake: Lake) -> None:
+    assert sync.new_batches(ITEMS, lake, None).batches == ()
     first = sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run").manifest
     assert first is not None
-    whole = ask(None)
-    assert whole is not None
-    assert (whole.generation, whole.batch, whole.replaces, whole.rows) == (first.generation, 1, True, 1)
-    known = (first.generation, 1)
-    assert ask(known) is None
+    whole = sync.new_batches(ITEMS, lake, None)
+    assert [(each.order, each.kind, each.rows) for each in whole.batches] == [(first.order, "snapshot", 1)]
+    assert sync.new_batches(ITEMS, lake, first.order).batches == ()
     sync.land(ITEMS, asked(lake, changes(ROW, ROW)), lake, run_id="run")
-    later = ask(known)
-    assert later is not None
-    assert (later.generation, later.batch, later.replaces, later.rows) == (first.generation, 2, False, 2)
-    assert later.url.startswith("s3://")
+    later = sync.new_batches(ITEMS, lake, first.order)
+    assert [(each.order, each.kind, each.rows) for each in later.batches] == [((first.generation, 2), "changes", 2)]
+    assert later.order == (first.generation, 2)
 
 
-def test_changes_under_another_record_are_not_pending_but_refused(lake: Lake) -> None:
+def test_changes_under_another_definition_are_refused(lake: Lake, warehouse_url: str) -> None:
     first = sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run").manifest
     assert first is not None
     sync.land(ITEMS, asked(lake, changes(ROW)), lake, run_id="run")
     changed = replace(ITEMS, columns=(ITEMS.columns[0], Column("note", varchar(65)), ITEMS.columns[2]))
-    with pytest.raises(LakeError, match="its record changed"):
-        sync.pending(changed, lake, "run")((first.generation, 1))
+    new = sync.new_batches(changed, lake, first.order)
+    with pytest.raises(LakeError, match="its definition changed"):
+        sync.load_new(new, Warehouse(warehouse_url, "arn:x"), run_id="run")

@@ -34,10 +34,10 @@ _WHAT: Mapping[Kind, str] = {
 }
 _TO_DO: Mapping[Kind, str] = {
     "run_failed": "Mend what the error names; the schedule tries again within 20 minutes, and `stori sync {table}` at once.",
-    "load_blocked": "Look into the table's quarantine, mend the source or the record, then run `stori sync --full {table}`.",
+    "load_blocked": "Look into the table's quarantine, mend the source or the table's definition, then run `stori sync --full {table}`.",
     "freshness": "See with `stori status` that the servers are up, and in the UI that the schedule runs; then run `stori sync {table}`.",
     "check_failed": "Look at the failing rows on the asset's page; `stori verify {table}` lists where source and mirror differ.",
-    "quarantine": "Look into the table's quarantine, mend the source or the record, then run `stori sync --full {table}`.",
+    "quarantine": "Look into the table's quarantine, mend the source or the table's definition, then run `stori sync --full {table}`.",
 }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 
-from stori_pipeline.redshift import WarehouseError, connect
+from stori_pipeline.warehouse import WarehouseError, connect
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,10 +1,13 @@
 """The exchange's trades, in MongoDB."""
 
-from stori_pipeline.spec import ChangeStream, Column, Source, Table, decimal, integer, super_, timestamptz, varchar
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import decimal, integer, super_, timestamptz, varchar
 
 SOURCE = Source(
     name="exchange",
-    kind="mongo",
+    kind="mongodb",
     description="The trading system: trades and the quotes around them.",
     owners=("team:markets",),
 )

@@ -2,7 +2,10 @@
 
 from datetime import date as day
 
-from stori_pipeline.spec import ByDay, Column, Source, Table, date, decimal, varchar
+from stori_pipeline.model.changes import ByDay
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import date, decimal, varchar
 
 SOURCE = Source(
     name="rates",

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
-from stori_pipeline.charts import Chart
 from stori_pipeline.charts.rows import Rows
 from stori_pipeline.charts.scales import date_labels, date_ticks, number_labels, number_ticks, short, value_range
+from stori_pipeline.model.chart import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stori_pipeline.charts import Chart
 from stori_pipeline.lake.bucket import Bucket
+from stori_pipeline.model.chart import Chart
 
 if TYPE_CHECKING:
     from stori_pipeline.charts.drawing import Pictures

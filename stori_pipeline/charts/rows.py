@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from stori_pipeline.charts import Chart
-from stori_pipeline.redshift import Warehouse
+from stori_pipeline.model.chart import Chart
+from stori_pipeline.warehouse import Warehouse
 
 SERIES = 7
 """As many as there are colours that everybody can tell apart."""

@@ -105,15 +105,16 @@ def plain_errors() -> Iterator[None]:
 
 
 _OWN_ERRORS = (
-    ("stori_pipeline.compare", "CompareError"),
     ("stori_pipeline.lake", "LakeError"),
     ("stori_pipeline.lake", "LandingConflict"),
     ("stori_pipeline.local.samples.report", "SampleError"),
     ("stori_pipeline.local.state", "StackError"),
+    ("stori_pipeline.model.errors", "DefinitionError"),
+    ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),
+    ("stori_pipeline.pipeline.gate", "LoadBlocked"),
     ("stori_pipeline.readers", "SourceError"),
-    ("stori_pipeline.redshift", "WarehouseError"),
     ("stori_pipeline.settings", "SettingError"),
-    ("stori_pipeline.spec", "SpecError"),
+    ("stori_pipeline.warehouse", "WarehouseError"),
 )
 
 

@@ -1,4 +1,7 @@
-"""Commands that move rows and prove them: sync, verify, reconcile, records."""
+"""Commands that move rows and prove them: sync, verify, detect-deletes, scaffold.
+
+Belongs here: their arguments, and what they print. Does not belong here: the work (`pipeline`, `verify`, `runtime`).
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ import click
 from stori_pipeline.cli.console import grid, out, plain_errors, print_json, progress, say
 
 if TYPE_CHECKING:
-    from stori_pipeline.compare import Comparison
     from stori_pipeline.lake import Lake
+    from stori_pipeline.model.table import Table
     from stori_pipeline.readers import Reader
-    from stori_pipeline.redshift import Warehouse
     from stori_pipeline.settings import Settings
-    from stori_pipeline.spec import Table
+    from stori_pipeline.verify.compare import Comparison
+    from stori_pipeline.warehouse import Warehouse
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for a program.")
 _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
 
 def chosen(names: tuple[str, ...]) -> list[Table]:
-    """The records of those names; of all tables, where none is named."""
-    from stori_pipeline import catalog
+    """The definitions of those source tables; of all of them, where none is named."""
+    from stori_pipeline.project import find_table, source_tables
 
-    return [catalog.find(name) for name in names] or list(catalog.TABLES)
+    return [find_table(name) for name in names] or list(source_tables())
 
 
 def reader_of(table: Table, settings: Settings) -> Reader:
@@ -43,7 +46,7 @@ def lake_of(settings: Settings) -> Lake:
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
-    from stori_pipeline.redshift import Warehouse
+    from stori_pipeline.warehouse import Warehouse
 
     return Warehouse(settings.warehouse_url, settings.copy_role)
 
@@ -51,16 +54,16 @@ def warehouse_of(settings: Settings) -> Warehouse:
 @click.command()
 @_TABLES
 @click.option("--full", is_flag=True, help="Read the whole table again instead of what changed: starts a new generation.")
-@click.option("--reconcile", "also_reconcile", is_flag=True, help="Also look for rows that the source deleted.")
+@click.option("--detect-deletes", is_flag=True, help="Also look for rows that the source deleted.")
 @_JSON
-def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: bool) -> None:
+def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: bool) -> None:
     """Land what changed in the sources, load it into the warehouse, and make the star tables and reports anew that it reaches.
 
     Runs the Dagster job in this process, against the same instance as the UI, which therefore shows it. Without TABLE, all source tables.
     Exit code 1 if a table or a report failed; the others are brought up to date all the same.
     """
     with plain_errors():
-        results = run_sync(chosen(tables), full=full, reconcile=also_reconcile)
+        results = run_sync(chosen(tables), full=full, detect_deletes=detect_deletes)
     names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
     landed = [asdict(result) for result in results if result.layer in ("source", "star")]
     if as_json:
@@ -82,12 +85,12 @@ def sync(tables: tuple[str, ...], full: bool, also_reconcile: bool, as_json: boo
         raise SystemExit(1)
 
 
-def run_sync(tables: list[Table], *, full: bool = False, reconcile: bool = False) -> list[Any]:
+def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:
     """What `stori sync` does; a result for each source table, then for each star table and report downstream (see its `layer`)."""
-    from stori_pipeline.defs.run import run_sync as run
+    from stori_pipeline.cli.sync import run_sync as run
 
     with progress() as show:
-        return run(tables, full=full, reconcile=reconcile, progress=lambda table, rows: show(f"landing {table}", rows, 0))
+        return run(tables, full=full, detect_deletes=detect_deletes, progress=lambda table, rows: show(f"landing {table}", rows, 0))
 
 
 @click.command()
@@ -130,39 +133,40 @@ def _key(key: tuple[str, ...]) -> Any:
 
 def compare_one(table: Table, patience: float = 0.0) -> Comparison:
     """What `stori verify` does for one table."""
-    from stori_pipeline.compare import side
-    from stori_pipeline.compare import verify as compare
     from stori_pipeline.settings import Settings
+    from stori_pipeline.verify.comparables import source_side
+    from stori_pipeline.verify.compare import verify as compare
 
     settings = Settings.load()
     settle = (lambda: time.sleep(patience)) if patience else None
-    compared_with = side(table, reader_of(table, settings), lake_of(settings))
+    compared_with = source_side(reader_of(table, settings), lake_of(settings))
     return compare(table, compared_with, warehouse_of(settings), settle=settle, rounds=2)
 
 
-@click.command()
+@click.command(name="detect-deletes")
 @_TABLES
 @click.option("--force", is_flag=True, help="Believe a source that lists no rows, or under half of the mirror's.")
 @_JSON
-def reconcile(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
+def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Find the rows that the sources deleted, and delete them from the warehouse.
 
     For tables whose reader sees no deletes. Syncs each table first, so that a missing row can only mean a deleted one.
     """
-    from stori_pipeline import compare
+    from stori_pipeline.model.comparable import Comparable
+    from stori_pipeline.pipeline import detect_deletes as pipeline
+    from stori_pipeline.pipeline.sync import land, load
     from stori_pipeline.settings import Settings
-    from stori_pipeline.sync import land, load
 
-    settings, run_id, results = Settings.load(), f"reconcile-{uuid4()}", []
+    settings, run_id, results = Settings.load(), f"detect-deletes-{uuid4()}", []
     with plain_errors():
         lake, warehouse = lake_of(settings), warehouse_of(settings)
         for table in chosen(tables):
             reader = reader_of(table, settings)
             land(table, reader, lake, run_id=run_id)
             load(table, lake, warehouse, run_id=run_id)
-            if not isinstance(reader, compare.Side) and not as_json:
-                say(f"{table.full_name}: {compare.NO_DELETIONS}")
-            manifest = compare.reconcile(table, reader, lake, warehouse, run_id=run_id, force=force)
+            if not isinstance(reader, Comparable) and not as_json:
+                say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
+            manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
             loaded = load(table, lake, warehouse, run_id=run_id)
             results.append(
                 {
@@ -174,31 +178,31 @@ def reconcile(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     if as_json:
         print_json(results)
     else:
-        grid("Reconciled", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
+        grid("Deletes", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
 
 
 @click.command()
 @click.argument("table", metavar="SOURCE.TABLE")
-@click.option("--url", help="The database's address, where the catalog does not know the source yet.")
-def records(table: str, url: str | None) -> None:
-    """Print the record of a table that exists in a database, ready to paste into the catalog.
+@click.option("--url", help="The source's address, where the project does not name the source yet.")
+def scaffold(table: str, url: str | None) -> None:
+    """Print the definition of a table that exists in a source, ready to paste into the project.
 
-    Example: `stori records bank.transactions` for a source of the catalog, or `stori records --url postgresql://… shop.orders`.
+    Example: `stori scaffold bank.transactions` for a source of the project, or `stori scaffold --url postgresql://… shop.orders`.
     """
-    from stori_pipeline import catalog
-    from stori_pipeline.readers import records_for
+    from stori_pipeline import readers
+    from stori_pipeline.model.errors import DefinitionError
+    from stori_pipeline.project import source_tables
     from stori_pipeline.settings import Settings
-    from stori_pipeline.spec import SpecError
 
     source, _, name = table.partition(".")
     if not name:
         raise click.BadParameter(f"{table!r} is not SOURCE.TABLE, such as bank.transactions", param_hint="SOURCE.TABLE")
     with plain_errors():
-        kinds = {s.name: s.kind for s in catalog.SOURCES}
-        kind = kinds.get(source) or ("mongo" if (url or "").startswith("mongodb") else "postgres" if url else "")
+        kinds = {each.source.name: each.source.kind for each in source_tables()}
+        kind = kinds.get(source) or ("mongodb" if (url or "").startswith("mongodb") else "postgres" if url else "")
         if not kind:
-            raise SpecError(f"the catalog has no source {source!r}; give the database's address with --url")
-        click.echo(records_for(kind, url or Settings.load().source_url(source), source, name))
+            raise DefinitionError(f"the project has no source {source!r}; give its address with --url")
+        click.echo(readers.scaffold(kind, url or Settings.load().source_url(source), source, name))
 
 
-COMMANDS = (sync, verify, reconcile, records)
+COMMANDS = (sync, verify, detect_deletes, scaffold)

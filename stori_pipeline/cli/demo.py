@@ -81,7 +81,7 @@ def _story(rows: int, trades: int, users: int, events: int, changes: int) -> lis
         _drop_another_day(seed)
         # The late transactions have committed now: their rows lie behind what the sync in between has read.
     say("6/8  Second sync, deletes included, and comparing again")
-    second = data.run_sync(data.chosen(()), reconcile=True)
+    second = data.run_sync(data.chosen(()), detect_deletes=True)
     wrong += demo_report.sources("After changes, late commits, silent edits and deletes", second, before=between)
     wrong += _history(before, commits)
     wrong += demo_report.made(second)

@@ -18,7 +18,7 @@ _FEW = 5
 
 def sources(title: str, results: list[Any], before: list[Any] | None = None) -> list[str]:
     """Prints a row for each source table, each compared with its mirror; says which are not equal or failed."""
-    from stori_pipeline import catalog
+    from stori_pipeline.project import find_table
     from stori_pipeline.settings import Settings
 
     lake = data.lake_of(Settings.load())
@@ -27,7 +27,7 @@ def sources(title: str, results: list[Any], before: list[Any] | None = None) -> 
         seconds[each.table] += each.seconds
     rows, wrong = [], [f"{each.table} failed: {each.error}" for each in results if each.error]
     for result in (each for each in results if each.layer == "source"):
-        table = catalog.find(result.table)
+        table = find_table(result.table)
         comparison = data.compare_one(table)
         manifests = lake.manifests(table)
         current = [m for m in manifests if m.generation == manifests[-1].generation]
@@ -45,7 +45,7 @@ def sources(title: str, results: list[Any], before: list[Any] | None = None) -> 
 
 def made(results: list[Any]) -> list[str]:
     """Prints what was made of the source tables, and what the checks say; says which of it is not as it should be."""
-    from stori_pipeline.defs.verdicts import verdicts
+    from stori_pipeline.runtime.check_results import verdicts
     from stori_pipeline.settings import Settings
 
     warehouse, wrong, rows = data.warehouse_of(Settings.load()), [], []
@@ -90,22 +90,23 @@ def answers(as_of: date) -> list[str]:
 
 def alerts() -> list[str]:
     """Lets a source be away for two syncs and come back, and reads what was told of it."""
-    from stori_pipeline.defs.alerts import tell_once
+    from stori_pipeline.project import load_project
+    from stori_pipeline.runtime.alerts import tell_once
 
     name, setting = "rates.daily", "STORI_SOURCE_RATES"
     table, working = list(data.chosen((name,))), os.environ[setting]
-    tell_once()  # what there was to tell before
+    tell_once(load_project())  # what there was to tell before
     _read_alerts()
     try:
         os.environ[setting] = "http://127.0.0.1:9?base=GBP"  # where nothing listens
         for _ in range(2):
             data.run_sync(table)
-            tell_once()
+            tell_once(load_project())
     finally:
         os.environ[setting] = working
     begun = _read_alerts()
     data.run_sync(table)
-    tell_once()
+    tell_once(load_project())
     ended = _read_alerts()
     for message in (*begun, *ended):
         say(f"  {message['Subject']}")

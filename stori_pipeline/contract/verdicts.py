@@ -21,9 +21,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from stori_pipeline import spec
-from stori_pipeline.digest import json_text
-from stori_pipeline.spec import Type
+from stori_pipeline import model
+from stori_pipeline.model.row_checksum import json_text
+from stori_pipeline.model.types import Type
 
 CODES = {
     "missing": "a column that may not be null is null",
@@ -153,7 +153,7 @@ def _decimal(kind: Type) -> Callable[[Any], Decimal]:
 
 
 def _double(value: object) -> float:
-    kind = spec.double
+    kind = model.double
     if isinstance(value, str) and value.lower() not in _NOT_FINITE and not _NUMBER.fullmatch(value):
         raise _wrong_type(value, kind)
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
@@ -174,7 +174,7 @@ def _boolean(value: object) -> bool:
         return value
     if isinstance(value, str) and value in ("t", "true", "f", "false"):
         return value in ("t", "true")
-    raise _wrong_type(value, spec.boolean)
+    raise _wrong_type(value, model.boolean)
 
 
 # A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z.
@@ -213,7 +213,7 @@ def _parsed_instant(text: str, kind: Type) -> datetime:
 
 def _timestamptz(value: object) -> datetime:
     if isinstance(value, str):
-        return _parsed_instant(value, spec.timestamptz)
+        return _parsed_instant(value, model.timestamptz)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             return value.replace(tzinfo=timezone.utc)
@@ -223,15 +223,15 @@ def _timestamptz(value: object) -> datetime:
             raise MisfitError("range", f"{value} is outside the years 1 to 9999 in UTC") from None
     if isinstance(value, date):
         return datetime.combine(value, time(), tzinfo=timezone.utc)
-    raise _wrong_type(value, spec.timestamptz)
+    raise _wrong_type(value, model.timestamptz)
 
 
 def _date(value: object) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not isinstance(value, (str, datetime)):
-        raise _wrong_type(value, spec.date)
-    instant = _parsed_instant(value, spec.date) if isinstance(value, str) else _timestamptz(value)
+        raise _wrong_type(value, model.date)
+    instant = _parsed_instant(value, model.date) if isinstance(value, str) else _timestamptz(value)
     if instant.time() != time():
         raise MisfitError("bad_date", f"{value} has a time of day in UTC, which a date would lose")
     return instant.date()
@@ -246,7 +246,7 @@ def _time(value: object) -> str:
         return value.isoformat("microseconds")
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise _wrong_type(value, spec.time)
+        raise _wrong_type(value, model.time)
     hour, minute, second, fraction = match.groups()
     if fraction and fraction[6:].strip("0"):
         raise MisfitError("scale", f"{value} is finer than a microsecond")
@@ -379,7 +379,7 @@ def _parsed_document(text: str) -> object:
 
 def _super(value: object) -> bytes | None:
     """JSON in UTF-8, in the one form of `digest.json_text`. A str or bytes is JSON text itself, not a JSON string."""
-    kind = spec.super_
+    kind = model.super_
     if isinstance(value, (bytes, bytearray, memoryview)):
         try:
             value = bytes(value).decode()
@@ -409,15 +409,15 @@ def _strings(value: object) -> list[str]:
 
 
 _CONVERSIONS: dict[Type, Callable[[Any], Any]] = {
-    spec.bigint: _integer(spec.bigint),
-    spec.integer: _integer(spec.integer),
-    spec.smallint: _integer(spec.smallint),
-    spec.boolean: _boolean,
-    spec.date: _date,
-    spec.timestamptz: _timestamptz,
-    spec.double: _double,
-    spec.time: _time,
-    spec.super_: _super,
+    model.bigint: _integer(model.bigint),
+    model.integer: _integer(model.integer),
+    model.smallint: _integer(model.smallint),
+    model.boolean: _boolean,
+    model.date: _date,
+    model.timestamptz: _timestamptz,
+    model.double: _double,
+    model.time: _time,
+    model.super_: _super,
 }
 
 

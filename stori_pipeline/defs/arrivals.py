@@ -8,38 +8,18 @@ open time counts. The check belongs to the scheduled runs: it finds what does no
 """
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, AssetCheckSeverity, asset_check
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.defs.metadata import mirror_key
+from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.defs.retries import RETRY, only_transient
-from stori_pipeline.redshift.statements import quoted, relation
-from stori_pipeline.spec import BusinessHours, Table
-
-ARRIVALS = "arrivals"
-
-
-def business_time(since: datetime, until: datetime, hours: BusinessHours) -> timedelta:
-    """How much of the time from `since` to `until` (both with their zones) is open; nothing where `until` is the earlier.
-
-    An hour that a change of the clocks leaves out or repeats counts as it passes: not at all, or twice.
-    """
-    zone = ZoneInfo(hours.time_zone)
-    since, until = since.astimezone(timezone.utc), until.astimezone(timezone.utc)
-    day, last = since.astimezone(zone).date(), until.astimezone(zone).date()
-    total = timedelta(0)
-    while day <= last:
-        if day.isoweekday() in hours.weekdays:
-            midnight = datetime.combine(day, time(), zone)
-            # In UTC, since the difference of two times in one zone ignores a change of its clocks between them.
-            opens, closes = ((midnight + timedelta(hours=hour)).astimezone(timezone.utc) for hour in (hours.opens, hours.closes))
-            total += max(min(until, closes) - max(since, opens), timedelta(0))
-        day += timedelta(days=1)
-    return total
+from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.names import ARRIVALS
+from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.warehouse.dialect import quoted, relation
 
 
 def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:

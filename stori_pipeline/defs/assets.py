@@ -1,23 +1,20 @@
-"""Three assets for each source table: the table in its source, its landing in S3 and its mirror in the warehouse.
+"""Three assets for each source table: the table in its source, its batches in S3, and its mirror in the warehouse.
 
-Belongs here: deriving assets from records. Does not belong here: landing and loading themselves (`io_managers` hands those to
-the floors below), and what must hold of the result (`checks`).
+Belongs here: deriving assets from definitions. Does not belong here: the rules of landing and loading (`pipeline.sync`), storing what an
+asset gives (`io_managers`), or what must hold of it (`checks`).
 
-**How a table is told apart from the next.** Each table has steps of its own, so that one that fails stops nothing but itself and
-is tried again by itself, and one pool of its own, so that no two runs land or load it at once.
-
-**Partitions.** A landing is partitioned by the day on which it lands: a run for today lands what changed since the newest batch; a
-run for a day that was past when the run was requested reads the rows of that day again, by the record's `cursor` column. The mirror
-is not partitioned: the ledger says what it holds and the manifests say what there is, so its dependence on the landing is on the
-latest partition only and never asks that every past day has been landed.
+Each table has steps and a pool of its own, so that one that fails stops only itself, is retried by itself, and is never landed twice at
+once. A landing is partitioned by the day on which it lands: a run for today lands what changed, a run for a past day reads the rows of
+that day again. The mirror is not partitioned and needs the latest landing only.
 """
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import date
 
 from dagster import (
+    AssetDep,
     AssetExecutionContext,
-    AssetIn,
     AssetObservation,
     AssetsDefinition,
     AssetSpec,
@@ -26,36 +23,31 @@ from dagster import (
     Failure,
     FreshnessPolicy,
     LastPartitionMapping,
+    Output,
     asset,
 )
 from pydantic import Field
 
 from stori_pipeline.clock import utc_day, utc_now
-from stori_pipeline.compare import NO_DELETIONS, CompareError, Side, reconcile
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.io_managers import Batches, Unread
-from stori_pipeline.defs.metadata import is_star, landing_key, mirror_key, source_key
-from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
-from stori_pipeline.defs.retries import RETRY, only_transient
+from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
+from stori_pipeline.defs.materialization_metadata import last_metadata, version_of
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
+from stori_pipeline.lake import Lake
+from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.table import STALE_AFTER, WARN_AFTER, Table
 from stori_pipeline.readers import Reader
-from stori_pipeline.redshift import WarehouseError
-from stori_pipeline.spec import ChangeStream, Table
+from stori_pipeline.runtime.names import REQUESTED_ON_TAG
+from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.warehouse import Warehouse, WarehouseError
 
 # The end offset makes today a partition from its first moment; without it a day would exist only once it is over.
 DAYS = DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
 
-FRESH = FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=20))
-"""A mirror counts as fresh by its last materialization; a quiet source's is renewed by the schedule."""
-
-REQUESTED_ON_TAG = "stori/requested_on"
-"""The tag of a run that says on which day it was requested. A run without it was requested when Dagster made its record."""
-
-_KINDS = {"mongo": "mongodb"}  # where Dagster's icon has another name than our reader
-
 
 class LandingConfig(Config):
     full: bool = Field(False, description="Read the whole table and start a new generation.")
-    reconcile: bool = Field(False, description="First look for rows that the source has deleted, where its reader sees no deletes.")
+    detect_deletes: bool = Field(False, description="First look for rows that the source has deleted, where its reader sees no deletes.")
 
 
 def source_asset(table: Table) -> AssetSpec:
@@ -64,7 +56,7 @@ def source_asset(table: Table) -> AssetSpec:
         key=source_key(table),
         group_name=table.source.name,
         description=f"{table.description}\n\n{table.source.description}",
-        kinds={_KINDS.get(table.source.kind, table.source.kind)},
+        kinds={table.source.kind},
         owners=list(table.source.owners),
         metadata={"dagster/column_schema": metadata.source_schema(table), "changes": type(table.changes).__name__},
     )
@@ -85,25 +77,37 @@ def landing_asset(table: Table) -> AssetsDefinition:
         retry_policy=RETRY,
         pool=table.full_name,
     )
-    def landing(
+    def landing(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         context: AssetExecutionContext, config: LandingConfig, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
-    ) -> Unread:
+    ):
+        from stori_pipeline.lake.upkeep import compact_if_due
+        from stori_pipeline.pipeline.sync import changed_rows
+
         with only_transient():
             day = _past_day(context, table)
-            reader = sources.reader(table.source)
-            _observe(context, table, reader, lake)
-            note = _reconciled(context, table, reader, lake, warehouse) if config.reconcile and day is None else ""
-        return Unread(table, reader, full=config.full, day=day, note=note)
+            reader, store = sources.reader(table.source), lake.open()
+            _observe(context, table, reader, store)
+            if config.detect_deletes and day is None:
+                _detect_deletes(context, table, reader, store, warehouse.open())
+            with changed_rows(table, reader, store, full=config.full, day=day) as rows:
+                if rows.full_refresh_reason:
+                    context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
+                context.set_data_version(landing_key(table), version_of(rows.newest_order))
+                yield Output(rows)
+                # The IO manager has landed them: only now may the source forget.
+                rows.ack()
+            if rows.landed:
+                compact_if_due(store, table, rows.landed)
 
     return landing
 
 
-def mirror_asset(table: Table) -> AssetsDefinition:
-    """Of a source table or of a star table; they load alike."""
+def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
+    """The mirror of a source table or of a star table. `aliases` are other names for it, as views."""
 
     @asset(
         key=mirror_key(table),
-        ins={"batches": AssetIn(landing_key(table), partition_mapping=None if is_star(table) else LastPartitionMapping())},
+        deps=[AssetDep(landing_key(table), partition_mapping=None if table.is_derived else LastPartitionMapping())],
         group_name=table.source.name,
         description=f"{_what_it_mirrors(table)}\n\n{table.description}",
         kinds={"redshift", "table"},
@@ -114,40 +118,51 @@ def mirror_asset(table: Table) -> AssetsDefinition:
             "dagster/column_lineage": metadata.mirror_lineage(table),
             "dagster/table_name": table.full_name,
         },
-        freshness_policy=FRESH,
+        freshness_policy=FreshnessPolicy.time_window(fail_window=STALE_AFTER, warn_window=WARN_AFTER),
         io_manager_key="warehouse_io",
         retry_policy=RETRY,
         pool=table.full_name,
     )
-    def mirror(batches: Batches) -> Batches:
-        return batches
+    def mirror(  # type: ignore[no-untyped-def]  # as above
+        context: AssetExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
+    ):
+        from stori_pipeline.pipeline.sync import new_batches
+        from stori_pipeline.warehouse.dialect import create_views
+
+        with only_transient():
+            mirrored = warehouse.open().ledger(table)
+            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored, views=create_views(table, aliases))
+            version = version_of(new.order)
+            known = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
+            shown = {name: known[name] for name in ("dagster/row_count", "preview") if name in known}
+            context.set_data_version(mirror_key(table), version)
+            yield Output(new, metadata=shown)
 
     return mirror
 
 
 def _what_it_mirrors(table: Table) -> str:
     rows = f"one row for each ({', '.join(table.key)})"
-    return f"`{table.full_name}` in the warehouse: {rows}." if is_star(table) else f"`{table.full_name}` as its source has it: {rows}."
+    return f"`{table.full_name}` in the warehouse: {rows}." if table.is_derived else f"`{table.full_name}` as its source has it: {rows}."
 
 
-def assets_for(tables: Sequence[Table]) -> list[AssetSpec | AssetsDefinition]:
-    made: list[AssetSpec | AssetsDefinition] = []
+def assets_of(tables: Sequence[Table]) -> Iterator[AssetSpec | AssetsDefinition]:
     for table in tables:
-        made += [source_asset(table), landing_asset(table), mirror_asset(table)]
-    return made
+        yield from (source_asset(table), landing_asset(table), mirror_asset(table))
 
 
 def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
     """The day to read again, or None to read what changed.
 
-    Measured against the day on which the run was requested, so that a run which is made or waits past midnight is still the one asked for.
+    Measured against the day on which the run was requested, so that a run that starts late or waits past midnight is still the one that
+    was requested.
     """
     day = date.fromisoformat(context.partition_key)
     if day >= _requested_on(context):
         return None
     if not table.cursor:
         raise Failure(
-            f"{table.full_name}: {day} cannot be read again, because its record names no cursor column. Materialize today's partition "
+            f"{table.full_name}: {day} cannot be read again, because its definition names no cursor column. Materialize today's partition "
             "to land what changed, or set `full` in its config to land everything",
             allow_retries=False,
         )
@@ -161,32 +176,35 @@ def _requested_on(context: AssetExecutionContext) -> date:
     return utc_day(record.create_timestamp if record else utc_now())
 
 
-def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: LakeResource) -> None:
-    """Report the source table as seen just before it is read."""
-    newest = lake.open().newest(table)
+def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake) -> None:
+    """Report the source table as it is just before it is read."""
+    newest = lake.newest(table)
     head = reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
-    context.log_event(AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": _short(head)}))
+    version = hashlib.sha256(head.encode()).hexdigest()[:16]
+    context.log_event(AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": version}))
+    # Dagster has looked up the source's version before this step observed it, and would record the landing as made from the version
+    # before: out of date for ever. See docs/adr/0007.
+    context.get_step_execution_context().wipe_input_asset_version_info(source_key(table))
 
 
-def _short(head: str) -> str:
-    import hashlib
+def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake, warehouse: Warehouse) -> None:
+    """Land tombstones before the changes are read, so that one load brings both.
 
-    return hashlib.sha256(head.encode()).hexdigest()[:16]
-
-
-def _reconciled(context: AssetExecutionContext, table: Table, reader: Reader, lake: LakeResource, warehouse: WarehouseResource) -> str:
-    """Land tombstones before the changes are read, so that one load brings both. Says what came of it.
-
-    A reconciliation that cannot be done now must not keep changes from landing: it is said here, and rows that it should have
-    removed show in the check that compares source and mirror.
+    A detection that cannot be done now must not keep changes from landing. It is said here, and rows that it should have removed show in
+    the check that compares source and mirror.
     """
-    if isinstance(table.changes, ChangeStream):
-        return ""  # its reader sees deletes
-    if not isinstance(reader, Side):
-        return NO_DELETIONS
-    try:
-        manifest = reconcile(table, reader, lake.open(), warehouse.open(), run_id=context.run.run_id)
-    except (CompareError, WarehouseError) as error:
-        context.log.warning(str(error))
-        return f"not done: {error}"
-    return f"{manifest.rows} rows deleted in the source, landed as batch {manifest.batch}" if manifest else "no row deleted in the source"
+    from stori_pipeline.pipeline.detect_deletes import CANNOT_DETECT, DetectionRefused, detect_deletes
+
+    if table.changes.sees_deletes:
+        return
+    if not isinstance(reader, Comparable):
+        outcome = CANNOT_DETECT
+    else:
+        try:
+            manifest = detect_deletes(table, reader, lake, warehouse, run_id=context.run.run_id)
+            found = f"{manifest.rows} rows deleted in the source, landed as batch {manifest.batch}" if manifest else ""
+            outcome = found or "no row deleted in the source"
+        except (DetectionRefused, WarehouseError) as error:
+            context.log.warning(str(error))
+            outcome = f"not done: {error}"
+    context.add_output_metadata({"deletes": outcome})

@@ -1,50 +1,58 @@
-"""The whole graph, put together.
+"""The whole graph of a project, put together.
 
-Belongs here: which parts there are, and the resources they use. Does not belong here: any part.
+Belongs here: which parts there are, and the resources that they use. Does not belong here: any part.
 """
 
 from __future__ import annotations
 
 import functools
 
-from dagster import Definitions, in_process_executor
+from dagster import AssetKey, Definitions, in_process_executor
 
 from stori_pipeline.clock import Clock, utc_now
-from stori_pipeline.defs.alerts import alerts_sensor
-from stori_pipeline.defs.assets import assets_for, mirror_asset
-from stori_pipeline.defs.automation import changes_sensor, everything_schedule
+from stori_pipeline.defs.assets import assets_of, mirror_asset
 from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
-from stori_pipeline.defs.io_managers import LakeIOManager, ProcessedIOManager, RedshiftIOManager
-from stori_pipeline.defs.jobs import sync
-from stori_pipeline.defs.lineage import Graph, whole
-from stori_pipeline.defs.logs import console
+from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
+from stori_pipeline.defs.jobs import sweep_job, sync_job
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
+from stori_pipeline.defs.schedules import everything_schedule, sweep_schedule
+from stori_pipeline.defs.sensors import changes_sensor
 from stori_pipeline.defs.stars import star_asset
-from stori_pipeline.defs.sweeping import sweep_job, sweep_schedule
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.alerts import alerts_sensor
+from stori_pipeline.runtime.logging import console
 
 
 @functools.lru_cache(maxsize=4)
-def build_defs(graph: Graph | None = None, clock: Clock = utc_now) -> Definitions:
-    """The definitions of that graph; of everything that the project has, without one. `clock` gives the day on which the sensor asks.
+def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
+    """The Dagster definitions of a project. `clock` gives the day on which the sensor requests a run.
 
-    Made once for a graph: they are immutable, and a process may run them again and again.
+    Made once for a project: they are immutable, and a process may run them again and again.
     """
-    graph = graph or whole()
-    sweep = sweep_job(graph)
+
+    class TableParquetIOManager(S3ParquetIOManager):
+        """As its parent, and knows the project's tables."""
+
+        def table_of(self, key: AssetKey) -> Table | None:
+            table = project.mirrors.get(".".join(key.path[-2:]))
+            return table if table and table.landing_path == list(key.path) else None
+
+    sweep = sweep_job(project)
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     return Definitions(
         assets=[
-            *assets_for(graph.tables),
-            *(made for star in graph.stars for made in (star_asset(star, graph), mirror_asset(star.table))),
-            *(report_asset(report, graph) for report in graph.reports),
-            *(chart_asset(chart) for chart in graph.charts),
+            *assets_of(project.tables),
+            *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table, star.also))),
+            *(report_asset(report, project) for report in project.reports),
+            *(chart_asset(chart) for chart in project.charts),
         ],
-        asset_checks=checks_for(graph),
-        jobs=[sync, sweep],
-        sensors=[changes_sensor(graph, clock), alerts_sensor(graph)],
-        schedules=[everything_schedule(graph), sweep_schedule(sweep)],
+        asset_checks=checks_for(project),
+        jobs=[sync_job(), sweep],
+        sensors=[changes_sensor(project, clock), alerts_sensor(project)],
+        schedules=[everything_schedule(project), sweep_schedule(sweep)],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
         resources={
@@ -52,8 +60,8 @@ def build_defs(graph: Graph | None = None, clock: Clock = utc_now) -> Definition
             "lake": lake,
             "processed": processed,
             "warehouse": warehouse,
-            "lake_io": LakeIOManager(lake, graph),
-            "processed_io": ProcessedIOManager(lake, processed, graph),
-            "warehouse_io": RedshiftIOManager(warehouse),
+            "lake_io": TableParquetIOManager(lake=lake),
+            "processed_io": TableParquetIOManager(lake=processed),
+            "warehouse_io": RedshiftIOManager(warehouse=warehouse, lake=lake),
         },
     )

@@ -13,14 +13,14 @@ from typing import Any
 
 from dagster import AssetExecutionContext, AssetsDefinition, DataVersion, MaterializeResult, MetadataValue, asset
 
-from stori_pipeline.charts import Chart
 from stori_pipeline.charts.pictures import is_kept, keep, key, made_from
 from stori_pipeline.charts.rows import read
-from stori_pipeline.defs.metadata import chart_key, report_key
-from stori_pipeline.defs.outcomes import NOTHING_NEW, last_said
+from stori_pipeline.defs.keys import chart_key, report_key
+from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
 from stori_pipeline.defs.reports import OWNERS
 from stori_pipeline.defs.resources import ProcessedResource, WarehouseResource
-from stori_pipeline.defs.retries import RETRY, only_transient
+from stori_pipeline.model.chart import Chart
+from stori_pipeline.runtime.retries import RETRY, only_transient
 
 
 def chart_asset(chart: Chart) -> AssetsDefinition:
@@ -45,8 +45,8 @@ def chart_asset(chart: Chart) -> AssetsDefinition:
             if rows is None:
                 context.log.warning(f"{chart.full_name} is not drawn yet: the warehouse does not have {chart.relation}")
                 return
-            of, bucket = made_from(chart, rows), processed.bucket()
-            known = last_said(context.instance, chart_key(chart.name), of) if is_kept(chart, bucket, of) else None
+            of, bucket = made_from(chart, rows), processed.open_bucket()
+            known = last_metadata(context.instance, chart_key(chart.name), DataVersion(of)) if is_kept(chart, bucket, of) else None
             said: dict[str, Any] = {**known, "outcome": f"{NOTHING_NEW}: the rows are those that were drawn last"} if known else {}
             if not known:
                 from stori_pipeline.charts.drawing import draw

@@ -1,43 +1,88 @@
-"""The one job, and the ways to ask for it.
+"""The jobs, and the ways to request them.
 
-Belongs here: the job `sync` and what a run of it is told. Does not belong here: when it is asked for (`automation`).
+Belongs here: the jobs `sync` and `sweep`, and what a run of them is told. Does not belong here: when it is requested (`sensors`,
+`schedules`).
 
-**One process, one step after another.** A run of `sync` uses Dagster's in-process executor. The multiprocess one starts a Python process
-for each step, seconds of imports for milliseconds of work. Dagster has no executor with threads, and what one could be made of is
-private. It would gain little: a quiet table costs some 0.35 s of processor time in all its four steps, nearly all of it Dagster's own
-bookkeeping, which threads of one interpreter cannot share out. What takes long is concurrent within its step instead: an extract decodes,
-encodes and uploads in threads of its own, and Redshift copies parts in parallel. Runs themselves are concurrent, each in its own process:
-while one run loads a large table, the sensor starts another for those that have changed meanwhile.
+**One process, one step after another.** A run of `sync` uses Dagster's in-process executor: the multiprocess one starts a Python process
+for each step, seconds of imports for milliseconds of work. Threads would not help: the time of a quiet table is Dagster's own bookkeeping,
+and the GIL serializes it. What takes long is concurrent within its step, and runs are concurrent, each in a process of its own.
 """
 
-from __future__ import annotations
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
-from collections.abc import Iterable, Sequence
-from datetime import date
-from typing import Any
-
-from dagster import AssetCheckKey, AssetKey, AssetSelection, RunRequest, define_asset_job, in_process_executor
-
-from stori_pipeline.defs.assets import REQUESTED_ON_TAG
-from stori_pipeline.defs.lineage import Affected
-from stori_pipeline.defs.logs import TO_CONSOLE
-from stori_pipeline.defs.metadata import chart_key, landing_key, mirror_key, report_key
-from stori_pipeline.spec import Table
-
-TABLES_TAG = "stori/tables"
-"""The tag of a run that names its source tables."""
-
-sync = define_asset_job(
-    "sync",
-    selection=AssetSelection.all(),
-    description="Land what changed in the sources, load it, and make the star tables, reports and charts anew that it reaches.",
-    executor_def=in_process_executor,
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    AssetSelection,
+    JobDefinition,
+    OpExecutionContext,
+    RunRequest,
+    define_asset_job,
+    in_process_executor,
+    job,
+    op,
 )
 
+from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
+from stori_pipeline.model.project import Affected, Project
+from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.names import REQUESTED_ON_TAG, TABLES_TAG
+from stori_pipeline.runtime.retries import RETRY, only_transient
 
-def sync_config(tables: Iterable[Table], *, full: bool = False, reconcile: bool = False) -> dict[str, Any]:
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from stori_pipeline.runtime.logging import TO_CONSOLE
+
+_BACK = timedelta(days=8)
+"""Earlier nights have swept what is older; a week without Dagster is made good."""
+
+
+@functools.cache
+def sync_job() -> "UnresolvedAssetJobDefinition":
+    """Everything, from landing to chart. A run materializes and checks the part of it that was requested."""
+    return define_asset_job(
+        "sync",
+        selection=AssetSelection.all(),
+        description="Land what changed in the sources, load it, and remake the star tables, reports and charts downstream.",
+        executor_def=in_process_executor,
+    )
+
+
+def sweep_job(project: Project) -> JobDefinition:
+    @op(name="sweep_lakes", retry_policy=RETRY)
+    def sweep_lakes(context: OpExecutionContext, lake: LakeResource, processed: ProcessedResource) -> None:
+        from stori_pipeline.lake.upkeep import compact
+        from stori_pipeline.lake.upkeep import sweep as sweep_table
+
+        swept, compacted = {}, []
+        with only_transient():
+            for name, table in project.mirrors.items():
+                store = lake_of(table, lake, processed).open()
+                if compact(store, table):
+                    compacted.append(name)
+                if count := sweep_table(store, table, back=_BACK):
+                    swept[name] = count
+        context.log.info(f"{sum(swept.values())} objects removed: {swept}" if swept else "there was nothing to remove")
+        context.add_output_metadata(swept | ({"compacted": compacted} if compacted else {}))
+
+    @job(
+        name="sweep",
+        executor_def=in_process_executor,
+        description="Remove from both buckets what broken-off landings left, and what newer files have replaced, once it is a day old.",
+    )
+    def sweep() -> None:
+        sweep_lakes()
+
+    return sweep
+
+
+def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False) -> dict[str, Any]:
     """The run configuration that reads these tables whole, or looks for deleted rows first; empty for an ordinary run."""
-    said = {name: True for name, wanted in (("full", full), ("reconcile", reconcile)) if wanted}
+    said = {name: True for name, wanted in (("full", full), ("detect_deletes", detect_deletes)) if wanted}
     return {"ops": {landing_key(table).to_python_identifier(): {"config": said} for table in tables}} if said else {}
 
 
@@ -58,20 +103,23 @@ def sync_request(
     *,
     day: date,
     checks: Sequence[AssetCheckKey],
+    partition: date | None = None,
     run_key: str | None = None,
     full: bool = False,
-    reconcile: bool = False,
+    detect_deletes: bool = False,
+    loggers: Mapping[str, Any] = TO_CONSOLE,
 ) -> RunRequest:
     """Ask for one run that lands what has changed in these tables, brings all that is made of them up to date and runs those checks.
 
     Args:
-        day: the day, in UTC, on which this is asked for, hence the partition that the run lands into.
+        day: the day, in UTC, on which this is requested.
+        partition: the partition that the run lands into, another day's to land that again; by default that of `day`.
     """
     return RunRequest(
         run_key=run_key,
-        partition_key=day.isoformat(),
+        partition_key=(partition or day).isoformat(),
         asset_selection=selected(affected),
         asset_check_keys=list(checks),
-        run_config={**sync_config(affected.tables, full=full, reconcile=reconcile), "loggers": dict(TO_CONSOLE)},
+        run_config={**sync_config(affected.tables, full=full, detect_deletes=detect_deletes), "loggers": dict(loggers)},
         tags=sync_tags(affected.tables, day),
     )

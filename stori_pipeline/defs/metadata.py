@@ -8,49 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, TableColumn, TableColumnConstraints, TableColumnDep, TableColumnLineage, TableConstraints, TableSchema
+from dagster import TableColumn, TableColumnConstraints, TableColumnDep, TableColumnLineage, TableConstraints, TableSchema
 
-from stori_pipeline.spec import History, Rebuilt, Table
+from stori_pipeline.defs.keys import landing_key, relation_key, source_key
+from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
-    from stori_pipeline.reports import Report
-    from stori_pipeline.star.record import Star
+    from stori_pipeline.model.report import Report
+    from stori_pipeline.model.star import Star
 
 PREVIEW_ROWS = 10
 _WIDEST = 60  # characters of a value in a preview; a megabyte of text in an event log helps nobody
 
 _BATCH = "The batch that brought this version of the row."
-
-
-def source_key(table: Table) -> AssetKey:
-    return AssetKey(table.prefix.split("/"))
-
-
-def is_star(table: Table) -> bool:
-    return isinstance(table.changes, (Rebuilt, History))
-
-
-def landing_key(table: Table) -> AssetKey:
-    """Where the table's batches are: `landing/<source>/<table>` in the landing bucket, `star/<table>` in the processed one."""
-    return AssetKey(table.prefix.split("/") if is_star(table) else ["landing", *table.prefix.split("/")])
-
-
-def mirror_key(table: Table) -> AssetKey:
-    return AssetKey(["warehouse", *table.prefix.split("/")])
-
-
-def report_key(name: str) -> AssetKey:
-    return AssetKey(["reports", name])
-
-
-def chart_key(name: str) -> AssetKey:
-    return AssetKey(["charts", name])
-
-
-def relation_key(full_name: str) -> AssetKey:
-    """The asset that a statement reads as `schema.name`."""
-    schema, _, name = full_name.partition(".")
-    return report_key(name) if schema == "reports" else AssetKey(["warehouse", schema, name])
 
 
 def _column(name: str, kind: str, *, nullable: bool, description: str, tags: Mapping[str, str] | None = None) -> TableColumn:

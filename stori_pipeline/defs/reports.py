@@ -14,15 +14,15 @@ from typing import Any
 from dagster import AssetExecutionContext, AssetsDefinition, DataVersion, MaterializeResult, MetadataValue, asset
 
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.lineage import Graph
-from stori_pipeline.defs.metadata import relation_key, report_key
-from stori_pipeline.defs.outcomes import NOTHING_NEW, last_said
+from stori_pipeline.defs.keys import relation_key, report_key
+from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.defs.retries import RETRY, only_transient
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.redshift.reports import SCHEMA
-from stori_pipeline.redshift.statements import quoted
-from stori_pipeline.reports import Report, make_report
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.report import SCHEMA, Report
+from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.dialect import quoted
+from stori_pipeline.warehouse.reports import make_report
 
 OWNERS = ("team:analytics",)
 
@@ -33,9 +33,9 @@ _TYPES = (
 )
 
 
-def report_asset(report: Report, graph: Graph) -> AssetsDefinition:
+def report_asset(report: Report, project: Project) -> AssetsDefinition:
     """Its output is optional: a report is not made before every mirror that it reads is there, and that is no failure."""
-    mirrors = graph.mirrors_below(report)
+    mirrors = project.mirrors_below(report)
 
     @asset(
         key=report_key(report.name),
@@ -65,8 +65,8 @@ def report_asset(report: Report, graph: Graph) -> AssetsDefinition:
                 return
             said = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
             version = hashlib.sha256(said.encode()).hexdigest()[:16]
-            known = last_said(context.instance, report_key(report.name), version) if report.full_name in there else None
-            said_now = {**known, "outcome": NOTHING_NEW} if known else _make(report, graph, store, context.run.run_id)
+            known = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if report.full_name in there else None
+            said_now = {**known, "outcome": NOTHING_NEW} if known else _make(report, project, store, context.run.run_id)
         yield MaterializeResult(
             metadata={
                 **said_now,
@@ -95,8 +95,8 @@ def _found(warehouse: Warehouse) -> tuple[dict[str, tuple[int, int]], set[str]]:
     return loaded, there
 
 
-def _make(report: Report, graph: Graph, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    make_report(report, warehouse, run_id=run_id, reports=graph.reports)
+def _make(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
+    make_report(report, warehouse, run_id=run_id, reports=project.reports)
     name = f"{quoted(SCHEMA)}.{quoted(report.name)}"
     with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT shown.*, COUNT(*) OVER () AS all_rows FROM {name} AS shown LIMIT {metadata.PREVIEW_ROWS}")

@@ -1,7 +1,8 @@
 """How a step reaches the sources, the lake and the warehouse.
 
-Belongs here: opening each from the settings, at the moment of use. Does not belong here: what is done with them, or any
-address. A resource has no fields: its configuration is the environment, so no secret can show in a launchpad or a log.
+Belongs here: opening each of them at the moment of use. Does not belong here: what is done with them. Every field has a default: the
+setting of the same meaning (see `settings`), read when it is needed, so that definitions load without any. A field that is set wins;
+give a secret as `EnvVar`.
 """
 
 from __future__ import annotations
@@ -10,32 +11,37 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from dagster import ConfigurableResource, InitResourceContext
+from dagster_aws.redshift import RedshiftClientResource
+from dagster_aws.s3 import S3Resource
+from pydantic import Field
 
-from stori_pipeline.defs.killed import is_shown_alive, shown_alive
-from stori_pipeline.defs.metadata import is_star
 from stori_pipeline.readers import Reader, reader_for
+from stori_pipeline.runtime.liveness import is_shown_alive, shown_alive
 from stori_pipeline.settings import Settings
-from stori_pipeline.spec import Source, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from stori_pipeline.lake import Lake
     from stori_pipeline.lake.bucket import Bucket
-    from stori_pipeline.redshift import Warehouse
+    from stori_pipeline.model.source import Source
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.warehouse import Warehouse
 
 
 class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yields itself
     """Every source's reader."""
 
+    addresses: dict[str, str] = Field(default={}, description="Addresses of sources by name, instead of the settings STORI_SOURCE_<NAME>.")
+
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[SourcesResource]:
-        # The first thing that a run does, since every landing uses this resource. `execute_sync` shows its own runs; this shows those
-        # of the daemon, of which nobody else would notice that they died when all of Dagster was killed with them.
+        # The first thing that a run does, since every landing uses this resource. A run in this process shows itself alive; this shows
+        # those of the daemon, which nobody else would notice to have died when all of Dagster was killed with them.
         if context.run is None or context.instance is None or is_shown_alive(context.instance, context.run.run_id):
             yield self
         else:
@@ -43,62 +49,98 @@ class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yie
                 yield self
 
     def reader(self, source: Source) -> Reader:
-        return reader_for(source.kind, Settings.load().source_url(source.name))
+        return reader_for(source.kind, self.addresses.get(source.name) or Settings.load().source_url(source.name))
 
 
-@functools.lru_cache(maxsize=2)
-def _s3(endpoint: str) -> S3Client:  # noqa: ARG001  (the endpoint is the cache's key: another one needs another client)
-    # One client per process: making one costs a tenth of a second, and a sensor asks every few seconds.
+class BoundedS3Resource(S3Resource):
+    """dagster-aws's S3 resource, with requests that are bounded in time and a client that is made once in a process."""
+
+    def get_client(self) -> Any:
+        # The environment is part of the key, because boto3 reads what is not set here from it.
+        return _bounded_client(self.model_dump_json(), os.environ.get("AWS_ENDPOINT_URL", ""))
+
+
+@functools.lru_cache(maxsize=4)
+def _bounded_client(fields: str, endpoint: str) -> S3Client:  # noqa: ARG001  (the endpoint is part of the cache's key)
+    import json
+
     from stori_pipeline.lake import connect
 
-    return connect()
+    given = json.loads(fields)
+    names = ("region_name", "endpoint_url", "use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    return connect(given["profile_name"], **{name: given[name] for name in names if given[name] is not None})
 
 
 class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The lake in the landing bucket."""
+    """A bucket with batches of tables, or with frames: the landing bucket unless it says otherwise."""
+
+    bucket: str = Field(default="", description="The bucket's name; the setting STORI_LANDING_BUCKET without it.")
+    s3: S3Resource | None = Field(
+        default=None, description="dagster-aws's S3 resource; without it, the AWS_* environment says where S3 is."
+    )
+
+    @property
+    def bucket_name(self) -> str:
+        return self.bucket or Settings.load().landing_bucket
 
     def open(self) -> Lake:
         from stori_pipeline.lake import Lake
 
-        return Lake(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().landing_bucket)
+        return Lake(self._client(), self.bucket_name)
 
-    def uri(self, table: Table) -> str:
-        return f"s3://{Settings.load().landing_bucket}/{table.prefix}/"
-
-
-class ProcessedResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The lake in the processed bucket, where star tables are, and the charts."""
-
-    def open(self) -> Lake:
-        from stori_pipeline.lake import Lake
-
-        return Lake(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().processed_bucket)
-
-    def uri(self, table: Table) -> str:
-        return f"s3://{Settings.load().processed_bucket}/{table.prefix}/"
-
-    def bucket(self) -> Bucket:
+    def open_bucket(self) -> Bucket:
         """The same bucket, for what is no table."""
         from stori_pipeline.lake.bucket import Bucket
 
-        return Bucket(_s3(os.environ.get("AWS_ENDPOINT_URL", "")), Settings.load().processed_bucket)
+        return Bucket(self._client(), self.bucket_name)
+
+    def _client(self) -> S3Client:
+        client: S3Client = (self.s3 or BoundedS3Resource()).get_client()
+        return client
+
+    def uri(self, table: Table) -> str:
+        return f"s3://{self.bucket_name}/{table.prefix}/"
 
 
-def store_of(table: Table, lake: LakeResource, processed: ProcessedResource) -> LakeResource | ProcessedResource:
+class ProcessedResource(LakeResource):
+    """The bucket of star tables and charts."""
+
+    bucket: str = Field(default="", description="The bucket's name; the setting STORI_PROCESSED_BUCKET without it.")
+
+    @property
+    def bucket_name(self) -> str:
+        return self.bucket or Settings.load().processed_bucket
+
+
+def lake_of(table: Table, lake: LakeResource, processed: ProcessedResource) -> LakeResource:
     """Where a table's batches are."""
-    return processed if is_star(table) else lake
+    return processed if table.is_derived else lake
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The warehouse that the mirrors and the reports are in."""
+    """The warehouse that mirrors, reports and frames are in."""
+
+    url: str = Field(default="", description="Address with role and password; the setting STORI_WAREHOUSE without it.")
+    copy_role: str = Field(default="", description="ARN of the role that COPY reads S3 with; the setting STORI_COPY_ROLE without it.")
+    cluster: RedshiftClientResource | None = Field(default=None, description="dagster-aws's resource of the cluster, instead of `url`.")
+
+    @property
+    def address(self) -> str:
+        """The warehouse's address, credentials included."""
+        if self.cluster:
+            given = self.cluster
+            login = ":".join(quote(each, safe="") for each in (given.user, given.password) if each)
+            # Its default, `require`, does not verify the server; `warehouse.connect` does, unless another mode is asked for.
+            options = "" if given.sslmode == "require" else f"?sslmode={given.sslmode}"
+            return f"postgresql://{login}@{given.host}:{given.port}/{quote(given.database or 'dev', safe='')}{options}"
+        return self.url or Settings.load().warehouse_url
 
     def open(self) -> Warehouse:
-        from stori_pipeline.redshift import Warehouse
+        from stori_pipeline.warehouse import Warehouse
 
-        settings = Settings.load()
-        return Warehouse(settings.warehouse_url, settings.copy_role)
+        return Warehouse(self.address, self.copy_role or Settings.load().copy_role)
 
     def uri(self, full_name: str) -> str:
         """Where a mirror or a report is, without the credentials that the warehouse's address holds."""
-        url = urlsplit(Settings.load().warehouse_url)
+        url = urlsplit(self.address)
         return f"redshift://{url.hostname}:{url.port or 5439}{url.path}/{full_name.replace('.', '/')}"

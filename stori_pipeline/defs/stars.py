@@ -1,37 +1,37 @@
 """One asset for each star table: its batches in the processed bucket, made from landed tables and other star tables.
 
-Belongs here: deriving assets from the records of star tables. Does not belong here: making rows (`derive`, which the IO manager calls), or
-the mirrors, which are those of any table (`assets`).
+Belongs here: deriving assets from the definitions of star tables. Does not belong here: making rows (`pipeline.derive`), or the mirrors,
+which are those of any table (`assets`).
 """
 
 from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, Output, asset
 from pydantic import Field
 
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.io_managers import Underived
-from stori_pipeline.defs.lineage import Graph
-from stori_pipeline.defs.metadata import is_star, landing_key
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource, store_of
-from stori_pipeline.defs.retries import RETRY, only_transient
-from stori_pipeline.spec import History
-from stori_pipeline.star.record import Star
+from stori_pipeline.defs.keys import landing_key
+from stori_pipeline.defs.materialization_metadata import version_of
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
+from stori_pipeline.model.changes import History
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.star import Star
+from stori_pipeline.runtime.retries import RETRY, only_transient
 
 
 class StarConfig(Config):
     full: bool = Field(
-        False, description="Make the table from all batches of its inputs instead of from the new ones; it comes out the same."
+        False, description="Make the table from all batches of its inputs instead of from the new ones; the result is the same."
     )
 
 
-def star_asset(star: Star, graph: Graph) -> AssetsDefinition:
-    """Its output is optional: nothing is made before every input has landed once, and that is no failure."""
+def star_asset(star: Star, project: Project) -> AssetsDefinition:
+    """Its output is optional: where an input has not landed yet, or the contract blocks a batch of it, nothing is made."""
     table = star.table
-    inputs = [graph.records[name] for name in star.inputs.values()]
+    inputs = [project.mirrors[name] for name in star.inputs.values()]
     kept = "every version of each row" if isinstance(table.changes, History) else "the present"
 
     @asset(
         key=landing_key(table),
-        deps=[AssetDep(landing_key(each), partition_mapping=None if is_star(each) else LastPartitionMapping()) for each in inputs],
+        deps=[AssetDep(landing_key(each), partition_mapping=None if each.is_derived else LastPartitionMapping()) for each in inputs],
         group_name=table.source.name,
         description=f"{table.description}\n\nHolds {kept}, in batches of Parquet, each sealed by a manifest.",
         kinds={"polars", "s3", "parquet"},
@@ -39,7 +39,7 @@ def star_asset(star: Star, graph: Graph) -> AssetsDefinition:
         code_version=f"{table.fingerprint}-{star.made_by}",
         metadata={
             "dagster/column_schema": metadata.landing_schema(table),
-            "dagster/column_lineage": metadata.star_lineage(star, graph.records),
+            "dagster/column_lineage": metadata.star_lineage(star, project.mirrors),
         },
         io_manager_key="processed_io",
         retry_policy=RETRY,
@@ -47,11 +47,25 @@ def star_asset(star: Star, graph: Graph) -> AssetsDefinition:
         output_required=False,
     )
     def derived(context: AssetExecutionContext, config: StarConfig, lake: LakeResource, processed: ProcessedResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+        from stori_pipeline.lake.upkeep import compact_if_due
+        from stori_pipeline.pipeline.derive import derived_rows
+        from stori_pipeline.pipeline.gate import LoadBlocked
+
         with only_transient():
-            missing = [each.full_name for each in inputs if store_of(each, lake, processed).open().newest(each) is None]
-        if missing:
-            context.log.warning(f"{table.full_name} is not made yet: nothing has landed of {', '.join(missing)}")
-            return
-        yield Output(Underived(star, full=config.full))
+            missing = [each.full_name for each in inputs if lake_of(each, lake, processed).open().newest(each) is None]
+            if missing:
+                context.log.warning(f"{table.full_name} is not made yet: nothing has landed of {', '.join(missing)}")
+                return
+            try:
+                rows = derived_rows(star, lake.open(), processed.open(), tables=project.mirrors, full=config.full)
+            except LoadBlocked as error:
+                context.log.warning(f"{table.full_name} is not made again: {error}")
+                return
+            if rows.full_refresh_reason:
+                context.log.info(f"{table.full_name}: made from everything, because {rows.full_refresh_reason}")
+            context.set_data_version(landing_key(table), version_of(rows.newest_order))
+            yield Output(rows)
+            if rows.landed:
+                compact_if_due(processed.open(), table, rows.landed)
 
     return derived

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -48,16 +48,20 @@ class Stored:
     modified: datetime
 
 
-def connect() -> S3Client:
-    """An S3 client fit for the lake; address, region and credentials come from the ordinary `AWS_*` environment.
+def connect(profile: str | None = None, **client: Any) -> S3Client:
+    """An S3 client fit for the lake. Every request is bounded in time and is tried at most four times.
 
-    Every request is bounded in time and is tried at most four times.
+    Address, region and credentials come from the ordinary `AWS_*` environment, except for what is given here.
+
+    Args:
+        profile: a profile of the AWS configuration.
+        client: arguments of `boto3.session.Session.client`.
     """
     import boto3  # heavy: only where S3 is reached
     from botocore.config import Config
 
     # A session of its own: boto3's shared one may not be used by two threads at once.
-    return boto3.session.Session().client(
+    return boto3.session.Session(profile_name=profile).client(
         "s3",
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 4},
@@ -65,6 +69,7 @@ def connect() -> S3Client:
             read_timeout=60,
             max_pool_connections=32,  # the landing's threads, times a few tables at once
         ),
+        **client,
     )
 
 
@@ -72,7 +77,7 @@ class Bucket:
     """The calls the lake makes on one bucket. Safe to use from several threads, as the client is."""
 
     def __init__(self, s3: S3Client, name: str) -> None:
-        self._s3 = s3
+        self.client = s3
         self.name = name
 
     def url(self, key: str) -> str:
@@ -107,12 +112,12 @@ class Bucket:
 
     def put(self, key: str, body: bytes) -> None:
         with self._explained("writing", key):
-            self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+            self.client.put_object(Bucket=self.name, Key=key, Body=body)
 
     def put_file(self, key: str, body: bytes, content_type: str, notes: Mapping[str, str]) -> None:
         """Writes an object for people and programs besides ours. `notes` are kept with it, in ASCII."""
         with self._explained("writing", key):
-            self._s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, Metadata=notes)
+            self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, Metadata=notes)
 
     def notes(self, key: str) -> dict[str, str] | None:
         """What was kept with an object, or None where there is no such object."""
@@ -120,7 +125,7 @@ class Bucket:
 
         with self._explained("checking", key):
             try:
-                return self._s3.head_object(Bucket=self.name, Key=key)["Metadata"]
+                return self.client.head_object(Bucket=self.name, Key=key)["Metadata"]
             except ClientError as error:
                 if _status(error) == 404:
                     return None
@@ -137,7 +142,7 @@ class Bucket:
         for _ in range(4):  # a 409 asks for another try: the key was just then being written or deleted by someone else
             with self._explained("committing", key):
                 try:
-                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+                    self.client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
                 except ClientError as error:
                     if _status(error) not in (409, 412):
                         raise
@@ -154,7 +159,7 @@ class Bucket:
 
         with self._explained("reading", key):
             try:
-                return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+                return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
                 if _code(error) == "NoSuchKey":
                     return None
@@ -166,7 +171,7 @@ class Bucket:
 
         with self._explained("checking", key):
             try:
-                return self._s3.head_object(Bucket=self.name, Key=key)["ContentLength"]
+                return self.client.head_object(Bucket=self.name, Key=key)["ContentLength"]
             except ClientError as error:
                 if _status(error) == 404:
                     return None
@@ -175,7 +180,7 @@ class Bucket:
     def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more follow."""
         with self._explained("listing", prefix):
-            answer = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
+            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
         found = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
         return found, answer["IsTruncated"]
 
@@ -195,7 +200,7 @@ class Bucket:
         for start in range(0, len(every), PAGE):
             some = every[start : start + PAGE]
             with self._explained("deleting", some[0]):
-                answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
+                answer = self.client.delete_objects(Bucket=self.name, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
             for error in answer.get("Errors", []):
                 raise LakeError(f"deleting {self.url(error.get('Key', some[0]))}: S3 answers {error.get('Code')}")
         return len(every)
@@ -203,24 +208,24 @@ class Bucket:
     def start_upload(self, key: str) -> str:
         """Begins an upload in pieces and returns its id. Nothing is visible under the key before `complete_upload`."""
         with self._explained("uploading", key):
-            return self._s3.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
+            return self.client.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
 
     def upload_piece(self, key: str, upload: str, number: int, body: bytes) -> CompletedPartTypeDef:
         with self._explained("uploading", key):
-            answer = self._s3.upload_part(Bucket=self.name, Key=key, UploadId=upload, PartNumber=number, Body=body)
+            answer = self.client.upload_part(Bucket=self.name, Key=key, UploadId=upload, PartNumber=number, Body=body)
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def complete_upload(self, key: str, upload: str, pieces: list[CompletedPartTypeDef]) -> None:
         """Makes the object out of its pieces."""
         with self._explained("completing", key):
-            self._s3.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
+            self.client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
 
     def abort_upload(self, key: str, upload: str) -> None:
         from botocore.exceptions import ClientError
 
         with self._explained("aborting the upload of", key):
             try:
-                self._s3.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
+                self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
             except ClientError as error:
                 if _code(error) != "NoSuchUpload":  # then someone else did
                     raise
@@ -228,7 +233,7 @@ class Bucket:
     def uploads(self, prefix: str) -> list[tuple[str, str, datetime]]:
         """The uploads in pieces that are under way, as (key, id, when it began)."""
         with self._explained("listing the uploads of", prefix):
-            pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
             return [(each["Key"], each["UploadId"], each["Initiated"]) for page in pages for each in page.get("Uploads", [])]
 
 

@@ -12,14 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import Any, Literal
+from typing import Any
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
-from stori_pipeline.spec import Table
-
-# The same two words as in `readers`, which the lake may not import: they are strangers on one floor.
-Position = Mapping[str, Any]
-Kind = Literal["snapshot", "changes"]
+from stori_pipeline.model.reading import Kind, Position
+from stori_pipeline.model.table import Table
 
 MAX_BATCH = 99_999_999
 """The highest number that eight digits hold; names would no longer sort beyond it."""

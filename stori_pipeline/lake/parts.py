@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from stori_pipeline.lake.bucket import Bucket, LakeError
 from stori_pipeline.lake.manifest import Part
-from stori_pipeline.lake.upload import Crew, Upload
-from stori_pipeline.spec import Table
+from stori_pipeline.lake.upload import BoundedPool, Upload
+from stori_pipeline.model.table import Table
 
 _SAMPLE = 65_536
 _REPEATS = 8  # each value this often on average: below that, a dictionary costs more time than it saves space
@@ -43,7 +43,7 @@ class PartWriter:
     As a context it aborts what is not finished when an error passes through.
     """
 
-    def __init__(self, bucket: Bucket, crew: Crew, key: Callable[[int], str], sizes: Sizes) -> None:
+    def __init__(self, bucket: Bucket, crew: BoundedPool, key: Callable[[int], str], sizes: Sizes) -> None:
         self._bucket = bucket
         self._crew = crew
         self._key = key

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Crew:
+class BoundedPool:
     """A few threads before which at most `depth` tasks are unfinished: who submits one more, waits.
 
     The first failure of any task is raised by every later `submit` and by `join`, in the thread that calls them, so that
@@ -59,7 +59,7 @@ class Crew:
         if self._failure is not None:
             raise self._failure
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> BoundedPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -73,7 +73,7 @@ class Upload(io.RawIOBase):
     Written to by one thread at a time.
     """
 
-    def __init__(self, bucket: Bucket, key: str, crew: Crew, piece_bytes: int) -> None:
+    def __init__(self, bucket: Bucket, key: str, crew: BoundedPool, piece_bytes: int) -> None:
         self._bucket = bucket
         self._crew = crew
         self._piece_bytes = piece_bytes

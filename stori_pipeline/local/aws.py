@@ -1,12 +1,10 @@
 """The local stack's AWS: a moto server.
 
-Belongs here: how that program is started, and the program. Does not belong here: how objects get to disk (`s3_disk`).
+Belongs here: how that program is started. Does not belong here: the program (`aws_server`).
 """
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,31 +74,7 @@ class Aws(Program):
             arguments += ["--queue", queue]
         for topic, queue in self._topics.items():
             arguments += ["--topic", topic, queue]
-        return [sys.executable, "-m", "stori_pipeline.local.aws", *arguments]
+        return [sys.executable, "-m", "stori_pipeline.local.aws_server", *arguments]
 
     def answers(self, port: int) -> bool:
         return probe.http(port)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.aws", description="AWS on one machine.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
-    parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
-    parser.add_argument("--queue", action="append", default=[], help="a queue to make if it is not there, and its dead-letter queue")
-    parser.add_argument(
-        "--topic", action="append", nargs=2, default=[], metavar=("TOPIC", "QUEUE"), help="a topic to make, and where its messages go"
-    )
-    parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
-    told = parser.parse_args(arguments)
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from stori_pipeline.local import aws_server
-
-    aws_server.serve(told.host, told.port, told.data, told.bucket, told.queue, dict(told.topic), sync=not told.no_sync)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,9 +9,12 @@ is also what makes a conditional write atomic: moto looks and writes in two step
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -222,3 +225,25 @@ def serve(
     server = make_server(host, port, PersistentS3(disk), threaded=True, request_handler=_QuietHandler)
     logging.getLogger(__name__).info("serving at http://%s:%d, objects in %s", host, port, data)
     server.serve_forever()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.aws_server", description="AWS on one machine.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
+    parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
+    parser.add_argument("--queue", action="append", default=[], help="a queue to make if it is not there, and its dead-letter queue")
+    parser.add_argument(
+        "--topic", action="append", nargs=2, default=[], metavar=("TOPIC", "QUEUE"), help="a topic to make, and where its messages go"
+    )
+    parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
+    options = parser.parse_args(arguments)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve(options.host, options.port, options.data, options.bucket, options.queue, dict(options.topic), sync=not options.no_sync)
+
+
+if __name__ == "__main__":
+    main()

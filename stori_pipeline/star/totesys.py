@@ -9,8 +9,9 @@ from __future__ import annotations
 import polars as pl
 from iso4217 import Currency
 
-from stori_pipeline.spec import Column, boolean, date, decimal, integer, time, varchar
-from stori_pipeline.star.record import star
+from stori_pipeline.model.star import star
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import boolean, date, decimal, integer, time, varchar
 
 _UNKNOWN = "Unknown"
 

@@ -15,21 +15,21 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, build_sensor_context
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
-from stori_pipeline.defs.alerts import KEY, alerts_sensor
-from stori_pipeline.defs.alerts import tell as tell_of
+from stori_pipeline.alerts.metrics import NAMESPACE
+from stori_pipeline.cli.sync import execute_sync as execute_sync_of
+from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.jobs import TABLES_TAG
-from stori_pipeline.defs.metadata import mirror_key
-from stori_pipeline.defs.run import execute_sync as execute_sync_of
-from stori_pipeline.defs.run import run_sync as run_sync_of
+from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.logs import JsonFormatter
-from stori_pipeline.metrics import NAMESPACE
+from stori_pipeline.runtime.alerts import KEY, alerts_sensor
+from stori_pipeline.runtime.alerts import tell as tell_of
+from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline_tests.alerts.conftest import Hook, Inbox
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, at_port, closed_port
 
-execute_sync = functools.partial(execute_sync_of, graph=PLAIN)
-run_sync = functools.partial(run_sync_of, graph=PLAIN)
-tell = functools.partial(tell_of, graph=PLAIN)
+execute_sync = functools.partial(execute_sync_of, project=PLAIN)
+run_sync = functools.partial(run_sync_of, project=PLAIN)
+tell = functools.partial(tell_of, project=PLAIN)
 
 
 def _fail_in_the_second_attempt(instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -157,7 +157,7 @@ def test_a_blocked_load_is_one_cause_whatever_follows_from_it(world: World, inst
     tell(instance)
     (told,) = inbox.read()
     assert told["Subject"] == "[stori] load blocked: bank.transactions"
-    assert "20 of the 20 rows of batch 2 break the record" in told["Message"]
+    assert "20 of the 20 rows of batch 2 break the table's definition" in told["Message"]
     assert "`stori sync --full bank.transactions`" in told["Message"]
 
     world.bank("DELETE FROM transactions WHERE length(transaction_details) > 1024")

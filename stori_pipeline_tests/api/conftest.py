@@ -12,9 +12,9 @@ from mypy_boto3_s3 import S3Client
 from stori_pipeline.api import create_app
 from stori_pipeline.clock import Clock, utc_now
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.redshift import Warehouse, statements
 from stori_pipeline.settings import Settings
 from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse, dialect
 
 PAYMENTS = (
     # number, date, paid, counterparty, amount
@@ -57,11 +57,11 @@ def surroundings(stack: Stack, environ: dict[str, str], s3: S3Client) -> Iterato
         for schema in ("star", "pipeline"):
             cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
             cursor.execute(f"CREATE SCHEMA {schema}")
-        cursor.execute(statements.CREATE_LEDGER)
+        cursor.execute(dialect.CREATE_LEDGER)
         for name in ("fact_payment", *dims):
-            cursor.execute(statements.create_mirror(STARS[name].table))
-            cursor.execute(statements.INSERT_LEDGER, (f"star.{name}", 1, 1, "-", 1, 1, 0, "run", "2024-11-15 12:00:00+00"))
-        for view in statements.create_views(STARS["fact_payment"].table):
+            cursor.execute(dialect.create_mirror(STARS[name].table))
+            cursor.execute(dialect.INSERT_LEDGER, (f"star.{name}", 1, 1, "-", 1, 1, 0, "run", "2024-11-15 12:00:00+00"))
+        for view in dialect.create_views(STARS["fact_payment"].table):
             cursor.execute(view)
         for name, rows in dims.items():
             for row in rows:

@@ -35,8 +35,8 @@ def _raw_load(file: Path, *, merge: bool) -> None:
 
 
 def _land() -> None:
-    from stori_pipeline import sync
     from stori_pipeline.lake import Lake, connect
+    from stori_pipeline.pipeline import sync
     from stori_pipeline.readers import reader_for
 
     reader = reader_for("postgres", os.environ["STORI_SOURCE_BENCH"])
@@ -45,9 +45,9 @@ def _land() -> None:
 
 
 def _load() -> None:
-    from stori_pipeline import sync
     from stori_pipeline.lake import Lake, connect
-    from stori_pipeline.redshift import Warehouse
+    from stori_pipeline.pipeline import sync
+    from stori_pipeline.warehouse import Warehouse
 
     warehouse = Warehouse(os.environ["STORI_WAREHOUSE"], os.environ["STORI_COPY_ROLE"])
     loaded = sync.load(table.TABLE, Lake(connect(), os.environ["STORI_LANDING_BUCKET"]), warehouse, run_id="bench")

@@ -1,12 +1,15 @@
-"""The table that is measured: its record, its rows, and the raw statements that move the very same rows as fast as Postgres can.
+"""The table that is measured: its record, its rows, and the raw dialect that move the very same rows as fast as Postgres can.
 
 Eleven columns of the usual kinds; about 150 bytes a row in COPY's binary form.
 """
 
 from __future__ import annotations
 
-from stori_pipeline.redshift import statements
-from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, boolean, date, decimal, timestamptz, varchar
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, date, decimal, timestamptz, varchar
+from stori_pipeline.warehouse import dialect
 
 SOURCE = Source("bench", "postgres", "What the benchmark measures.")
 TABLE = Table(
@@ -30,7 +33,7 @@ TABLE = Table(
     changes=Xmin(),
     cursor="updated_at",
 )
-NAMES = ", ".join(statements.quoted(c.name) for c in TABLE.columns)
+NAMES = ", ".join(dialect.quoted(c.name) for c in TABLE.columns)
 
 CREATE = """
 CREATE TABLE movements (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from stori_pipeline.charts import Chart
 from stori_pipeline.charts.rows import Rows, read
-from stori_pipeline.redshift import Warehouse
+from stori_pipeline.model.chart import Chart
+from stori_pipeline.warehouse import Warehouse
 
 COLUMNS = {
     "events_by_day": "time_zone VARCHAR(20), day DATE, platform VARCHAR(64), registrations BIGINT, submissions BIGINT",

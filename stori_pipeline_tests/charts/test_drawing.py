@@ -15,10 +15,12 @@ import pytest
 from PIL import Image
 
 from stori_pipeline import catalog
-from stori_pipeline.charts import CHARTS, Chart
+from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.charts.drawing import EMPTY, OTHERS, composed, draw
 from stori_pipeline.charts.rows import PANELS, SERIES, Point, Rows, read
-from stori_pipeline.reports import REPORTS_FOLDER, load_reports, tables_of
+from stori_pipeline.model.chart import Chart
+from stori_pipeline.model.report import load_reports, tables_of
+from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.star import STARS
 from stori_pipeline_tests.charts.conftest import COLUMNS, Reports
 
@@ -98,7 +100,7 @@ def look(chart: Chart, rows: Rows) -> Look:
 def test_charts_read_their_own_report_and_columns_that_it_has() -> None:
     known = {report.name: report for report in load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)}
     for chart in CHARTS:
-        assert tables_of(chart.statement) == {chart.relation}
+        assert tables_of(chart.statement, STARS) == {chart.relation}
         assert {column.split()[0] for column in COLUMNS[chart.report].split(", ")} <= set(known[chart.report].columns)
 
 

@@ -10,13 +10,14 @@ import pytest
 from dagster import DagsterInstance
 from mypy_boto3_s3 import S3Client
 
-from stori_pipeline.charts import CHARTS, Chart
+from stori_pipeline.catalog.charts import CHARTS
+from stori_pipeline.cli.sync import execute_sync, run_sync
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.lineage import Graph, downstream
-from stori_pipeline.defs.metadata import chart_key
-from stori_pipeline.defs.run import execute_sync, run_sync
-from stori_pipeline.reports import load_reports
-from stori_pipeline.spec import SpecError
+from stori_pipeline.defs.keys import chart_key
+from stori_pipeline.model.chart import Chart
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.project import Project, downstream
+from stori_pipeline.model.report import load_reports
 from stori_pipeline_tests.conftest import bucket
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, instance, world
 
@@ -44,15 +45,15 @@ BOTH = (BANK, EXCHANGE)
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("reports")
     (folder / "trades_by_day.sql").write_text(REPORT)
-    return Graph(BOTH, reports=tuple(load_reports(folder, BOTH, {})), charts=(TRADES,))
+    return Project(BOTH, reports=tuple(load_reports(folder, BOTH, {})), charts=(TRADES,))
 
 
-def drawn(instance: DagsterInstance, graph: Graph) -> dict[str, Any] | None:
+def drawn(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
     """What a run says of the chart; None where it says nothing."""
-    result = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    result = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert result.success, [str(event.message) for event in result.all_events if event.is_failure]
     for event in result.get_asset_materialization_events():
         if event.asset_key and event.asset_key.path == ["charts", "trades"]:
@@ -70,7 +71,7 @@ def kept(s3: S3Client, bucket: str) -> dict[str, tuple[str, str, str]]:
 
 
 def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
-    world: World, instance: DagsterInstance, graph: Graph, s3: S3Client, processed_bucket: str
+    world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
 ) -> None:
     world.trade(1)
     first = drawn(instance, graph)
@@ -99,18 +100,18 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     assert kept(s3, processed_bucket) == before
 
     world.trade(2)
-    (result,) = [each for each in run_sync(BOTH, graph=graph, instance=instance) if each.layer == "chart"]
+    (result,) = [each for each in run_sync(BOTH, project=graph, instance=instance) if each.layer == "chart"]
     assert (result.table, result.kind, result.rows_loaded, result.error) == ("charts.trades", "drawn", 1, "")
     after = kept(s3, processed_bucket)
     assert {key for key in before if before[key] != after[key]} == set(before)
 
 
 def test_without_matplotlib_the_chart_says_what_to_install_and_the_rest_of_the_run_stands(
-    world: World, instance: DagsterInstance, graph: Graph, s3: S3Client, processed_bucket: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # how Python says that there is no such module
     world.trade(1)
-    errors = {each.table: each.error for each in run_sync([EXCHANGE], graph=graph, instance=instance)}
+    errors = {each.table: each.error for each in run_sync([EXCHANGE], project=graph, instance=instance)}
     assert errors.pop("charts.trades") == (
         "chart trades: matplotlib is not installed here; `pip install 'stori-pipeline[charts]'` installs it"
     )
@@ -119,7 +120,7 @@ def test_without_matplotlib_the_chart_says_what_to_install_and_the_rest_of_the_r
     assert world.mirrored("SELECT trades FROM reports.trades_by_day") == [(1,)]
 
 
-def test_a_chart_waits_for_its_report(world: World, instance: DagsterInstance, graph: Graph, s3: S3Client, processed_bucket: str) -> None:
+def test_a_chart_waits_for_its_report(world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str) -> None:
     job = build_defs(graph).resolve_job_def("sync").get_subset(asset_selection={chart_key("trades")})
     result = job.execute_in_process(instance=instance)
     assert result.success
@@ -127,11 +128,11 @@ def test_a_chart_waits_for_its_report(world: World, instance: DagsterInstance, g
     assert kept(s3, processed_bucket) == {}
 
 
-def test_only_the_charts_of_reports_that_a_change_reaches_are_asked_for(graph: Graph) -> None:
+def test_only_the_charts_of_reports_that_a_change_reaches_are_asked_for(graph: Project) -> None:
     assert downstream(graph, [EXCHANGE]).charts == (TRADES,)
     assert downstream(graph, [BANK]).charts == ()
 
 
 def test_a_chart_of_no_report_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"chart registrations: there is no report 'events_by_day'; .*sql/reports/events_by_day\.sql"):
-        Graph(PLAIN.tables, charts=CHARTS[:1])
+    with pytest.raises(DefinitionError, match=r"chart registrations: there is no report 'events_by_day'; .*sql/reports/events_by_day\.sql"):
+        Project(PLAIN.tables, charts=CHARTS[:1])

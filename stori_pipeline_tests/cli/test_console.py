@@ -16,10 +16,10 @@ from stori_pipeline.cli import console, main
 from stori_pipeline.local.samples.report import ImportRefused
 from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.local.state import StackError
-from stori_pipeline.redshift import WarehouseUnavailable
+from stori_pipeline.warehouse import WarehouseUnavailable
 from stori_pipeline_tests.cli.conftest import Project
 
-COMMANDS = ["api", "demo", "down", "reconcile", "records", "seed", "status", "sync", "up", "verify", "workload"]
+COMMANDS = ["api", "demo", "detect-deletes", "down", "scaffold", "seed", "status", "sync", "up", "verify", "workload"]
 
 
 def test_these_are_the_commands() -> None:

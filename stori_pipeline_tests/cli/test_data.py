@@ -1,4 +1,4 @@
-"""sync, verify, reconcile, records and workload, as a person and as a program use them: on real servers, in a process of their own."""
+"""sync, verify, detect-deletes, scaffold and workload, as a person and as a program use them: on real servers, in a process of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import datetime
 
 import pytest
 
-import stori_pipeline.spec as vocabulary
+import stori_pipeline.model as vocabulary
 from stori_pipeline import catalog
-from stori_pipeline.spec import Table
+from stori_pipeline.model.table import Table
+from stori_pipeline.project import find_table
 from stori_pipeline_tests.cli.conftest import TABLES, Project, Said
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
@@ -119,35 +120,35 @@ def test_verify_fails_on_a_difference_and_prints_the_rows(project: Project) -> N
         assert project.stori("sync", "--full", "bank.transactions").code == 0
 
 
-# ---- reconcile
+# ---- detect-deletes
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_reconcile_deletes_what_the_source_deleted(project: Project) -> None:
+def test_detect_deletes_deletes_what_the_source_deleted(project: Project) -> None:
     project.bank("DELETE FROM transactions WHERE transaction_no IN (31, 32)")
-    project.bank("UPDATE transactions SET transaction_details = 'before reconcile' WHERE transaction_no = 33")
-    said = project.stori("reconcile", "--json", "bank.transactions")
+    project.bank("UPDATE transactions SET transaction_details = 'before the detection' WHERE transaction_no = 33")
+    said = project.stori("detect-deletes", "--json", "bank.transactions")
     assert said.code == 0, said.err
     (bank,) = said.json
     assert list(bank) == ["table", "batch", "rows_deleted"]
     assert bank["rows_deleted"] == 2
     assert project.warehouse("SELECT transaction_no FROM bank.transactions WHERE transaction_no IN (31, 32, 33)") == [(33,)]
-    again = project.stori("reconcile", "bank.transactions")
+    again = project.stori("detect-deletes", "bank.transactions")
     assert again.code == 0, again.err
     assert "Reconciled" in again.out
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_reconcile_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: Project) -> None:
+def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: Project) -> None:
     project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
     project.bank("DELETE FROM transactions")
     try:
-        line = in_one_line(project.stori("reconcile", "bank.transactions"))
+        line = in_one_line(project.stori("detect-deletes", "bank.transactions"))
         assert "the source lists no rows" in line
-        assert "`stori reconcile --force bank.transactions`" in line
+        assert "`stori detect-deletes --force bank.transactions`" in line
         (count,) = project.warehouse("SELECT COUNT(*) FROM bank.transactions")[0]
         assert count > 0
-        (bank,) = project.stori("reconcile", "--force", "--json", "bank.transactions").json
+        (bank,) = project.stori("detect-deletes", "--force", "--json", "bank.transactions").json
         assert bank["rows_deleted"] == count
         assert project.warehouse("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
     finally:
@@ -157,20 +158,20 @@ def test_reconcile_refuses_a_source_that_suddenly_lists_nothing_unless_forced(pr
     assert bank["rows_loaded"] == count
 
 
-# ---- records
+# ---- scaffold
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
-def test_records_prints_what_can_be_pasted_into_the_catalog(project: Project, table: Table) -> None:
+def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: Project, table: Table) -> None:
     if table.source.kind == "sqs":  # what a queue's messages hold is only to be seen while they wait
         assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
-    said = project.stori("records", table.full_name)
+    said = project.stori("scaffold", table.full_name)
     assert said.code == 0, said.err
     record = pasted(said.out, table)
     assert record.full_name == table.full_name
     assert type(record.changes) is type(table.changes)
     # A document's own key is its _id, and a file's rows are told apart by their lines: the keys of those only a person knows.
-    assert record.key == table.key or table.source.kind in ("mongo", "s3_drop")
+    assert record.key == table.key or table.source.kind in ("mongodb", "s3_drop")
 
 
 def pasted(text: str, table: Table) -> Table:
@@ -183,19 +184,19 @@ def pasted(text: str, table: Table) -> Table:
     return record
 
 
-def test_records_of_a_database_that_the_catalog_does_not_know(project: Project) -> None:
-    said = project.stori("records", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
+def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: Project) -> None:
+    said = project.stori("scaffold", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
     assert said.code == 0, said.err
-    assert pasted(said.out, catalog.find("bank.transactions")).name == "transactions"
+    assert pasted(said.out, find_table("bank.transactions")).name == "transactions"
 
 
-def test_records_of_what_is_not_there(project: Project) -> None:
-    assert "no_such_table" in in_one_line(project.stori("records", "bank.no_such_table"))
-    assert "no_such" in in_one_line(project.stori("records", "exchange.no_such"))
+def test_scaffold_of_what_is_not_there(project: Project) -> None:
+    assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
+    assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
     assert "the catalog has no source 'shop'; give the database's address with --url" in in_one_line(
-        project.stori("records", "shop.orders")
+        project.stori("scaffold", "shop.orders")
     )
-    assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("records", "orders"))
+    assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("scaffold", "orders"))
 
 
 # ---- seed and workload
@@ -236,14 +237,14 @@ def test_a_workload_writes_to_the_source_it_is_told(project: Project) -> None:
 # ---- what goes wrong, in one line
 
 
-@pytest.mark.parametrize("command", ["sync", "verify", "reconcile"])
+@pytest.mark.parametrize("command", ["sync", "verify", "detect-deletes"])
 def test_an_unknown_table_is_answered_with_those_there_are(project: Project, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "there is no table 'bank.transaction' in the catalog; it has " in line
     assert all(table.full_name in line for table in catalog.TABLES)
 
 
-@pytest.mark.parametrize("command", ["verify", "reconcile"])
+@pytest.mark.parametrize("command", ["verify", "detect-deletes"])
 def test_a_missing_setting_is_named_in_one_line(project: Project, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transactions", env={"STORI_WAREHOUSE": ""}))
     assert "STORI_WAREHOUSE is not set: it should hold the address of the warehouse" in line

@@ -14,20 +14,20 @@ import pytest
 from dagster import DagsterInstance, Definitions, instance_for_test
 from pymongo.collection import Collection
 
-from stori_pipeline.catalog import find
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.lineage import Graph
 from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.bank_import import create_schema
 from stori_pipeline.local.samples.exchange_import import create_collection
-from stori_pipeline.redshift import Warehouse
+from stori_pipeline.model.project import Project
+from stori_pipeline.project import CHECKS_FOLDER, find_table
 from stori_pipeline.settings import Settings
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase, bucket
 from stori_pipeline_tests.defs.ticks import Sensor
 
-BANK = find("bank.transactions")
-EXCHANGE = find("exchange.trades")
-PLAIN = Graph((BANK, EXCHANGE))
+BANK = find_table("bank.transactions")
+EXCHANGE = find_table("exchange.trades")
+PLAIN = Project((BANK, EXCHANGE), checks=CHECKS_FOLDER)
 """A graph of two source tables of two kinds, with nothing made of them but their mirrors."""
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
-from stori_pipeline.defs.lineage import Graph
-from stori_pipeline.reports import load_reports
-from stori_pipeline.spec import Column, History, Rebuilt, Table, bigint, decimal, varchar
-from stori_pipeline.star.record import OBSERVED_AT, REMOVED, STAR, Star
+from stori_pipeline.model.changes import History, Rebuilt
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.report import load_reports
+from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, decimal, varchar
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE
 
 REFERENCE = "ticker_exists"
@@ -46,7 +48,7 @@ def dim_account(transactions: pl.LazyFrame) -> pl.LazyFrame:
     return transactions.select("account_no").unique()
 
 
-def small_star(folder: Path) -> Graph:
+def small_star(folder: Path) -> Project:
     """The graph; its reports and its check are files in that folder."""
     fact = Star(
         Table(
@@ -97,4 +99,4 @@ def small_star(folder: Path) -> Graph:
         (reports / f"{name}.sql").write_text(statement)
     stars = (fact, ticker, account)
     found = load_reports(reports, (BANK, EXCHANGE), {star.name: star for star in stars})
-    return Graph((BANK, EXCHANGE), stars, tuple(found), folder / "checks")
+    return Project((BANK, EXCHANGE), stars, tuple(found), folder / "checks")

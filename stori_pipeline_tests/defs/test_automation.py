@@ -17,11 +17,11 @@ from dagster import (
 )
 
 from stori_pipeline.clock import Clock, utc_day, utc_now
-from stori_pipeline.defs.assets import REQUESTED_ON_TAG
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
-from stori_pipeline.defs.lineage import downstream
-from stori_pipeline.defs.metadata import landing_key, mirror_key
+from stori_pipeline.defs.keys import landing_key, mirror_key
+from stori_pipeline.model.project import downstream
+from stori_pipeline.runtime.names import REQUESTED_ON_TAG
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
 from stori_pipeline_tests.defs.ticks import Sensor, requested, scheduled
 
@@ -63,7 +63,7 @@ def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterIn
     assert set(request.asset_selection or []) == {key(t) for t in TABLES for key in (landing_key, mirror_key)}
     everything_moved = downstream(PLAIN, TABLES)
     assert set(request.asset_check_keys or []) == {*quick_checks(PLAIN, everything_moved), *scheduled_checks(TABLES)}
-    assert request.run_config["ops"]["landing__bank__transactions"]["config"] == {"reconcile": True}
+    assert request.run_config["ops"]["landing__bank__transactions"]["config"] == {"detect_deletes": True}
     assert request.partition_key == "2026-11-21"
 
     instance.create_run_for_job(defs.resolve_job_def("sync"), tags=request.tags, status=DagsterRunStatus.STARTED)

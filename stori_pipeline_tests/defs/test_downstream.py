@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance, ExecuteInProcessResult
 
+from stori_pipeline.cli.sync import execute_sync, run_sync
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks
 from stori_pipeline.defs.jobs import sync_request
-from stori_pipeline.defs.lineage import Graph, downstream
-from stori_pipeline.defs.run import execute_sync, run_sync
+from stori_pipeline.model.project import Project, downstream
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, World
 from stori_pipeline_tests.defs.small_star import REFERENCE, small_star
 from stori_pipeline_tests.defs.ticks import Sensor, requested
@@ -38,7 +38,7 @@ WHOLE = (
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return small_star(tmp_path_factory.mktemp("small"))
 
 
@@ -63,7 +63,7 @@ def failing_rows(result: ExecuteInProcessResult) -> int:
     return rows
 
 
-def test_only_what_a_change_reaches_is_asked_for(graph: Graph) -> None:
+def test_only_what_a_change_reaches_is_asked_for(graph: Project) -> None:
     affected = downstream(graph, [EXCHANGE])
     request = sync_request(affected, day=date(2026, 11, 21), checks=quick_checks(graph, affected))
     assert {key.to_user_string() for key in request.asset_selection or []} == OF_TRADES
@@ -74,17 +74,17 @@ def test_only_what_a_change_reaches_is_asked_for(graph: Graph) -> None:
     assert not [name for name in about if "bank" in name or "dim_account" in name]
 
 
-def test_a_check_waits_for_all_that_its_statement_reads(graph: Graph) -> None:
+def test_a_check_waits_for_all_that_its_statement_reads(graph: Project) -> None:
     (found,) = [spec for checks in build_defs(graph).asset_checks or () for spec in checks.check_specs if spec.name == REFERENCE]
     assert {dep.asset_key for dep in found.additional_deps} == {AssetKey(["warehouse", "star", "dim_ticker"])}
 
 
 def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_for(
-    world: World, instance: DagsterInstance, graph: Graph
+    world: World, instance: DagsterInstance, graph: Project
 ) -> None:
     world.move(3, details="abcd")
     world.trade(1)
-    first = execute_sync(BOTH, instance=instance, graph=graph)
+    first = execute_sync(BOTH, instance=instance, project=graph)
     assert first.success, [str(event.message) for event in first.all_events if event.is_failure]
     assert set(made(first)) == WHOLE
     assert all(each.passed for each in checked(first).values())
@@ -110,39 +110,39 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
     assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(4,)]
     assert made(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
 
-    quiet = made(execute_sync(BOTH, instance=instance, graph=graph))
+    quiet = made(execute_sync(BOTH, instance=instance, project=graph))
     assert set(quiet) == WHOLE
     assert {name: each["outcome"] for name, each in quiet.items() if each["outcome"] != "nothing new"} == {}
     assert quiet["reports/movements_by_ticker"]["dagster/row_count"] == 1
     assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
 
 
-def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(world: World, instance: DagsterInstance, graph: Graph) -> None:
+def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(world: World, instance: DagsterInstance, graph: Project) -> None:
     world.move(2, details="abcd")
-    early = execute_sync([BANK], instance=instance, graph=graph)
+    early = execute_sync([BANK], instance=instance, project=graph)
     assert early.success  # nothing of the dimension is there yet: no failure, and nothing to compare with
     assert "reports/movements_by_ticker" not in made(early)
     assert world.mirrored("SELECT COUNT(*) FROM star.fact_movement") == [(2,)]
 
     world.trades.insert_one({"id": f"{1:024x}", "price": 110, "shares": 200, "ticker": "late"})
-    gap = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    gap = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert failing_rows(gap) == 2
     assert checked(gap)[f"warehouse/star/fact_movement {REFERENCE}"].severity.value == "WARN"
     assert gap.success
 
     world.trade(2)
-    closed = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    closed = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert failing_rows(closed) == 0
     assert "star/fact_movement" not in made(closed)
     assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
-def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, instance: DagsterInstance, graph: Graph) -> None:
+def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, instance: DagsterInstance, graph: Project) -> None:
     world.move(1, details="abcd")
     world.move(1, details="BOOM")
     world.trade(1)
 
-    results = {result.table: result for result in run_sync(BOTH, instance=instance, graph=graph)}
+    results = {result.table: result for result in run_sync(BOTH, instance=instance, project=graph)}
 
     assert {name: result.error for name, result in results.items() if result.error} == {"star.dim_account": "an account was asked to fail"}
     assert {name: result.layer for name, result in results.items()} == {
@@ -159,20 +159,20 @@ def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, inst
     assert (results["reports.movements_by_ticker"].kind, results["reports.busiest_ticker"].kind) == ("view", "table")
 
     world.bank("UPDATE transactions SET transaction_details = 'abcd' WHERE transaction_details = 'BOOM'")
-    again = {result.table: result for result in run_sync([BANK], instance=instance, graph=graph)}
+    again = {result.table: result for result in run_sync([BANK], instance=instance, project=graph)}
     assert not [result for result in again.values() if result.error]
     assert (again["star.dim_account"].rows_loaded, again["star.fact_movement"].rows_loaded) == (1, 1)
     assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
 def test_a_dropped_mirror_takes_its_reports_along_and_the_next_run_makes_them_again(
-    world: World, instance: DagsterInstance, graph: Graph, tmp_path: Path
+    world: World, instance: DagsterInstance, graph: Project, tmp_path: Path
 ) -> None:
     world.trade(1)
-    execute_sync([EXCHANGE], instance=instance, graph=graph)
+    execute_sync([EXCHANGE], instance=instance, project=graph)
     with world.warehouse.session("a person") as connection, connection.cursor() as cursor:
         cursor.execute("DROP TABLE exchange.trades CASCADE")
         connection.commit()
-    again = execute_sync([EXCHANGE], instance=instance, graph=graph)
+    again = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert made(again)["reports/trades_by_system"]["outcome"] == "view made"
     assert world.mirrored("SELECT trades FROM reports.trades_by_system") == [(1,)]

@@ -13,9 +13,10 @@ import pytest
 from dagster import AssetKey, Definitions
 
 from stori_pipeline.catalog import TABLES
-from stori_pipeline.defs.lineage import refuse_strays, whole
-from stori_pipeline.defs.row_checks import parse, row_checks
-from stori_pipeline.spec import SpecError
+from stori_pipeline.defs.sql_checks import parse, row_checks
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.project import refuse_stray_checks
+from stori_pipeline.project import load_project
 
 GOLDEN = Path(__file__).parent / "graph.json"
 
@@ -79,7 +80,7 @@ def test_golden_graph(defs: Definitions) -> None:
 
 def test_every_table_star_table_and_report_has_its_assets_under_one_name(defs: Definitions) -> None:
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
-    graph = whole()
+    graph = load_project()
     expected = {f"{layer}{table.prefix}" for table in graph.tables for layer in ("", "landing/", "warehouse/")}
     expected |= {f"{layer}star/{star.name}" for star in graph.stars for layer in ("", "warehouse/")}
     expected |= {f"charts/{chart.name}" for chart in graph.charts}
@@ -87,7 +88,8 @@ def test_every_table_star_table_and_report_has_its_assets_under_one_name(defs: D
 
 
 # Not polars: the functions that make star tables are written in it, and a process that runs them needs it anyway.
-HEAVY = {"boto3", "botocore", "matplotlib", "psycopg2", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres"}
+# Nor boto3 and psycopg2: the resources are dagster-aws's, which imports both; every run uses both anyway.
+HEAVY = {"matplotlib", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres"}
 
 
 def test_loading_the_definitions_imports_no_driver_and_needs_no_setting(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_a_check_file_says_how_bad_it_is_and_what_holds(tmp_path: Path) -> None:
 def test_a_check_file_without_its_heading_is_refused(tmp_path: Path, text: str, missing: str) -> None:
     file = tmp_path / "bad.sql"
     file.write_text(text)
-    with pytest.raises(SpecError, match=missing):
+    with pytest.raises(DefinitionError, match=missing):
         parse(file)
 
 
@@ -146,5 +148,5 @@ def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
 def test_a_check_file_of_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bank" / "nowhere").mkdir(parents=True)
     (tmp_path / "bank" / "nowhere" / "lost.sql").write_text("-- severity: error\n-- Lost.\nSELECT 1")
-    with pytest.raises(SpecError, match=r"no table or report 'bank\.nowhere'"):
-        refuse_strays([TABLES[0].full_name], tmp_path)
+    with pytest.raises(DefinitionError, match=r"no table or report 'bank\.nowhere'"):
+        refuse_stray_checks([TABLES[0].full_name], tmp_path)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import psycopg2
 from dagster import DagsterInstance, DagsterRunStatus
 
-from stori_pipeline.defs.automation import busy
-from stori_pipeline.defs.killed import end_killed_runs
-from stori_pipeline.defs.run import run_sync
+from stori_pipeline.cli.sync import run_sync
+from stori_pipeline.defs.sensors import busy
+from stori_pipeline.runtime.liveness import end_killed_runs
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
 
 TABLES = PLAIN.tables
@@ -54,7 +54,7 @@ def test_a_run_of_the_daemon_that_is_killed_leaves_its_tables_free(world: World,
     assert ended is not None
     assert ended.status == DagsterRunStatus.FAILURE
     assert busy(instance, TABLES) == set()
-    (result,) = run_sync([BANK], instance=instance, graph=PLAIN)
+    (result,) = run_sync([BANK], instance=instance, project=PLAIN)
     assert (result.error, result.rows_loaded) == ("", 3)
 
 

@@ -12,8 +12,8 @@ from dagster import (
     Definitions,
 )
 
-from stori_pipeline.defs.metadata import landing_key, mirror_key
-from stori_pipeline.defs.run import execute_sync
+from stori_pipeline.cli.sync import execute_sync
+from stori_pipeline.defs.keys import landing_key, mirror_key
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World, at_port, closed_port
 from stori_pipeline_tests.defs.ticks import Sensor, reason, requested, tables
 
@@ -26,7 +26,7 @@ def settle(sensor: Sensor, instance: DagsterInstance) -> None:
         result = sensor.tick()
         if not result.run_requests:
             return
-        assert execute_sync([t for t in TABLES if t.full_name in tables(requested(result))], instance=instance, graph=PLAIN).success
+        assert execute_sync([t for t in TABLES if t.full_name in tables(requested(result))], instance=instance, project=PLAIN).success
     raise AssertionError(f"the sensor does not come to rest; last it asked for {requested(result)}")
 
 

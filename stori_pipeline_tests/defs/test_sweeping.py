@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from dagster import DagsterInstance
 
+from stori_pipeline.cli.sync import run_sync
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.run import run_sync
 from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
 
 pytestmark = pytest.mark.clock
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.clock
 
 def test_a_sweep_removes_what_is_old_and_leaves_what_counts(world: World, instance: DagsterInstance) -> None:
     world.move(3)
-    (result,) = run_sync([BANK], instance=instance, graph=PLAIN)
+    (result,) = run_sync([BANK], instance=instance, project=PLAIN)
     assert result.rows_loaded == 3
     s3 = world.lake._s3
     left = f"{BANK.prefix}/date=2026-01-01/batch=00000009/part-00000-00000000.parquet"
@@ -27,4 +27,4 @@ def test_a_sweep_removes_what_is_old_and_leaves_what_counts(world: World, instan
     assert {name: value.value for name, value in event.step_output_data.metadata.items()} == {BANK.full_name: 1}
     assert not s3.list_multipart_uploads(Bucket=world.bucket).get("Uploads")
     assert [each["Key"] for each in s3.list_objects_v2(Bucket=world.bucket)["Contents"]] == before
-    assert world.lake.current(BANK).collect().height == 3
+    assert world.lake.live(BANK).collect().height == 3

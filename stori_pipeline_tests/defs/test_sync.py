@@ -19,14 +19,14 @@ from dagster import (
     ExecuteInProcessResult,
 )
 
-from stori_pipeline.defs.metadata import landing_key, mirror_key, source_key
-from stori_pipeline.defs.run import execute_sync as execute_sync_of
-from stori_pipeline.defs.run import run_sync as run_sync_of
+from stori_pipeline.cli.sync import execute_sync as execute_sync_of
+from stori_pipeline.cli.sync import run_sync as run_sync_of
+from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
 from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, at_port, closed_port
 
 TABLES = PLAIN.tables
-execute_sync = functools.partial(execute_sync_of, graph=PLAIN)
-run_sync = functools.partial(run_sync_of, graph=PLAIN)
+execute_sync = functools.partial(execute_sync_of, project=PLAIN)
+run_sync = functools.partial(run_sync_of, project=PLAIN)
 
 
 def said(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_both_tables_end_to_end_and_then_nothing_new(world: World, instance: Dag
     assert world.mirrored("SELECT COUNT(*) FROM exchange.trades") == [(20,)]
     landed, loaded = said(first, landing_key(BANK)), said(first, mirror_key(BANK))
     assert (landed["kind"], landed["rows_landed"], landed["rows_rejected"]) == ("snapshot", 30, 0)
-    assert landed["new_generation_because"] == "nothing has landed yet"
+    assert landed["full_refresh_reason"] == "nothing has landed yet"
     assert landed["preview"].count("\n") == 11
     assert (loaded["rows_inserted"], loaded["dagster/row_count"]) == (30, 30)
 
@@ -85,13 +85,13 @@ def test_a_change_and_a_delete_reach_the_mirror(world: World, instance: DagsterI
     world.bank("UPDATE transactions SET chip_used = true WHERE transaction_no = 2")
     world.bank("DELETE FROM transactions WHERE transaction_no = 5")
 
-    result = execute_sync([BANK], instance=instance, reconcile=True, prove=True)
+    result = execute_sync([BANK], instance=instance, detect_deletes=True, prove=True)
 
     assert result.success
     assert all(each.passed for each in checks(result).values())
     assert world.mirrored("SELECT transaction_no FROM bank.transactions WHERE chip_used") == [(2,)]
     assert world.mirrored("SELECT MAX(transaction_no) FROM bank.transactions") == [(4,)]
-    assert said(result, landing_key(BANK))["reconciliation"].startswith("1 rows deleted in the source")
+    assert said(result, landing_key(BANK))["deletes"].startswith("1 rows deleted in the source")
     assert said(result, mirror_key(BANK))["rows_deleted"] == 1
 
 
@@ -110,7 +110,7 @@ def test_a_column_that_the_record_does_not_name_is_a_warning(world: World, insta
     world.move(1)
     result = execute_sync([BANK], instance=instance, prove=True)
     assert result.success
-    drift = checks(result)["landing/bank/transactions record_complete"]
+    drift = checks(result)["landing/bank/transactions definition_complete"]
     assert (drift.passed, drift.severity.value) == (False, "WARN")
     assert "branch" in (drift.description or "")
 
@@ -126,20 +126,20 @@ def test_a_batch_that_breaks_the_contract_is_not_loaded(world: World, instance: 
     assert not result.success
     contract = checks(result)["landing/bank/transactions contract"]
     assert not contract.passed
-    assert "20 of the 21 rows of batch 2 break the record" in (contract.description or "")
+    assert "20 of the 21 rows of batch 2 break the table's definition" in (contract.description or "")
     assert mirror_key(BANK) not in {e.asset_key for e in result.get_asset_materialization_events()}
     assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
     # A later run must not load what was blocked, just because it has landed nothing wrong itself.
     again = run_sync([BANK], instance=instance)
-    assert "batch 2 break the record" in again[0].error
+    assert "batch 2 break the table's definition" in again[0].error
     assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
     world.bank("UPDATE transactions SET transaction_details = 'x' WHERE length(transaction_details) > 1024")
     mended = execute_sync([BANK], instance=instance, full=True, prove=True)
     assert mended.success
     assert all(each.passed for each in checks(mended).values())
-    assert said(mended, landing_key(BANK))["new_generation_because"] == "it was asked for"
+    assert said(mended, landing_key(BANK))["full_refresh_reason"] == "a full refresh was requested"
 
 
 def test_a_few_rejected_rows_do_not_block(world: World, instance: DagsterInstance) -> None:
@@ -220,7 +220,7 @@ def test_a_lost_lake_is_read_again_and_says_so(world: World, instance: DagsterIn
     world.move(1)
     result = execute_sync([BANK], instance=instance, prove=True)
     assert result.success
-    assert said(result, landing_key(BANK))["new_generation_because"] == "nothing has landed yet"
+    assert said(result, landing_key(BANK))["full_refresh_reason"] == "nothing has landed yet"
     assert all(each.passed for each in checks(result).values())
     assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(4,)]
 

@@ -14,7 +14,7 @@ from dagster import (
     build_sensor_context,
 )
 
-from stori_pipeline.defs.jobs import TABLES_TAG
+from stori_pipeline.runtime.names import TABLES_TAG
 
 
 class Sensor:

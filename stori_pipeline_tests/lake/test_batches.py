@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline import readers
 from stori_pipeline.clock import utc_now
-from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest, Reading
+from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
 from stori_pipeline.lake.manifest import MAX_BATCH, highest_batch
-from stori_pipeline.spec import Column, integer
+from stori_pipeline.lake.upkeep import sweep
+from stori_pipeline.model.reading import Reading
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import integer
 from stori_pipeline_tests.lake.readings import TABLE, Given, changes, orders, rejected, rows
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def write_manifests(s3: S3Client, bucket: str, template: Manifest, batches: rang
 def test_a_reading_of_a_reader_can_be_landed() -> None:
     """Checked by mypy: the lake states what it needs in its own words, since it may not import the readers."""
 
-    def fits(reading: readers.Reading) -> Reading:
+    def fits(reading: Reading) -> Reading:
         return reading
 
     assert fits(Given()) is not None
@@ -240,7 +242,7 @@ def test_of_two_landings_at_once_one_wins_and_the_other_changes_nothing_that_cou
         assert f"shop.orders: another run landed batch {won.batch} first" in str(lost)
         assert lake.newest(TABLE) == won
         assert lake.manifests(TABLE, after=newest.order) == [won]
-        live = lake.current(TABLE).collect()
+        live = lake.live(TABLE).collect()
         assert set(live.filter(live["id"] >= 100 * turn + 2)["customer"]) == {won.run_id}
         newest = won
 
@@ -264,9 +266,9 @@ def test_changes_need_a_snapshot_first(lake: Lake) -> None:
 def test_changes_under_another_record_need_a_new_generation(lake: Lake) -> None:
     newest = land(lake, Given([orders(1, 1)]))
     wider = replace(TABLE, columns=(*TABLE.columns, Column("size", integer)))
-    with pytest.raises(LakeError, match=r"its record changed since batch 1 landed; read a new generation"):
+    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed; read a new generation"):
         lake.land(wider, changes(), newest=newest, run_id="r")
-    with pytest.raises(LakeError, match=r"its record changed since batch 1 landed"):
+    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed"):
         lake.copy_manifest(wider, [newest], "r")
 
 
@@ -292,17 +294,17 @@ def test_a_sweep_removes_what_no_manifest_names_and_nothing_else(lake: Lake, s3:
     young = f"shop/orders/date={tomorrow:%Y-%m-%d}/batch=00000009/part-00000-00000000.parquet"
     s3.create_multipart_upload(Bucket=bucket, Key=young)
 
-    assert lake.sweep(TABLE) == 1, "only the upload broken off long ago is older than a day"
+    assert sweep(lake, TABLE) == 1, "only the upload broken off long ago is older than a day"
     later = Lake(s3, bucket, clock=lambda: tomorrow)
-    assert later.sweep(TABLE) >= 3
+    assert sweep(later, TABLE) >= 3
     assert sorted(keys(s3, bucket, "shop/orders/")) == sorted(
         url.removeprefix(f"s3://{bucket}/")
         for url in [f"s3://{bucket}/shop/orders/_manifests/00000001.json", kept.quarantine, *(part.url for part in kept.parts)]
     )
     assert len(keys(s3, bucket, "shop/orders_too/")) == 1
     assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])] == [young]
-    assert later.sweep(TABLE) == 0
-    assert lake.current(TABLE).collect().height == 2
+    assert sweep(later, TABLE) == 0
+    assert lake.live(TABLE).collect().height == 2
 
 
 @pytest.mark.clock
@@ -314,9 +316,9 @@ def test_a_sweep_may_look_at_the_last_days_only(lake: Lake, s3: S3Client, bucket
         for name in (f"{day}/batch=00000001/part-00000-00000000.parquet", f"_quarantine/{day}/00000001-00000000.parquet"):
             s3.put_object(Bucket=bucket, Key=f"shop/orders/{name}", Body=b"left")
     later = Lake(s3, bucket, clock=lambda: tomorrow)
-    assert later.sweep(TABLE, back=timedelta(days=4)) == 4
-    assert later.sweep(TABLE) == 2
-    assert lake.current(TABLE).collect().height == 2
+    assert sweep(later, TABLE, back=timedelta(days=4)) == 4
+    assert sweep(later, TABLE) == 2
+    assert lake.live(TABLE).collect().height == 2
 
 
 def test_a_broken_off_landing_leaves_the_position_and_a_later_one_works(lake: Lake, s3: S3Client, bucket: str) -> None:
@@ -332,7 +334,7 @@ def test_a_broken_off_landing_leaves_the_position_and_a_later_one_works(lake: La
         land(lake, changes(orders(2, 5), before_until=die))
     assert len(keys(s3, bucket, "shop/orders/date=")) == 2, "the parts were there already"
     assert lake.newest(TABLE) == first
-    assert lake.current(TABLE).collect().height == 1
+    assert lake.live(TABLE).collect().height == 1
     second = land(lake, changes(orders(2, 3)))
     assert (second.batch, second.since) == (2, first.until)
-    assert lake.current(TABLE).collect().height == 4
+    assert lake.live(TABLE).collect().height == 4

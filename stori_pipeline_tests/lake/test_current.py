@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stori_pipeline import lake as lake_module
 from stori_pipeline.clock import utc_now
-from stori_pipeline.lake import Lake, LakeError, Sizes
-from stori_pipeline.spec import Table
+from stori_pipeline.lake import Lake, LakeError, Sizes, upkeep
+from stori_pipeline.lake.upkeep import compact, sweep
+from stori_pipeline.model.table import Table
 from stori_pipeline_tests.lake.readings import KEEPING_DELETED, TABLE, Given, rows
 from stori_pipeline_tests.lake.test_parts import VALUES
 
@@ -65,7 +65,7 @@ def version(ids: pa.Array, customer: str) -> pa.RecordBatch:
 def test_the_live_rows_are_those_of_a_dictionary_written_in_order(
     s3: S3Client, table: Table, compact_after: int, monkeypatch: pytest.MonkeyPatch, history: list[Any]
 ) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", compact_after)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", compact_after)
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=bucket)
     lake = Lake(s3, bucket, sizes=Sizes(part_rows=2, group_rows=2))
@@ -78,7 +78,7 @@ def test_the_live_rows_are_those_of_a_dictionary_written_in_order(
         model |= {each.id: each.customer for each in given_writes}
         reading = Given(list(versions(given_writes, table, size)), kind="snapshot" if whole else "changes", at=at)
         newest = lake.land(table, reading, newest=newest, run_id="r") or newest
-        live = lake.current(table).collect()
+        live = lake.live(table).collect()
         if table.keep_deleted:
             expected = {id_: (customer, customer is None) for id_, customer in model.items()}
             assert {row["id"]: (row["customer"], row["_deleted"]) for row in live.to_dicts()} == expected
@@ -98,7 +98,7 @@ def test_the_last_version_wins_in_tables_too_large_for_one_thread_or_one_part(s3
         # Each row twice: the later one must win within its batch too.
         reading = Given([version(ids, "stale"), version(ids, f"batch {batch}")], kind="changes" if newest else "snapshot", at=batch)
         newest = lake.land(TABLE, reading, newest=newest, run_id="r")
-    live = lake.current(TABLE).select("id", "customer").collect(engine=engine)
+    live = lake.live(TABLE).select("id", "customer").collect(engine=engine)
     assert live.height == count
     expected = pl.when(pl.col("id") < count // 3).then(pl.lit("batch 3")).when(pl.col("id") < count // 2).then(pl.lit("batch 2"))
     assert live.filter(pl.col("customer") != expected.otherwise(pl.lit("batch 1"))).height == 0
@@ -107,7 +107,7 @@ def test_the_last_version_wins_in_tables_too_large_for_one_thread_or_one_part(s3
 def test_live_rows_have_the_types_of_the_record_and_documents_as_text(s3: S3Client, bucket: str) -> None:
     lake = Lake(s3, bucket)
     lake.land(TABLE, Given([rows({"id": 1, **VALUES})]), newest=None, run_id="r")
-    live = lake.current(TABLE).collect()
+    live = lake.live(TABLE).collect()
     assert live.to_dicts() == [{"id": 1, **VALUES, "detail": '{"a": [1, null]}'}]
     assert live.schema == {
         "id": pl.Int64,
@@ -124,15 +124,15 @@ def test_live_rows_have_the_types_of_the_record_and_documents_as_text(s3: S3Clie
 def test_an_empty_table_has_the_same_columns_and_no_rows(s3: S3Client, bucket: str) -> None:
     lake = Lake(s3, bucket)
     lake.land(TABLE, Given(), newest=None, run_id="r")
-    empty = lake.current(TABLE).collect()
+    empty = lake.live(TABLE).collect()
     lake.land(TABLE, Given([rows({"id": 1, "price": Decimal("1.00")})]), newest=lake.newest(TABLE), run_id="r")
     assert empty.height == 0
-    assert empty.schema == lake.current(TABLE).collect().schema
+    assert empty.schema == lake.live(TABLE).collect().schema
 
 
 def test_a_table_that_never_landed_has_no_live_rows_to_show(s3: S3Client, bucket: str) -> None:
     with pytest.raises(LakeError, match=r"shop\.orders: nothing has landed"):
-        Lake(s3, bucket).current(TABLE)
+        Lake(s3, bucket).live(TABLE)
 
 
 def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str) -> None:
@@ -141,7 +141,7 @@ def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str)
     lake.land(TABLE, Given([rows({"id": 2})], kind="changes"), newest=first, run_id="r")
     s3.delete_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")
     with pytest.raises(LakeError, match=r"batch 1, the snapshot that its generation began with, is gone"):
-        lake.current(TABLE)
+        lake.live(TABLE)
 
 
 def landed(lake: Lake, batches: int) -> None:
@@ -160,20 +160,21 @@ def compacted(s3: S3Client, bucket: str) -> list[str]:
 def test_live_rows_in_many_batches_are_read_from_one_file_and_the_later_batches(
     s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 4)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 4)
     lake = Lake(s3, bucket)
     landed(lake, 4)
-    lake.current(TABLE)
+    assert not compact(lake, TABLE)
     assert compacted(s3, bucket) == []
     landed(lake, 1)
-    frames = [lake.current(TABLE) for _ in range(2)]
+    assert compact(lake, TABLE)
+    frames = [lake.live(TABLE) for _ in range(2)]
     (key,) = compacted(s3, bucket)
     landed(lake, 3)
     for each in lake.manifests(TABLE)[:5]:  # nothing of them is needed any more for what lives
         for part in each.parts:
             s3.delete_object(Bucket=bucket, Key=part.url.removeprefix(f"s3://{bucket}/"))
         s3.delete_object(Bucket=bucket, Key=f"shop/orders/_manifests/{each.batch:08d}.json")
-    frames.append(lake.current(TABLE))
+    frames.append(lake.live(TABLE))
     assert compacted(s3, bucket) == [key]
     first, second, later = (dict(frame.select("id", "customer").collect().iter_rows()) for frame in frames)
     assert first == second == {1: "batch 5", 2: None} | dict.fromkeys(range(3, 8))
@@ -181,13 +182,14 @@ def test_live_rows_in_many_batches_are_read_from_one_file_and_the_later_batches(
 
 
 def test_compacted_rows_have_every_type_that_landed_ones_have(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 0)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 0)
     lake = Lake(s3, bucket)
     newest = lake.land(TABLE, Given([rows({"id": 1, **VALUES})]), newest=None, run_id="r")
-    lake.current(TABLE)
+    compact(lake, TABLE)
     lake.land(TABLE, Given([rows({"id": 2, **VALUES})], kind="changes"), newest=newest, run_id="r")
-    for _ in range(2):  # from one file and one batch, and from a file of both
-        found = lake.current(TABLE).sort("id").collect().to_dicts()
+    for of_both in (False, True):  # from one file and one batch, and from a file of both
+        assert not of_both or compact(lake, TABLE)
+        found = lake.live(TABLE).sort("id").collect().to_dicts()
         assert found == [{"id": id_, **VALUES, "detail": '{"a": [1, null]}'} for id_ in (1, 2)]
     newest_file = compacted(s3, bucket)[-1]
     body = s3.get_object(Bucket=bucket, Key=newest_file)["Body"].read()
@@ -197,38 +199,60 @@ def test_compacted_rows_have_every_type_that_landed_ones_have(s3: S3Client, buck
 def test_a_new_generation_has_nothing_to_do_with_compacted_rows_of_an_older_one(
     s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     landed(lake, 3)
-    lake.current(TABLE)
+    assert compact(lake, TABLE)
     lake.land(TABLE, Given([rows({"id": 9})]), newest=lake.newest(TABLE), run_id="r")
-    assert lake.current(TABLE).select("id").collect()["id"].to_list() == [9]
+    assert lake.live(TABLE).select("id").collect()["id"].to_list() == [9]
 
 
 def test_whoever_knows_of_older_batches_only_takes_no_newer_compacted_rows(
     s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     landed(lake, 3)
     before = lake.newest(TABLE)
     landed(lake, 2)
-    lake.current(TABLE)
+    assert compact(lake, TABLE)
     monkeypatch.setattr(lake, "newest", lambda _: before)  # as if the others had come just after it was asked for
-    assert set(lake.current(TABLE).select("id").collect()["id"]) == set(range(1, 8))
-    assert len(compacted(s3, bucket)) == 2
+    assert set(lake.live(TABLE).select("id").collect()["id"]) == set(range(1, 8))
+    assert len(compacted(s3, bucket)) == 1
 
 
 @pytest.mark.clock
 def test_a_sweep_leaves_the_newest_compacted_rows(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake_module, "COMPACT_AFTER", 1)
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     for _ in range(3):
         landed(lake, 2)
-        lake.current(TABLE)
+        compact(lake, TABLE)
     newest = compacted(s3, bucket)[-1]
     assert len(compacted(s3, bucket)) == 3
-    assert lake.sweep(TABLE) == 0
-    assert Lake(s3, bucket, clock=lambda: utc_now() + timedelta(days=1, hours=1)).sweep(TABLE) >= 2
+    assert sweep(lake, TABLE) == 0
+    assert sweep(Lake(s3, bucket, clock=lambda: utc_now() + timedelta(days=1, hours=1)), TABLE) >= 2
     assert compacted(s3, bucket) == [newest]
-    assert set(lake.current(TABLE).select("id").collect()["id"]) == {1, *range(3, 9)}
+    assert set(lake.live(TABLE).select("id").collect()["id"]) == {1, *range(3, 9)}
+
+
+def test_reading_live_rows_writes_nothing(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof needs no right to write."""
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
+    lake = Lake(s3, bucket)
+    landed(lake, 4)
+    before = [(each["Key"], each["ETag"]) for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert lake.live(TABLE).collect().height == 5
+    assert [(each["Key"], each["ETag"]) for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == before
+
+
+def test_every_so_many_batches_a_landing_compacts(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "COMPACT_AFTER", 2)
+    lake = Lake(s3, bucket)
+    done = []
+    for _ in range(7):
+        landed(lake, 1)
+        newest = lake.newest(TABLE)
+        assert newest is not None
+        done.append(upkeep.compact_if_due(lake, TABLE, newest))
+    assert done == [False, False, True, False, True, False, True]

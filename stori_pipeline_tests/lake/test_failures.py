@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError, LakeUnavailable, LandingConflict, Sizes, connect
-from stori_pipeline.readers import Chunk
+from stori_pipeline.model.reading import Chunk
 from stori_pipeline_tests.lake.gateway import Fate, Gateway, gateway
 from stori_pipeline_tests.lake.readings import TABLE, Given, changes, orders, rejected
 from stori_pipeline_tests.lake.test_parts import MB, incompressible
@@ -147,7 +147,7 @@ def test_a_completion_whose_answer_was_lost_is_a_completion(gate: Gateway, bucke
     manifest = lake.land(TABLE, Given([incompressible(0, 80_000)]), newest=None, run_id="r")
     assert lost
     assert manifest is not None
-    assert lake.current(TABLE).collect().height == 80_000
+    assert lake.live(TABLE).collect().height == 80_000
 
 
 def test_a_source_that_fails_halfway_leaves_nothing(s3: S3Client, bucket: str) -> None:
@@ -180,4 +180,4 @@ def test_s3_that_goes_away_between_parts_and_manifest_leaves_the_position(gate: 
     second = lake.land(TABLE, changes(orders(2, 1)), newest=first, run_id="r")
     assert second is not None
     assert second.batch == 2
-    assert lake.current(TABLE).collect()["id"].sort().to_list() == [1, 2]
+    assert lake.live(TABLE).collect()["id"].sort().to_list() == [1, 2]

@@ -14,7 +14,7 @@ PROGRAM = """
 import json, sys
 import boto3, psutil, pyarrow as pa
 from stori_pipeline.lake import Lake, Sizes
-from stori_pipeline.readers import Chunk
+from stori_pipeline.model.reading import Chunk
 from stori_pipeline_tests.lake.readings import TABLE, Given, orders, rejected
 from stori_pipeline_tests.lake.test_parts import MB, incompressible
 

@@ -14,12 +14,15 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
 from stori_pipeline import star
-from stori_pipeline.catalog import TABLES, find
-from stori_pipeline.redshift.statements import create_mirror, create_views, quoted, relation
-from stori_pipeline.reports import REPORTS_FOLDER, load_reports
-from stori_pipeline.spec import Table, super_
+from stori_pipeline.catalog import TABLES
+from stori_pipeline.model.report import load_reports
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import super_
+from stori_pipeline.project import REPORTS_FOLDER, find_table
+from stori_pipeline.star import STARS
+from stori_pipeline.warehouse.dialect import create_mirror, create_views, quoted, relation
 
-MIRRORED: tuple[Table, ...] = (*TABLES, *star.TABLES)
+MIRRORED: tuple[Table, ...] = (*TABLES, *(star.table for star in STARS.values()))
 SCHEMAS = sorted({table.source.name for table in MIRRORED})
 REPORTS = "reports"
 
@@ -37,7 +40,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def record(full_name: str) -> Table:
-    return star.find(full_name).table if full_name.startswith("star.") else find(full_name)
+    return STARS[full_name.removeprefix("star.")].table if full_name.startswith("star.") else find_table(full_name)
 
 
 def insert(cursor: Cursor, full_name: str, *rows: dict[str, Any]) -> None:

@@ -12,20 +12,23 @@ from dagster import AssetKey, AssetSelection, Definitions, define_asset_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline.catalog import find
 from stori_pipeline.clock import utc_now
-from stori_pipeline.defs.arrivals import ARRIVALS, arrivals_checks, arrivals_keys, business_time, judge
-from stori_pipeline.defs.metadata import mirror_key
+from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys, judge
+from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.redshift.statements import create_mirror, relation
-from stori_pipeline.spec import BusinessHours, SpecError, Table
+from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.table import Table
+from stori_pipeline.project import find_table
+from stori_pipeline.runtime.names import ARRIVALS
+from stori_pipeline.warehouse.dialect import create_mirror, relation
 from stori_pipeline_tests.redshift.shops import own
 
 pytestmark = pytest.mark.clock
 
 HOURS = BusinessHours("created_at", 8, 19, timedelta(hours=5), timedelta(hours=11))
 LONDON = replace(HOURS, time_zone="Europe/London")
-PAYMENT = find("totesys.payment")
+PAYMENT = find_table("totesys.payment")
 
 
 def at(text: str) -> datetime:
@@ -106,18 +109,18 @@ def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says:
     ],
 )
 def test_hours_that_make_no_sense_are_refused(wrong: dict[str, object], says: str) -> None:
-    with pytest.raises(SpecError, match=says):
+    with pytest.raises(DefinitionError, match=says):
         replace(HOURS, **wrong)  # type: ignore[arg-type]  # whatever the case is about
 
 
 @pytest.mark.parametrize(("column", "says"), [("when", "names 'when'"), ("payment_date", "told by a timestamptz")])
 def test_arrivals_are_told_by_an_instant_of_the_table(column: str, says: str) -> None:
-    with pytest.raises(SpecError, match=says):
+    with pytest.raises(DefinitionError, match=says):
         replace(PAYMENT, arrivals=replace(HOURS, column=column))
 
 
 def test_only_tables_that_are_written_to_all_day_have_the_check() -> None:
-    assert not arrivals_checks(find("totesys.staff"))
+    assert not arrivals_checks(find_table("totesys.staff"))
     assert [key.to_user_string() for key in arrivals_keys(PAYMENT)] == ["warehouse/totesys/payment:arrivals"]
 
 

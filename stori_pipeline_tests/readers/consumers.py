@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import IO
 
-from stori_pipeline import sync
-from stori_pipeline.catalog import find
 from stori_pipeline.lake import Lake, LandingConflict, connect
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
+from stori_pipeline.project import find_table
 from stori_pipeline.readers.sqs import Limits, SqsReader
-from stori_pipeline.spec import Source, Table
 
 LIMITS = Limits(messages=800, seconds=5, hidden=4, wait=1, threads=4)
 """Small readings, and messages that come back soon after whoever held them was killed."""
@@ -28,7 +29,7 @@ LIMITS = Limits(messages=800, seconds=5, hidden=4, wait=1, threads=4)
 
 def table(source: str) -> Table:
     """The record of the application's events, in a source of another name: the session's tests share a warehouse."""
-    return replace(find("events.app_events"), source=Source(source, "sqs", "Events."))
+    return replace(find_table("events.app_events"), source=Source(source, "sqs", "Events."))
 
 
 def consume(url: str, bucket: str, source: str) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from stori_pipeline.readers import Kind, Position, Reader
-from stori_pipeline.spec import Table
+from stori_pipeline.model.reading import Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import Reader
 
 
 @dataclass(frozen=True)

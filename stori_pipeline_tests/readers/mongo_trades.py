@@ -6,9 +6,9 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from stori_pipeline.catalog import find
+from stori_pipeline.project import find_table
 
-TRADES = find("exchange.trades")
+TRADES = find_table("exchange.trades")
 
 Documents = Collection[dict[str, Any]]
 

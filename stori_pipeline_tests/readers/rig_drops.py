@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import Changes
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.rig_sqs import body
 from stori_pipeline_tests.readers.shop import Row, now, shop_table

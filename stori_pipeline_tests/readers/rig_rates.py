@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from stori_pipeline.local.rates_server import RatesServer
+from stori_pipeline.model.changes import ByDay, Changes
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import ByDay, Changes
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.shop import COLUMNS, Row, shop_table
 

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from stori_pipeline.digest import json_text
+from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import Changes
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.shop import Row, now, shop_table
 

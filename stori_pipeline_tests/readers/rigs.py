@@ -17,8 +17,8 @@ from bson import Decimal128, Int64
 from psycopg2 import sql
 from psycopg2.extras import Json
 
+from stori_pipeline.model.changes import ByDay, Changes, ChangeStream, Cursor, Objects, Queue, Xmin
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.spec import ByDay, Changes, ChangeStream, Cursor, Objects, Queue, Xmin
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.rig_drops import DropsRig
@@ -86,7 +86,7 @@ class PostgresRig:
 
 
 class MongoRig:
-    kind = "mongo"
+    kind = "mongodb"
     missing_is_empty = True
     forgets = False
     whole_rows = True

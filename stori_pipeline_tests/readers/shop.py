@@ -8,23 +8,12 @@ from typing import Any, Protocol
 
 import pytest
 
+from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, decimal, double, integer, smallint, super_, timestamptz, varchar
+from stori_pipeline.model.types import date as date_type
 from stori_pipeline.readers import Reader
-from stori_pipeline.spec import (
-    Changes,
-    Column,
-    Source,
-    Table,
-    bigint,
-    boolean,
-    decimal,
-    double,
-    integer,
-    smallint,
-    super_,
-    timestamptz,
-    varchar,
-)
-from stori_pipeline.spec import date as date_type
 
 Row = dict[str, Any]
 

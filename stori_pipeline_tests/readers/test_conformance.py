@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import compare, digest, sync
 from stori_pipeline.contract import REJECTED
 from stori_pipeline.lake import Lake
-from stori_pipeline.lake_side import LakeSide
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.pipeline import sync
 from stori_pipeline.readers import READERS, SourceError, SourceUnavailable
+from stori_pipeline.verify.comparables import LakeComparable, source_side
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.rigs import COLUMNS, NAME_BYTES, RIGS, Rig, Row
 
@@ -237,7 +239,7 @@ EDGES: list[Row] = [
 
 
 def _as_landed(row: Row) -> Row:
-    encoded = digest.json_text(row["doc"]).encode() if row.get("doc") is not None else None
+    encoded = row_checksum.json_text(row["doc"]).encode() if row.get("doc") is not None else None
     return {**dict.fromkeys(column.name for column in COLUMNS), **row, "doc": encoded}
 
 
@@ -249,8 +251,8 @@ def test_values_at_the_edges_of_every_type_land_exactly(rig: Rig, row: Row) -> N
     assert result.rejected == []
     (landed,) = result.rows
     meant = _as_landed(row)
-    canonical = {c.name: digest.canonical(c, meant[c.name]) for c in COLUMNS if c.name != "changed_at"}
-    assert {c.name: digest.canonical(c, landed[c.name]) for c in COLUMNS if c.name != "changed_at"} == canonical
+    canonical = {c.name: row_checksum.canonical(c, meant[c.name]) for c in COLUMNS if c.name != "changed_at"}
+    assert {c.name: row_checksum.canonical(c, landed[c.name]) for c in COLUMNS if c.name != "changed_at"} == canonical
     assert landed["price"] is None or landed["price"] == row["price"]
     assert landed["name"] == row.get("name")
 
@@ -265,14 +267,18 @@ def test_an_empty_table_is_an_empty_snapshot_to_go_on_from(rig: Rig) -> None:
 
 def test_a_source_that_is_away_is_unavailable_and_keeps_its_password(rig: Rig) -> None:
     away = rig.unreachable()
-    span = digest.Span(0, 10)
+    key_range = row_checksum.KeyRange(0, 10)
     acts: list[Callable[[], object]] = [
         lambda: drained(away, rig.table),
         lambda: away.drift(rig.table),
     ]
-    if isinstance(away, compare.Side):
+    if isinstance(away, Comparable):
         side = away
-        acts += [lambda: side.span(rig.table), lambda: side.digests(rig.table, span, 1), lambda: side.checksums(rig.table, span)]
+        acts += [
+            lambda: side.key_range(rig.table),
+            lambda: side.digests(rig.table, key_range, 1),
+            lambda: side.checksums(rig.table, key_range),
+        ]
     for act in acts:
         with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1") as raised:
             act()
@@ -336,16 +342,16 @@ def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_sou
     assert sorted(_ids(drained(rig.reader, rig.table))) == [1, 2, 3, 4, 5]
 
 
-def _landed(rig: Rig, lake: Lake) -> tuple[compare.Side, list[Row]]:
+def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
     """What the rig's mirror would be compared with once everything has landed, and the rows that have, as a reader gives them."""
     sync.land(rig.table, rig.reader, lake, run_id="run")
-    rows = lake.current(rig.table).collect().to_dicts()
-    return compare.side(rig.table, rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
+    rows = lake.live(rig.table).collect().to_dicts()
+    return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
 
 
 def test_a_mirror_is_compared_with_its_source_unless_the_source_cannot_say_what_it_has(rig: Rig, lake: Lake) -> None:
-    can_say = isinstance(rig.reader, compare.Side)
-    assert isinstance(compare.side(rig.table, rig.reader, lake), LakeSide) != can_say
+    can_say = isinstance(rig.reader, Comparable)
+    assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
     assert not (can_say and rig.forgets)
 
 
@@ -354,52 +360,52 @@ def test_span_digests_and_checksums_are_those_of_the_rows(rig: Rig, lake: Lake) 
     rig.insert([row for row in EDGES if abs(row["id"]) < 1000])
     rig.insert(_items(*range(100, 180)))
     side, rows = _landed(rig, lake)
-    total, span = side.span(rig.table)
-    assert (total, span) == (len(rows), digest.Span(1, 180))
-    width = span.width(16)
-    found = side.digests(rig.table, span, width)
-    meant: dict[int, digest.Digest] = {}
+    total, key_range = side.key_range(rig.table)
+    assert (total, key_range) == (len(rows), row_checksum.KeyRange(1, 180))
+    width = key_range.width(16)
+    found = side.digests(rig.table, key_range, width)
+    meant: dict[int, row_checksum.Digest] = {}
     for row in rows:
-        bucket = (digest.place(rig.table, row) - span.low) // width
-        sofar = meant.get(bucket, digest.Digest(0, 0))
-        meant[bucket] = digest.Digest(sofar.rows + 1, sofar.checksum + digest.checksum(rig.table, row))
+        bucket = (row_checksum.partition_value(rig.table, row) - key_range.low) // width
+        sofar = meant.get(bucket, row_checksum.Digest(0, 0))
+        meant[bucket] = row_checksum.Digest(sofar.rows + 1, sofar.checksum + row_checksum.checksum(rig.table, row))
     assert found == meant
-    part = digest.Span(5, 120)
+    part = row_checksum.KeyRange(5, 120)
     assert side.checksums(rig.table, part) == {
-        digest.key_text(rig.table, row): digest.checksum(rig.table, row) for row in rows if 5 <= row["id"] < 120
+        row_checksum.key_text(rig.table, row): row_checksum.checksum(rig.table, row) for row in rows if 5 <= row["id"] < 120
     }
 
 
 def test_an_empty_table_has_no_digests(rig: Rig, lake: Lake) -> None:
     side, _ = _landed(rig, lake)
-    assert side.span(rig.table)[0] == 0
-    assert side.digests(rig.table, digest.Span(0, 10), 10) == {}
-    assert side.checksums(rig.table, digest.Span(0, 10)) == {}
+    assert side.key_range(rig.table)[0] == 0
+    assert side.digests(rig.table, row_checksum.KeyRange(0, 10), 10) == {}
+    assert side.checksums(rig.table, row_checksum.KeyRange(0, 10)) == {}
 
 
 def test_digests_of_keys_alone_do_not_depend_on_the_rest(rig: Rig, lake: Lake) -> None:
     rig.insert(_items(1, 2, 3))
-    span = digest.Span(0, 10)
+    key_range = row_checksum.KeyRange(0, 10)
     side, _ = _landed(rig, lake)
-    before = side.digests(rig.table, span, 10, keys_only=True)
-    rows = side.digests(rig.table, span, 10)
+    before = side.digests(rig.table, key_range, 10, keys_only=True)
+    rows = side.digests(rig.table, key_range, 10)
     # One that does not even fit, where the source itself is asked; what is compared with the lake has no such rows.
-    rig.update(2, name="ż" * NAME_BYTES if not isinstance(side, LakeSide) else "another")
+    rig.update(2, name="ż" * NAME_BYTES if not isinstance(side, LakeComparable) else "another")
     side, _ = _landed(rig, lake)
-    assert side.digests(rig.table, span, 10, keys_only=True) == before
-    assert side.digests(rig.table, span, 10) != rows
+    assert side.digests(rig.table, key_range, 10, keys_only=True) == before
+    assert side.digests(rig.table, key_range, 10) != rows
     rig.delete(2)
-    assert side.digests(rig.table, span, 10, keys_only=True)[0].rows == (3 if isinstance(side, LakeSide) else 2)
+    assert side.digests(rig.table, key_range, 10, keys_only=True)[0].rows == (3 if isinstance(side, LakeComparable) else 2)
 
 
 def test_a_row_that_does_not_fit_counts_in_the_source_but_not_in_the_lake(rig: Rig, lake: Lake) -> None:
     rig.insert([*_items(1, 2), {"id": 3, "name": "ż" * NAME_BYTES}])
     side, rows = _landed(rig, lake)
-    meant = {("1",), ("2",)} if isinstance(side, LakeSide) else {("1",), ("2",), ("3",)}
-    total, span = side.span(rig.table)
+    meant = {("1",), ("2",)} if isinstance(side, LakeComparable) else {("1",), ("2",), ("3",)}
+    total, key_range = side.key_range(rig.table)
     assert (total, len(rows)) == (len(meant), 2)
-    assert sum(found.rows for found in side.digests(rig.table, span, span.width(4)).values()) == len(meant)
-    assert set(side.checksums(rig.table, span)) == meant
+    assert sum(found.rows for found in side.digests(rig.table, key_range, key_range.width(4)).values()) == len(meant)
+    assert set(side.checksums(rig.table, key_range)) == meant
 
 
 @with_whole_rows

@@ -15,8 +15,9 @@ import pytest
 
 from stori_pipeline.catalog.rates import TABLES
 from stori_pipeline.local.rates_server import RatesServer
-from stori_pipeline.readers import Position, PositionLost, SourceError, SourceUnavailable, reader_for, records_for
-from stori_pipeline.spec import ByDay
+from stori_pipeline.model.changes import ByDay
+from stori_pipeline.model.reading import Position
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
 from stori_pipeline_tests.readers.drained import Drained, drained
 
 TABLE = replace(TABLES[0], changes=ByDay(date(2024, 11, 11)))  # a Monday
@@ -289,7 +290,7 @@ def test_drift_and_a_new_record(rates: Rates) -> None:
     rates.told(fail=[{"body": '{"base": "GBP", "date": "2024-11-15", "provider": "x", "amount": 1.0, "rates": {"USD": 1.2}}'}])
     (line,) = reader_for("http_api", rates.url).drift(TABLE)
     assert "'provider'" in line
-    text = records_for("http_api", rates.url, "rates", "daily")
+    text = scaffold("http_api", rates.url, "rates", "daily")
     assert "ByDay(datetime.date(2024, 11, 15))" in text
     assert "s3cret" not in text
 

@@ -12,17 +12,20 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from stori_pipeline.catalog import find
-from stori_pipeline.readers import Position, PositionLost, SourceError
+from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.reading import Position
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import date as date_type
+from stori_pipeline.model.types import integer
+from stori_pipeline.project import find_table
+from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import MongoReader, cursors
-from stori_pipeline.spec import Column, Cursor, Table, integer
-from stori_pipeline.spec import date as date_type
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server
 
 pytestmark = pytest.mark.clock
 
-TRADES = replace(find("exchange.trades"), changes=Cursor("traded_at", lag=timedelta(minutes=5)))
+TRADES = replace(find_table("exchange.trades"), changes=Cursor("traded_at", lag=timedelta(minutes=5)))
 LONG_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=1)
 
 Documents = Collection[dict[str, Any]]

@@ -14,27 +14,17 @@ import pytest
 from bson import Binary, Code, Decimal128, Int64, MaxKey, ObjectId, Regex, Timestamp, json_util
 from bson.datetime_ms import DatetimeMS
 
-from stori_pipeline.catalog import find
 from stori_pipeline.contract import conform
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, decimal, double, integer, super_, timestamptz, varchar
+from stori_pipeline.project import find_table
 from stori_pipeline.readers.mongo.connection import CODEC
 from stori_pipeline.readers.mongo.documents import Documents, extended_json
-from stori_pipeline.spec import (
-    ChangeStream,
-    Column,
-    Source,
-    Table,
-    bigint,
-    boolean,
-    decimal,
-    double,
-    integer,
-    super_,
-    timestamptz,
-    varchar,
-)
 
-TRADES = find("exchange.trades")
-SOURCE = Source("shop", "mongo", "A shop.")
+TRADES = find_table("exchange.trades")
+SOURCE = Source("shop", "mongodb", "A shop.")
 OID = ObjectId("5597a1627df886b33f839f9e")
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from stori_pipeline.model.changes import Xmin
 from stori_pipeline.readers import SourceError, SourceUnavailable
-from stori_pipeline.readers.mongo import MongoReader, records, scans
-from stori_pipeline.spec import Xmin
+from stori_pipeline.readers.mongo import MongoReader, scaffold, scans
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import free_port, mongo_server
@@ -45,7 +45,7 @@ def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None
 
 def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_password() -> None:
     reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange?serverSelectionTimeoutMS=300")
-    for act in (lambda: drained(reader, TRADES), lambda: reader.span(TRADES), lambda: reader.drift(TRADES)):
+    for act in (lambda: drained(reader, TRADES), lambda: reader.key_range(TRADES), lambda: reader.drift(TRADES)):
         with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
             act()
         assert "s3cret" not in str(raised.value)
@@ -107,12 +107,12 @@ def test_records_prints_a_record_that_reads_the_collection(mongo_db: MongoSource
         ]
     )
     names: dict[str, Any] = {}
-    exec("from stori_pipeline.spec import *", names)  # noqa: S102
+    exec("from stori_pipeline.model import *", names)  # noqa: S102
     names["SOURCE"] = TRADES.source
-    printed = records(mongo_db.url, "orders")
+    printed = scaffold(mongo_db.url, "orders")
     (table,) = eval(f"({printed})", names)  # noqa: S307
     assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
     result = drained(reader, table)
     assert (len(result.rows), result.rejected) == (3, [])
     with pytest.raises(SourceError, match="no documents"):
-        records(mongo_db.url, "nothing")
+        scaffold(mongo_db.url, "nothing")

@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from stori_pipeline.contract import Misfit
-from stori_pipeline.readers import Position, PositionLost, SourceError
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.reading import Position
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import integer, varchar
+from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import MongoReader, scans, streams
-from stori_pipeline.spec import ChangeStream, Column, Source, Table, integer, varchar
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server
 from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade
 
 ITEMS = Table(
-    Source("shop", "mongo", "A shop."),
+    Source("shop", "mongodb", "A shop."),
     "items",
     (Column("id", integer, nullable=False, path="_id"), Column("name", varchar(16))),
     ("id",),
@@ -163,7 +167,7 @@ def test_of_one_trade_in_several_documents_the_one_written_later_counts(trades: 
     trades.insert_one({"_id": 1, **a_trade("b", price=3)})
     snapshot = drained(reader, TRADES)
     assert _state(snapshot) == {"a": 2, "b": 3}
-    rows, span = reader.span(TRADES)
+    rows, span = reader.key_range(TRADES)
     assert (rows, sum(digest.rows for digest in reader.digests(TRADES, span, span.width(256)).values())) == (2, 2)
 
 
@@ -232,7 +236,7 @@ def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forget
     assert _state(start, changes) == {}
     (wrong,) = changes.rejected
     assert wrong["code"] == "delete_unresolved"
-    assert "stori reconcile exchange.trades" in wrong["reason"]
+    assert "stori detect-deletes exchange.trades" in wrong["reason"]
     assert "changeStreamPreAndPostImages" in wrong["reason"]
     assert json.loads(wrong["raw"]) == {"operationType": "delete", "documentKey": {"_id": "x"}}
 

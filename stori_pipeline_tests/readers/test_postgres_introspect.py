@@ -10,25 +10,13 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, timestamptz, varchar
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.readers.postgres.introspect import records
-from stori_pipeline.spec import (
-    Column,
-    Source,
-    Table,
-    Xmin,
-    bigint,
-    boolean,
-    date,
-    decimal,
-    double,
-    integer,
-    smallint,
-    super_,
-    timestamptz,
-    varchar,
-)
+from stori_pipeline.readers.postgres.introspect import scaffold
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 
@@ -79,7 +67,7 @@ def test_a_record_of_every_type_can_be_pasted_and_read_by(app: extensions.connec
              1, 2, 3, 4.5, 1.2345, 5, 12345, 6.78, 0.5, 0.5, true, '2026-11-21', '2026-11-21', '2026-11-21 10:00', '{}', '{}', '{a}',
              'c', 'f', repeat('n', 20), repeat('l', 3000), NULL, repeat('x', 70000), gen_random_uuid(), 'glad', 'ab', '1 day', 's')""",
     )
-    text = records(source_db.reader_url, "public.everything", source="shop")
+    text = scaffold(source_db.reader_url, "public.everything", source="shop")
     table = pasted(text)
     assert table == Table(
         SOURCE,
@@ -131,13 +119,13 @@ def test_a_table_without_a_primary_key_takes_a_unique_index_or_asks(app: extensi
         "CREATE TABLE keyed (a int, b int NOT NULL UNIQUE, UNIQUE (a))",
         "CREATE TABLE keyless (a int)",
     )
-    assert pasted(records(source_db.reader_url, "keyed")).key == ("b",)
-    assert "key=(),  # it has no primary key" in records(source_db.reader_url, "keyless")
+    assert pasted(scaffold(source_db.reader_url, "keyed")).key == ("b",)
+    assert "key=(),  # it has no primary key" in scaffold(source_db.reader_url, "keyless")
 
 
 def test_a_record_of_no_table_is_refused(source_db: SourceDatabase) -> None:
     with pytest.raises(SourceError, match=r"there is no table 'public\.nowhere'"):
-        records(source_db.reader_url, "public.nowhere")
+        scaffold(source_db.reader_url, "public.nowhere")
 
 
 def test_drift_names_each_new_column_with_the_line_to_add(app: extensions.connection, source_db: SourceDatabase) -> None:

@@ -12,10 +12,13 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
+from stori_pipeline.model.changes import Changes, ChangeStream, Cursor, Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import date as date_type
+from stori_pipeline.model.types import integer, timestamptz, varchar
 from stori_pipeline.readers import Reader, SourceError, SourceUnavailable, reader_for
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.spec import Changes, ChangeStream, Column, Cursor, Source, Table, Xmin, integer, timestamptz, varchar
-from stori_pipeline.spec import date as date_type
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 
@@ -208,7 +211,7 @@ def test_a_change_stream_is_refused(app: extensions.connection, reader: Postgres
 
 def test_without_the_privilege_the_grant_to_run_is_named(app: extensions.connection, reader: PostgresReader) -> None:
     run(app, "REVOKE SELECT ON orders FROM reader")
-    for ask in (lambda: drained(reader, orders()), lambda: reader.span(orders())):
+    for ask in (lambda: drained(reader, orders()), lambda: reader.key_range(orders())):
         with pytest.raises(SourceError, match=r'GRANT SELECT ON "orders" TO "reader"') as raised:
             ask()
         assert not isinstance(raised.value, SourceUnavailable)

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pytest
 from psycopg2 import extensions
 
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import decimal, integer, super_, varchar
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.spec import Column, Source, Table, Xmin, decimal, integer, super_, varchar
 from stori_pipeline_tests.conftest import SourceDatabase
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")

@@ -15,28 +15,14 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from stori_pipeline import digest
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import Type, bigint, boolean, date, decimal, double, integer, smallint, super_, time, timestamptz, varchar
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.spec import (
-    Column,
-    Source,
-    Table,
-    Type,
-    Xmin,
-    bigint,
-    boolean,
-    date,
-    decimal,
-    double,
-    integer,
-    smallint,
-    super_,
-    time,
-    timestamptz,
-    varchar,
-)
 from stori_pipeline_tests.readers.drained import drained
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")
@@ -293,12 +279,12 @@ def test_checksums_in_sql_equal_those_in_python(
     _fill(app, source_type, list(verdicts))
     table = _table(kind)
     rows = drained(reader, table).rows
-    count, span = reader.span(table)
-    assert (count, span) == (len(verdicts), digest.Span(1, len(verdicts) + 1))
-    by_key = reader.checksums(table, span)
+    count, key_range = reader.key_range(table)
+    assert (count, key_range) == (len(verdicts), row_checksum.KeyRange(1, len(verdicts) + 1))
+    by_key = reader.checksums(table, key_range)
     assert len(by_key) == len(verdicts)
-    assert {digest.key_text(table, row): digest.checksum(table, row) for row in rows}.items() <= by_key.items()
-    digests = reader.digests(table, span, 2)
+    assert {row_checksum.key_text(table, row): row_checksum.checksum(table, row) for row in rows}.items() <= by_key.items()
+    digests = reader.digests(table, key_range, 2)
     assert sum(each.rows for each in digests.values()) == len(verdicts)
     assert sum(each.checksum for each in digests.values()) == sum(by_key.values())
 
@@ -310,22 +296,24 @@ def test_places_and_keys_of_hashed_keys_equal_those_in_python(app: extensions.co
         cursor.execute('CREATE TABLE edges (name text, at timestamp, n smallint, PRIMARY KEY (name, "at"))')
         cursor.execute("INSERT INTO edges SELECT 'é' || g, timestamp '2026-01-01' + g * interval '1 s', g FROM generate_series(1, 50) g")
     rows = drained(reader, table).rows
-    count, span = reader.span(table)
-    assert (count, span) == (50, digest.HASHED)
-    assert reader.checksums(table, span) == {digest.key_text(table, row): digest.checksum(table, row) for row in rows}
-    width = span.width(4)
+    count, key_range = reader.key_range(table)
+    assert (count, key_range) == (50, row_checksum.HASH_RANGE)
+    assert reader.checksums(table, key_range) == {row_checksum.key_text(table, row): row_checksum.checksum(table, row) for row in rows}
+    width = key_range.width(4)
     expected: dict[int, list[int]] = {}
     for row in rows:
-        expected.setdefault((digest.place(table, row) - span.low) // width, []).append(digest.checksum(table, row))
-    assert reader.digests(table, span, width) == {n: digest.Digest(len(sums), sum(sums)) for n, sums in expected.items()}
-    assert sum(each.rows for each in reader.digests(table, span, width, keys_only=True).values()) == 50
+        expected.setdefault((row_checksum.partition_value(table, row) - key_range.low) // width, []).append(
+            row_checksum.checksum(table, row)
+        )
+    assert reader.digests(table, key_range, width) == {n: row_checksum.Digest(len(sums), sum(sums)) for n, sums in expected.items()}
+    assert sum(each.rows for each in reader.digests(table, key_range, width, keys_only=True).values()) == 50
 
 
 def test_an_empty_table_has_an_empty_span(app: extensions.connection, reader: PostgresReader) -> None:
     _fill(app, "text", [])
     table = _table(varchar(10))
-    assert reader.span(table) == (0, digest.Span(0, 0))
-    assert reader.digests(table, digest.Span(0, 0), 1) == {}
+    assert reader.key_range(table) == (0, row_checksum.KeyRange(0, 0))
+    assert reader.digests(table, row_checksum.KeyRange(0, 0), 1) == {}
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from stori_pipeline.catalog import drops as catalog
 from stori_pipeline.local.samples.drops import write_drops
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, records_for
+from stori_pipeline.model.changes import Objects
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
 from stori_pipeline.readers.s3_drop import position, reading
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
-from stori_pipeline.spec import Objects
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.dropping import TABLE, Drops
 
@@ -238,12 +238,12 @@ def test_drift_and_a_new_record_come_from_the_newest_files(drops: Drops) -> None
         ["Column(\"width\", bigint, path='size.Width')"],
         ["Column(\"ber_colour\", varchar(16), path='Über-Colour')"],
     ]
-    text = records_for("s3_drop", f"s3://{drops.bucket}", "drops", "sales/")
+    text = scaffold("s3_drop", f"s3://{drops.bucket}", "drops", "sales/")
     assert 'Column("id", bigint)' in text
     assert "path='size.Width'" in text
     assert 'changes=Objects("sales/")' in text
     with pytest.raises(SourceError, match="nothing to go by"):
-        records_for("s3_drop", f"s3://{drops.bucket}", "drops", "nothing/")
+        scaffold("s3_drop", f"s3://{drops.bucket}", "drops", "nothing/")
 
 
 def test_the_sample_files_are_read_to_the_rows_that_were_meant(drops: Drops, idle_stack: Stack) -> None:

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stori_pipeline.contract import conform
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import bigint, boolean, decimal, timestamptz, varchar
 from stori_pipeline.readers.s3_drop import formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
-from stori_pipeline.spec import Column, bigint, boolean, decimal, timestamptz, varchar
 from stori_pipeline_tests.readers.dropping import TABLE
 
 _FILE = Dropped(datetime(2024, 11, 15, 8, tzinfo=timezone.utc), "sales/a b.json", '"e"', 1)

@@ -14,12 +14,14 @@ from datetime import datetime, timezone
 import polars as pl
 import pytest
 
-from stori_pipeline import compare, sync
 from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.events_producer import EventProducer
 from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.pipeline import sync
 from stori_pipeline.readers.sqs import SqsReader
-from stori_pipeline.redshift import Warehouse
+from stori_pipeline.verify import compare
+from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.readers.consumers import LIMITS, consumers, table
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
@@ -83,7 +85,7 @@ def test_every_event_arrives_once_although_two_consumers_are_killed_again_and_ag
             for key, event in producer.valid.items()
         }
         assert found == meant
-        proof = compare.verify(events, compare.side(events, reader, lake), warehouse)
+        proof = compare.verify(events, source_side(reader, lake), warehouse)
         assert proof.equal
         assert proof.source_rows == proof.warehouse_rows == len(producer.valid)
     finally:

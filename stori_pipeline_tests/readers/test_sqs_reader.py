@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import compare, spec, sync
-from stori_pipeline.catalog import find
+from stori_pipeline import model
 from stori_pipeline.lake import Lake, LandingConflict
-from stori_pipeline.readers import PositionLost, SourceError, records_for
+from stori_pipeline.model.changes import Xmin
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, super_, varchar
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.drift import drift
+from stori_pipeline.project import find_table
+from stori_pipeline.readers import PositionLost, SourceError, scaffold
 from stori_pipeline.readers.sqs import Limits, SqsReader
-from stori_pipeline.spec import Column, Source, Table, Xmin, bigint, super_, varchar
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-EVENTS = find("events.app_events")
+EVENTS = find_table("events.app_events")
 UTC = timezone.utc
 
 SUBMITTED: dict[str, Any] = {
@@ -199,7 +204,7 @@ def test_of_two_landings_at_once_the_slower_gives_its_messages_back(events: Test
         lake.land(EVENTS, slow, newest=newest, run_id="slow", progress=overtake)
     assert events.counts() == (2, 0)
     sync.land(EVENTS, reader(events), lake, run_id="run")
-    assert sorted(lake.current(EVENTS).collect()["id"]) == [f"EVENT-{n:04}" for n in (0, 1, 2, 3, 4, 10, 11, 12)]
+    assert sorted(lake.live(EVENTS).collect()["id"]) == [f"EVENT-{n:04}" for n in (0, 1, 2, 3, 4, 10, 11, 12)]
 
 
 def test_messages_that_landed_and_were_not_deleted_become_the_same_rows_again(events: TestQueue, lake: Lake) -> None:
@@ -210,7 +215,7 @@ def test_messages_that_landed_and_were_not_deleted_become_the_same_rows_again(ev
     assert first is not None
     assert second is not None
     assert (first.rows, first.rejected) == (second.rows, second.rejected) == (5, 1)
-    assert sorted(lake.current(EVENTS).collect()["id"]) == [f"EVENT-{n:04}" for n in range(5)]
+    assert sorted(lake.live(EVENTS).collect()["id"]) == [f"EVENT-{n:04}" for n in range(5)]
     assert events.left() == 0
 
 
@@ -270,7 +275,7 @@ def test_what_the_record_does_not_name_is_told_and_the_message_stays(events: Tes
 
 def test_what_the_record_did_not_name_is_told_after_the_messages_are_gone(events: TestQueue, lake: Lake) -> None:
     def told(table: Table = EVENTS) -> list[str]:
-        return [line.partition("add ")[2] for line in compare.drift(table, reader(events), lake)]
+        return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
     assert told() == []
     events.send(event(1, colour="red"), event(2))
@@ -289,12 +294,12 @@ def test_what_the_record_did_not_name_is_told_after_the_messages_are_gone(events
 
 def test_a_record_can_be_had_from_what_waits_and_reads_it(events: TestQueue) -> None:
     with pytest.raises(SourceError, match=r"web\.visits: no message waits"):
-        records_for("sqs", events.url, "web", "visits")
+        scaffold("sqs", events.url, "web", "visits")
     events.send(
         {"id": "A", "at": "2018-01-30T19:13:43.383+0100", "User Name": "ann", "n": 1, "m": 1.5, "ok": True, "tags": []}, {"n": 2.5}, "x"
     )
-    text = records_for("sqs", events.url, "web", "visits")
-    table = eval(text.rstrip(","), {**vars(spec), "SOURCE": Source("web", "sqs", "The web.")})  # noqa: S307  (pasting it is the test)
+    text = scaffold("sqs", events.url, "web", "visits")
+    table = eval(text.rstrip(","), {**vars(model), "SOURCE": Source("web", "sqs", "The web.")})  # noqa: S307  (pasting it is the test)
     assert {c.name: str(c.type) for c in table.columns} == {
         "id": "varchar(16)",
         "at": "timestamptz",

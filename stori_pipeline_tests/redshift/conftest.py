@@ -9,8 +9,8 @@ import pytest
 
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.stack import COPY_ROLE
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.spec import Table
+from stori_pipeline.model.table import Table
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.redshift.shops import ITEMS, Shop, own, run
 
 if TYPE_CHECKING:

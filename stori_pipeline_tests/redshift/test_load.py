@@ -12,22 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stori_pipeline.digest import HASHED, Digest, Span, checksum, has_integer_places, key_text, place
-from stori_pipeline.redshift import Loaded
-from stori_pipeline.spec import (
-    Column,
-    Table,
-    bigint,
-    boolean,
-    date,
-    decimal,
-    double,
-    integer,
-    smallint,
-    super_,
-    timestamptz,
-    varchar,
-)
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, checksum, has_integer_key, key_text, partition_value
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, timestamptz, varchar
+from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.redshift.conftest import MakeShop
 from stori_pipeline_tests.redshift.shops import ITEMS, Shop
 
@@ -182,7 +170,7 @@ def test_deleted_rows_are_marked_and_keep_their_values(shop_of: MakeShop) -> Non
     shop.changes((1,))
     assert facts(shop.loaded()) == (2, 1, 0, 1)
     assert shop.mirror("_deleted") == [(1, "a", True), (2, "b", False)]
-    assert shop.warehouse.span(shop.table) == (1, Span(2, 3))
+    assert shop.warehouse.key_range(shop.table) == (1, KeyRange(2, 3))
 
 
 def test_a_marked_row_that_is_written_again_is_live_and_single(shop_of: MakeShop) -> None:
@@ -308,9 +296,9 @@ def test_the_digests_of_keys_that_are_no_integers_are_those_of_python(shop_of: M
 
 def _assert_digests(shop: Shop, given_rows: list[dict[str, Any]]) -> None:
     table, warehouse = shop.table, shop.warehouse
-    places = [place(table, row) for row in given_rows]
-    whole = Span(min(places), max(places) + 1) if has_integer_places(table) else HASHED
-    assert warehouse.span(table) == (len(given_rows), whole)
+    places = [partition_value(table, row) for row in given_rows]
+    whole = KeyRange(min(places), max(places) + 1) if has_integer_key(table) else HASH_RANGE
+    assert warehouse.key_range(table) == (len(given_rows), whole)
     assert warehouse.checksums(table, whole) == {key_text(table, row): checksum(table, row) for row in given_rows}
     width = whole.width(16)
     expected: dict[int, Digest] = {}
@@ -321,7 +309,7 @@ def _assert_digests(shop: Shop, given_rows: list[dict[str, Any]]) -> None:
     assert warehouse.digests(table, whole, width) == expected
     keys_only = warehouse.digests(table, whole, width, keys_only=True)
     assert {bucket: digest.rows for bucket, digest in keys_only.items()} == {bucket: digest.rows for bucket, digest in expected.items()}
-    half = Span(whole.low, whole.low + (whole.high - whole.low) // 2)
+    half = KeyRange(whole.low, whole.low + (whole.high - whole.low) // 2)
     inside = {key_text(table, row): checksum(table, row) for row, at in zip(given_rows, places, strict=True) if at < half.high}
     assert warehouse.checksums(table, half) == inside
 
@@ -329,9 +317,9 @@ def _assert_digests(shop: Shop, given_rows: list[dict[str, Any]]) -> None:
 def test_digests_of_an_empty_mirror(shop: Shop) -> None:
     shop.snapshot()
     shop.loaded()
-    assert shop.warehouse.span(shop.table) == (0, Span(0, 0))
-    assert shop.warehouse.digests(shop.table, Span(0, 100), 10) == {}
-    assert shop.warehouse.checksums(shop.table, Span(0, 100)) == {}
+    assert shop.warehouse.key_range(shop.table) == (0, KeyRange(0, 0))
+    assert shop.warehouse.digests(shop.table, KeyRange(0, 100), 10) == {}
+    assert shop.warehouse.checksums(shop.table, KeyRange(0, 100)) == {}
 
 
 # ---- any history

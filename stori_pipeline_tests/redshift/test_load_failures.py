@@ -16,12 +16,14 @@ import psycopg2
 import pyarrow.parquet as pq
 import pytest
 
-from stori_pipeline import sync
 from stori_pipeline.lake import LakeError
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.local.stack import COPY_ROLE
-from stori_pipeline.redshift import Loaded, Pending, Warehouse, WarehouseError, WarehouseUnavailable
-from stori_pipeline.spec import Column, integer, varchar
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import integer, varchar
+from stori_pipeline.pipeline import sync
+from stori_pipeline.warehouse import Warehouse, WarehouseError, WarehouseUnavailable
+from stori_pipeline.warehouse.load import Loaded, Pending, load_batches
 from stori_pipeline_tests.redshift.conftest import MakeShop
 from stori_pipeline_tests.redshift.shops import ITEMS, Shop, own
 
@@ -138,20 +140,12 @@ def test_of_loads_at_once_one_loads_and_the_others_find_nothing(shop: Shop, firs
     if not first:
         shop.loaded()
         shop.changes(*((n, "b") for n in range(0, 1000, 2)))
-    ask, together = sync.pending(shop.table, shop.lake, "run"), threading.Barrier(3)
+    together = threading.Barrier(3)
 
     def load(_: int) -> Loaded | None:
-        arrived = False
-
-        def pending(known: tuple[int, int] | None) -> Pending | None:
-            nonlocal arrived
-            work = ask(known)
-            if not arrived:  # all have seen that there is something to do before one begins
-                arrived = True
-                together.wait(PATIENCE)
-            return work
-
-        return shop.warehouse.load(shop.table, pending, run_id="run")
+        new = sync.new_batches(shop.table, shop.lake, shop.warehouse.ledger(shop.table))
+        together.wait(PATIENCE)  # all have seen that there is something to do before one begins
+        return sync.load_new(new, shop.warehouse, run_id="run")
 
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(load, range(3)))
@@ -164,14 +158,9 @@ def test_batches_that_land_during_a_load_wait_for_the_next(shop: Shop) -> None:
     shop.snapshot((1, "a"))
     shop.loaded()
     shop.changes((2, "b"))
-    ask = sync.pending(shop.table, shop.lake, "run")
-
-    def pending(known: tuple[int, int] | None) -> Pending | None:
-        work = ask(known)
-        shop.changes((3, "c"))
-        return work
-
-    loaded = shop.warehouse.load(shop.table, pending, run_id="run")
+    new = sync.new_batches(shop.table, shop.lake, shop.warehouse.ledger(shop.table))
+    shop.changes((3, "c"))
+    loaded = sync.load_new(new, shop.warehouse, run_id="run")
     assert loaded is not None
     assert loaded.batch == 2
     assert shop.loaded().batch == 3
@@ -306,7 +295,7 @@ def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(shop
     shop.loaded()
     shop.changes((2, "b"))
     changed = replace(shop, table=replace(WIDER, source=shop.table.source))
-    with pytest.raises(LakeError, match=f"{shop.table.full_name}: its record changed since batch 2 landed; read a new generation"):
+    with pytest.raises(LakeError, match=f"{shop.table.full_name}: its definition changed since batch 2 landed; read a new generation"):
         changed.load()
     assert shop.mirror() == [(1, "a")]
 
@@ -316,8 +305,8 @@ def test_a_ledger_of_another_record_refuses_changes_and_says_what_to_do(shop: Sh
     shop.loaded()
     changed = replace(WIDER, source=shop.table.source)
     work = Pending(generation=1, batch=2, replaces=False, rows=0, url="")
-    with pytest.raises(WarehouseError, match=f"its record has changed since .* `stori sync --full {shop.table.full_name}`"):
-        shop.warehouse.load(changed, lambda _: work, run_id="run")
+    with pytest.raises(WarehouseError, match=f"its definition has changed since .* `stori sync --full {shop.table.full_name}`"):
+        load_batches(shop.warehouse, changed, work, after=shop.warehouse.ledger(changed), run_id="run")
     assert len(shop.ledger()) == 1
 
 
@@ -365,7 +354,7 @@ def test_a_warehouse_that_is_away_is_named_without_its_password(shop: Shop) -> N
     parts = urlsplit(shop.url)
     assert parts.password
     away = Warehouse(shop.url.replace(f":{parts.port}/", ":1/"), COPY_ROLE)
-    with pytest.raises(WarehouseUnavailable, match=r"load of .* the warehouse at 127\.0\.0\.1:1 cannot be reached") as raised:
+    with pytest.raises(WarehouseUnavailable, match=r"ledger of .* the warehouse at 127\.0\.0\.1:1 cannot be reached") as raised:
         sync.load(shop.table, shop.lake, away, run_id="run")
     assert parts.password not in str(raised.value) + repr(raised.value) + repr(raised.value.__cause__)
     assert parts.password not in repr(away)
@@ -391,8 +380,12 @@ def test_a_statement_that_is_refused_names_the_load_and_the_reason(shop_of: Make
     wider.snapshot((1, "x" * 60))
     shop.run(f"CREATE SCHEMA {shop.table.source.name}")
     # A row that got past its contract: COPY is the second to look.
-    work = sync.pending(wider.table, shop.lake, "run")(None)
+    new = sync.new_batches(wider.table, shop.lake, None)
     with pytest.raises(WarehouseError, match=f"load of {shop.table.full_name}: ") as raised:
-        shop.warehouse.load(shop.table, lambda _: work, run_id="run")
+        sync.load_new(
+            replace(new, table=shop.table, batches=tuple(replace(each, fingerprint=shop.table.fingerprint) for each in new.batches)),
+            shop.warehouse,
+            run_id="run",
+        )
     assert not isinstance(raised.value, WarehouseUnavailable)
     assert shop.warehouse.ledger(shop.table) is None

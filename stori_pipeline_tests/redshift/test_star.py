@@ -15,14 +15,20 @@ import polars as pl
 import psycopg2
 import pytest
 
-from stori_pipeline import catalog, digest, sync
-from stori_pipeline.derive import derive
+from stori_pipeline import catalog
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.stack import COPY_ROLE
-from stori_pipeline.redshift import Loaded, Warehouse
-from stori_pipeline.redshift.statements import create_views, relation
-from stori_pipeline.spec import Column, varchar
-from stori_pipeline.star import STARS, Star
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.star import Star
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import varchar
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.derive import derive
+from stori_pipeline.project import find_table
+from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.dialect import create_views, relation
+from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.lake.readings import Given, rows
 from stori_pipeline_tests.redshift.shops import own, run
 
@@ -56,7 +62,7 @@ class Company:
     schema: str
 
     def land(self, kind: str, name: str, *given: dict[str, Any]) -> None:
-        table = catalog.find(f"totesys.{name}")
+        table = find_table(f"totesys.{name}")
         reading = Given([rows(*given, table=table)], kind="snapshot" if kind == "snapshot" else "changes", must_land=True)
         assert self.lake.land(table, reading, newest=self.lake.newest(table), run_id="land") is not None
 
@@ -70,8 +76,7 @@ class Company:
         return [self.load_star(star) for star in stars]
 
     def load_star(self, star: Star) -> Loaded | None:
-        pending = sync.pending(star.table, self.lake, "run")
-        return self.warehouse.load(star.table, pending, run_id="run", views=create_views(star.table, star.also))
+        return sync.load(star.table, self.lake, self.warehouse, run_id="run", views=create_views(star.table, star.also))
 
     def rows(self, name: str, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
         return self.warehouse.query(f'SELECT {columns} FROM "{self.schema}"."{name}" {rest}')
@@ -142,10 +147,10 @@ def test_a_dropped_warehouse_comes_back_the_same_and_as_the_lake_has_it(company:
     assert company.rows("fact_sales_order_current", "sales_record_id") == [(3,)]
     assert company.rows("fact_purchase_order", "COUNT(*)") == [(0,)]
     for star in company.stars.values():
-        live = company.lake.current(star.table).collect()
-        meant = sum(digest.checksums(star.table, {name: live[name].to_list() for name in live.columns}))
-        count, span = company.warehouse.span(star.table)
-        found = company.warehouse.digests(star.table, span, span.width(1)) if count else {}
+        live = company.lake.live(star.table).collect()
+        meant = sum(row_checksum.checksums(star.table, {name: live[name].to_list() for name in live.columns}))
+        count, key_range = company.warehouse.key_range(star.table)
+        found = company.warehouse.digests(star.table, key_range, key_range.width(1)) if count else {}
         assert (count, sum(each.checksum for each in found.values())) == (live.height, meant), star.name
 
 

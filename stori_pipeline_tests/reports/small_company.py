@@ -14,9 +14,11 @@ from typing import Any
 
 import psycopg2
 
-from stori_pipeline import catalog, star
-from stori_pipeline.redshift.statements import create_mirror, create_views, quoted, relation
-from stori_pipeline.spec import Table
+from stori_pipeline.model.star import STAR
+from stori_pipeline.model.table import Table
+from stori_pipeline.project import find_table
+from stori_pipeline.star import STARS
+from stori_pipeline.warehouse.dialect import create_mirror, create_views, quoted, relation
 
 Rows = Mapping[str, tuple[tuple[str, ...], Sequence[tuple[Any, ...]]]]
 
@@ -142,7 +144,7 @@ _FILLER = {"BOOLEAN": False, "DATE": date(2000, 1, 1), "TIME": "00:00", "TIMESTA
 
 def record_of(name: str) -> Table:
     schema, _, table = name.partition(".")
-    return star.find(table).table if schema == "star" else catalog.find(name)
+    return STARS[table].table if schema == "star" else find_table(name)
 
 
 def found(url: str) -> Iterator[None]:
@@ -162,8 +164,8 @@ def found(url: str) -> Iterator[None]:
 
 def _fill(cursor: Any, table: Table, columns: tuple[str, ...], given: Sequence[tuple[Any, ...]]) -> None:
     cursor.execute(create_mirror(table))
-    if table.source == star.STAR:
-        for view in create_views(table, star.find(table.name).also):
+    if table.source == STAR:
+        for view in create_views(table, STARS[table.name].also):
             cursor.execute(view)
     for row in given:
         values = _fillers(table) | {"_batch": 1, "_loaded_at": _FILLER["TIMESTAMPTZ"]} | dict(zip(columns, row, strict=True))

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import catalog, sync
+from stori_pipeline import catalog
 from stori_pipeline.lake import Lake
+from stori_pipeline.model.report import load_reports
+from stori_pipeline.pipeline import sync
+from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.readers.sqs import SqsReader
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.reports import REPORTS_FOLDER, load_reports, make_report
 from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-EVENTS = catalog.find("events.app_events")
+EVENTS = find_table("events.app_events")
 BEGUN, DONE = "registration_initiated", "submission_success"
 Row = tuple[Any, ...]
 

@@ -11,10 +11,12 @@ import psycopg2
 import pytest
 
 from stori_pipeline import catalog
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.redshift.statements import create_mirror
-from stori_pipeline.reports import REPORTS_FOLDER, load_reports, make_report
+from stori_pipeline.model.report import load_reports
+from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.dialect import create_mirror
+from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.reports import small_company
 
 # Among the sales: 500 at 4.00 in USD on 2024-01-05, and 10 at 2.00 in a currency that has not arrived on 2024-02-01.
@@ -33,7 +35,7 @@ def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
         with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA IF EXISTS rates CASCADE")
             cursor.execute("CREATE SCHEMA rates")
-            cursor.execute(create_mirror(catalog.find("rates.daily")))
+            cursor.execute(create_mirror(find_table("rates.daily")))
             for rate in _RATES:
                 cursor.execute("INSERT INTO rates.daily VALUES (%s, %s, %s, %s, 1, GETDATE())", rate)
         yield Warehouse(warehouse_url, "arn:x")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stori_pipeline.reports import Report, downstream, load_reports, tables_of
-from stori_pipeline.spec import SpecError
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.report import Report, dependents, load_reports, tables_of
 from stori_pipeline_tests.reports.records import STARS, TABLES
 
 
@@ -102,8 +102,8 @@ def test_a_report_may_read_reports_and_comes_after_them(tmp_path: Path) -> None:
     assert [report.name for report in loaded if report.name != "other"] == ["z", "b", "a"]
     assert by_name["a"].reads == ("reports.b",)
     assert by_name["a"].lineage == {"label": [("reports.b", "label")], "twice": [("reports.b", "twice")]}
-    assert [report.name for report in downstream(by_name["z"], loaded)] == ["b", "a"]
-    assert downstream(by_name["other"], loaded) == []
+    assert [report.name for report in dependents(by_name["z"], loaded)] == ["b", "a"]
+    assert dependents(by_name["other"], loaded) == []
 
 
 def test_the_fingerprint_follows_whatever_the_report_is_made_of(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_tables_of_a_select_are_those_that_it_reads_by_their_own_names() -> 
     sql = "WITH dim AS (SELECT 1 AS a) SELECT * FROM dim, STAR.Fact_Sales AS f WHERE f.id IN (SELECT batch FROM pipeline.loads)"
     assert tables_of(sql, STARS) == {"star.fact_sale", "pipeline.loads"}
     assert tables_of("SELECT 1 AS a FROM star.fact_sale_current -- star.dim_item", STARS) == {"star.fact_sale"}
-    with pytest.raises(SpecError, match="one SELECT"):
+    with pytest.raises(DefinitionError, match="one SELECT"):
         tables_of("DELETE FROM star.dim_item", STARS)
 
 
@@ -147,18 +147,18 @@ def test_the_tables_of_a_select_are_those_that_it_reads_by_their_own_names() -> 
     ],
 )
 def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, statement: str, said: str) -> None:
-    with pytest.raises(SpecError, match=f"^sql/reports.*{said}".replace("(*)", r"\(\*\)")):
+    with pytest.raises(DefinitionError, match=f"^sql/reports.*{said}".replace("(*)", r"\(\*\)")):
         only(tmp_path, statement)
 
 
 def test_two_reports_of_a_name_and_names_that_are_none_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"sql/reports/b/x\.sql: there is a report of that name in sql/reports/a/x\.sql too"):
+    with pytest.raises(DefinitionError, match=r"sql/reports/b/x\.sql: there is a report of that name in sql/reports/a/x\.sql too"):
         load(tmp_path, {"a/x": "SELECT 1 AS a", "b/x": "SELECT 1 AS a"})
     (tmp_path / "b" / "x.sql").rename(tmp_path / "b" / "X y.sql")
-    with pytest.raises(SpecError, match="'X y' is not a name"):
+    with pytest.raises(DefinitionError, match="'X y' is not a name"):
         load_reports(tmp_path, TABLES, STARS)
 
 
 def test_a_circle_names_the_reports_in_it(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"circle: (a reads b reads a|b reads a reads b); break it"):
+    with pytest.raises(DefinitionError, match=r"circle: (a reads b reads a|b reads a reads b); break it"):
         load(tmp_path, {"a": "SELECT id FROM reports.b", "b": "SELECT id FROM reports.a", "c": "SELECT id FROM shop.orders"})

@@ -12,9 +12,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from stori_pipeline.redshift import Warehouse, WarehouseError, WarehouseUnavailable
-from stori_pipeline.redshift.reports import SELECT_REPORTS
-from stori_pipeline.reports import Report, make_report
+from stori_pipeline.model.report import Report
+from stori_pipeline.warehouse import Warehouse, WarehouseError, WarehouseUnavailable
+from stori_pipeline.warehouse.reports import SELECT_REPORTS, make_report
 from stori_pipeline_tests.redshift.shops import run
 from stori_pipeline_tests.reports.test_lineage import load
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from stori_pipeline import catalog
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.reports import REPORTS_FOLDER, Report, load_reports, make_report
+from stori_pipeline.model.report import Report, load_reports
+from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.reports import small_company
 from stori_pipeline_tests.test_readme import example
 

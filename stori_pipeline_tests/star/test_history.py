@@ -10,9 +10,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stori_pipeline.spec import Column, History, Source, Table, boolean, integer, timestamptz, varchar
-from stori_pipeline.star import history
-from stori_pipeline.star.history import Batch
+from stori_pipeline.model.changes import History
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import boolean, integer, timestamptz, varchar
+from stori_pipeline.pipeline import history
+from stori_pipeline.pipeline.history import Batch
 
 STEADY = settings(max_examples=60)
 START = datetime(2026, 11, 21, tzinfo=timezone.utc)

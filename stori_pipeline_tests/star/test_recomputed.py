@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from stori_pipeline import star, sync
 from stori_pipeline.catalog import totesys as catalog
-from stori_pipeline.compare import reconcile
-from stori_pipeline.defs.lineage import SQL_CHECKS
-from stori_pipeline.defs.row_checks import parse
-from stori_pipeline.derive import derive
+from stori_pipeline.defs.sql_checks import parse
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.model.changes import History
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.derive import derive
+from stori_pipeline.pipeline.detect_deletes import detect_deletes
+from stori_pipeline.project import CHECKS_FOLDER
 from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.redshift import Warehouse
-from stori_pipeline.redshift.statements import create_views
-from stori_pipeline.spec import History, Table
 from stori_pipeline.star import STARS
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.dialect import create_views
 from stori_pipeline_tests.redshift.shops import run
 from stori_pipeline_tests.star import recomputed
 
@@ -44,7 +45,7 @@ FACTS = {
     name: each.inputs[next(iter(each.inputs))].partition(".")[2] for name, each in STARS.items() if isinstance(each.table.changes, History)
 }
 """The facts, each with the source's table that it is a history of."""
-RECORDS = {table.full_name: table for table in (*catalog.TABLES, *star.TABLES)}
+RECORDS = {table.full_name: table for table in (*catalog.TABLES, *(star.table for star in STARS.values()))}
 
 
 @dataclass
@@ -83,15 +84,16 @@ class Company:
             if reached & {each.table.full_name, *each.inputs.values()}:
                 reached.add(each.table.full_name)
                 derive(each, self.landing, self.processed, tables=RECORDS, run_id="derive", full=full)
-                pending, views = sync.pending(each.table, self.processed, "load"), create_views(each.table, each.also)
-                self.warehouse.load(each.table, pending, run_id="load", views=views)
+                sync.load(each.table, self.processed, self.warehouse, run_id="load", views=create_views(each.table, each.also))
 
     def sync(self) -> None:
         self.arrive(self.land())
 
-    def reconcile(self) -> None:
+    def detect_deletes(self) -> None:
         """Rows that the source has deleted are looked for, and what is found arrives."""
-        self.arrive({t.full_name for t in catalog.TABLES if reconcile(t, self.reader, self.landing, self.warehouse, run_id="reconcile")})
+        self.arrive(
+            {t.full_name for t in catalog.TABLES if detect_deletes(t, self.reader, self.landing, self.warehouse, run_id="detect_deletes")}
+        )
 
     def present(self, name: str, columns: list[str]) -> Counter[tuple[Any, ...]]:
         """The rows of a star table, of a fact only the versions that are present."""
@@ -116,7 +118,7 @@ class Company:
 
     def findings(self) -> dict[str, list[tuple[Any, ...]]]:
         """What the checks of `sql/checks` find in the mirrors and the star tables."""
-        files = [file for source in ("totesys", "star") for file in sorted((SQL_CHECKS / source).rglob("*.sql"))]
+        files = [file for source in ("totesys", "star") for file in sorted((CHECKS_FOLDER / source).rglob("*.sql"))]
         found = {f"{file.parent.name}/{file.stem}": self.warehouse.query(parse(file).statement, what=str(file)) for file in files}
         return {name: rows for name, rows in found.items() if rows}
 
@@ -128,7 +130,7 @@ class Company:
         """All star tables as they are, every version with its number and when it was observed."""
         return {
             table.name: sorted(self.warehouse.query(f"SELECT {', '.join(c.name for c in table.columns)} FROM {table.full_name}"), key=repr)
-            for table in star.TABLES
+            for table in (star.table for star in STARS.values())
         }
 
 
@@ -167,7 +169,7 @@ def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Compan
 
 
 def test_the_past_and_its_first_changes_are_in_the_stars_row_for_row(company: Company) -> None:
-    assert {each.name for each in star.TABLES} == {file.stem for file in RECOMPUTED.glob("*.sql")}
+    assert {each.name for each in STARS.values()} == {file.stem for file in RECOMPUTED.glob("*.sql")}
     assert company.differences() == {}
     assert company.findings() == {}
     assert min(company.versions().values()) > 0
@@ -228,7 +230,7 @@ def test_a_row_that_is_gone_is_gone_from_the_present_and_kept_in_the_history(com
     before = company.versions()
     company.write(f"DELETE FROM payment WHERE payment_id = {payment}", f"DELETE FROM transaction WHERE transaction_id = {transaction}")
     company.write(f"DELETE FROM sales_order WHERE sales_order_id = {order}")
-    company.reconcile()
+    company.detect_deletes()
     assert company.differences() == {}
     assert company.versions() == before | {"sales_order": before["sales_order"] + 1, "payment": before["payment"] + 1}
     ((removed, units),) = company.warehouse.query(

@@ -11,11 +11,11 @@ import pytest
 from dagster import DagsterInstance
 
 from stori_pipeline.catalog import SOURCES
-from stori_pipeline.defs.killed import end_killed_runs
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.bank_import import create_schema
 from stori_pipeline.local.samples.exchange_import import create_collection
-from stori_pipeline.redshift import Warehouse
+from stori_pipeline.runtime.liveness import end_killed_runs
+from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.trouble.pipeline import Pipeline
 

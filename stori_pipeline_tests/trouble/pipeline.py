@@ -18,13 +18,17 @@ from urllib.parse import urlsplit
 import psycopg2
 from bson import Decimal128
 
-from stori_pipeline import compare, sync
-from stori_pipeline.catalog import find
-from stori_pipeline.compare import Comparison
 from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.detect_deletes import detect_deletes
+from stori_pipeline.project import find_table
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.redshift import Loaded, Warehouse
-from stori_pipeline.spec import Table
+from stori_pipeline.verify import compare
+from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.compare import Comparison
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.trouble.command import Ended, Running, started
 
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the driver's class is lower-case)
 
-BANK = find("bank.transactions")
-EXCHANGE = find("exchange.trades")
+BANK = find_table("bank.transactions")
+EXCHANGE = find_table("exchange.trades")
 NAMES = (BANK.full_name, EXCHANGE.full_name)
 """Every table of a `Pipeline`; the catalog has more, whose sources are not the test's own."""
 
@@ -107,11 +111,11 @@ class Pipeline:
     def sync(self, table: Table) -> tuple[Manifest | None, Loaded | None]:
         return self.land(table), self.load(table)
 
-    def reconcile(self, table: Table, *, force: bool = False) -> Manifest | None:
-        return compare.reconcile(table, self.reader(table), self.lake, self.warehouse, run_id="reconcile", force=force)
+    def detect_deletes(self, table: Table, *, force: bool = False) -> Manifest | None:
+        return detect_deletes(table, self.reader(table), self.lake, self.warehouse, run_id="detect", force=force)
 
     def verify(self, table: Table) -> Comparison:
-        return compare.verify(table, compare.side(table, self.reader(table), self.lake), self.warehouse)
+        return compare.verify(table, source_side(self.reader(table), self.lake), self.warehouse)
 
     # ---- the command
 

@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 from dagster._core.storage.event_log import SqlEventLogStorage
 
 from stori_pipeline.lake import LandingConflict
-from stori_pipeline.readers import Reading
+from stori_pipeline.model.reading import Reading
 from stori_pipeline_tests.gate import Gate, Hold
 from stori_pipeline_tests.trouble.pipeline import BANK, Pipeline
 

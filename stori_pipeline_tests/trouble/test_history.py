@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from stori_pipeline.catalog import find
 from stori_pipeline.local.samples.seed import seed as sow
 from stori_pipeline.local.samples.workload import late_transaction, round_of_changes
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.project import find_table
 from stori_pipeline_tests.conftest import source_database
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
 
 WRITERS = ("bank", "exchange", "app")
 ROUNDS = 4
-XMIN = (BANK, find("app.users"), find("app.transactions"))
+XMIN = (BANK, find_table("app.users"), find_table("app.transactions"))
 TABLES = (*XMIN, EXCHANGE)
 
 
@@ -39,7 +39,7 @@ def _history(pipeline: Pipeline, rng: random.Random, seed: int) -> None:
     for table in TABLES:
         pipeline.sync(table)
     for table in XMIN:
-        pipeline.reconcile(table)
+        pipeline.detect_deletes(table)
         pipeline.load(table)
     for table in TABLES:
         pipeline.assert_equal(table)

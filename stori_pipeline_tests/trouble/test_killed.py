@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from stori_pipeline.defs.jobs import TABLES_TAG
-from stori_pipeline.spec import Table
+from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline_tests.gate import Gate, Hold
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
 

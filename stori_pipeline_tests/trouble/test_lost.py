@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stori_pipeline import sync
+from stori_pipeline.pipeline import sync
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, NAMES, Pipeline
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import varchar
 from stori_pipeline.readers import SourceError
-from stori_pipeline.redshift import WarehouseError
-from stori_pipeline.spec import Column, varchar
+from stori_pipeline.warehouse import WarehouseError
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, NAMES, Pipeline
 
 BRANCHED = replace(BANK, columns=(*BANK.columns, Column("branch", varchar(20))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stori_pipeline.compare import CompareError
+from stori_pipeline.pipeline.detect_deletes import DetectionRefused
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline
 
 
@@ -39,7 +39,7 @@ def test_what_was_rolled_back_leaves_nothing(pipeline: Pipeline) -> None:
         assert pipeline.sync(BANK) == (None, None)
         never.rollback()
     assert pipeline.sync(BANK) == (None, None)
-    assert pipeline.reconcile(BANK) is None
+    assert pipeline.detect_deletes(BANK) is None
     pipeline.assert_equal(BANK)
 
 
@@ -76,7 +76,7 @@ def test_a_deleted_row_of_the_bank_goes_with_the_next_reconciliation(pipeline: P
     pipeline.write("DELETE FROM transactions WHERE transaction_no IN (3, 20)")
     pipeline.write("UPDATE transactions SET transaction_no = 100 WHERE transaction_no = 5")  # a key that moves is one that goes
 
-    result = pipeline.stori("reconcile", "--json", BANK.full_name).expect(0)
+    result = pipeline.stori("detect-deletes", "--json", BANK.full_name).expect(0)
 
     assert [each["rows_deleted"] for each in result.json] == [3], str(result)
     pipeline.assert_equal(BANK)
@@ -93,14 +93,14 @@ def test_a_source_that_lists_no_rows_is_not_believed_unless_forced(pipeline: Pip
     pipeline.sync(BANK)
     pipeline.write("DELETE FROM transactions")
 
-    refused = pipeline.stori("reconcile", BANK.full_name).expect(1)
-    assert f"stori reconcile --force {BANK.full_name}" in " ".join(refused.err.split()), str(refused)
+    refused = pipeline.stori("detect-deletes", BANK.full_name).expect(1)
+    assert f"stori detect-deletes --force {BANK.full_name}" in " ".join(refused.err.split()), str(refused)
     assert "Traceback" not in refused.said, str(refused)
-    with pytest.raises(CompareError, match="lists no rows"):
-        pipeline.reconcile(BANK)
+    with pytest.raises(DetectionRefused, match="lists no rows"):
+        pipeline.detect_deletes(BANK)
     assert pipeline.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]
 
-    pipeline.stori("reconcile", "--force", BANK.full_name).expect(0)
+    pipeline.stori("detect-deletes", "--force", BANK.full_name).expect(0)
     assert pipeline.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
     pipeline.assert_equal(BANK)
 
@@ -110,8 +110,8 @@ def test_a_reconciliation_of_a_mirror_that_is_behind_is_refused(pipeline: Pipeli
     pipeline.sync(BANK)
     pipeline.move(1)
     pipeline.land(BANK)
-    with pytest.raises(CompareError, match="does not hold batch 2 yet"):
-        pipeline.reconcile(BANK)
+    with pytest.raises(DetectionRefused, match="does not hold batch 2 yet"):
+        pipeline.detect_deletes(BANK)
 
 
 def test_deletes_and_edits_of_documents_arrive_with_the_stream(pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stori_pipeline.lake import Manifest
-from stori_pipeline.spec import Table
+from stori_pipeline.model.table import Table
 from stori_pipeline_tests.trouble.pipeline import BANK, EXCHANGE, Pipeline, trade
 
 FIVE_MB = 5 * 1024 * 1024

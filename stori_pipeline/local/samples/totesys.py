@@ -15,12 +15,12 @@ from typing import Any
 
 from psycopg2 import extensions, sql
 
-from stori_pipeline.catalog.totesys import TABLES
 from stori_pipeline.local.samples.database import connected
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.totesys_days import DayTruth, late_order, simulate_day, traffic
 from stori_pipeline.local.samples.totesys_past import Past
 from stori_pipeline.local.samples.totesys_writes import Change, Commit, Totesys
+from stori_pipeline.project import source_tables
 
 __all__ = ["UNTIL", "Change", "Commit", "DayTruth", "Totesys", "create_schema", "late_order", "simulate_day", "traffic", "write_past"]
 
@@ -53,8 +53,9 @@ def write_past(
     with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
         # Two at once would both find nothing there; the second waits for the first and then finds it all.
         cursor.execute("LOCK TABLE address IN SHARE ROW EXCLUSIVE MODE")
-        if any(_holds_rows(cursor, table.name) for table in TABLES):
-            return dict.fromkeys((table.name for table in TABLES), 0)
+        names = [table.name for table in source_tables() if table.source.name == "totesys"]
+        if any(_holds_rows(cursor, name) for name in names):
+            return dict.fromkeys(names, 0)
         try:
             rows = Past(until, seed=seed).rows()
         except ValueError as error:

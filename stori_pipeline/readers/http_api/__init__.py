@@ -25,13 +25,15 @@ from itertools import islice
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, Reading, SourceError, SourceUnavailable
+from stori_pipeline.model.changes import ByDay
+from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import answers
 from stori_pipeline.readers.http_api.answers import Day, Plausibility, Row
 from stori_pipeline.readers.http_api.client import Answer, Api, opened
-from stori_pipeline.spec import ByDay, Table
 
-__all__ = ["HttpApiReader", "records"]
+__all__ = ["HttpApiReader", "reader", "scaffold"]
 
 _ROWS = 5_000
 _ONE = timedelta(days=1)
@@ -224,7 +226,7 @@ class HttpApiReader:
         ]
 
 
-def records(url: str, name: str, *, source: str = "") -> str:
+def scaffold(url: str, name: str, *, source: str = "") -> str:
     """The record of an API's daily rates, from the day that it now calls the latest on.
 
     Raises:
@@ -249,3 +251,6 @@ def records(url: str, name: str, *, source: str = "") -> str:
             "),",
         ]
     )
+
+
+reader = HttpApiReader

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
-from stori_pipeline.digest import Digest, Span
-from stori_pipeline.readers import Position, Reading, SourceError
+from stori_pipeline.model.changes import ChangeStream, Cursor
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.row_checksum import Digest, KeyRange
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.mongo import cursors, proof, sampling, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
-from stori_pipeline.spec import ChangeStream, Cursor, Table
 
-__all__ = ["MongoReader", "records"]
+__all__ = ["MongoReader", "reader", "scaffold"]
 
 
 class MongoReader:
@@ -61,20 +63,20 @@ class MongoReader:
                 return [f"there is no collection {table.name}; MongoDB makes it with its first document"]
             return sampling.drift(connection.database[table.name], table)
 
-    def span(self, table: Table) -> tuple[int, Span]:
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._opened(table) as connection:
-            return proof.span(connection.database[table.name], table)
+            return proof.key_range(connection.database[table.name], table)
 
-    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._opened(table) as connection:
-            return proof.digests(connection.database[table.name], table, span, width, keys_only=keys_only)
+            return proof.digests(connection.database[table.name], table, key_range, width, keys_only=keys_only)
 
-    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._opened(table) as connection:
-            return proof.checksums(connection.database[table.name], table, *spans)
+            return proof.checksums(connection.database[table.name], table, *ranges)
 
 
-def records(url: str, collection: str, *, source: str = "") -> str:
+def scaffold(url: str, collection: str, *, source: str = "") -> str:
     """The record of a collection, from a sample of its documents, ready to paste into the catalog.
 
     `source` is what the catalog calls the source, for errors; the record itself says `SOURCE`.
@@ -87,3 +89,6 @@ def records(url: str, collection: str, *, source: str = "") -> str:
     if not text:
         raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")
     return text
+
+
+reader = MongoReader

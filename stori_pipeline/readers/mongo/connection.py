@@ -21,8 +21,8 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, ExecutionTimeo
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
-from stori_pipeline.spec import Table
 
 Document = dict[str, Any]
 

@@ -6,7 +6,7 @@ here: change streams (`streams`).
 A reading starts at the last bound, inclusively, and drops the rows it has already given. A bound is never later than `lag`
 before the reading, so a document that is stamped first and written later is still found. Rows without a value in the column
 are read every time, for nothing else would find them when they change. Deleted documents leave no trace here:
-`stori reconcile` finds them.
+`stori detect-deletes` finds them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stori_pipeline import spec
+from stori_pipeline import model
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.contract.verdicts import MisfitError, conversion
-from stori_pipeline.digest import checksum
-from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError
+from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.row_checksum import checksum
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
-from stori_pipeline.spec import Cursor, Table
 
 _REMEMBERED = 20_000
 """How many checksums of rows at the bound a position may hold. Where there are more, the rest is given again instead: the merge
@@ -44,11 +46,11 @@ class _Column:
 
     def __init__(self, table: Table, name: str) -> None:
         self.name, self.type = name, table[name].type
-        if self.type not in (spec.date, spec.timestamptz, spec.bigint, spec.integer, spec.smallint):
+        if self.type not in (model.date, model.timestamptz, model.bigint, model.integer, model.smallint):
             raise SourceError(
                 f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
             )
-        self.is_time = self.type in (spec.date, spec.timestamptz)
+        self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
         self._convert = conversion(self.type)
 
@@ -61,7 +63,7 @@ class _Column:
             return None
 
     def at(self, instant: datetime) -> Bound:
-        return instant.date() if self.type == spec.date else instant
+        return instant.date() if self.type == model.date else instant
 
     def from_json(self, told: Any) -> Bound:
         return None if told is None else self._convert(told)

@@ -28,8 +28,9 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import super_
 from stori_pipeline.readers.mongo.connection import Document
-from stori_pipeline.spec import Column, Table, super_
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]

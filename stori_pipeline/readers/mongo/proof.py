@@ -1,6 +1,6 @@
 """The source's side of a comparison: counts and checksums of a collection's rows.
 
-Belongs here: `span`, `digests` and `checksums`. Does not belong here: what a checksum is (`digest`), or what is compared
+Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`digest`), or what is compared
 (`compare`).
 
 MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
@@ -20,13 +20,14 @@ import polars as pl
 from bson import json_util
 from pymongo.collection import Collection
 
-from stori_pipeline import digest
 from stori_pipeline.contract import conform
-from stori_pipeline.digest import HASHED, Digest, Span, has_integer_places, key_text
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
-from stori_pipeline.spec import ChangeStream, Table
 
 _KEYLESS_PLACE = 0
 """Where rows without a usable key count in a table whose places are its keys: they must show somewhere."""
@@ -42,20 +43,20 @@ def raw_checksum(raw: str) -> int:
     return int(hashlib.md5(raw.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
-def span(collection: Collection[Document], table: Table) -> tuple[int, Span]:
-    """See `readers.Reader.span`. Only the keys are fetched."""
-    places = _passed(collection, _keys_of(table), HASHED if not has_integer_places(table) else None)
-    if not has_integer_places(table) or places.is_empty():
-        return len(places), HASHED if not has_integer_places(table) else Span(0, 0)
+def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyRange]:
+    """See `readers.Reader.key_range`. Only the keys are fetched."""
+    places = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
+    if not has_integer_key(table) or places.is_empty():
+        return len(places), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
     low, high = places["place"].min(), places["place"].max()
-    return len(places), Span(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints where there are rows
+    return len(places), KeyRange(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints where there are rows
 
 
-def digests(collection: Collection[Document], table: Table, span: Span, width: int, *, keys_only: bool) -> dict[int, Digest]:
+def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
     """See `readers.Reader.digests`."""
-    rows = _passed(collection, _keys_of(table) if keys_only else table, span)
+    rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
     # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
-    found = rows.group_by(((pl.col("place") - span.low) // width).alias("bucket")).agg(
+    found = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
         pl.len().alias("rows"),
         (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
         (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
@@ -63,12 +64,12 @@ def digests(collection: Collection[Document], table: Table, span: Span, width: i
     return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
 
 
-def checksums(collection: Collection[Document], table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
     """See `readers.Reader.checksums`. A row without a usable key is named by its beginning."""
     found: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
         for index, at in enumerate(part.places):
-            if any(span.low <= at < span.high for span in spans):
+            if any(key_range.low <= at < key_range.high for key_range in ranges):
                 found[part.key(table, index)] = part.checksums[index]
     return found
 
@@ -78,12 +79,12 @@ def _keys_of(table: Table) -> Table:
     return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
 
 
-def _passed(collection: Collection[Document], table: Table, span: Span | None) -> pl.DataFrame:
-    """Place and checksum of every row in the span, of two with one place the later."""
+def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
+    """Place and checksum of every row in the key_range, of two with one place the later."""
     places, numbers = array("q"), array("q")
     for part in _passes(collection, table):
         for at, number in zip(part.places, part.checksums, strict=True):
-            if span is None or span.low <= at < span.high:
+            if key_range is None or key_range.low <= at < key_range.high:
                 places.append(at)
                 numbers.append(number)
     frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
@@ -112,13 +113,13 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
     whole = len(table.columns) > len(table.key)
     for chunk in scans.chunks(documents, scans.batches(collection, fields=() if whole else documents.key_fields)):
         values = {column.name: chunk.rows.column(column.name).to_pylist() for column in table.columns}
-        yield _Part(digest.places(table, values), digest.checksums(table, values), values)
+        yield _Part(row_checksum.partition_values(table, values), row_checksum.checksums(table, values), values)
         for raw in chunk.rejected.column("raw").to_pylist():
             number, key = raw_checksum(raw), _key_of(keys, raw)
             if key is None:
-                yield _Part([_KEYLESS_PLACE if has_integer_places(table) else number], [number], {}, raw)
+                yield _Part([_KEYLESS_PLACE if has_integer_key(table) else number], [number], {}, raw)
             else:
-                yield _Part([digest.place(table, key)], [number], {name: [value] for name, value in key.items()})
+                yield _Part([row_checksum.partition_value(table, key)], [number], {name: [value] for name, value in key.items()})
 
 
 def _key_of(keys: Table, raw: str) -> Row | None:

@@ -15,8 +15,8 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
-from stori_pipeline.spec import Table
 
 _EACH_END = 500
 """How many documents are looked at: so many of the oldest and so many of the newest."""

@@ -17,10 +17,10 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import Refused, conform
-from stori_pipeline.readers import Chunk
+from stori_pipeline.model.reading import Chunk
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
 from stori_pipeline.readers.mongo.documents import Documents, Row
-from stori_pipeline.spec import Table
 
 _DOCUMENTS = 5_000  # and at most 16 MB, which is as much as the server puts into one reply
 

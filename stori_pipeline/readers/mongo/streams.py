@@ -32,11 +32,12 @@ from pymongo.database import Database
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
-from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document, committed, identity
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
-from stori_pipeline.spec import Table
 
 _STALE = timedelta(hours=1)
 """How old a position may become on a quiet collection before it lands anew: oplogs are kept for a day or so, busy ones for less."""
@@ -52,7 +53,7 @@ _ENDS = {"drop", "rename", "dropDatabase", "invalidate"}
 
 _UNRESOLVED = (
     "{what}, and the collection keeps no image of what was there before, so rows may be in the mirror that are no longer in the source. "
-    "Run `stori reconcile {table}` to remove them, and let the source's owner turn changeStreamPreAndPostImages on for this collection"
+    "Run `stori detect-deletes {table}` to remove them, and let the source's owner turn changeStreamPreAndPostImages on for this collection"
 )
 
 

@@ -13,16 +13,17 @@ from datetime import date
 
 from psycopg2 import extensions
 
-from stori_pipeline import digest
-from stori_pipeline.digest import Digest, Span
-from stori_pipeline.readers import Position, Reading
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.row_checksum import Digest, KeyRange
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers.postgres import introspect, shape
+from stori_pipeline.readers.postgres.introspect import scaffold
 from stori_pipeline.readers.postgres.reading import begin, found
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
-from stori_pipeline.spec import Table
 
-__all__ = ["PostgresReader"]
+__all__ = ["PostgresReader", "reader", "scaffold"]
 
 
 class PostgresReader:
@@ -65,20 +66,20 @@ class PostgresReader:
         with self._snapshot(table) as (cursor, relation):
             return introspect.drift(cursor, table, relation)
 
-    def span(self, table: Table) -> tuple[int, Span]:
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(digest.span_sql(table, relation.sql, shape.dialect(relation)))
+            cursor.execute(row_checksum.key_range_sql(table, relation.sql, shape.dialect(relation)))
             rows, low, high = cursor.fetchall()[0]
-        return rows, Span(int(low), int(high) + 1) if low is not None else Span(0, 0)
+        return rows, KeyRange(int(low), int(high) + 1) if low is not None else KeyRange(0, 0)
 
-    def digests(self, table: Table, span: Span, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(digest.digests_sql(table, relation.sql, shape.dialect(relation), span, width, keys_only=keys_only))
+            cursor.execute(row_checksum.digests_sql(table, relation.sql, shape.dialect(relation), key_range, width, keys_only=keys_only))
             return {int(bucket): Digest(rows, int(checksum)) for bucket, rows, checksum in cursor.fetchall()}
 
-    def checksums(self, table: Table, *spans: Span) -> dict[tuple[str, ...], int]:
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(digest.rows_sql(table, relation.sql, shape.dialect(relation), *spans))
+            cursor.execute(row_checksum.row_checksums_sql(table, relation.sql, shape.dialect(relation), *ranges))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
 
     @contextmanager
@@ -115,3 +116,6 @@ SELECT string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDE
        CASE WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END
 FROM tree
 """
+
+
+reader = PostgresReader

@@ -24,8 +24,9 @@ import pyarrow.csv as csv
 
 from stori_pipeline.contract import REJECTED, Misfit, conform
 from stori_pipeline.contract.verdicts import MAX_DEPTH, MAX_DOUBLE
-from stori_pipeline.readers import Chunk
-from stori_pipeline.spec import Column, Table, double, super_, time
+from stori_pipeline.model.reading import Chunk
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import double, super_, time
 
 _PIECES = 8
 """Into so many pieces a block is cut in which something does not fit."""

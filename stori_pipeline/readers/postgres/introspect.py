@@ -26,11 +26,11 @@ from collections.abc import Mapping
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
-from stori_pipeline.spec import Table
 
 _PLAIN = {
     "smallint": "smallint",
@@ -56,7 +56,7 @@ _SAMPLE = 10_000
 """Rows that drift looks at to suggest a length; a record for a whole table is made from all of them."""
 
 
-def records(url: str, schema_table: str, *, source: str = "") -> str:
+def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
     """The record of an existing table, as Python to paste into the catalog: an import and a `Table(…)`.
 
     Args:
@@ -102,7 +102,7 @@ def _record(cursor: extensions.cursor, relation: Relation) -> str:
     cursor.execute("SELECT obj_description(%s, 'pg_class')", [relation.oid])
     description = cursor.fetchall()[0][0] or ""
     lines = [
-        f"from stori_pipeline.spec import {', '.join(sorted(names))}",
+        f"from stori_pipeline.model import {', '.join(sorted(names))}",
         "",
         "Table(",
         "    source=SOURCE,",

@@ -11,11 +11,12 @@ from typing import Any
 
 from psycopg2 import extensions
 
-from stori_pipeline.readers import Position, PositionLost, SourceError
+from stori_pipeline.model.changes import Cursor as ByCursor
+from stori_pipeline.model.reading import Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.postgres import xmin
 from stori_pipeline.readers.postgres.shape import Relation
-from stori_pipeline.spec import Cursor as ByCursor
-from stori_pipeline.spec import Table
 
 _KIND = "postgres"
 

@@ -13,15 +13,17 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.readers import Chunk, Kind, Position, SourceError
+from stori_pipeline.model.changes import ChangeStream
+from stori_pipeline.model.changes import Cursor as ByCursor
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape, xmin
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
 from stori_pipeline.readers.postgres.stream import Stream
-from stori_pipeline.spec import ChangeStream, Table
-from stori_pipeline.spec import Cursor as ByCursor
 
 
 class PostgresReading:

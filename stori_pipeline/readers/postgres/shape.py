@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
-from stori_pipeline.digest import Dialect
+from stori_pipeline.model.row_checksum import Dialect
+from stori_pipeline.model.table import Column, Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.spec import Column, Table
 
 
 def quoted(name: str) -> str:

@@ -17,12 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from stori_pipeline.readers import Position, PositionLost, Reading, SourceError
+from stori_pipeline.model.changes import Objects
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.s3_drop import position, reading, sampling
 from stori_pipeline.readers.s3_drop.bucket import Bucket
-from stori_pipeline.spec import Objects, Source, Table
 
-__all__ = ["S3DropReader", "records"]
+__all__ = ["S3DropReader", "reader", "scaffold"]
 
 
 class S3DropReader:
@@ -62,7 +65,7 @@ class S3DropReader:
         return sampling.drift(bucket, table, objects)
 
 
-def records(url: str, prefix: str, *, source: str = "") -> str:
+def scaffold(url: str, prefix: str, *, source: str = "") -> str:
     """The record of the files under a prefix, from a sample of them, ready to paste into the catalog.
 
     Raises:
@@ -73,3 +76,6 @@ def records(url: str, prefix: str, *, source: str = "") -> str:
     if not text:
         raise SourceError(f"s3://{bucket.name}/{prefix}: there are no files that could be read, so there is nothing to go by")
     return text
+
+
+reader = S3DropReader

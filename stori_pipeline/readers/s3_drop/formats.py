@@ -31,10 +31,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
-from stori_pipeline.digest import json_text
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.row_checksum import json_text
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, super_, varchar
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
-from stori_pipeline.spec import Column, SpecError, Table, bigint, super_, varchar
 
 Row = Mapping[str, object]
 
@@ -57,12 +59,14 @@ def format_of(table: Table, declared: str, file: Dropped) -> str:
     """The format that the record declares, else the one that the file's name ends with.
 
     Raises:
-        SpecError: the record declares one that there is not.
+        DefinitionError: the record declares one that there is not.
         BrokenFile: the name says none.
     """
     if declared:
         if declared not in FORMATS:
-            raise SpecError(f"table {table.full_name}: there is no format {declared!r} of dropped files; there are {', '.join(FORMATS)}")
+            raise DefinitionError(
+                f"table {table.full_name}: there is no format {declared!r} of dropped files; there are {', '.join(FORMATS)}"
+            )
         return declared
     name = file.key.lower().removesuffix(".gz")
     for ending, found in _ENDINGS.items():

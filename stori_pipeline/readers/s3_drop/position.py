@@ -20,7 +20,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from stori_pipeline.readers import Position
+from stori_pipeline.model.reading import Position
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
 LAG = timedelta(days=1)

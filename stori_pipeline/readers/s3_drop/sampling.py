@@ -15,10 +15,12 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stori_pipeline.model.changes import Objects
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers.s3_drop import formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, folded
-from stori_pipeline.spec import Objects, Source, Table
 
 _FILES = 3
 _ROWS = 500

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from stori_pipeline.readers import Position, Reading, SourceError
+from stori_pipeline.model.changes import Queue
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.sqs import sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unnamed_at
-from stori_pipeline.spec import Queue, Table
 
-__all__ = ["Limits", "SqsReader", "records"]
+__all__ = ["Limits", "SqsReader", "reader", "scaffold"]
 
 _ASKED_AGAIN = 60
 """After so many seconds a queue in which messages wait looks changed, whatever their number: a reading may have failed."""
@@ -68,7 +70,7 @@ class SqsReader:
         return sampling.drift(table, self._opened(table).peek())
 
 
-def records(url: str, name: str, *, source: str = "") -> str:
+def scaffold(url: str, name: str, *, source: str = "") -> str:
     """The record of a queue's messages, from up to ten that wait now, ready to paste into the catalog; they are given back at once.
 
     Raises:
@@ -79,3 +81,6 @@ def records(url: str, name: str, *, source: str = "") -> str:
     if not text:
         raise SourceError(f"{where}: no message waits in the queue that could be read, so there is nothing to go by")
     return text
+
+
+reader = SqsReader

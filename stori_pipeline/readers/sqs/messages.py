@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import super_
 from stori_pipeline.readers.sqs.connection import Message
-from stori_pipeline.spec import Table, super_
 
 
 def raw(message: Message) -> str:

@@ -21,10 +21,11 @@ from types import TracebackType
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
-from stori_pipeline.readers import Chunk, Kind, Position, PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.sqs import messages, sampling
 from stori_pipeline.readers.sqs.connection import AT_ONCE, Connection, Message
-from stori_pipeline.spec import Table
 
 _log = logging.getLogger(__name__)
 

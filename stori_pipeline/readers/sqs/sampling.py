@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from stori_pipeline.contract.verdicts import MisfitError, conversion
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import timestamptz
 from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.messages import covered, parsed
-from stori_pipeline.spec import Table, timestamptz
 
 _TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -16,13 +16,14 @@ from typing import Any
 import psycopg2
 import pytest
 
-from stori_pipeline.catalog import find
 from stori_pipeline.catalog.totesys import TABLES
 from stori_pipeline.local.samples import totesys, totesys_values
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.totesys_past import Past
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.readers import Position, reader_for
+from stori_pipeline.model.reading import Position
+from stori_pipeline.project import find_table
+from stori_pipeline.readers import reader_for
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 
@@ -289,7 +290,7 @@ def test_the_pipeline_reads_all_eleven_tables_and_rejects_nothing(database: Sour
         assert reader.drift(table) == []
         reached[table.name] = reading.until
 
-    transactions, kinds, orders = (find(f"totesys.{name}") for name in ("transaction", "payment_type", "sales_order"))
+    transactions, kinds, orders = (find_table(f"totesys.{name}") for name in ("transaction", "payment_type", "sales_order"))
     assert {row["payment_type_name"] for row in drained(reader, kinds).rows} == set(totesys_values.PAYMENT_TYPES)
     read = drained(reader, transactions, reached["transaction"], day=date(2024, 11, 15)).rows
     assert sorted(

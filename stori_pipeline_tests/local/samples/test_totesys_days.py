@@ -13,7 +13,8 @@ from stori_pipeline.catalog.totesys import TABLES
 from stori_pipeline.clock import utc_now
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.totesys import DayTruth, Totesys, create_schema, late_order, simulate_day, traffic, write_past
-from stori_pipeline.readers import Position, reader_for
+from stori_pipeline.model.reading import Position
+from stori_pipeline.readers import reader_for
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 

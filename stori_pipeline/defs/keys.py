@@ -1,0 +1,37 @@
+"""The asset keys of tables, reports and charts.
+
+Belongs here: from a definition to its key. Does not belong here: which parts a name has (`model`): it is the same in S3 and in the
+warehouse.
+"""
+
+from __future__ import annotations
+
+from dagster import AssetKey
+
+from stori_pipeline.model.names import chart_path, relation_path
+from stori_pipeline.model.table import Table
+
+
+def source_key(table: Table) -> AssetKey:
+    return AssetKey(table.source_path)
+
+
+def landing_key(table: Table) -> AssetKey:
+    return AssetKey(table.landing_path)
+
+
+def mirror_key(table: Table) -> AssetKey:
+    return AssetKey(table.mirror_path)
+
+
+def relation_key(full_name: str) -> AssetKey:
+    """The asset that a statement reads as `schema.name`."""
+    return AssetKey(relation_path(full_name))
+
+
+def report_key(name: str) -> AssetKey:
+    return AssetKey(relation_path(f"reports.{name}"))
+
+
+def chart_key(name: str) -> AssetKey:
+    return AssetKey(chart_path(name))

@@ -1,0 +1,119 @@
+"""What a materialization is shown with: rows, batches, versions, previews.
+
+Belongs here: from what a landing, a load or a frame was to Dagster's metadata values. Does not belong here: what follows from a definition
+alone (`metadata`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetKey, DagsterInstance, DataVersion, MetadataValue, TableColumn, TableSchema
+
+from stori_pipeline.defs import metadata
+from stori_pipeline.model.changes import History
+from stori_pipeline.model.table import Table
+from stori_pipeline.warehouse.dialect import relation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from stori_pipeline.defs.resources import LakeResource
+    from stori_pipeline.lake import Manifest
+    from stori_pipeline.pipeline.row_stream import Landed, RowStream
+    from stori_pipeline.pipeline.sync import NewBatches
+    from stori_pipeline.warehouse import Warehouse
+    from stori_pipeline.warehouse.load import Loaded
+
+NOTHING_NEW = "nothing new"
+
+
+def version_of(order: tuple[int, int] | None) -> DataVersion:
+    """The newest batch is the data version: a run that brought nothing leaves it as it was."""
+    generation, batch = order or (0, 0)
+    return DataVersion(f"{generation}-{batch}")
+
+
+def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[str, Any]:
+    """Of a source table that landed, or of a star table that was made."""
+    manifest, first = landed.manifest, rows.first
+    values: dict[str, Any] = {
+        "dagster/column_schema": metadata.landing_schema(rows.table),
+        "dagster/uri": uri,
+        "outcome": f"{manifest.kind} landed as batch {manifest.batch}" if manifest else NOTHING_NEW,
+        "rows_landed": manifest.rows if manifest else 0,
+        "rows_rejected": manifest.rejected if manifest else 0,
+        "seconds": round(seconds, 3),
+    }
+    if landed.newest:
+        values |= {"batch": landed.newest.batch, "generation": landed.newest.generation}
+    if landed.full_refresh_reason:
+        values["full_refresh_reason"] = landed.full_refresh_reason
+    if manifest:
+        values |= {"kind": manifest.kind, "source_snapshot": MetadataValue.timestamp(manifest.taken_at)}
+        values |= {"bytes": sum(part.bytes for part in manifest.parts), "parts": len(manifest.parts)}
+        if manifest.quarantine:
+            values["quarantine"] = MetadataValue.path(manifest.quarantine)
+        if first and first.rows.num_rows:
+            sample = [tuple(row.values()) for row in first.rows.slice(0, metadata.PREVIEW_ROWS).to_pylist()]
+            values["preview"] = MetadataValue.md(metadata.preview(rows.table.read_schema.names, sample))
+    if not rows.table.is_derived:
+        values["dagster/column_lineage"] = metadata.landing_lineage(rows.table)
+        values["dagster/partition_row_count"] = values["rows_landed"]
+    return values
+
+
+def of_versions(table: Table, processed: LakeResource, manifest: Manifest | None) -> dict[str, Any]:
+    """Of a batch of a history: how many versions it added, and how many of them say that a row is gone. Reads the batch."""
+    if manifest is None or not manifest.parts or not isinstance(table.changes, History):
+        return {}
+    import polars as pl
+
+    removed = processed.open().rows(table, manifest).select(pl.col("_removed").sum()).collect().item()
+    return {"versions_made": manifest.rows, "versions_removed": int(removed)}
+
+
+def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float) -> dict[str, Any]:
+    """Of a mirror, whether or not anything was loaded."""
+    values: dict[str, Any] = {
+        "dagster/column_schema": metadata.mirror_schema(new.table),
+        "dagster/column_lineage": metadata.mirror_lineage(new.table),
+        "dagster/uri": uri,
+        "dagster/table_name": new.table.full_name,
+        "outcome": f"loaded up to batch {loaded.batch}" if loaded else NOTHING_NEW,
+        "rows_copied": loaded.rows_copied if loaded else 0,
+        "rows_inserted": loaded.rows_inserted if loaded else 0,
+        "rows_deleted": loaded.rows_deleted if loaded else 0,
+        "seconds": round(seconds, 3),
+    }
+    order = (loaded.generation, loaded.batch) if loaded else new.after
+    return values | ({"generation": order[0], "batch": order[1]} if order else {})
+
+
+def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
+    """How many rows a mirror has, and a few of them. Asks the warehouse."""
+    ((rows,),) = warehouse.query(f"SELECT COUNT(*) FROM {relation(table)}", what=f"row count of {table.full_name}")
+    statement = f"SELECT * FROM {relation(table)} LIMIT {metadata.PREVIEW_ROWS}"
+    sample = warehouse.query(statement, what=f"preview of {table.full_name}")
+    names = [column.name for column in metadata.mirror_schema(table).columns]
+    return {"dagster/row_count": rows} | ({"preview": MetadataValue.md(metadata.preview(names, sample))} if sample else {})
+
+
+def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Of an asset that is a frame, in S3 or in the warehouse."""
+    values: dict[str, Any] = {
+        "dagster/column_schema": TableSchema([TableColumn(field.name, str(field.type)) for field in schema]),
+        "dagster/row_count": rows,
+        "dagster/uri": uri,
+    }
+    return values | ({"preview": MetadataValue.md(metadata.preview(schema.names, first))} if first else {})
+
+
+def last_metadata(instance: DagsterInstance, key: AssetKey, version: DataVersion) -> Mapping[str, Any] | None:
+    """The metadata of an asset's last materialization, where that has this data version: what need not be asked again."""
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        return None
+    last = event.asset_materialization
+    return last.metadata if (last.tags or {}).get("dagster/data_version") == version.value else None

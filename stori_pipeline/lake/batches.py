@@ -1,0 +1,321 @@
+"""The lake in one bucket: landing batches, finding them, and reading their rows.
+
+Belongs here: the commit of a batch, and which batches count. Does not belong here: how a source is read (`readers`), how the warehouse
+loads (`warehouse`), or removing and compacting (`upkeep`).
+
+A batch exists when its manifest exists. The position of a table is `until` of its newest manifest and is kept nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from stori_pipeline.clock import Clock, utc_day, utc_now
+from stori_pipeline.lake.bucket import Bucket, LakeError
+from stori_pipeline.lake.manifest import (
+    MAX_BATCH,
+    LandingConflict,
+    Manifest,
+    batch_number,
+    compacted_order,
+    compacted_prefix,
+    entries,
+    highest_batch,
+    load_key,
+    manifest_key,
+    manifests_prefix,
+    part_key,
+    quarantine_key,
+)
+from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows
+from stori_pipeline.lake.upload import BoundedPool
+from stori_pipeline.model.reading import Chunk, Kind, Reading
+from stori_pipeline.model.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+    from mypy_boto3_s3 import S3Client
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class LiveParts:
+    """Where the live rows of a table are.
+
+    `compacted` is the url of a file that holds the live rows up to a batch, "" where there is none; `batches` are those after it.
+    """
+
+    compacted: str
+    batches: list[Manifest]
+
+    @property
+    def urls(self) -> list[str]:
+        """Every file, in the order of the rows."""
+        return [*([self.compacted] if self.compacted else []), *(part.url for each in self.batches for part in each.parts)]
+
+
+class Lake:
+    """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
+
+    def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
+        self._s3 = s3
+        self.bucket = Bucket(s3, bucket)
+        self.sizes = sizes or Sizes()
+        self.clock = clock
+
+    def newest(self, table: Table) -> Manifest | None:
+        """The newest batch, hence the table's position; None where nothing has landed.
+
+        Takes about 2·log2(batches / 1000) requests, however many batches there are.
+
+        Raises:
+            LakeUnavailable: S3 is away.
+            LakeError: what is there is not a manifest of this table.
+        """
+        number = highest_batch(lambda after: self._page(table, after))
+        return self._manifest(table, number) if number else None
+
+    def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
+        """The batches later than `after`, which is a (generation, batch), or all of them, in that order.
+
+        Where one was lately superseded by a snapshot, it is still among them. Errors as for `newest`.
+        """
+        number = 0
+        if after is not None:
+            generation, number = after
+            known = self.find(table, number)
+            # Numbers may be compared only within one lake. A lake that was lost counts from 1 again, in a later generation,
+            # so unless this one still has that very batch, every manifest is looked at.
+            if known is None or known.generation != generation:
+                number = 0
+        found = self._read(table, self._numbers(table, number))
+        return sorted((each for each in found if after is None or each.order > after), key=lambda each: each.order)
+
+    def land(
+        self,
+        table: Table,
+        reading: Reading,
+        *,
+        newest: Manifest | None,
+        run_id: str,
+        order: tuple[int, int] | None = None,
+        chunks: Iterable[Chunk] | None = None,
+        progress: Callable[[int], None] = lambda _rows: None,
+    ) -> Manifest | None:
+        """Lands a reading as the batch after `newest`: parts and quarantine first, the manifest last.
+
+        Args:
+            reading: read from `newest.until`, or a snapshot.
+            newest: the answer of `newest(table)` from before the reading began.
+            order: the answer of `next_order`, where it has been asked already.
+            chunks: what is left of the reading, where its beginning has been read already.
+            progress: told the number of source rows in each chunk that was read.
+
+        Returns:
+            The new batch, or None where nothing changed: then nothing was written.
+
+        Raises:
+            LandingConflict: another run landed a batch meanwhile; nothing was changed.
+            LakeUnavailable: S3 is away. If that happened during the very commit, the batch may have landed; `newest` tells.
+            LakeError: these changes cannot follow those batches, or do not fit the record.
+            Anything the reading raises: nothing was committed.
+        """
+        _refuse_what_cannot_follow(table, reading, newest)
+        generation, batch = order or self.next_order(reading.kind, newest)
+        if batch > MAX_BATCH:
+            raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
+        day, unique = utc_day(self.clock()), secrets.token_hex(4)
+
+        with (
+            BoundedPool("upload", threads=4, depth=5) as uploads,
+            PartWriter(self.bucket, uploads, lambda n: part_key(table, day, batch, n, unique), self.sizes) as rows,
+            # One file of rejected rows, however many there are: it is for people, not for COPY.
+            PartWriter(self.bucket, uploads, lambda _: quarantine_key(table, day, batch, unique), self.sizes.in_one_part()) as rejected,
+            BoundedPool("encode", threads=1, depth=2) as encoder,
+        ):
+
+            def encode(chunk: Chunk) -> None:
+                rows.write(landed_rows(table, chunk.rows, batch, rows.rows))
+                rejected.write(chunk.rejected)
+
+            for chunk in reading if chunks is None else chunks:
+                encoder.submit(encode, chunk)
+                progress(chunk.rows.num_rows + chunk.rejected.num_rows)
+            encoder.join()
+            if not rows.rows and not rejected.rows and reading.kind == "changes" and not reading.must_land:
+                return None
+            quarantine = rejected.finish()
+            parts = rows.finish()
+
+        continues = reading.kind == "changes" and newest is not None
+        manifest = Manifest(
+            table=table.full_name,
+            generation=generation,
+            batch=batch,
+            kind=reading.kind,
+            since=newest.until if continues and newest else None,
+            until=reading.until,
+            rows=rows.rows,
+            rejected=rejected.rows,
+            fingerprint=table.fingerprint,
+            run_id=run_id,
+            taken_at=reading.taken_at,
+            parts=parts,
+            quarantine=quarantine[0].url if quarantine else "",
+            snapshot=newest.snapshot if continues and newest else batch,
+            written_at=self.clock(),
+        )
+        return self._commit(table, manifest)
+
+    def next_order(self, kind: Kind, newest: Manifest | None) -> tuple[int, int]:
+        """The (generation, batch) of a batch of that kind that follows `newest`.
+
+        A generation is the time at which it begins, in microseconds. So it is later than any generation of a lost lake, which the
+        warehouse's ledger may still know; and it is later than the newest one, even if the clock was set back.
+        """
+        batch = newest.batch + 1 if newest else 1
+        if newest and kind == "changes":
+            return newest.generation, batch
+        return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
+
+    def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
+        """Writes one Redshift COPY manifest over several batches; returns its `s3://` url, or "" where they have no rows.
+
+        Raises:
+            LakeError: a batch landed under another record than the table's present one; a new generation must be read.
+        """
+        for manifest in manifests:
+            if manifest.fingerprint != table.fingerprint:
+                raise LakeError(f"{table.full_name}: its definition changed since batch {manifest.batch} landed; read a new generation")
+        parts = [part for manifest in manifests for part in manifest.parts]
+        if not parts:
+            return ""
+        key = load_key(table, run_id, manifests[0].batch, manifests[-1].batch)
+        self.bucket.put(key, json.dumps({"entries": entries(parts)}, indent=1).encode())
+        return self.bucket.url(key)
+
+    def live(self, table: Table) -> pl.LazyFrame:
+        """The live rows: of the newest generation, the last version of each key, deleted rows left out.
+
+        The definition's columns, in order, `super_` as text; with `keep_deleted` deleted rows stay, marked by `_deleted`. Which batches
+        count is decided now; their rows are read when the frame is collected. Writes nothing.
+
+        Raises:
+            LakeError: nothing has landed yet, or the generation's snapshot is gone.
+            LakeUnavailable: S3 is away.
+        """
+        from stori_pipeline.lake import live  # polars is heavy, and landing does without
+
+        newest = self.newest(table)
+        if newest is None:
+            raise LakeError(f"{table.full_name}: nothing has landed in {self.bucket.name} yet; run its landing first")
+        return live.live(self.scan(table, self.live_parts(table, newest)), table)
+
+    def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
+        """Where the live rows of that batch's generation are: the newest compacted file, and the batches after it.
+
+        Raises:
+            LakeError: the generation's snapshot is gone.
+        """
+        compacted, batch = "", 0
+        for stored in self.bucket.objects(compacted_prefix(table, newest.generation)):
+            # Another process may have landed and compacted since `newest` was asked for.
+            if (order := compacted_order(stored.key)) <= newest.order:
+                compacted, batch = self.bucket.url(stored.key), order[1]
+        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self._generation(table, newest))
+
+    def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
+        """Every row of those files, in order, as it landed. Read when the frame is collected."""
+        from stori_pipeline.lake import live
+
+        return live.scan(self._s3, parts.urls, table)
+
+    def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
+        """All rows of that batch's generation up to it, in order, with the columns and types that they landed with, under whatever record
+        that was, then `_batch`, `_seq` and `_deleted`. Read when the frame is collected.
+
+        Raises:
+            LakeError: the generation's snapshot is gone.
+        """
+        from stori_pipeline.lake import live  # as above
+
+        batches = [each for each in self._generation(table, newest) if each.batch <= newest.batch]
+        return live.scan(self._s3, [part.url for each in batches for part in each.parts], table)
+
+    def _generation(self, table: Table, newest: Manifest) -> list[Manifest]:
+        """The batches of that batch's generation, in order."""
+        batches = self._later(table, newest, newest.snapshot - 1)
+        if not batches or batches[0].kind != "snapshot":
+            raise LakeError(
+                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; read a new one"
+            )
+        return batches
+
+    def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
+        """The batches of that batch's generation with a number above `number`, in order."""
+        return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
+
+    def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
+        """All rows of one or more batches, in order: the record's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. Of a
+        deleted row only the key has values. Read when the frame is collected.
+
+        A batch that landed under another record is given in the present one's columns: what it lacks, or has in a form that does not
+        convert, is null.
+        """
+        from stori_pipeline.lake import live  # polars is heavy, and landing does without
+
+        return live.rows(self._s3, table, manifests)
+
+    def _commit(self, table: Table, manifest: Manifest) -> Manifest:
+        key = manifest_key(table, manifest.batch)
+        body = manifest.to_json()
+        if not self.bucket.create(key, body):
+            raise LandingConflict(
+                f"{table.full_name}: another run landed batch {manifest.batch} first, so this one changed nothing; run again to read on"
+            )
+        return Manifest.from_json(body, table, manifest.batch, key)
+
+    def _page(self, table: Table, after: int) -> tuple[list[int], bool]:
+        """Up to a thousand batch numbers above `after`, ascending, and whether more follow."""
+        found, more = self.bucket.page(manifests_prefix(table), manifest_key(table, after) if after else manifests_prefix(table))
+        return [batch_number(table, stored.key) for stored in found], more
+
+    def _numbers(self, table: Table, after: int) -> list[int]:
+        """Every batch number above `after`, ascending."""
+        start = manifest_key(table, after) if after > 0 else ""
+        return [batch_number(table, stored.key) for stored in self.bucket.objects(manifests_prefix(table), start)]
+
+    def find(self, table: Table, number: int) -> Manifest | None:
+        """The batch of that number; None where there is none."""
+        key = manifest_key(table, number)
+        body = self.bucket.get(key)
+        return None if body is None else Manifest.from_json(body, table, number, self.bucket.url(key))
+
+    def _manifest(self, table: Table, number: int) -> Manifest:
+        manifest = self.find(table, number)
+        if manifest is None:
+            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed but is gone: something else deletes manifests")
+        return manifest
+
+    def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
+        with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+            return list(pool.map(lambda number: self._manifest(table, number), numbers))
+
+
+def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
+    if reading.kind == "changes" and newest is None:
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot has; read the whole table first")
+    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
+        raise LakeError(
+            f"{table.full_name}: its definition changed since batch {newest.batch} landed; read a new generation, that is from None"
+        )
+    if reading.taken_at.tzinfo is None:
+        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

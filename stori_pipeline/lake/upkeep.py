@@ -1,0 +1,101 @@
+"""Keeping a lake small and quick: live rows in one file, and the removal of what no manifest names.
+
+Belongs here: compacting and sweeping, which change no row and lose none. Does not belong here: landing, or reading (`batches`): a reader
+of the lake needs no right to write.
+"""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from stori_pipeline.lake.batches import Lake
+from stori_pipeline.lake.bucket import Bucket
+from stori_pipeline.lake.manifest import (
+    Manifest,
+    batch_of,
+    compacted_key,
+    compacted_prefix,
+    day_of,
+    loads_prefix,
+    quarantine_prefix,
+)
+from stori_pipeline.lake.parts import PartWriter
+from stori_pipeline.lake.upload import BoundedPool
+from stori_pipeline.model.table import Table
+
+COMPACT_AFTER = 50
+"""Where the live rows of a table lie in more batches than this, they are written as one file as well. Each batch costs two requests and
+some ten milliseconds whenever all are read; a few hundred thousand rows are written in less than a second."""
+
+
+def compact_if_due(lake: Lake, table: Table, landed: Manifest) -> bool:
+    """Compact after every fiftieth batch of a generation. To be called once a batch has landed; costs nothing after the others."""
+    since_snapshot = landed.batch - landed.snapshot
+    return bool(since_snapshot) and since_snapshot % COMPACT_AFTER == 0 and compact(lake, table, more_than=COMPACT_AFTER - 1)
+
+
+def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
+    """Write the live rows of a table as one file, from which later readers go on, if they lie in more than so many batches,
+    `COMPACT_AFTER` unless it is given.
+
+    Returns whether it did. The file is no batch, and nothing is lost with it.
+
+    Raises:
+        LakeError: the generation's snapshot is gone.
+        LakeUnavailable: S3 is away.
+    """
+    newest = lake.newest(table)
+    if newest is None or newest.fingerprint != table.fingerprint:
+        return False
+    parts = lake.live_parts(table, newest)
+    if len(parts.batches) <= (COMPACT_AFTER if more_than is None else more_than):
+        return False
+    from stori_pipeline.lake import live  # polars is heavy, and most landings do without
+
+    last = parts.batches[-1]
+    # A name of its own, because another process may be writing the same rows.
+    key = compacted_key(table, last.generation, last.batch, secrets.token_hex(4))
+    with (
+        BoundedPool("upload", threads=4, depth=5) as uploads,
+        PartWriter(lake.bucket, uploads, lambda _: key, lake.sizes.in_one_part()) as writer,
+    ):
+        for rows in live.as_written(live.winners(lake.scan(table, parts), table), table):
+            writer.write(rows)
+        writer.finish()
+    return True
+
+
+def sweep(lake: Lake, table: Table, older_than: timedelta = timedelta(days=1), *, back: timedelta | None = None) -> int:
+    """Remove what no manifest names and is older than that: parts, quarantined rows, manifests of loads, broken-off
+    uploads; and compacted rows that newer ones have replaced. Returns how many objects it removed.
+
+    Nothing younger is touched: a landing in progress has parts that no manifest names yet, and a reader may still read older rows.
+
+    Args:
+        back: how far back landed days are looked at; all of them without it. Each batch of those days costs a request.
+    """
+    bucket, now = lake.bucket, lake.clock()
+    before, first = now - older_than, f"{now - back:%Y-%m-%d}" if back else ""
+    days = (f"{table.prefix}/date=", f"{quarantine_prefix(table)}date=")
+    # Listed before the manifests are: a batch that lands in between is then found among them.
+    old = [key for prefix in days for key in _older(bucket, prefix, before, prefix + first)]
+    with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+        manifests = pool.map(lambda number: lake.find(table, number), {batch_of(key) for key in old})
+        named = {url for each in manifests if each for url in (each.quarantine, *(part.url for part in each.parts))}
+    unnamed = [key for key in old if bucket.url(key) not in named]
+    newest = max((stored.key for stored in bucket.objects(compacted_prefix(table))), default="")
+    replaced = [key for key in _older(bucket, compacted_prefix(table), before) if key < newest]
+    swept = bucket.delete([*unnamed, *replaced, *_older(bucket, loads_prefix(table), before)])
+    for key, upload, began in bucket.uploads(f"{table.prefix}/"):
+        # The name counts too, because not every S3 gives the true time at which an upload began.
+        day = day_of(key)
+        if began < before and (day is None or day < before.date()):
+            bucket.abort_upload(key, upload)
+            swept += 1
+    return swept
+
+
+def _older(bucket: Bucket, prefix: str, before: datetime, after: str = "") -> list[str]:
+    return [stored.key for stored in bucket.objects(prefix, after) if stored.modified < before]

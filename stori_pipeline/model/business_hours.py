@@ -1,0 +1,64 @@
+"""Time as a business counts it.
+
+Belongs here: the hours in which rows arrive, and how much of a period they make up. Does not belong here: the check that uses it (`defs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from stori_pipeline.model.errors import DefinitionError
+
+
+@dataclass(frozen=True)
+class BusinessHours:
+    """When rows arrive: between two hours of certain days. What is older than it should be is judged in open time only.
+
+    Args:
+        column: the instant at which a row came to be.
+        opens, closes: hours of the day, 0 to 24, by the clocks of `time_zone`.
+        late_after: open time without a row, longer than chance makes it.
+        stopped_after: open time without a row, so long that the source must have stopped.
+        weekdays: ISO numbers, Monday is 1.
+    """
+
+    column: str
+    opens: int
+    closes: int
+    late_after: timedelta
+    stopped_after: timedelta
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opens < self.closes <= 24:
+            raise DefinitionError(f"business hours: opens and closes are hours of one day, 0 to 24, not {self.opens} and {self.closes}")
+        if not self.weekdays or not set(self.weekdays) <= set(range(1, 8)):
+            raise DefinitionError(f"business hours: weekdays are ISO numbers, 1 for Monday to 7 for Sunday, not {self.weekdays}")
+        if not timedelta(0) < self.late_after <= self.stopped_after:
+            raise DefinitionError("business hours: late_after is more than nothing, and stopped_after no less than late_after")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise DefinitionError(f"business hours: there is no time zone {self.time_zone!r}; name one such as Europe/London") from error
+
+
+def business_time(since: datetime, until: datetime, hours: BusinessHours) -> timedelta:
+    """How much of the time from `since` to `until` (both with their zones) is open; nothing where `until` is the earlier.
+
+    An hour that a change of the clocks leaves out or repeats counts as it passes: not at all, or twice.
+    """
+    zone = ZoneInfo(hours.time_zone)
+    since, until = since.astimezone(timezone.utc), until.astimezone(timezone.utc)
+    day, last = since.astimezone(zone).date(), until.astimezone(zone).date()
+    total = timedelta(0)
+    while day <= last:
+        if day.isoweekday() in hours.weekdays:
+            midnight = datetime.combine(day, time(), zone)
+            # In UTC, since the difference of two times in one zone ignores a change of its clocks between them.
+            opens, closes = ((midnight + timedelta(hours=hour)).astimezone(timezone.utc) for hour in (hours.opens, hours.closes))
+            total += max(min(until, closes) - max(since, opens), timedelta(0))
+        day += timedelta(days=1)
+    return total

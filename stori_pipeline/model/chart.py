@@ -1,0 +1,70 @@
+"""What a chart is: a SELECT on one report, and how its rows are drawn.
+
+Belongs here: the definition of a chart. Does not belong here: any chart (a project has those), or drawing (`charts`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.names import NAME
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart.
+
+    Args:
+        name: of its asset and of its pictures.
+        title: what it shows, in a line.
+        description: how to read it.
+        report: the name of the one report that `statement` reads.
+        statement: a SELECT of the columns `panel`, `series` (text, not null), `x` (a date) and `y` (a number), one row per panel, series
+            and x. Rows without x or y are not drawn.
+        kind: `bars` beside each other for each x, `stack` for bars on top of each other, `lines` for a line per series.
+        every: what an x stands for. A `month` is told by its first day.
+        x_label, y_label: of the axes, with units. `{panel}` in the latter is the panel's name, for a scale that has a unit of its own.
+        panel_title: `{panel}` in it is the panel's name.
+        series: names in the order in which they are drawn, where they are known. Others come after them, in the order of their names.
+        grey: those of them that shall not catch the eye.
+        additive: whether the sum of several series means something: then those too many to draw are drawn as one.
+        counts: whether y is a number of things, so that halves make no sense.
+        days: how far back the chart reaches from its newest x.
+    """
+
+    name: str
+    title: str
+    description: str
+    report: str
+    statement: str
+    kind: Literal["bars", "stack", "lines"]
+    every: Literal["day", "month"]
+    x_label: str
+    y_label: str
+    panel_title: str = "{panel}"
+    series: tuple[str, ...] = ()
+    grey: tuple[str, ...] = ()
+    additive: bool = False
+    counts: bool = False
+    days: int = 61
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise DefinitionError(f"chart {self.name!r}: a name is lower-case letters, digits and underscores, and starts with a letter")
+        said = (self.title, self.description, self.x_label, self.y_label)
+        if not all(each.strip() for each in said):
+            raise DefinitionError(f"chart {self.name}: it needs a title, a description and a label for each axis")
+        if self.days < 1:
+            raise DefinitionError(f"chart {self.name}: days={self.days} leaves nothing to draw")
+
+    @property
+    def full_name(self) -> str:
+        """`charts.sales_by_month`: the name people say."""
+        return f"charts.{self.name}"
+
+    @property
+    def relation(self) -> str:
+        """The full name of its report."""
+        return f"reports.{self.report}"

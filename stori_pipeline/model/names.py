@@ -1,0 +1,35 @@
+"""What a name is, and how one name goes all the way down: in S3, in Dagster and in the warehouse.
+
+Belongs here: rules for names, and the paths that follow from them. Does not belong here: quoting a name for SQL (`warehouse.dialect`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from stori_pipeline.model.errors import DefinitionError
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+"""A name that a definition gives. Names that begin with an underscore are the pipeline's own."""
+
+OWN_NAME = re.compile(r"_[a-z][a-z0-9_]{0,61}")
+
+RESERVED = ("_batch", "_seq", "_deleted", "_loaded_at")
+"""The columns that the pipeline adds to a landed row or to a mirror's."""
+
+
+def refuse_bad_name(where: str, name: str) -> None:
+    """Raises DefinitionError where `name` is not one; `where` names what it was given to."""
+    if not NAME.fullmatch(name):
+        raise DefinitionError(f"{where}: {name!r} is not a name of lower-case letters, digits and underscores that starts with a letter")
+
+
+def relation_path(full_name: str) -> list[str]:
+    """The asset key of what a statement reads as `schema.name`: a mirror, or a report."""
+    schema, _, name = full_name.partition(".")
+    return ["reports", name] if schema == "reports" else ["warehouse", schema, name]
+
+
+def chart_path(name: str) -> list[str]:
+    """The asset key of a chart."""
+    return ["charts", name]

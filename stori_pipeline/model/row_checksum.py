@@ -1,0 +1,257 @@
+"""A row's checksum, defined once, for every engine and for Python: what "equal" means when source and mirror are compared.
+
+Belongs here: the canonical text of a value, the checksum of a row, the place of a key, and the SQL expressions that compute
+the same in Postgres and in Redshift. Does not belong here: running anything, or deciding what to compare (`compare`).
+
+A value's canonical text is the same wherever it is computed:
+
+    NULL                `~`
+    integers            decimal digits
+    decimal(p,s)        digits with exactly s behind the point
+    boolean             `t` or `f`
+    date                `2026-11-21`
+    timestamptz         `2026-11-21 10:30:00.000000`, in UTC
+    time                `10:30:00.000000`
+    double              fixed point with ten digits behind the point, from fifteen significant digits
+    varchar             md5 of its UTF-8 bytes, in hexadecimal
+    super               md5 of its JSON text without white space; JSON's null counts as NULL
+
+A row's checksum is the first sixty bits of the md5 of its values' texts joined by `|`, and a set of rows has the sum of its
+rows' checksums: the order of rows does not matter, and a sum, unlike an exclusive or, sees a row that occurs twice.
+
+A key's *place* is the key itself where it is one integer, else sixty bits of the md5 of its text: so every table can be
+cut into ranges of places, whatever its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
+
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, boolean, double, integer, smallint, super_, time, timestamptz
+from stori_pipeline.model.types import date as date_type
+
+_INTEGERS = (bigint, integer, smallint)
+_NULL = "~"
+
+
+@dataclass(frozen=True)
+class Digest:
+    """The proof of a set of rows: how many there are, and the sum of their checksums."""
+
+    rows: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """A range of places: `low` is in it, `high` is not."""
+
+    low: int
+    high: int
+
+    def width(self, buckets: int) -> int:
+        """How many places each bucket holds when the key_range is cut into at most that many equal ones."""
+        return max(1, -(-(self.high - self.low) // buckets))
+
+    def bucket(self, number: int, width: int) -> KeyRange:
+        low = self.low + number * width
+        return KeyRange(low, min(self.high, low + width))
+
+
+HASH_RANGE = KeyRange(0, 1 << 60)
+"""The places of every key that is not one integer."""
+
+
+def has_integer_key(table: Table) -> bool:
+    """Whether the places of this table's keys are the keys themselves."""
+    return len(table.key) == 1 and table[table.key[0]].type in _INTEGERS
+
+
+# --- in Python -------------------------------------------------------------------------------------------------------
+
+
+def _bits(text: str) -> int:
+    return int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:15], 16)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def json_text(value: object) -> str:
+    """JSON text in the form that lands and that both engines give back: compact, object members in the order jsonb keeps
+    (shorter names first, then by bytes), numbers without an exponent."""
+    if isinstance(value, dict):
+        members = sorted(value.items(), key=lambda item: (len(str(item[0]).encode()), str(item[0]).encode()))
+        return "{" + ",".join(f"{json.dumps(str(k), ensure_ascii=False)}:{json_text(v)}" for k, v in members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        return format(value or abs(value), "f")  # no engine keeps the sign of a zero
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _double_text(value: float) -> str:
+    # As the engines round: from fifteen digits, halves away from zero, and no minus before a zero.
+    rounded = Decimal(f"{value:.15g}").quantize(_TENTH_DIGIT, rounding=ROUND_HALF_UP, context=_WIDE)
+    return format(rounded or _TENTH_DIGIT * 0, "f")
+
+
+def _super_text(value: bytes) -> str:
+    text = b"".join(bytes(value).split())
+    return _NULL if text == b"null" else _md5(text)
+
+
+_TENTH_DIGIT = Decimal("1e-10")
+_WIDE = Context(prec=60)
+
+_TEXTS: dict[str, Callable[[Any], str]] = {
+    "bigint": str,
+    "integer": str,
+    "smallint": str,
+    "boolean": lambda value: "t" if value else "f",
+    "date": date.isoformat,
+    "timestamptz": lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
+    "time": str,
+    "double": _double_text,
+    "super": _super_text,
+    "decimal": lambda value: format(value, "f"),
+    "varchar": lambda value: _md5(value.encode()),
+}
+
+
+def canonical(column: Column, value: Any) -> str:
+    """The canonical text of one value as Arrow's `to_pylist` gives it: int, Decimal, str, bool, date, aware datetime, float,
+    or the bytes of a JSON text."""
+    return _NULL if value is None else _text_of(column)(value)
+
+
+def _text_of(column: Column) -> Callable[[Any], str]:
+    # By the type's name: comparing whole types for every value of a table took most of the time.
+    return _TEXTS[column.type.name.partition("(")[0]]
+
+
+def checksum(table: Table, row: Mapping[str, Any]) -> int:
+    """The checksum of one row, a mapping of column names to values."""
+    return _bits("|".join(canonical(c, row[c.name]) for c in table.columns))
+
+
+def _checksums(columns: Sequence[Column], values: Mapping[str, Sequence[Any]]) -> list[int]:
+    texts = []
+    for column in columns:
+        text = _text_of(column)
+        texts.append([_NULL if value is None else text(value) for value in values[column.name]])
+    return [_bits("|".join(row)) for row in zip(*texts, strict=True)]
+
+
+def checksums(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
+    """The checksums of many rows, which come as their columns; faster than one by one."""
+    return _checksums(table.columns, values)
+
+
+def partition_values(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
+    """The places of many rows' keys, which come as their columns."""
+    if has_integer_key(table):
+        return list(values[table.key[0]])
+    return _checksums([table[name] for name in table.key], values)
+
+
+def partition_value(table: Table, row: Mapping[str, Any]) -> int:
+    """The place of one row's key."""
+    if has_integer_key(table):
+        return int(row[table.key[0]])
+    return _bits("|".join(canonical(table[name], row[name]) for name in table.key))
+
+
+def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row's key as texts, the same from every engine: what people see, and what tells two rows apart."""
+    return tuple(row[n] if isinstance(row[n], str) else canonical(table[n], row[n]) for n in table.key)
+
+
+# --- in SQL ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine says the two things in which engines differ.
+
+    `column` gives the expression of a column with the record's type; `bits` the first sixty bits of a text's md5, as a bigint;
+    `json` the JSON text of a SUPER or jsonb expression, without any white space.
+    """
+
+    column: Callable[[Column], str]
+    bits: Callable[[str], str]
+    json: Callable[[str], str]
+
+
+def canonical_sql(column: Column, dialect: Dialect) -> str:
+    kind, x = column.type, dialect.column(column)
+    if kind == boolean:
+        return f"CASE WHEN {x} THEN 't' WHEN NOT {x} THEN 'f' ELSE '{_NULL}' END"
+    if kind in _INTEGERS:
+        text = f"CAST({x} AS VARCHAR(20))"
+    elif kind == date_type:
+        text = f"TO_CHAR({x}, 'YYYY-MM-DD')"
+    elif kind == timestamptz:
+        text = f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+    elif kind == time:
+        # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
+        text = f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')"
+    elif kind == double:
+        text = f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))"
+    elif kind == super_:
+        text = f"MD5(NULLIF({dialect.json(x)}, 'null'))"
+    elif kind.name.startswith("decimal"):
+        text = f"CAST(CAST({x} AS {kind.redshift}) AS VARCHAR(42))"
+    else:
+        text = f"MD5({x})"
+    return f"COALESCE({text}, '{_NULL}')"
+
+
+def _joined(columns: Sequence[Column], dialect: Dialect) -> str:
+    return " || '|' || ".join(canonical_sql(c, dialect) for c in columns)
+
+
+def partition_value_sql(table: Table, dialect: Dialect) -> str:
+    keys = [table[name] for name in table.key]
+    return dialect.column(keys[0]) if has_integer_key(table) else dialect.bits(_joined(keys, dialect))
+
+
+def _key_text_sql(column: Column, dialect: Dialect) -> str:
+    return dialect.column(column) if column.type.name.startswith("varchar") else canonical_sql(column, dialect)
+
+
+def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:
+    """One row: how many rows there are, the least place, the greatest place (NULL where there are no rows)."""
+    if not has_integer_key(table):
+        return f"SELECT COUNT(*), {HASH_RANGE.low}, {HASH_RANGE.high - 1} FROM {relation}"
+    at = partition_value_sql(table, dialect)
+    return f"SELECT COUNT(*), MIN({at}), MAX({at}) FROM {relation}"
+
+
+def digests_sql(table: Table, relation: str, dialect: Dialect, key_range: KeyRange, width: int, *, keys_only: bool = False) -> str:
+    """A row per bucket of `width` places in the key_range that has any rows: number of the bucket, rows, sum of their checksums."""
+    columns = [table[name] for name in table.key] if keys_only else list(table.columns)
+    at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(columns, dialect))
+    return (
+        f"SELECT ({at} - {key_range.low}) / {width} AS bucket, COUNT(*), SUM(CAST({bits} AS DECIMAL(38,0)))"
+        f" FROM {relation} WHERE {at} >= {key_range.low} AND {at} < {key_range.high} GROUP BY 1"
+    )
+
+
+def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: KeyRange) -> str:
+    """A row per key of the ranges: its texts, then its row's checksum; their sum, where a key that should be unique is not."""
+    keys = ", ".join(_key_text_sql(table[name], dialect) for name in table.key)
+    at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(table.columns, dialect))
+    by = ", ".join(str(n + 1) for n in range(len(table.key)))
+    within = " OR ".join(f"({at} >= {key_range.low} AND {at} < {key_range.high})" for key_range in ranges)
+    return f"SELECT {keys}, SUM(CAST({bits} AS DECIMAL(38,0))) FROM {relation} WHERE {within} GROUP BY {by}"

@@ -1,0 +1,26 @@
+"""A system that rows come from.
+
+Belongs here: what is known of a source beside its tables. Does not belong here: its address and its credentials (`settings`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stori_pipeline.model.names import refuse_bad_name
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system that rows come from. `kind` names its reader in `readers.READERS`; its tables are called `<name>.<table>`.
+
+    The address is the setting `STORI_SOURCE_<NAME>` (see `settings`): a record holds no address and no secret.
+    """
+
+    name: str
+    kind: str
+    description: str
+    owners: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        refuse_bad_name("source", self.name)

@@ -1,0 +1,87 @@
+"""Finding the rows that a source has deleted, where its reader sees no deletes, and landing their tombstones.
+
+Belongs here: when a missing row may count as deleted, and the reading that lands it. Does not belong here: comparing (`verify`), or
+loading the tombstones (`sync`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stori_pipeline.clock import utc_now
+from stori_pipeline.contract import conform
+from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import Reader
+from stori_pipeline.verify.compare import count_both, differences
+from stori_pipeline.warehouse import Warehouse
+
+CANNOT_DETECT = "its source cannot list its rows, so deleted rows cannot be detected"
+"""Said of a table whose source cannot be compared with its mirror."""
+
+_ALWAYS_BELIEVED = 1_000
+"""So many deleted rows are believed, whatever their share of the table."""
+
+_ROWS_AT_ONCE = 50_000
+
+
+class DetectionRefused(RuntimeError):
+    """What the source lists must not be acted on. The message says why, and what to do; nothing was changed."""
+
+
+@dataclass
+class Tombstones:
+    """A reading of deleted rows: keys that the source no longer has, found by comparing and not by its reader."""
+
+    table: Table
+    keys: list[tuple[str, ...]]
+    since: Manifest
+    kind: Kind = "changes"
+    must_land: bool = False
+
+    def __post_init__(self) -> None:
+        self.taken_at = utc_now()
+
+    @property
+    def until(self) -> Position:
+        return self.since.until  # a comparison finds deleted rows and nothing else: the reader goes on where it was
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for start in range(0, len(self.keys), _ROWS_AT_ONCE):
+            rows = [dict(zip(self.table.key, key, strict=True)) | {"_deleted": True} for key in self.keys[start : start + _ROWS_AT_ONCE]]
+            yield Chunk(*conform(self.table, rows))
+
+    def ack(self) -> None:
+        return None
+
+
+def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, run_id: str, force: bool = False) -> Manifest | None:
+    """Land a tombstone for every row of the mirror that the source no longer has.
+
+    Returns None where there is none, or where the source cannot list its rows: a message that is not in a queue any more was not deleted.
+
+    The mirror must hold the newest batch, so that a missing row can only have been deleted since. If another run lands meanwhile, this one
+    changes nothing (`LandingConflict`).
+
+    Raises:
+        DetectionRefused: the mirror is behind the lake; or the source lists no rows at all, or under half of the mirror's, which is more
+            likely an outage or a wrong address than the truth, unless `force` says that it is true.
+    """
+    newest = lake.newest(table)
+    if newest is None or not isinstance(reader, Comparable):
+        return None
+    what = f"detect-deletes of {table.full_name}"
+    if warehouse.ledger(table) != newest.order:
+        raise DetectionRefused(f"{what}: its mirror does not hold batch {newest.batch} yet; sync it first")
+    source_rows, mirror_rows, key_range = count_both(table, reader, warehouse)
+    confirm = f"say so with `stori detect-deletes --force {table.full_name}`; nothing was changed"
+    if mirror_rows > 0 and source_rows == 0 and not force:
+        raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
+    found = differences(table, reader, warehouse, key_range, keys_only=True)
+    deleted = [difference.key for difference in found if difference.verdict == "not in the source"]
+    if len(deleted) > _ALWAYS_BELIEVED and len(deleted) * 2 > mirror_rows and not force:
+        raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
+    return lake.land(table, Tombstones(table, deleted, newest), newest=newest, run_id=run_id) if deleted else None

@@ -1,0 +1,70 @@
+"""A full refresh of a source that cannot be replayed: what the lake holds of it, then what is new.
+
+Belongs here: making one reading of the two. Does not belong here: when a full refresh is due (`sync`).
+
+A queue hands each message over once, so the lake holds the only copy of what has landed. A new generation begins with those rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stori_pipeline.contract import conform
+from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
+from stori_pipeline.model.table import Table
+
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The rows of a generation, fitted to the table's present definition, followed by a reading.
+
+    Every version of a row is passed on, in order, so memory is bounded and the last version wins as it always does. A column is looked
+    for under its own name, then under its `path`; a new column is null.
+
+    Raises:
+        LakeError: while it is iterated, where a row does not fit the present definition: it must not get lost.
+    """
+
+    table: Table
+    lake: Lake
+    newest: Manifest
+    reading: Reading
+    kind: Kind = "snapshot"
+    must_land: bool = True
+
+    @property
+    def taken_at(self) -> datetime:
+        return self.reading.taken_at
+
+    @property
+    def until(self) -> Position:
+        return self.reading.until
+
+    def __iter__(self) -> Iterator[Chunk]:
+        landed = self.lake.as_landed(self.table, self.newest)
+        landed_names = landed.collect_schema().names()
+        names = {c.name: next((n for n in (c.name, c.source_path) if n in landed_names), "") for c in self.table.columns}
+        for part in landed.collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+            rows, rejected = conform(self.table, _renamed(part.iter_rows(named=True), names))
+            if rejected.num_rows:
+                raise LakeError(
+                    f"{self.table.full_name}: {rejected.num_rows} or more rows that have landed do not fit the table's definition as "
+                    f"it is now, and their source does not have them any more; the first: {rejected['reason'][0]}. "
+                    "Change the definition so that it takes them too, with a wider column or a nullable one. Nothing was changed"
+                )
+            yield Chunk(rows, rejected)
+        yield from self.reading
+
+    def ack(self) -> None:
+        self.reading.ack()
+
+
+def _renamed(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield {name: row[landed] if landed else None for name, landed in names.items()} | {"_deleted": row["_deleted"]}

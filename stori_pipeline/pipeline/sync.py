@@ -1,0 +1,195 @@
+"""One table, from its source to its mirror: landing what changed, and loading what landed.
+
+Belongs here: the rules of both: what is read, when a new generation begins, which batches are new, whether they may be loaded. Does not
+belong here: reading (`readers`), storing (`lake`), loading (`warehouse.load`), or when it happens and in which run (`defs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.lake.upkeep import compact_if_due
+from stori_pipeline.model.reading import Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.gate import refuse_blocked
+from stori_pipeline.pipeline.replay import Replay
+from stori_pipeline.pipeline.row_stream import Landed, Progress, RowStream, ignore
+from stori_pipeline.readers import PositionLost, Reader
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.load import LedgerMoved, Loaded, Pending, load_batches
+
+_TRIES = 5
+
+# --- landing -----------------------------------------------------------------------------------------------------------
+
+
+def land(
+    table: Table,
+    reader: Reader,
+    lake: Lake,
+    *,
+    run_id: str,
+    full: bool = False,
+    day: date | None = None,
+    progress: Progress = ignore,
+) -> Landed:
+    """Land what changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
+    with changed_rows(table, reader, lake, full=full, day=day) as rows:
+        landed = rows.land(run_id=run_id, progress=progress)
+        rows.ack()
+    if landed.manifest:
+        compact_if_due(lake, table, landed.manifest)
+    return landed
+
+
+@contextmanager
+def changed_rows(table: Table, reader: Reader, lake: Lake, *, full: bool = False, day: date | None = None) -> Iterator[ChangedRows]:
+    """The rows that changed in the source since the newest batch, for as long as the block lasts.
+
+    All rows of the table are read, and so a generation begins, where nothing has landed yet, where the definition has changed, where the
+    source cannot continue from the position, or where `full` asks for it. With `day`, the rows of that day are read again instead.
+    """
+    newest = lake.newest(table)
+    reason = _full_refresh_reason(table, newest, full)
+    with ExitStack() as stack:
+        rows = ChangedRows(table, reader, lake, newest, stack)
+        if reason or newest is None:
+            rows.read_all(reason)
+        else:
+            try:
+                rows.read(newest.until, day)
+            except PositionLost as lost:
+                rows.read_all(str(lost))
+        yield rows
+
+
+def _full_refresh_reason(table: Table, newest: Manifest | None, full: bool) -> str:
+    if newest is None:
+        return "nothing has landed yet"
+    if newest.fingerprint != table.fingerprint:
+        return "its definition has changed"
+    return "a full refresh was requested" if full else ""
+
+
+class ChangedRows(RowStream):
+    """The rows that a source has changed. Made by `changed_rows`."""
+
+    def __init__(self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack) -> None:
+        super().__init__(table, lake, newest)
+        self._reader = reader
+        self._stack = stack
+
+    def read(self, since: Position | None, day: date | None = None) -> None:
+        """Begin to read. Errors are those of `Reader.read`."""
+        reading = self._stack.enter_context(self._reader.read(self.table, since, day=day))
+        if since is None and self.newest and not self.table.changes.is_replayable:
+            reading = Replay(self.table, self._lake, self.newest, reading)
+        self.begin(reading)
+
+    def read_all(self, reason: str) -> None:
+        """Begin to read the whole table, for that reason."""
+        self._stack.close()
+        self.full_refresh_reason = reason
+        self.read(None)
+
+    def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
+        try:
+            return super().land(run_id=run_id, progress=progress)
+        except PositionLost as lost:
+            if self.full_refresh_reason:
+                raise
+            self.read_all(str(lost))
+            return super().land(run_id=run_id, progress=progress)
+
+    def ack(self) -> None:
+        """Let the source forget what was read. To be called once that is durable: after `land`."""
+        if self.reading:
+            self.reading.ack()
+
+
+# --- loading -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NewBatches:
+    """The batches of a table that its mirror does not have yet, and that may be loaded. Made by `new_batches`.
+
+    `after` is the ledger's entry that they follow. `batches` is empty where the mirror is up to date. Batches before the last snapshot
+    are left out: it makes them superfluous. `views` are the statements of views that belong to the mirror.
+    """
+
+    table: Table
+    lake: Lake
+    after: tuple[int, int] | None
+    batches: tuple[Manifest, ...]
+    views: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[int, int] | None:
+        """The (generation, batch) that the mirror holds once they are loaded."""
+        return self.batches[-1].order if self.batches else self.after
+
+
+def batches_after(table: Table, lake: Lake, after: tuple[int, int] | None) -> list[Manifest]:
+    """The batches after a ledger's entry, from the last snapshot on, whether or not they may be loaded."""
+    return since_last_snapshot(lake.manifests(table, after=after))
+
+
+def since_last_snapshot(batches: Sequence[Manifest]) -> list[Manifest]:
+    snapshots = [number for number, each in enumerate(batches) if each.kind == "snapshot"]
+    return list(batches[snapshots[-1] :] if snapshots else batches)
+
+
+def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None, views: Sequence[str] = ()) -> NewBatches:
+    """The batches that a load brings.
+
+    Args:
+        after: the (generation, batch) that the mirror holds (`Warehouse.ledger`), None where it holds nothing.
+
+    Raises:
+        LoadBlocked: the contract blocks one of them.
+    """
+    batches = batches_after(table, lake, after)
+    refuse_blocked(table, batches)
+    return NewBatches(table, lake, after, tuple(batches), tuple(views))
+
+
+def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: Sequence[str] = ()) -> Loaded | None:
+    """Bring the mirror up to the newest batch; None where it already is.
+
+    Raises:
+        LoadBlocked: the contract blocks a batch; nothing was loaded.
+        WarehouseUnavailable: the warehouse is away, or other loads of the table persisted.
+        WarehouseError: the warehouse refused the load.
+    """
+    return load_new(new_batches(table, lake, warehouse.ledger(table), views), warehouse, run_id=run_id)
+
+
+def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
+    """Load batches that were found to be new. Where another load was faster, load what is new after that. Errors are those of `load`."""
+    for _ in range(_TRIES):
+        if not new.batches:
+            return None
+        try:
+            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id, views=new.views)
+        except LedgerMoved as error:
+            moved = error
+            new = new_batches(new.table, new.lake, warehouse.ledger(new.table), new.views)
+    raise moved
+
+
+def _pending(new: NewBatches, run_id: str) -> Pending:
+    with_parts = [each for each in new.batches if each.parts]
+    return Pending(
+        generation=new.batches[-1].generation,
+        batch=new.batches[-1].batch,
+        replaces=any(each.kind == "snapshot" for each in new.batches),
+        # A snapshot of a source that hands each row over only once is no reason to remove rows: of a lost lake only the mirror has them.
+        keeps=not new.table.changes.is_replayable,
+        rows=sum(each.rows for each in new.batches),
+        url=new.lake.copy_manifest(new.table, with_parts, run_id) if with_parts else "",
+    )

@@ -1,0 +1,51 @@
+"""Why a step failed, in the words of its own error.
+
+Belongs here: from Dagster's events to words, and from a step to the table or report that it is about. Does not belong here: what is done
+about it (`run` shows it, `alerts` tells it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dagster import DagsterEvent
+from dagster_shared.error import SerializableErrorInfo
+
+from stori_pipeline.runtime.names import OWN_STEPS
+
+
+def steps_about(names: Iterable[str]) -> re.Pattern[str]:
+    """Matches the steps that are about any of these (full names), whose name is then the group `name`, with `__` for its dot.
+
+    A check of its own has its asset's step with the check's name behind it; no other asset's step can look so.
+    """
+    either = "|".join(re.escape(name.replace(".", "__")) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"(checks__)?(landing__|warehouse__)?(?P<name>{either})(__across|_({'|'.join(OWN_STEPS)}))?")
+
+
+def words_of(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
+    """Why that step failed; `events` are those of its run."""
+    failure = failed.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    for each in events:  # a check that blocks says why in its evaluation, not in its step's error
+        if each.step_key == failed.step_key and each.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = each.asset_check_evaluation_data
+            if not evaluation.passed and evaluation.description:
+                return evaluation.description
+    return root(failure.error) if failure.error else f"{failed.step_key} failed"
+
+
+def first_error(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    """The error at the beginning of a chain."""
+    while error.cause:
+        error = error.cause
+    return error
+
+
+def root(error: SerializableErrorInfo) -> str:
+    """What the first error of a chain says."""
+    error = first_error(error)
+    name, _, message = error.message.strip().partition(": ")
+    return message if error.cls_name and name.endswith(error.cls_name) else error.message.strip()

@@ -1,0 +1,104 @@
+"""What a mirror is compared with: its source where that can list its rows, else its batches in the lake.
+
+Belongs here: which of the two, and the lake's side of a comparison. Does not belong here: what a checksum is (`model.row_checksum`).
+
+A comparison with the lake proves that the warehouse has what landed, no more and no less. That everything landed which the source had
+is its reader's promise: it lets the source forget only what is durable.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from stori_pipeline.lake import Lake
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.changes import Rebuilt
+from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import super_
+from stori_pipeline.readers import Reader
+
+_ROWS_AT_ONCE = 20_000
+_LOW_BITS = (1 << 30) - 1
+
+Values = Mapping[str, list[Any]]
+
+
+def source_side(reader: Reader, lake: Lake) -> Comparable:
+    """What a mirror is compared with."""
+    return reader if isinstance(reader, Comparable) else LakeComparable(lake)
+
+
+class LakeComparable:
+    """A table's rows in the lake, digested in Python. A pass keeps sixteen bytes a row.
+
+    Raises:
+        LakeError: nothing has landed yet.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
+        rows, places = 0, array("q")
+        for values in self._batches(table, _keys_of(table)):
+            rows += len(values[table.key[0]])
+            if has_integer_key(table):
+                places.extend(row_checksum.partition_values(table, values))
+        if not has_integer_key(table):
+            return rows, HASH_RANGE
+        return rows, KeyRange(min(places), max(places) + 1) if places else KeyRange(0, 0)
+
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        digested = _keys_of(table) if keys_only else table
+        places, numbers = array("q"), array("q")
+        for values in self._batches(table, digested):
+            for at, number in zip(row_checksum.partition_values(table, values), row_checksum.checksums(digested, values), strict=True):
+                if key_range.low <= at < key_range.high:
+                    places.append(at)
+                    numbers.append(number)
+        frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
+        # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
+        found = frame.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
+            pl.len().alias("rows"),
+            (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
+            (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
+        )
+        return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
+
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
+        found: dict[tuple[str, ...], int] = {}
+        for values in self._batches(table, table):
+            inside = [
+                index
+                for index, at in enumerate(row_checksum.partition_values(table, values))
+                if any(key_range.low <= at < key_range.high for key_range in ranges)
+            ]
+            for index in inside:
+                row = {name: column[index] for name, column in values.items()}
+                found[key_text(table, row)] = row_checksum.checksum(table, row)
+        return found
+
+    def _batches(self, table: Table, wanted: Table) -> Iterator[Values]:
+        """The live rows, a bounded number at a time: the columns of `wanted`, as the functions of `digest` take them."""
+        frame = self._lake.live(table)
+        if table.keep_deleted:
+            frame = frame.filter(~pl.col("_deleted"))
+        documents = [column.name for column in wanted.columns if column.type == super_]
+        for part in frame.select(column.name for column in wanted.columns).collect_batches(chunk_size=_ROWS_AT_ONCE):
+            values: dict[str, list[Any]] = part.to_dict(as_series=False)
+            for name in documents:
+                values[name] = [None if text is None else text.encode() for text in values[name]]
+            yield values
+
+
+def _keys_of(table: Table) -> Table:
+    """The record of the table's keys alone, whose rows' checksums are those of the keys."""
+    keys = tuple(table[name] for name in table.key)
+    return replace(table, columns=keys, changes=Rebuilt(), cursor="", sortkey=(), distkey="", arrivals=None)

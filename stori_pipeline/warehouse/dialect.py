@@ -1,0 +1,192 @@
+"""What Redshift is told: pure functions of a record that return whole statements.
+
+Belongs here: SQL text. Does not belong here: a connection, or the order in which statements run (that is the load).
+
+Rules that shape the statements: DELETE takes no alias on its target; TRUNCATE commits, so a replaced table is emptied by
+DELETE; COPY of Parquet goes by position; keys are declared for the planner but not enforced, so the load keeps them unique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stori_pipeline.model.changes import History
+from stori_pipeline.model.row_checksum import Dialect
+from stori_pipeline.model.table import Table
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _list(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(map(quoted, names))
+
+
+def relation(table: Table) -> str:
+    """The mirror: `"bank"."transactions"`."""
+    return f"{quoted(table.source.name)}.{quoted(table.name)}"
+
+
+def stage(table: Table) -> str:
+    """The temporary table that COPY fills; a session loads one table, so the name need not be more than plain."""
+    return quoted(f"stage_{table.name}")
+
+
+CREATE_LEDGER = """\
+CREATE TABLE IF NOT EXISTS pipeline.loads (
+  target VARCHAR(256) NOT NULL,
+  generation BIGINT NOT NULL,
+  batch BIGINT NOT NULL,
+  fingerprint VARCHAR(64) NOT NULL,
+  rows_copied BIGINT NOT NULL,
+  rows_inserted BIGINT NOT NULL,
+  rows_deleted BIGINT NOT NULL,
+  run_id VARCHAR(256) NOT NULL,
+  started_at TIMESTAMPTZ NOT NULL,
+  finished_at TIMESTAMPTZ NOT NULL
+) SORTKEY (target, generation, batch)"""
+
+SELECT_TABLES = """\
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"""
+
+SELECT_LEDGER = """\
+SELECT generation, batch, fingerprint FROM pipeline.loads
+WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
+
+INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+
+
+def create_schema(table: Table) -> str:
+    return f"CREATE SCHEMA IF NOT EXISTS {quoted(table.source.name)}"
+
+
+def create_mirror(table: Table) -> str:
+    """The mirror's DDL: the record's columns, then the pipeline's own."""
+    lines = [f"  {quoted(c.name)} {c.type.redshift}{'' if c.nullable else ' NOT NULL'}" for c in table.columns]
+    if table.keep_deleted:
+        # A deleted row keeps its last values, so what the record requires still holds for it.
+        lines.append('  "_deleted" BOOLEAN NOT NULL')
+    lines += ['  "_batch" BIGINT NOT NULL', '  "_loaded_at" TIMESTAMPTZ NOT NULL', f"  PRIMARY KEY ({_list(table.key)})"]
+    layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
+    layout += f" COMPOUND SORTKEY ({_list(table.sortkey)})" if table.sortkey else ""
+    return f"CREATE TABLE {relation(table)} (\n" + ",\n".join(lines) + f"\n){layout}"
+
+
+def drop_mirror(table: Table) -> str:
+    """Views over it go too, or Redshift would refuse: those of the record are made again with it, reports by the run that follows."""
+    return f"DROP TABLE {relation(table)} CASCADE"
+
+
+def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
+    """The views that belong to a mirror: of a history, the newest version of each row that is not removed, as `<name>_current`; and the
+    whole table under each other name that it has."""
+    views = []
+    if isinstance(table.changes, History):
+        columns = _list([c.name for c in table.columns if c.name != "_removed"])
+        rank = f"ROW_NUMBER() OVER (PARTITION BY {_list(table.changes.of)} ORDER BY {quoted(table.key[0])} DESC) AS _rank"
+        versions = f"(SELECT *, {rank} FROM {relation(table)}) AS version"
+        views.append(_view(table, f"{table.name}_current") + f'SELECT {columns}\nFROM {versions}\nWHERE _rank = 1 AND NOT "_removed"')
+    return [*views, *(_view(table, name) + f"SELECT * FROM {relation(table)}" for name in also)]
+
+
+def _view(table: Table, name: str) -> str:
+    return f"CREATE OR REPLACE VIEW {quoted(table.source.name)}.{quoted(name)} AS\n"
+
+
+def view_name(view: str) -> str:
+    """The name, without its schema, of the view that one of these statements makes."""
+    return view.split('"')[3]
+
+
+def create_stage(table: Table) -> str:
+    """In the order of the Parquet files' columns, because COPY of Parquet goes by position."""
+    types = {c.name: c.type.stage for c in table.columns} | {"_batch": "BIGINT", "_seq": "BIGINT", "_deleted": "BOOLEAN"}
+    lines = ",\n".join(f"  {quoted(name)} {types[name]}" for name in table.landed_schema.names)
+    layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
+    return f"CREATE TEMP TABLE {stage(table)} (\n{lines}\n){layout}"
+
+
+def copy_stage(table: Table, url: str, role: str) -> str:
+    return copy_into(stage(table), url, role)
+
+
+def copy_into(relation: str, url: str, role: str) -> str:
+    """No REGION, MAXERROR or ACCEPTANYDATE: COPY of Parquet takes none of them."""
+    return f"COPY {relation} FROM {_literal(url)} IAM_ROLE {_literal(role)} FORMAT AS PARQUET MANIFEST"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _winners(table: Table) -> str:
+    """The stage's newest version of each row: a later batch wins, and within a batch a higher `_seq`."""
+    return (
+        f'(SELECT *, ROW_NUMBER() OVER (PARTITION BY {_list(table.key)} ORDER BY "_batch" DESC, "_seq" DESC) AS _rank'
+        f" FROM {stage(table)}) AS winner"
+    )
+
+
+def _same_key(table: Table, other: str) -> str:
+    return " AND ".join(f"{quoted(table.name)}.{quoted(k)} = {other}.{quoted(k)}" for k in table.key)
+
+
+def _won_by(table: Table, condition: str) -> str:
+    """A condition on the mirror's row: the stage's newest version of it fulfils this condition."""
+    return f"EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
+
+
+def count_gone(table: Table) -> str:
+    """How many tombstones the stage holds; mostly none, which spares the mirror a scan."""
+    return f'SELECT COUNT(*) FROM {stage(table)} WHERE "_deleted"'
+
+
+def delete_gone(table: Table) -> str:
+    """Rows deleted in the source: removed from the mirror, or marked where the record keeps them."""
+    gone = _won_by(table, 'winner."_deleted"')
+    if table.keep_deleted:
+        return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {gone}'
+    return f"DELETE FROM {relation(table)} WHERE {gone}"
+
+
+def count_vanished(table: Table) -> str:
+    """How many rows of the mirror a snapshot in the stage no longer has."""
+    return f"SELECT COUNT(*) FROM {relation(table)} WHERE NOT EXISTS (SELECT 1 FROM {stage(table)} AS new WHERE {_same_key(table, 'new')})"
+
+
+def delete_all(table: Table) -> str:
+    return f"DELETE FROM {relation(table)}"
+
+
+def delete_replaced(table: Table) -> str:
+    """Rows of which the stage holds a newer version; where deleted rows are kept, only if the newest one is live."""
+    if table.keep_deleted:
+        return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted')}"
+    return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
+
+
+def insert_winners(table: Table) -> str:
+    names = [c.name for c in table.columns]
+    values = [c.type.load.format(quoted(c.name)) for c in table.columns]
+    if table.keep_deleted:
+        names.append("_deleted")
+        values.append("FALSE")
+    return (
+        f'INSERT INTO {relation(table)} ({_list(names)}, "_batch", "_loaded_at")'
+        f' SELECT {", ".join(values)}, "_batch", GETDATE() FROM {_winners(table)} WHERE _rank = 1 AND NOT "_deleted"'
+    )
+
+
+DIALECT = Dialect(
+    column=lambda column: quoted(column.name),
+    bits=lambda text: f"STRTOL(SUBSTRING(MD5({text}), 1, 15), 16)",
+    json=lambda value: f"REGEXP_REPLACE(JSON_SERIALIZE({value}), '[[:space:]]', '')",
+)
+"""How Redshift says what `digest` leaves to the engine."""
+
+
+def live(table: Table) -> str:
+    """What a comparison reads: the mirror's rows that are not marked as deleted."""
+    return f'(SELECT * FROM {relation(table)} WHERE NOT "_deleted") AS live' if table.keep_deleted else relation(table)

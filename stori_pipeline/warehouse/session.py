@@ -1,0 +1,186 @@
+"""Sessions with the warehouse, its errors, and the questions that take one SELECT.
+
+Belongs here: connecting, translating the driver's errors, reading the ledger, and the warehouse's side of a comparison. Does not belong
+here: SQL text (`dialect`), or changing rows (`load`, `reports`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
+from stori_pipeline.model.table import Table
+from stori_pipeline.warehouse import dialect
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse refused something. The message says which table, what and why; nothing of that load was kept."""
+
+
+class WarehouseUnavailable(WarehouseError):
+    """The warehouse cannot be reached, or gave up on a conflict; worth trying again."""
+
+
+class Relations(NamedTuple):
+    """Which tables a session finds in the warehouse."""
+
+    ledger: bool
+    mirror: bool
+    names: frozenset[str]
+    """The tables and views in the mirror's schema."""
+
+
+class LedgerEntry(NamedTuple):
+    """The newest load of a mirror, as the ledger has it."""
+
+    generation: int
+    batch: int
+    fingerprint: str
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return self.generation, self.batch
+
+
+_NOT_THERE = ("42P01", "3F000")
+_TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
+# Already there, although it was not a moment ago: two first loads at once. IF NOT EXISTS does not prevent it.
+_TRANSIENT |= {"42P06", "42P07", "42710", "23505"}
+_CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
+
+
+def _is_transient(error: Any) -> bool:
+    """Whether the whole transaction is worth another try: a conflict, or a connection that went away."""
+    import psycopg2
+
+    if error.pgcode is None:
+        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    return error.pgcode in _TRANSIENT or (error.pgcode == "XX000" and bool(_CONFLICT.search(str(error))))
+
+
+def connect(url: str, what: str = "connection") -> Connection:
+    """A session of the warehouse at `url`. Off loopback TLS is required and the server's name is verified. Errors name `what`.
+
+    Raises:
+        WarehouseUnavailable: the warehouse cannot be reached.
+        WarehouseError: `url` is no address.
+    """
+    import psycopg2
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    try:
+        dsn = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        # The driver's message quotes the address, password included; ours does not.
+        raise WarehouseError(
+            f"{what}: the warehouse's address is none that the driver understands; it should look like "
+            "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
+        ) from None
+    if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
+        dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
+    try:
+        return psycopg2.connect(
+            make_dsn(**dsn),
+            connect_timeout=10,
+            application_name="stori",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+    except psycopg2.OperationalError as error:
+        raise WarehouseUnavailable(f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}") from error
+
+
+class Warehouse:
+    """The Redshift at `url`. `copy_role` is the ARN of the role that COPY reads S3 with; keys never appear in SQL.
+
+    Every call opens a session of its own and closes it, so a Warehouse may be shared between threads.
+    """
+
+    def __init__(self, url: str, copy_role: str, *, lock_patience: float = 300.0) -> None:
+        """`lock_patience` is how many seconds a load waits for the transactions that read its mirror."""
+        self._url = url
+        self.copy_role = copy_role
+        self.lock_patience = lock_patience
+
+    @contextmanager
+    def session(self, what: str) -> Iterator[Connection]:
+        """A connection for one unit of work; whatever it did and did not commit is rolled back. Errors name `what`."""
+        import psycopg2
+
+        connection = connect(self._url, what)
+        try:
+            yield connection
+        except psycopg2.Error as error:
+            kind = WarehouseUnavailable if _is_transient(error) else WarehouseError
+            detail = error.diag.message_detail
+            said = error.diag.message_primary or str(error).strip() or type(error).__name__
+            if error.pgcode in _NOT_THERE:
+                said += "; `stori sync` makes what is missing"
+            raise kind(f"{what}: {said}" + (f" ({detail})" if detail and detail not in said else "")) from error
+        finally:
+            connection.close()
+
+    def query(self, statement: str, parameters: tuple[Any, ...] = (), *, what: str = "query") -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, read whole: for answers that are small by nature."""
+        with self.session(what) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall()
+
+    def ledger(self, table: Table) -> tuple[int, int] | None:
+        """The (generation, batch) that the mirror holds; None where it holds nothing yet."""
+        with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
+            found = find_relations(cursor, table)
+            entry = newest_load(cursor, table) if found.ledger and found.mirror else None
+            return entry.order if entry else None
+
+    # --- the warehouse as a `Comparable` ---
+
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
+        """How many rows the mirror has, and the key_range that all their places lie in."""
+        statement = key_range_sql(table, dialect.live(table), dialect.DIALECT)
+        ((rows, low, high),) = self.query(statement, what=f"comparison of {table.full_name}")
+        if not has_integer_key(table):
+            return int(rows), HASH_RANGE
+        return int(rows), KeyRange(int(low), int(high) + 1) if rows else KeyRange(0, 0)
+
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        """The digest of each bucket of `width` places in the key_range that has rows, computed by Redshift."""
+        statement = digests_sql(table, dialect.live(table), dialect.DIALECT, key_range, width, keys_only=keys_only)
+        rows = self.query(statement, what=f"comparison of {table.full_name}")
+        return {int(bucket): Digest(int(count), int(total)) for bucket, count, total in rows}
+
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
+        """The checksum of every row in one or more (small) ranges, by its key's texts; the sum, where a key occurs more than once."""
+        rows = self.query(row_checksums_sql(table, dialect.live(table), dialect.DIALECT, *ranges), what=f"comparison of {table.full_name}")
+        return {tuple(map(str, key)): int(bits) for *key, bits in rows}
+
+
+def find_relations(cursor: Cursor, table: Table) -> Relations:
+    """Asked apart from the ledger: a query of Redshift's catalog cannot be joined with one of a table."""
+    cursor.execute(dialect.SELECT_TABLES, (table.source.name,))
+    found = set(cursor.fetchall())
+    names = frozenset(name for schema, name in found if schema == table.source.name)
+    return Relations(("pipeline", "loads") in found, table.name in names, names)
+
+
+def newest_load(cursor: Cursor, table: Table) -> LedgerEntry | None:
+    """What the ledger says of a table. It means nothing unless the mirror exists: a mirror that was dropped holds no rows."""
+    cursor.execute(dialect.SELECT_LEDGER, (table.full_name,))
+    row = cursor.fetchone()
+    return LedgerEntry(int(row[0]), int(row[1]), str(row[2])) if row else None
+
+
+def only_value(cursor: Cursor) -> Any:
+    """The first column of the one row that the last query must have returned."""
+    row = cursor.fetchone()
+    if row is None:
+        raise WarehouseError("a query of the warehouse returned no rows; expected one")
+    return row[0]
