@@ -1,4 +1,4 @@
-"""sync, verify, detect-deletes, scaffold and workload, as a person and as a program use them: on real servers, in a process of their own."""
+"""sync, verify, detect-deletes, scaffold and workload, as a person and as a program use them: on real servers, as processes."""
 
 from __future__ import annotations
 
