@@ -34,8 +34,8 @@ from stori_pipeline.readers.postgres import PostgresReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import create_views
-from stori_pipeline_tests.redshift.shops import run
 from stori_pipeline_tests.star import recomputed
+from stori_pipeline_tests.warehouse.shops import run
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -160,7 +160,7 @@ def test_several_statements_come_one_by_one_with_their_own_text() -> None:
     assert parse("") == parse(" ; -- nothing\n") == []
 
 
-@pytest.mark.parametrize("golden", sorted(Path(__file__).parents[2].glob("redshift/golden/*.sql")), ids=lambda path: path.name)
+@pytest.mark.parametrize("golden", sorted(Path(__file__).parents[2].glob("warehouse/golden/*.sql")), ids=lambda path: path.name)
 def test_every_statement_of_the_loader_is_understood(golden: Path) -> None:
     """The loader's golden files hold psycopg2's placeholders, which its driver fills in before the text is sent."""
     statements = parse(golden.read_text("utf-8").replace("%s", "'value'"))
@@ -169,7 +169,7 @@ def test_every_statement_of_the_loader_is_understood(golden: Path) -> None:
 
 
 def test_there_are_golden_files_of_the_loader() -> None:
-    assert list(Path(__file__).parents[2].glob("redshift/golden/*.sql"))
+    assert list(Path(__file__).parents[2].glob("warehouse/golden/*.sql"))
 
 
 def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:
