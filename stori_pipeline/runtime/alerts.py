@@ -47,7 +47,7 @@ from stori_pipeline.model.names import chart_path, relation_path
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA
 from stori_pipeline.model.table import STALE_AFTER
-from stori_pipeline.runtime.failures import first_error, root, steps_about, words_of
+from stori_pipeline.runtime.failures import failure_message, first_error, root_message, steps_about
 from stori_pipeline.runtime.names import CONTRACT, TABLES_TAG
 from stori_pipeline.settings import Settings
 
@@ -287,7 +287,7 @@ def _of_step(event: DagsterEvent, at: float, run_id: str, events: Iterable[Dagst
     )
     error = event.step_failure_data.error
     blocked = blocked or bool(error and first_error(error).cls_name == "LoadBlocked")
-    return Verdict(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, words_of(event, events), run_id)
+    return Verdict(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, failure_message(event, events), run_id)
 
 
 def _of_check(event: DagsterEvent, at: float, run_id: str) -> list[Verdict]:
@@ -305,7 +305,7 @@ def _of_run(event: DagsterEvent, at: float, run: DagsterRun) -> list[Verdict]:
     """Of a run that fails as a whole, such as one that was killed, every table of it fails; a failed step is not that."""
     data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
     bad = event.event_type == DagsterEventType.RUN_FAILURE and (data is None or data.failure_reason != RunFailureReason.STEP_FAILURE)
-    words = (root(data.error) if data and data.error else event.message or "the run failed") if bad else ""
+    words = (root_message(data.error) if data and data.error else event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]
     return [Verdict(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
 

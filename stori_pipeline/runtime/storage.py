@@ -1,11 +1,10 @@
 """Dagster's own storage in Postgres, over connections that are kept.
 
-Belongs here: how the instance connects, and what of its storage fails on Postgres when two processes begin
-at once. Does not belong here: where it is; `dagster.yaml` says that.
+Belongs here: how the instance connects, and what fails in its storage on Postgres when two processes begin at the same time. Does not
+belong here: where the storage is (`dagster.yaml`).
 
-Dagster's Postgres storage opens a connection for every statement, some thirty for each step; that took two thirds of the time of a
-run with nothing to do (7 s against 2.5 s for two tables on a laptop's storage). The webserver avoids it by a method of the storage, which
-here is called for every process.
+Dagster's Postgres storage opens a connection for every statement, some thirty a step. That took two thirds of the time of a quiet run (7 s
+against 2.5 s for two tables). The webserver avoids it with a method of the storage; here every process calls that method.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class _EventLogStorage(PostgresEventLogStorage):
         super().__init__(postgres_url, should_autocreate_tables)
 
     def has_table(self, table_name: str) -> bool:
-        """Asked with every event, which was a fifth of all statements of a run; what is there stays there."""
+        """Dagster asks with every event: a fifth of all statements of a run. A table that exists is not asked for again."""
         return self._once(table_name, super().has_table)
 
     def has_asset_key_col(self, column_name: str) -> bool:
@@ -44,9 +43,9 @@ class _EventLogStorage(PostgresEventLogStorage):
         return name in self._known
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
-        """Make the pool, unless it is there.
+        """Make the pool, unless it exists.
 
-        Dagster catches that another run has just made it, and goes on in the transaction that this has ended in Postgres.
+        Dagster catches the error that another run has just made it, and goes on in a transaction that Postgres has aborted by then.
         """
         try:
             return super().initialize_concurrency_limit_to_default(concurrency_key)
@@ -60,14 +59,14 @@ class _EventLogStorage(PostgresEventLogStorage):
     ) -> ConcurrencyClaimStatus:
         """Claim a slot of the pool for a step, or queue the step.
 
-        Dagster looks for a free slot only once, before it queues the step, and gives a slot that is freed to a step that is queued by
-        then. A slot that is freed in between goes to nobody, and the step waits until another one of the pool ends, which may be for
-        ever. So a queued step looks again with each claim.
+        Dagster looks for a free slot once, before it queues the step, and gives a freed slot to a step that is queued already. A slot that
+        is freed in between goes to nobody, and the step waits until another step of the pool ends, perhaps for ever. So a queued step
+        looks again with each claim.
         """
         claim = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
         if claim.is_claimed or claim.is_assigned or not self.has_unassigned_slots(concurrency_key):
             return claim
-        # Two processes may both assign: the rows of the slots, which are locked, still let in no more than there are.
+        # Two processes may both assign: the slots' rows are locked, so no more steps get in than there are slots.
         self.assign_pending_steps([concurrency_key])
         return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
 

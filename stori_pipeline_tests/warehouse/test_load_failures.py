@@ -295,7 +295,7 @@ def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(shop
     shop.loaded()
     shop.changes((2, "b"))
     changed = replace(shop, table=replace(WIDER, source=shop.table.source))
-    with pytest.raises(LakeError, match=f"{shop.table.full_name}: its definition changed since batch 2 landed; read a new generation"):
+    with pytest.raises(LakeError, match=f"{shop.table.full_name}: its definition changed since batch 2 landed; land a new snapshot"):
         changed.load()
     assert shop.mirror() == [(1, "a")]
 
