@@ -14,8 +14,8 @@ import struct
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
-from stori_pipeline.local.redshift import wire
-from stori_pipeline.local.redshift.wire import Stream
+from redshift_local.proxy import wire
+from redshift_local.proxy.wire import Stream
 
 PATIENCE = 30.0
 

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from stori_pipeline.local.redshift.__main__ import prepare
-from stori_pipeline.local.redshift.s3 import Store
-from stori_pipeline.local.redshift.server import Server
+from redshift_local.bootstrap import prepare
+from redshift_local.load.s3 import Store
+from redshift_local.proxy.server import Server
 from stori_pipeline.local.stack import Stack
 
 if TYPE_CHECKING:

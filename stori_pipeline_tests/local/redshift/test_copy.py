@@ -158,7 +158,7 @@ def test_files_of_many_row_groups_and_encodings_load_whole(connection: Connectio
 
 
 def test_a_row_group_larger_than_memory_may_hold_is_read_by_windows(connect: Connect, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stori_pipeline.local.redshift import copy
+    from redshift_local.load import copy
 
     monkeypatch.setattr(copy, "_ROW_GROUP", 10_000)
     connection = connect()

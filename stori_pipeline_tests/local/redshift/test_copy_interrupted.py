@@ -13,9 +13,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from stori_pipeline.local.redshift import wire
-from stori_pipeline.local.redshift.s3 import Store
-from stori_pipeline.local.redshift.server import Server
+from redshift_local.load.s3 import Store
+from redshift_local.proxy import wire
+from redshift_local.proxy.server import Server
 from stori_pipeline_tests.local.redshift.client import Client, error, rows
 from stori_pipeline_tests.local.redshift.conftest import (
     ROLE,

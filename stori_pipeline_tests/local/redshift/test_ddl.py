@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from stori_pipeline.local.redshift.column_types import check_name, column_type
-from stori_pipeline.local.redshift.statements import Forward, parse
+from redshift_local.sql.column_types import check_name, column_type
+from redshift_local.sql.statements import Forward, parse
 from stori_pipeline_tests.local.redshift.conftest import Connect, ask
 
 GOLDEN = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stori_pipeline.local.redshift.errors import in_redshift_words
+from redshift_local.errors import in_redshift_words
 
 
 def test_the_byte_length_check_of_a_varchar_becomes_redshifts_error() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stori_pipeline.local.redshift import wire
+from redshift_local.proxy import wire
 from stori_pipeline_tests.local.redshift.client import Client, bind, describe, error, execute, kinds, parse, rows
 from stori_pipeline_tests.local.redshift.conftest import Connect, ask
 

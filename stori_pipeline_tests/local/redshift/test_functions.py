@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 from sqlglot import exp
 
-from stori_pipeline.local.redshift.dialect import parse_tree, tokenize
-from stori_pipeline.local.redshift.functions import RULES, SAME
+from redshift_local.sql.dialect import parse_tree, tokenize
+from redshift_local.sql.functions import RULES, SAME
 from stori_pipeline_tests.local.redshift.conftest import Connect, ask
 
 # Redshift's TIMESTAMP has no zone, hence the naive instants below.

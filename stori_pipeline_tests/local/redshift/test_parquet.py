@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stori_pipeline.local.redshift import parquet
-from stori_pipeline.local.redshift.errors import RedshiftError
-from stori_pipeline.local.redshift.parquet import Column, Loading, match
+from redshift_local.errors import RedshiftError
+from redshift_local.load import parquet
+from redshift_local.load.parquet import Column, Loading, match
 
 WHERE = {"url": "s3://b/k.parquet", "https": "https://s3.us-east-1.amazonaws.com/b/k.parquet"}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from stori_pipeline.local.redshift import refusals
-from stori_pipeline.local.redshift.copy_options import NOT_WITH_PARQUET
-from stori_pipeline.local.redshift.errors import RedshiftError
-from stori_pipeline.local.redshift.functions import NOT_IN_REDSHIFT
-from stori_pipeline.local.redshift.statements import parse
+from redshift_local.errors import RedshiftError
+from redshift_local.sql import refusals
+from redshift_local.sql.copy_options import NOT_WITH_PARQUET
+from redshift_local.sql.functions import NOT_IN_REDSHIFT
+from redshift_local.sql.statements import parse
 from stori_pipeline_tests.local.redshift.conftest import Connect, ask
 
 NOT_SUPPORTED = [

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stori_pipeline.local.redshift import wire
-from stori_pipeline.local.redshift.__main__ import prepare
-from stori_pipeline.local.redshift.s3 import Store
-from stori_pipeline.local.redshift.server import Server
+from redshift_local.bootstrap import prepare
+from redshift_local.load.s3 import Store
+from redshift_local.proxy import wire
+from redshift_local.proxy.server import Server
 from stori_pipeline_tests.local.redshift.client import Client
 from stori_pipeline_tests.local.redshift.conftest import Connect, ask, at_port, serving
 
@@ -35,7 +35,7 @@ MB = 1024 * 1024
 @pytest.fixture
 def process(platform_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The program, listening at a free port, and that port."""
-    command = [sys.executable, "-m", "stori_pipeline.local.redshift", "--port", "0", "--backend", platform_url, "--s3-endpoint", aws]
+    command = [sys.executable, "-m", "redshift_local", "--port", "0", "--backend", platform_url, "--s3-endpoint", aws]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         said = started.stdout.readline()
@@ -76,7 +76,7 @@ def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_pas
     command = [
         sys.executable,
         "-m",
-        "stori_pipeline.local.redshift",
+        "redshift_local",
         "--patience",
         "0.2",
         "--backend",
@@ -91,7 +91,7 @@ def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_pas
 def test_a_port_that_is_taken_is_said_to_be(platform_url: str, aws: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "stori_pipeline.local.redshift", "--port", port, "--backend", platform_url, "--s3-endpoint", aws]
+        command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", platform_url, "--s3-endpoint", aws]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert f"cannot listen at 127.0.0.1:{port}" in ran.stderr

@@ -15,7 +15,7 @@ import pytest
 from psycopg2 import errors, extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from stori_pipeline.local.redshift import wire
+from redshift_local.proxy import wire
 from stori_pipeline_tests.local.redshift.client import Client, error, rows
 from stori_pipeline_tests.local.redshift.conftest import PATIENCE, Connect, ask, eventually, waits_for_a_lock
 

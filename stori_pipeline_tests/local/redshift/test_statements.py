@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline.local.redshift.dialect import parse_tree, quoted, tokenize
-from stori_pipeline.local.redshift.errors import RedshiftError
-from stori_pipeline.local.redshift.statements import (
+from redshift_local.errors import RedshiftError
+from redshift_local.sql.dialect import parse_tree, quoted, tokenize
+from redshift_local.sql.statements import (
     CommitAfter,
     Copy,
     Forward,
@@ -176,7 +176,7 @@ def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> None:
         raise AssertionError("a tree was built")
 
-    monkeypatch.setattr("stori_pipeline.local.redshift.statements.parse_tree", refuse)
+    monkeypatch.setattr("redshift_local.sql.statements.parse_tree", refuse)
     text = "INSERT INTO t (a, b) VALUES " + ", ".join(f"({n}, 'row {n}')" for n in range(5000))
     assert one(text) == Forward(text, text)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline.local.redshift import wire
-from stori_pipeline.local.redshift.errors import RedshiftError
-from stori_pipeline.local.redshift.wire import BackendGone, Gone, ProtocolViolation, Stream
+from redshift_local.errors import RedshiftError
+from redshift_local.proxy import wire
+from redshift_local.proxy.wire import BackendGone, Gone, ProtocolViolation, Stream
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -1,0 +1,121 @@
+"""A client's text becomes statements that the proxy can carry out: the front door of the local Redshift's SQL.
+
+Belongs here: splitting a text, choosing who reads each statement, and remembering results. Does not belong here: any one
+statement's rules. Those are in `queries` and `functions`, on sqlglot's tree, and in `ddl`, `commands`, `settings` and
+`copy_options`, word by word.
+
+Text is sent on unchanged unless its tree had to be changed. Two differences from a cluster are known and left: trailing blanks
+are significant when PostgreSQL compares VARCHAR, and a bare string literal inserted into a SUPER column is read as JSON where
+Redshift would keep it as a string, since the type of the column is not in the text. docs/local-redshift.md lists them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+from sqlglot.tokens import Token, TokenType
+
+from redshift_local.errors import RedshiftError
+from redshift_local.sql.commands import COMMANDS, QUERY_WORDS
+from redshift_local.sql.copy_options import Copy
+from redshift_local.sql.cursor import Cursor
+from redshift_local.sql.dialect import parse_tree, render, tokenize
+from redshift_local.sql.model import CommitAfter, Forward, Local, OutsideTransaction, Statement, TransactionControl
+from redshift_local.sql.queries import CATALOG_SCHEMAS, rewrite
+from redshift_local.sql.refusals import refuse_by_first_words, unsupported
+
+__all__ = ["CommitAfter", "Copy", "Forward", "Local", "OutsideTransaction", "Statement", "TransactionControl", "parse"]
+
+_REMEMBERED = 64 * 1024
+"""Longer texts hold data, not statements that come again: remembering them would only cost memory."""
+
+
+def parse(text: str) -> list[Statement]:
+    """The statements of a simple query or of one Parse message, with `$1` parameters where there are any.
+
+    Raises:
+        RedshiftError: 42601 for what is no SQL; 0A000 for what is refused; others in Redshift's words.
+    """
+    return list(_remembered(text) if len(text) <= _REMEMBERED else _parse(text))
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str) -> tuple[Statement, ...]:
+    return _parse(text)
+
+
+def _parse(text: str) -> tuple[Statement, ...]:
+    try:
+        return tuple(_statement(tokens, text) for tokens in _split(tokenize(text)))
+    except RecursionError as error:
+        raise RedshiftError("54001", "stack depth limit exceeded", hint="The statement is nested too deeply to be read.") from error
+
+
+def _split(tokens: list[Token]) -> list[list[Token]]:
+    """The tokens of each statement; empty ones left out."""
+    statements: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.token_type == TokenType.SEMICOLON:
+            statements.append([])
+        else:
+            statements[-1].append(token)
+    return [statement for statement in statements if statement]
+
+
+def _statement(tokens: list[Token], text: str) -> Statement:
+    if _is_plain_insert(tokens):
+        original = text[tokens[0].start : tokens[-1].end + 1]
+        return Forward(original, original)
+    cursor = Cursor(tokens, text)
+    first = cursor.here.text
+    refuse_by_first_words(cursor.first_words)
+    if first in COMMANDS:
+        cursor.at = 1
+        return COMMANDS[first](cursor)
+    if first not in QUERY_WORDS:
+        raise cursor.error()
+    return _query(cursor)
+
+
+_LITERALS = frozenset(
+    (TokenType.NUMBER, TokenType.STRING, TokenType.NULL, TokenType.TRUE, TokenType.FALSE, TokenType.DEFAULT, TokenType.COMMA)
+) | {TokenType.L_PAREN, TokenType.R_PAREN, TokenType.DASH, TokenType.PARAMETER}
+
+
+def _is_plain_insert(tokens: list[Token]) -> bool:
+    """Whether this is INSERT INTO t [(a, b)] VALUES and then nothing but literals.
+
+    Such a statement means the same in both, and may be megabytes long: building a tree of it would take seconds.
+    """
+    if len(tokens) < 6 or tokens[0].token_type != TokenType.INSERT or tokens[1].token_type != TokenType.INTO:
+        return False
+    for at, token in enumerate(tokens[2:], 2):
+        if token.text.upper() == "VALUES" and token.token_type != TokenType.IDENTIFIER:
+            return at < len(tokens) - 1 and all(literal.token_type in _LITERALS for literal in tokens[at + 1 :])
+        named = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) and token.text == token.text.lower()
+        if not named and token.token_type not in (TokenType.DOT, TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN):
+            return False
+    return False
+
+
+_OWN_WORDS = frozenset(("top", "minus", "convert"))
+"""Words whose trees say nothing of the way they were written: PostgreSQL must be sent LIMIT, EXCEPT and CAST instead."""
+
+
+def _query(cursor: Cursor) -> Statement:
+    original = cursor.statement
+    words = cursor.words
+    if any(a.text == "remove" and b.text == "duplicates" and a.kind == "word" for a, b in pairwise(words)):
+        raise unsupported("MERGE ... REMOVE DUPLICATES", "Write the WHEN clauses.")
+    try:
+        tree = parse_tree(cursor.tokens, cursor.source)
+    except RedshiftError:
+        # psql and drivers describe tables in PostgreSQL's own dialect, some of which sqlglot cannot read.
+        if words[0].text == "select" and any(word.text in CATALOG_SCHEMAS and word.kind == "word" for word in words):
+            return Forward(original, original)
+        raise
+    rewritten = rewrite(tree)
+    if rewritten.changed or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
+        return Forward(render(rewritten.tree), original)
+    return Forward(original, original)
