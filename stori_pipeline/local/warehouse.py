@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stori_pipeline.local import probe
+from redshift_local.embedded.ports import speaks_postgres
 from stori_pipeline.local.program import Program
 
 
@@ -50,4 +50,4 @@ class Redshift(Program):
         return super().env() | self._s3() | {"PGPASSWORD": urlsplit(self._backend()).password or ""}
 
     def answers(self, port: int) -> bool:
-        return probe.postgres(port)
+        return speaks_postgres(port)

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stori_pipeline.local.unprivileged import closed_folders
+from redshift_local.embedded.account import closed_folders
 from stori_pipeline_tests.cli.conftest import Said
 
 ROOT = Path(__file__).parents[2]

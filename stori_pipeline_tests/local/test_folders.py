@@ -19,9 +19,9 @@ import pytest
 from dotenv import dotenv_values
 from pymongo import MongoClient
 
+from redshift_local.embedded.account import Account, closed_folders
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import StackError
-from stori_pipeline.local.unprivileged import Account, closed_folders
 from stori_pipeline_tests.local.installations import Installation, installed, open_folder
 from stori_pipeline_tests.local.stacks import execute, running_in
 

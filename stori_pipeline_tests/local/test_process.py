@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from stori_pipeline.local import process
+from redshift_local.embedded import process
 
 PATIENCE = 20.0
 

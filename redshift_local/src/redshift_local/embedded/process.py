@@ -1,9 +1,8 @@
-"""Detached processes: starting one, knowing it again by its command, and ending it.
+"""Detached processes: starting one, knowing it again by its command, waiting for it, and ending it.
 
-Belongs here: what is true of any process. Does not belong here: which servers there are (`stack` and the modules it names).
-
-A process is recognised by its pid *and* its command line, which names this stack's own folder: a pid that the system has since
-given to another program is therefore never taken for a server, and never signalled.
+Belongs here: what is true of any process. Does not belong here: which servers there are.
+A process is known by its pid and its command line, which names a folder of its owner's. So a pid that the system has since given to
+another program is never taken for a server, and never signalled.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 def launch(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, through: Sequence[str] = ()) -> int:
     """Start `command` in a session of its own, its output appended to `log`, and return its pid.
 
-    `through` is put before it: a program that changes the user and then becomes the command itself.
+    `through` is put before the command: a program that changes the user and then becomes the command.
     """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
@@ -62,7 +61,7 @@ def alive(pid: int | None, command: Sequence[str]) -> bool:
 
 
 def find(command: Sequence[str]) -> int | None:
-    """The pid of a process with that command, if one runs: for a start that was cut off before the pid was noted."""
+    """The pid of a process with that command, if one runs. For a start that was killed before it noted the pid."""
     return next((running.pid for running in psutil.process_iter() if _same(_asked(running.cmdline, []), command)), None)
 
 
@@ -77,8 +76,7 @@ def having(*arguments: str) -> dict[int, list[str]]:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether that process listens on that port. That something answers there is no proof: it may be another stack's server, which was
-    faster, while this process is about to find the port taken."""
+    """Whether that process listens on that port. An answer from the port is no proof: another program may have taken the port first."""
 
     def ports() -> list[int]:
         found = psutil.Process(pid).net_connections(kind="tcp")
@@ -88,7 +86,7 @@ def listens(pid: int, port: int) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is a process with that pid, whatever it is."""
+    """Whether a process with that pid exists, whatever it is."""
     return psutil.pid_exists(pid)
 
 
@@ -98,7 +96,7 @@ def works_in(folder: Path) -> bool:
 
 
 def _asked(question: Callable[[], T], otherwise: T) -> T:
-    """The answer of a process about itself; `otherwise` where it is gone or not ours to ask."""
+    """The answer of a process about itself; `otherwise` if it is gone or not ours to ask."""
     try:
         return question()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -110,25 +108,41 @@ def _same(running: Sequence[str], command: Sequence[str]) -> bool:
     return len(running) > 1 and list(running[1:]) == list(command[1:])
 
 
+def wait_until(ready: Callable[[], bool], pid: int, command: Sequence[str], patience: float) -> bool:
+    """Wait until `ready` is true; False if the process ended before.
+
+    Raises:
+        TimeoutError: after `patience` seconds the process still runs and is not ready.
+    """
+    deadline = time.monotonic() + patience
+    while alive(pid, command):
+        if ready():
+            return True
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"process {pid} was not ready within {patience:.0f} s")
+        time.sleep(0.03)
+    return False
+
+
 def stop(pid: int, command: Sequence[str], politely: signal.Signals, patience: float) -> None:
     """Ask the process to end with the signal `politely`; after `patience` seconds kill its whole session.
 
     Raises:
-        TimeoutError: it is there even after SIGKILL.
+        TimeoutError: it exists even after SIGKILL.
     """
-    if _ended(pid, command, politely, patience, group=False) or _ended(pid, command, signal.SIGKILL, _KILL_PATIENCE, group=True):
+    if _has_ended(pid, command, politely, patience, group=False) or _has_ended(pid, command, signal.SIGKILL, _KILL_PATIENCE, group=True):
         return
     raise TimeoutError(f"process {pid} did not end within {_KILL_PATIENCE:.0f} s of SIGKILL")
 
 
-def _ended(pid: int, command: Sequence[str], sent: signal.Signals, patience: float, *, group: bool) -> bool:
+def _has_ended(pid: int, command: Sequence[str], number: signal.Signals, patience: float, *, group: bool) -> bool:
     if not alive(pid, command):
         return True
     try:
         if group:
-            os.killpg(pid, sent)
+            os.killpg(pid, number)
         else:
-            os.kill(pid, sent)
+            os.kill(pid, number)
     except ProcessLookupError:
         return True
     deadline = time.monotonic() + patience
