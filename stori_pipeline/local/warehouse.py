@@ -41,7 +41,7 @@ class Redshift(Program):
         endpoint = self._s3()["AWS_ENDPOINT_URL"]
         url = urlsplit(self._backend())
         backend = f"{url.scheme}://{url.username}@{url.hostname}:{url.port}{url.path}"
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
+        arguments = ["--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
         # The program takes no folder, so the interpreter is told one: by it this stack's process is known from another stack's.
         return [sys.executable, "-X", f"stack={self.home}", "-m", "redshift_local", *arguments]
 

@@ -85,7 +85,7 @@ class Cluster:
         self._drop_stale_pid_file()
         if self.data.exists():
             return
-        refuse_unusable(self.data, binary("initdb"))
+        refuse_unusable(self.data)
         for leftover in self.data.parent.glob(f"{self.data.name}.new.*"):
             _remove(leftover)
         unfinished = self.data.with_name(f"{self.data.name}.new.{os.getpid()}")
@@ -238,11 +238,12 @@ def binary(name: str) -> Path:
     return Path(package.origin).parent / "pginstall" / "bin" / name
 
 
-def refuse_unusable(*paths: Path, characters: frozenset[str] = REFUSED_CHARACTERS) -> None:
-    """Raise ClusterError if a path holds one of these characters."""
-    for path in paths:
-        if found := characters & set(str(path)):
-            raise ClusterError(f"the path {str(path)!r} holds {', '.join(map(repr, sorted(found)))}, which PostgreSQL's initdb cannot take")
+def refuse_unusable(data: Path) -> None:
+    """Raise ClusterError if initdb cannot work in this folder, or from where the binaries are."""
+    for path in (data, binary("initdb")):
+        if found := REFUSED_CHARACTERS & set(str(path)):
+            names = ", ".join(map(repr, sorted(found)))
+            raise ClusterError(f"the path {str(path)!r} holds {names}, which PostgreSQL's initdb cannot take; use a path without it")
 
 
 def _remove(folder: Path, patience: float = 30.0) -> None:

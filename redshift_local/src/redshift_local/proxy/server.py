@@ -1,10 +1,8 @@
 """The listening side: a thread for each connection, cancellation from one to another, and an orderly end.
 
-Belongs here: sockets that listen, threads, and what all sessions share. Does not belong here: anything said on a connection
-(`session`).
-
-Threads, because a session is a conversation of blocking steps, and COPY in it is blocking work in libraries that let go of the
-interpreter's lock; none of them waits for another.
+Belongs here: sockets that listen, threads, and what all sessions share. Does not belong here: the messages of a connection (`session`).
+Threads, because a session is a conversation of blocking steps, and COPY in it is blocking work in libraries that release the
+interpreter's lock; no session waits for another.
 """
 
 from __future__ import annotations
@@ -12,6 +10,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redshift_local.load.s3 import Store
 from redshift_local.proxy import backend
@@ -23,9 +24,9 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """Listens at `host`:`port` (0 for any free one) before the PostgreSQL at `address`. It is a session's Surroundings."""
+    """Listens at a loopback port (0 for any free one) before the PostgreSQL at `address`. It is a session's Surroundings."""
 
-    def __init__(self, host: str, port: int, address: tuple[str, int], store: Store) -> None:
+    def __init__(self, port: int, address: tuple[str, int], store: Store) -> None:
         self.address = address
         self.store = store
         self.faults = Faults()
@@ -33,11 +34,25 @@ class Server:
         self._sessions: dict[Session, bytes] = {}
         self._threads: dict[Session, threading.Thread] = {}
         self._stopping = threading.Event()
-        self._listener = socket.create_server((host, port), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, name="listener", daemon=True)
 
-    def serve(self) -> None:
-        """Accept connections until `stop`."""
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Accept connections for the block; then end all sessions."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts connections; false also after an error of the listener."""
+        return self._thread.is_alive()
+
+    def _serve(self) -> None:
         while True:
             try:
                 sock, _ = self._listener.accept()
@@ -66,16 +81,17 @@ class Server:
     def cancel(self, key: bytes) -> None:
         """Cancel the session of that key: a load here, and whatever its backend is doing. Unknown keys change nothing."""
         with self._lock:
-            meant = [session for session, held in self._sessions.items() if held == key]
-        for session in meant:
+            matching = [session for session, its_key in self._sessions.items() if its_key == key]
+        for session in matching:
             session.cancel()
         try:
             backend.cancel(self.address, key)
         except OSError as error:
             log.warning("a cancel request could not be passed on: %s", error)
 
-    def stop(self, patience: float = 5.0) -> None:
-        """End all sessions and stop accepting; waits at most `patience` seconds for each of their threads."""
+    def _stop(self, patience: float = 5.0) -> None:
+        """Stop accepting and end all sessions, and wait at most `patience` seconds for their threads."""
+        deadline = time.monotonic() + patience
         self._stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
         self._listener.close()
@@ -83,5 +99,6 @@ class Server:
             threads = dict(self._threads)
         for session in threads:
             session.end()
-        for thread in threads.values():
-            thread.join(patience)
+        for thread in (self._thread, *threads.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.store.client.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +18,7 @@ from redshift_local.sql.statements import (
     TransactionControl,
     parse,
 )
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
+from tests.sessions import Connect, ask
 
 
 def one(text: str) -> Statement:
@@ -158,18 +156,6 @@ def test_several_statements_come_one_by_one_with_their_own_text() -> None:
         TransactionControl("COMMIT", "commit"),
     ]
     assert parse("") == parse(" ; -- nothing\n") == []
-
-
-@pytest.mark.parametrize("golden", sorted(Path(__file__).parents[2].glob("redshift/golden/*.sql")), ids=lambda path: path.name)
-def test_every_statement_of_the_loader_is_understood(golden: Path) -> None:
-    """The loader's golden files hold psycopg2's placeholders, which its driver fills in before the text is sent."""
-    statements = parse(golden.read_text("utf-8").replace("%s", "'value'"))
-    assert len(statements) > 5
-    assert any(isinstance(statement, Copy) for statement in statements)
-
-
-def test_there_are_golden_files_of_the_loader() -> None:
-    assert list(Path(__file__).parents[2].glob("redshift/golden/*.sql"))
 
 
 def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:

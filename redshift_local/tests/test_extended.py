@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from redshift_local.proxy import wire
-from stori_pipeline_tests.local.redshift.client import Client, bind, describe, error, execute, kinds, parse, rows
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
+from tests.client import Client, bind, describe, error, execute, kinds, parse, rows
+from tests.sessions import Connect, ask
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from redshift_local.sql import refusals
 from redshift_local.sql.copy_options import NOT_WITH_PARQUET
 from redshift_local.sql.functions import NOT_IN_REDSHIFT
 from redshift_local.sql.statements import parse
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
+from tests.sessions import Connect, ask
 
 NOT_SUPPORTED = [
     "UNLOAD ('SELECT 1') TO 's3://b/p' IAM_ROLE default",

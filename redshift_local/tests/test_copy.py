@@ -11,16 +11,8 @@ import pytest
 from psycopg2 import errors, extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from stori_pipeline_tests.local.redshift.conftest import (
-    ROLE,
-    Connect,
-    Put,
-    ask,
-    copied,
-    entry,
-    ints,
-    refused,
-)
+from tests.copies import ROLE, Put, copied, entry, ints, refused
+from tests.sessions import Connect, ask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

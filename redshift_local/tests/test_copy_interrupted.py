@@ -7,7 +7,6 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
@@ -16,21 +15,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from redshift_local.load.s3 import Store
 from redshift_local.proxy import wire
 from redshift_local.proxy.server import Server
-from stori_pipeline_tests.local.redshift.client import Client, error, rows
-from stori_pipeline_tests.local.redshift.conftest import (
-    ROLE,
-    Connect,
-    Put,
-    ask,
-    at_port,
-    eventually,
-    ints,
-    serving,
-    waits_for_a_lock,
-)
-
-if TYPE_CHECKING:
-    pass
+from tests.client import Client, error, rows
+from tests.copies import ROLE, Put, ints
+from tests.sessions import Connect, ask, at_port, eventually, serving, waits_for_a_lock
 
 
 @pytest.fixture
@@ -91,9 +78,9 @@ def test_a_client_that_leaves_in_the_middle_loads_nothing(long: str, url: str, s
     assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
 
 
-def test_a_backend_that_is_ended_in_the_middle_says_so(long: str, url: str, schema: str, connect: Connect, platform_url: str) -> None:
+def test_a_backend_that_is_ended_in_the_middle_says_so(long: str, url: str, schema: str, connect: Connect, superuser_url: str) -> None:
     watcher = connect()
-    with Client(url, options=f"-c search_path={schema}") as client, closing(psycopg2.connect(platform_url)) as superuser:
+    with Client(url, options=f"-c search_path={schema}") as client, closing(psycopg2.connect(superuser_url)) as superuser:
         client.send(wire.query(long))
         assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
         ask(superuser, f"SELECT pg_terminate_backend({pid_of(client)})")
@@ -116,11 +103,11 @@ def test_other_sessions_work_while_one_loads(long: str, connect: Connect) -> Non
 
 
 @pytest.fixture
-def without_s3(behind: tuple[str, int], aws: str, url: str) -> Iterator[str]:
+def without_s3(backend: tuple[str, int], aws: str, url: str) -> Iterator[str]:
     """The address of a local Redshift whose S3 does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    for server in serving(Server("127.0.0.1", 0, behind, Store(f"http://127.0.0.1:{port}"))):
+    with serving(Server(0, backend, Store(f"http://127.0.0.1:{port}"))) as server:
         yield at_port(url, server.port)
 
 

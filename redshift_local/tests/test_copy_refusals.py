@@ -9,16 +9,8 @@ import pyarrow as pa
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from stori_pipeline_tests.local.redshift.conftest import (
-    Connect,
-    Put,
-    ask,
-    copied,
-    detail,
-    entry,
-    ints,
-    refused,
-)
+from tests.copies import Put, copied, detail, entry, ints, refused
+from tests.sessions import Connect, ask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

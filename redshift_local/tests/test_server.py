@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,8 +24,8 @@ from redshift_local.bootstrap import prepare
 from redshift_local.load.s3 import Store
 from redshift_local.proxy import wire
 from redshift_local.proxy.server import Server
-from stori_pipeline_tests.local.redshift.client import Client
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask, at_port, serving
+from tests.client import Client
+from tests.sessions import Connect, ask, at_port, serving
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,20 +34,21 @@ MB = 1024 * 1024
 
 
 @pytest.fixture
-def process(platform_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def process(superuser_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The program, listening at a free port, and that port."""
-    command = [sys.executable, "-m", "redshift_local", "--port", "0", "--backend", platform_url, "--s3-endpoint", aws]
+    command = [sys.executable, "-m", "redshift_local", "--port", "0", "--backend", superuser_url, "--s3-endpoint", aws]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
-        said = started.stdout.readline()
-        assert said.startswith("the local Redshift listens at 127.0.0.1:"), said
-        yield started, int(said.rpartition(":")[2])
+        line = started.stdout.readline()
+        address = re.match(r"redshift-local listens at 127\.0\.0\.1:(\d+); ", line)
+        assert address, line
+        yield started, int(address[1])
         started.kill()
 
 
-def test_preparing_the_backend_again_changes_nothing(platform_url: str, connect: Connect) -> None:
-    prepare(platform_url)
-    prepare(platform_url)
+def test_preparing_the_backend_again_changes_nothing(superuser_url: str, connect: Connect) -> None:
+    prepare(superuser_url)
+    prepare(superuser_url)
     assert "Redshift" in str(ask(connect(), "SELECT version()"))
 
 
@@ -65,9 +67,9 @@ def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[s
 def test_a_backend_that_is_away_is_said_to_be(aws: str, url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    for server in serving(Server("127.0.0.1", 0, ("127.0.0.1", port), Store(aws))):
-        with pytest.raises(psycopg2.OperationalError, match="the database behind the local Redshift cannot be reached"):
-            psycopg2.connect(at_port(url, server.port))
+    unreachable = pytest.raises(psycopg2.OperationalError, match="the database behind the local Redshift cannot be reached")
+    with serving(Server(0, ("127.0.0.1", port), Store(aws))) as server, unreachable:
+        psycopg2.connect(at_port(url, server.port))
 
 
 def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_password() -> None:
@@ -88,13 +90,13 @@ def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_pas
     assert "secret" not in ran.stderr
 
 
-def test_a_port_that_is_taken_is_said_to_be(platform_url: str, aws: str) -> None:
+def test_a_port_that_is_taken_is_said_to_be(superuser_url: str, aws: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", platform_url, "--s3-endpoint", aws]
+        command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", superuser_url, "--s3-endpoint", aws]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
-    assert f"cannot listen at 127.0.0.1:{port}" in ran.stderr
+    assert f"port {port} is taken by another program" in ran.stderr
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from redshift_local.sql.column_types import check_name, column_type
 from redshift_local.sql.statements import Forward, parse
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
+from tests.sessions import Connect, ask
 
 GOLDEN = {
     "CREATE TABLE s.t (a int)": 'CREATE TABLE "s"."t" ("a" integer)',

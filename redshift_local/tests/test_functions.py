@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from redshift_local.sql.dialect import parse_tree, tokenize
 from redshift_local.sql.functions import RULES, SAME
-from stori_pipeline_tests.local.redshift.conftest import Connect, ask
+from tests.sessions import Connect, ask
 
 # Redshift's TIMESTAMP has no zone, hence the naive instants below.
 # ruff: noqa: DTZ001

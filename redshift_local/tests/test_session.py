@@ -16,14 +16,14 @@ from psycopg2 import errors, extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from redshift_local.proxy import wire
-from stori_pipeline_tests.local.redshift.client import Client, error, rows
-from stori_pipeline_tests.local.redshift.conftest import PATIENCE, Connect, ask, eventually, waits_for_a_lock
+from tests.client import Client, error, rows
+from tests.sessions import PATIENCE, Connect, ask, eventually, waits_for_a_lock
 
 
 @pytest.fixture
-def behind_it(platform_url: str) -> Iterator[Connection]:
+def behind_it(superuser_url: str) -> Iterator[Connection]:
     """A superuser's connection past the local Redshift."""
-    connection = psycopg2.connect(platform_url)
+    connection = psycopg2.connect(superuser_url)
     connection.autocommit = True
     yield connection
     connection.close()
