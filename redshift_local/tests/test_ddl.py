@@ -15,7 +15,7 @@ GOLDEN = {
         'CREATE TABLE IF NOT EXISTS "t" ("a" bigint NOT NULL)'
     ),
     "CREATE LOCAL TEMPORARY TABLE t (a super, b timestamptz DEFAULT GETDATE()) DISTSTYLE ALL INTERLEAVED SORTKEY (b)": (
-        'CREATE TEMP TABLE "t" ("a" jsonb, "b" timestamptz DEFAULT stori_local.getdate())'
+        'CREATE TEMP TABLE "t" ("a" jsonb, "b" timestamptz DEFAULT redshift_local.getdate())'
     ),
     "CREATE TABLE t (a varchar(10), b text, c varbyte(4), d char(2))": (
         'CREATE TABLE "t" ('
@@ -34,7 +34,9 @@ GOLDEN = {
     "CREATE TEMP TABLE stage (LIKE s.t)": 'CREATE TEMP TABLE "stage" (LIKE "s"."t" INCLUDING CONSTRAINTS)',
     "CREATE TABLE t (LIKE u INCLUDING DEFAULTS)": 'CREATE TABLE "t" (LIKE "u" INCLUDING CONSTRAINTS INCLUDING DEFAULTS)',
     "CREATE TABLE t DISTKEY (a) SORTKEY (a) AS SELECT a FROM u": 'CREATE TABLE "t" AS SELECT a FROM u',
-    "CREATE TABLE t (a, b) AS (SELECT a, LEN(b) AS n FROM u)": 'CREATE TABLE "t" ("a", "b") AS (SELECT a, stori_local.len(b) AS n FROM u)',
+    "CREATE TABLE t (a, b) AS (SELECT a, LEN(b) AS n FROM u)": (
+        'CREATE TABLE "t" ("a", "b") AS (SELECT a, redshift_local.len(b) AS n FROM u)'
+    ),
     "ALTER TABLE s.t ADD COLUMN c varchar(3) DEFAULT 'x' ENCODE zstd": (
         'ALTER TABLE "s"."t" ADD COLUMN "c" varchar(3) DEFAULT \'x\' CONSTRAINT "_bytes_c_3" CHECK (octet_length(rtrim("c")) <= 3)'
     ),

@@ -97,7 +97,7 @@ def test_truncate_commits_in_the_middle_of_a_flight(client: Client, connect: Con
 
 def test_a_commit_can_fail_with_1023(client: Client, connect: Connect) -> None:
     client.asked(parse("CREATE TABLE t (a INT)"), bind(), execute())
-    ask(connect(), "SET stori_local.fail_commits_with_1023 TO 1")
+    ask(connect(), "SET redshift_local.fail_commits_with_1023 TO 1")
     flight = [part for sql in ("BEGIN", "INSERT INTO t VALUES (1)", "COMMIT") for part in (parse(sql), bind(), execute())]
     got = client.asked(*flight)
     assert (error(got)["C"], error(got)["M"]) == ("XX000", "1023")

@@ -130,7 +130,7 @@ IN_REDSHIFTS_WORDS = [
     ("EXPLAIN ANALYZE SELECT 1", "42601", 'syntax error at or near "analyze"'),
     ("FETCH PRIOR FROM c", "42601", 'syntax error at or near "prior"'),
     ("SET nonsense TO 1", "42704", 'unrecognized configuration parameter "nonsense"'),
-    ("DROP SCHEMA stori_local CASCADE", "42501", "permission denied"),
+    ("DROP SCHEMA redshift_local CASCADE", "42501", "permission denied"),
 ]
 
 LACKING_TYPES = ["json", "jsonb", "uuid", "serial", "bigserial", "money", "bytea", "inet", "hstore", "xml", "int4range", "my_enum"]

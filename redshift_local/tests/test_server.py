@@ -20,12 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from redshift_local.bootstrap import prepare
 from redshift_local.load.s3 import Store
 from redshift_local.proxy import wire
 from redshift_local.proxy.server import Server
 from tests.client import Client
-from tests.sessions import Connect, ask, at_port, serving
+from tests.sessions import ask, at_port, serving
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,12 +43,6 @@ def process(superuser_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str
         assert address, line
         yield started, int(address[1])
         started.kill()
-
-
-def test_preparing_the_backend_again_changes_nothing(superuser_url: str, connect: Connect) -> None:
-    prepare(superuser_url)
-    prepare(superuser_url)
-    assert "Redshift" in str(ask(connect(), "SELECT version()"))
 
 
 def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[str], int], url: str) -> None:

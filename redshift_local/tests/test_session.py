@@ -194,7 +194,7 @@ def test_a_deadlock_is_a_serializable_isolation_violation(connect: Connect) -> N
 def test_commits_fail_with_1023_as_often_as_they_were_told_to(connect: Connect) -> None:
     one, other = connect(), connect()
     ask(one, "CREATE TABLE t (a INT)")
-    ask(one, "SET stori_local.fail_commits_with_1023 TO 2")
+    ask(one, "SET redshift_local.fail_commits_with_1023 TO 2")
     one.autocommit = other.autocommit = False
     for connection in (one, other):
         ask(connection, "INSERT INTO t VALUES (1)")
@@ -212,13 +212,13 @@ def test_commits_fail_with_1023_as_often_as_they_were_told_to(connect: Connect) 
 def test_a_commit_of_several_statements_can_fail_with_1023(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a INT)")
-    ask(connection, "SET stori_local.fail_commits_with_1023 TO 1")
+    ask(connection, "SET redshift_local.fail_commits_with_1023 TO 1")
     with pytest.raises(errors.InternalError_, match="1023"):
         ask(connection, "BEGIN; INSERT INTO t VALUES (1); COMMIT")
     assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
 
 
-@pytest.mark.parametrize("sql", ["SET stori_local.fail_commits_with_1023 TO many", "SET stori_local.other TO 1"])
+@pytest.mark.parametrize("sql", ["SET redshift_local.fail_commits_with_1023 TO many", "SET redshift_local.other TO 1"])
 def test_what_is_nearly_the_request_for_failures_is_refused(connect: Connect, sql: str) -> None:
     with pytest.raises(errors.FeatureNotSupported):
         ask(connect(), sql)

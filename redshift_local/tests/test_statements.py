@@ -58,43 +58,43 @@ UNCHANGED = [
 REWRITTEN = {
     "SELECT TOP 3 a FROM t ORDER BY a": "SELECT a FROM t ORDER BY a LIMIT 3",
     "SELECT a FROM t MINUS SELECT b FROM u": "SELECT a FROM t EXCEPT SELECT b FROM u",
-    "SELECT GETDATE()": 'SELECT stori_local.getdate() AS "getdate"',
-    "SELECT sysdate AS now": "SELECT stori_local.sysdate() AS now",
+    "SELECT GETDATE()": 'SELECT redshift_local.getdate() AS "getdate"',
+    "SELECT sysdate AS now": "SELECT redshift_local.sysdate() AS now",
     "SELECT CONVERT(int, a) FROM t": "SELECT CAST(a AS INT) FROM t",
-    "SELECT a::varchar(3) FROM t": 'SELECT CAST(stori_local.varchar(a, 3) AS VARCHAR(3)) AS "a" FROM t',
+    "SELECT a::varchar(3) FROM t": 'SELECT CAST(redshift_local.varchar(a, 3) AS VARCHAR(3)) AS "a" FROM t',
     "SELECT CAST(a AS DECIMAL) FROM t": "SELECT CAST(a AS DECIMAL(18, 0)) FROM t",
     "SELECT 'A' AS \"Name\"": "SELECT 'A' AS \"name\"",
     "SELECT NVL(a, 0) AS a FROM t": "SELECT coalesce(a, 0) AS a FROM t",
     "SELECT DECODE(a, 1, 'x', 'y') AS d FROM t": "SELECT CASE WHEN a IS NOT DISTINCT FROM 1 THEN 'x' ELSE 'y' END AS d FROM t",
-    "SELECT AVG(a) FROM t": 'SELECT stori_local.avg(AVG(a), min(a)) AS "avg" FROM t',
+    "SELECT AVG(a) FROM t": 'SELECT redshift_local.avg(AVG(a), min(a)) AS "avg" FROM t',
     "SELECT AVG(a) OVER (PARTITION BY b) AS x FROM t": (
-        "SELECT stori_local.avg(AVG(a) OVER (PARTITION BY b), min(a) OVER (PARTITION BY b)) AS x FROM t"
+        "SELECT redshift_local.avg(AVG(a) OVER (PARTITION BY b), min(a) OVER (PARTITION BY b)) AS x FROM t"
     ),
     "SELECT LISTAGG(a, ',') WITHIN GROUP (ORDER BY b) AS x FROM t": (
-        "SELECT stori_local.listagg(string_agg(CAST(a AS TEXT), ',' ORDER BY b)) AS x FROM t"
+        "SELECT redshift_local.listagg(string_agg(CAST(a AS TEXT), ',' ORDER BY b)) AS x FROM t"
     ),
     "SELECT APPROXIMATE COUNT(DISTINCT a) AS n FROM t": "SELECT COUNT(DISTINCT a) AS n FROM t",
-    "SELECT DATEADD(day, -1, d) AS x FROM t": "SELECT stori_local.dateadd('day', -1, d) AS x FROM t",
+    "SELECT DATEADD(day, -1, d) AS x FROM t": "SELECT redshift_local.dateadd('day', -1, d) AS x FROM t",
     "SELECT CHARINDEX('a', b) AS x FROM t": "SELECT strpos(b, 'a') AS x FROM t",
     "SELECT t.details.asks[0].price FROM t": (
-        "SELECT stori_local.get(stori_local.get(stori_local.get(t.details, 'asks'), 0), 'price') AS \"price\" FROM t"
+        "SELECT redshift_local.get(redshift_local.get(redshift_local.get(t.details, 'asks'), 0), 'price') AS \"price\" FROM t"
     ),
-    "SELECT details.Lag AS lag FROM s.t": "SELECT stori_local.get(details, 'lag') AS lag FROM s.t",
-    "SELECT 1 FROM t WHERE t.s.k = '1'": "SELECT 1 FROM t WHERE stori_local.get(t.s, 'k') = stori_local.to_super(CAST('1' AS TEXT))",
+    "SELECT details.Lag AS lag FROM s.t": "SELECT redshift_local.get(details, 'lag') AS lag FROM s.t",
+    "SELECT 1 FROM t WHERE t.s.k = '1'": "SELECT 1 FROM t WHERE redshift_local.get(t.s, 'k') = redshift_local.to_super(CAST('1' AS TEXT))",
     "SELECT a FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1 ORDER BY a LIMIT 2": (
-        'SELECT "a" FROM (SELECT a, ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1 AS _stori_qualify FROM t) AS _stori_qualified '
-        "WHERE _stori_qualify ORDER BY a LIMIT 2"
+        'SELECT "a" FROM (SELECT a, ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) = 1 AS _local_qualify FROM t) AS _local_qualified '
+        "WHERE _local_qualify ORDER BY a LIMIT 2"
     ),
-    "SELECT * FROM pg_table_def WHERE schemaname = 'a'": "SELECT * FROM stori_local.pg_table_def AS pg_table_def WHERE schemaname = 'a'",
-    "SELECT data_type FROM information_schema.columns": "SELECT data_type FROM stori_local.columns AS columns",
+    "SELECT * FROM pg_table_def WHERE schemaname = 'a'": "SELECT * FROM redshift_local.pg_table_def AS pg_table_def WHERE schemaname = 'a'",
+    "SELECT data_type FROM information_schema.columns": "SELECT data_type FROM redshift_local.columns AS columns",
     "DELETE t WHERE a = 1": "DELETE FROM t WHERE a = 1",
-    "SELECT pg_last_copy_count()": 'SELECT stori_local.pg_last_copy_count() AS "pg_last_copy_count"',
-    "SELECT pg_catalog.version()": 'SELECT stori_local.version() AS "version"',
-    "INSERT INTO t (a) VALUES (JSON_PARSE($1))": "INSERT INTO t (a) VALUES (stori_local.json_parse($1))",
-    "EXPLAIN SELECT GETDATE() AS g": "EXPLAIN SELECT stori_local.getdate() AS g",
-    "PREPARE p (int) AS SELECT LEN($1) AS n": "PREPARE p (int) AS SELECT stori_local.len($1) AS n",
-    "DECLARE c CURSOR FOR SELECT GETDATE() AS g": "DECLARE c CURSOR FOR SELECT stori_local.getdate() AS g",
-    "CREATE OR REPLACE VIEW v AS SELECT LEN(a) AS n FROM t": "CREATE OR REPLACE VIEW v AS SELECT stori_local.len(a) AS n FROM t",
+    "SELECT pg_last_copy_count()": 'SELECT redshift_local.pg_last_copy_count() AS "pg_last_copy_count"',
+    "SELECT pg_catalog.version()": 'SELECT redshift_local.version() AS "version"',
+    "INSERT INTO t (a) VALUES (JSON_PARSE($1))": "INSERT INTO t (a) VALUES (redshift_local.json_parse($1))",
+    "EXPLAIN SELECT GETDATE() AS g": "EXPLAIN SELECT redshift_local.getdate() AS g",
+    "PREPARE p (int) AS SELECT LEN($1) AS n": "PREPARE p (int) AS SELECT redshift_local.len($1) AS n",
+    "DECLARE c CURSOR FOR SELECT GETDATE() AS g": "DECLARE c CURSOR FOR SELECT redshift_local.getdate() AS g",
+    "CREATE OR REPLACE VIEW v AS SELECT LEN(a) AS n FROM t": "CREATE OR REPLACE VIEW v AS SELECT redshift_local.len(a) AS n FROM t",
     'DROP TABLE "MyTable"': 'DROP TABLE "mytable"',
     "CREATE SCHEMA IF NOT EXISTS Bank": 'CREATE SCHEMA IF NOT EXISTS "bank"',
     "LOCK a.b, c": 'LOCK TABLE "a"."b", "c"',
@@ -131,7 +131,7 @@ def test_text_that_differs_is_written_anew(text: str, sql: str) -> None:
         ("SHOW enable_case_sensitive_identifier", Local("SHOW", ("enable_case_sensitive_identifier",), (("off",),))),
         (
             "ALTER TABLE s.t ALTER COLUMN c TYPE varchar(300)",
-            OutsideTransaction("CALL stori_local.widen('\"s\".\"t\"', 'c', 300)", "ALTER TABLE ALTER COLUMN TYPE"),
+            OutsideTransaction("CALL redshift_local.widen('\"s\".\"t\"', 'c', 300)", "ALTER TABLE ALTER COLUMN TYPE"),
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_call_among_the_values_is_not_passed_over() -> None:
     statement = one("INSERT INTO t (a) VALUES (1), (GETDATE())")
     assert isinstance(statement, Forward)
-    assert "stori_local.getdate()" in statement.sql
+    assert "redshift_local.getdate()" in statement.sql
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")))

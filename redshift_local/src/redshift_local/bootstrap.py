@@ -19,7 +19,7 @@ def prepare(url: str, patience: float = 30.0) -> None:
     connection = patiently(psycopg2.connect, url, connect_timeout=5)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('stori_local'))")  # another local Redshift may be starting too
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('redshift_local'))")  # another local Redshift may be starting too
             cursor.execute(resources.files("redshift_local").joinpath("bootstrap.sql").read_text("utf-8"))
     finally:
         connection.close()

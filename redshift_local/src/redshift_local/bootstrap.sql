@@ -1,12 +1,21 @@
 -- What must exist in the database behind the local Redshift. Applied at every start: each statement may run again.
 --
--- Everything is in schema stori_local and is called by its full name, so that no client's search_path matters; `functions.py`
+-- Everything is in schema redshift_local and is called by its full name, so that no client's search_path matters; `functions.py`
 -- decides which calls come here. Functions that PostgreSQL can inline are written as one RETURN: they cost nothing per row.
 
 SET client_min_messages = warning;
 
-CREATE SCHEMA IF NOT EXISTS stori_local;
-GRANT USAGE ON SCHEMA stori_local TO PUBLIC;
+-- A database that an earlier version prepared has the schema by another name. Views, defaults and checks follow a renaming.
+DO $$
+BEGIN
+  IF to_regnamespace('stori_local') IS NOT NULL AND to_regnamespace('redshift_local') IS NULL THEN
+    DROP EVENT TRIGGER IF EXISTS stori_local_after_ddl;
+    ALTER SCHEMA stori_local RENAME TO redshift_local;
+  END IF;
+END $$;
+
+CREATE SCHEMA IF NOT EXISTS redshift_local;
+GRANT USAGE ON SCHEMA redshift_local TO PUBLIC;
 
 -- A cluster's defaults. Redshift reads backslash escapes in every string literal; its drivers quote by what the server reports.
 DO $$
@@ -16,39 +25,39 @@ BEGIN
   EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
 END $$;
 
-CREATE OR REPLACE FUNCTION stori_local.fail(message text, code text DEFAULT '0A000') RETURNS void
+CREATE OR REPLACE FUNCTION redshift_local.fail(message text, code text DEFAULT '0A000') RETURNS void
 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
 
 -- Raised from within an expression: a value that never comes. IMMUTABLE, since PostgreSQL inlines no function that calls one that is not;
 -- `about`, the value at fault, is what keeps the planner from working the call out before there are rows.
-CREATE OR REPLACE FUNCTION stori_local.refused(about text, message text, code text DEFAULT '0A000') RETURNS text
+CREATE OR REPLACE FUNCTION redshift_local.refused(about text, message text, code text DEFAULT '0A000') RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
 
 -- Session
 
-CREATE OR REPLACE FUNCTION stori_local.version() RETURNS text LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.version() RETURNS text LANGUAGE sql STABLE
 RETURN 'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.0 (local)';
 
-CREATE OR REPLACE FUNCTION stori_local.pg_last_copy_count() RETURNS bigint LANGUAGE sql STABLE
-RETURN coalesce(nullif(current_setting('stori_local.last_copy_count', true), ''), '0')::bigint;
+CREATE OR REPLACE FUNCTION redshift_local.pg_last_copy_count() RETURNS bigint LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('redshift_local.last_copy_count', true), ''), '0')::bigint;
 
-CREATE OR REPLACE FUNCTION stori_local.pg_last_copy_id() RETURNS bigint LANGUAGE sql STABLE
-RETURN coalesce(nullif(current_setting('stori_local.last_copy_id', true), ''), '0')::bigint;
+CREATE OR REPLACE FUNCTION redshift_local.pg_last_copy_id() RETURNS bigint LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('redshift_local.last_copy_id', true), ''), '0')::bigint;
 
 -- Text
 
-CREATE OR REPLACE FUNCTION stori_local.len(value text) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
-CREATE OR REPLACE FUNCTION stori_local.len(value bpchar) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
-CREATE OR REPLACE FUNCTION stori_local.len(value bytea) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.octet_length(value);
+CREATE OR REPLACE FUNCTION redshift_local.len(value text) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
+CREATE OR REPLACE FUNCTION redshift_local.len(value bpchar) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
+CREATE OR REPLACE FUNCTION redshift_local.len(value bytea) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.octet_length(value);
 
 -- Text sorts and matches by its bytes here, but a letter beyond ASCII has an upper and a lower case all the same.
-CREATE OR REPLACE FUNCTION stori_local.lower(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.lower(value COLLATE pg_c_utf8);
-CREATE OR REPLACE FUNCTION stori_local.upper(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.upper(value COLLATE pg_c_utf8);
-CREATE OR REPLACE FUNCTION stori_local.initcap(value text) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.lower(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.lower(value COLLATE pg_c_utf8);
+CREATE OR REPLACE FUNCTION redshift_local.upper(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.upper(value COLLATE pg_c_utf8);
+CREATE OR REPLACE FUNCTION redshift_local.initcap(value text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.initcap(value COLLATE pg_c_utf8);
 
 -- The longest start of `value` that has at most `bytes` bytes and ends between characters.
-CREATE OR REPLACE FUNCTION stori_local.cut(value text, bytes integer) RETURNS text
+CREATE OR REPLACE FUNCTION redshift_local.cut(value text, bytes integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE kept integer := least(length(value), bytes);
 BEGIN
@@ -59,131 +68,131 @@ BEGIN
 END $$;
 
 -- CAST(... AS VARCHAR(n)) cuts; CAST(... AS VARCHAR) may not, see casts.py. One pair per kind of value.
-CREATE OR REPLACE FUNCTION stori_local.as_text(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN value;
-CREATE OR REPLACE FUNCTION stori_local.as_text(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.as_text(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN value;
+CREATE OR REPLACE FUNCTION redshift_local.as_text(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN jsonb_typeof(value) IN ('object', 'array')
-  THEN stori_local.refused(value::text, 'not supported by the local Redshift: a cast of a SUPER object or array to VARCHAR; use JSON_SERIALIZE')
+  THEN redshift_local.refused(value::text, 'not supported by the local Redshift: a cast of a SUPER object or array to VARCHAR; use JSON_SERIALIZE')
   ELSE value #>> '{}' END;
 
-CREATE OR REPLACE FUNCTION stori_local.varchar(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN octet_length(value) <= bytes THEN value ELSE stori_local.cut(value, bytes) END;
-CREATE OR REPLACE FUNCTION stori_local.varchar(value text) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.varchar(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN octet_length(value) <= bytes THEN value ELSE redshift_local.cut(value, bytes) END;
+CREATE OR REPLACE FUNCTION redshift_local.varchar(value text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN octet_length(value) > 256
-  THEN stori_local.refused(value, 'not supported by the local Redshift: a cast to VARCHAR without a length of a value over 256 bytes; write VARCHAR(n)')
+  THEN redshift_local.refused(value, 'not supported by the local Redshift: a cast to VARCHAR without a length of a value over 256 bytes; write VARCHAR(n)')
   ELSE value END;
-CREATE OR REPLACE FUNCTION stori_local.varchar(value jsonb, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN stori_local.varchar(stori_local.as_text(value), bytes);
-CREATE OR REPLACE FUNCTION stori_local.varchar(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN stori_local.varchar(stori_local.as_text(value));
+CREATE OR REPLACE FUNCTION redshift_local.varchar(value jsonb, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN redshift_local.varchar(redshift_local.as_text(value), bytes);
+CREATE OR REPLACE FUNCTION redshift_local.varchar(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN redshift_local.varchar(redshift_local.as_text(value));
 
 -- Numbers and instants do not fit in silence: Redshift has them whole or not at all.
-CREATE OR REPLACE FUNCTION stori_local.whole(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN octet_length(value) > bytes THEN stori_local.refused(value, 'Value too long for character type', '22001') ELSE value END;
+CREATE OR REPLACE FUNCTION redshift_local.whole(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN octet_length(value) > bytes THEN redshift_local.refused(value, 'Value too long for character type', '22001') ELSE value END;
 
 DO $$
 DECLARE kind text;
 BEGIN
   FOREACH kind IN ARRAY ARRAY['smallint','integer','bigint','numeric','real','double precision','date','time','timetz','timestamp','timestamptz'] LOOP
-    EXECUTE format('CREATE OR REPLACE FUNCTION stori_local.varchar(value %s, bytes integer) RETURNS text LANGUAGE sql STABLE
-      RETURN stori_local.whole(value::text, bytes)', kind);
-    EXECUTE format('CREATE OR REPLACE FUNCTION stori_local.varchar(value %s) RETURNS text LANGUAGE sql STABLE RETURN value::text', kind);
+    EXECUTE format('CREATE OR REPLACE FUNCTION redshift_local.varchar(value %s, bytes integer) RETURNS text LANGUAGE sql STABLE
+      RETURN redshift_local.whole(value::text, bytes)', kind);
+    EXECUTE format('CREATE OR REPLACE FUNCTION redshift_local.varchar(value %s) RETURNS text LANGUAGE sql STABLE RETURN value::text', kind);
   END LOOP;
 END $$;
 
-CREATE OR REPLACE FUNCTION stori_local.varchar(value boolean, bytes integer DEFAULT 0) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN stori_local.refused(value::text, 'cannot cast type boolean to character varying', '42846');
+CREATE OR REPLACE FUNCTION redshift_local.varchar(value boolean, bytes integer DEFAULT 0) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN redshift_local.refused(value::text, 'cannot cast type boolean to character varying', '42846');
 
-CREATE OR REPLACE FUNCTION stori_local.split_part(value text, delimiter text, part bigint) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN part < 1 THEN stori_local.refused(part::text, 'field position must be greater than zero', '22023')
+CREATE OR REPLACE FUNCTION redshift_local.split_part(value text, delimiter text, part bigint) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN part < 1 THEN redshift_local.refused(part::text, 'field position must be greater than zero', '22023')
   ELSE pg_catalog.split_part(value, delimiter, part::integer) END;
 
 -- Redshift replaces every match, and writes a group of the match as $1, PostgreSQL as \1: a replacement with either is refused.
-CREATE OR REPLACE FUNCTION stori_local.regexp_replace(value text, pattern text, replacement text DEFAULT '') RETURNS text
+CREATE OR REPLACE FUNCTION redshift_local.regexp_replace(value text, pattern text, replacement text DEFAULT '') RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.regexp_replace(value, pattern,
   CASE WHEN strpos(replacement, E'\\') > 0 OR strpos(replacement, '$') > 0
-    THEN stori_local.refused(replacement, 'not supported by the local Redshift: a dollar or a backslash in the replacement of REGEXP_REPLACE')
+    THEN redshift_local.refused(replacement, 'not supported by the local Redshift: a dollar or a backslash in the replacement of REGEXP_REPLACE')
     ELSE replacement END, 'g');
 
-CREATE OR REPLACE FUNCTION stori_local.regexp_substr(value text, pattern text) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.regexp_substr(value text, pattern text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN value IS NOT NULL AND pattern IS NOT NULL THEN coalesce(pg_catalog.regexp_substr(value, pattern), '') END;
 
-CREATE OR REPLACE FUNCTION stori_local.sha2(value text, bits integer) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.sha2(value text, bits integer) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE bits
   WHEN 0 THEN encode(sha256(convert_to(value, 'UTF8')), 'hex') WHEN 256 THEN encode(sha256(convert_to(value, 'UTF8')), 'hex')
   WHEN 224 THEN encode(sha224(convert_to(value, 'UTF8')), 'hex') WHEN 384 THEN encode(sha384(convert_to(value, 'UTF8')), 'hex')
   WHEN 512 THEN encode(sha512(convert_to(value, 'UTF8')), 'hex') END;
 
-CREATE OR REPLACE FUNCTION stori_local.listagg(aggregated text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN octet_length(aggregated) > 65535 THEN stori_local.refused(aggregated, 'Result size exceeds LISTAGG limit', '54000') ELSE aggregated END;
+CREATE OR REPLACE FUNCTION redshift_local.listagg(aggregated text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN octet_length(aggregated) > 65535 THEN redshift_local.refused(aggregated, 'Result size exceeds LISTAGG limit', '54000') ELSE aggregated END;
 
 -- The whole text is a number in that base, or it is an error. `value` stands once, so that the call is inlined however costly it is.
-CREATE OR REPLACE FUNCTION stori_local.strtol(value text, base integer) RETURNS bigint LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.strtol(value text, base integer) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN (CASE base WHEN 16 THEN '0x' WHEN 2 THEN '0b' WHEN 8 THEN '0o' WHEN 10 THEN ''
-  ELSE stori_local.refused(base::text, 'not supported by the local Redshift: STRTOL with a base other than 2, 8, 10 and 16') END || value)::bigint;
+  ELSE redshift_local.refused(base::text, 'not supported by the local Redshift: STRTOL with a base other than 2, 8, 10 and 16') END || value)::bigint;
 
 -- VARBYTE
 
-CREATE OR REPLACE FUNCTION stori_local.varbyte(value text, bytes integer) RETURNS bytea LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.varbyte(value text, bytes integer) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN substring(convert_to(value, 'UTF8') FROM 1 FOR bytes);
-CREATE OR REPLACE FUNCTION stori_local.varbyte(value bytea, bytes integer) RETURNS bytea LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.varbyte(value bytea, bytes integer) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN substring(value FROM 1 FOR bytes);
 
-CREATE OR REPLACE FUNCTION stori_local.to_varbyte(value text, format text) RETURNS bytea LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.to_varbyte(value text, format text) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN CASE lower(format) WHEN 'utf8' THEN convert_to(value, 'UTF8') WHEN 'utf-8' THEN convert_to(value, 'UTF8')
   WHEN 'hex' THEN decode(value, 'hex') WHEN 'base64' THEN decode(value, 'base64')
-  ELSE convert_to(stori_local.refused(format, 'not supported by the local Redshift: TO_VARBYTE in this format'), 'UTF8') END;
-CREATE OR REPLACE FUNCTION stori_local.from_varbyte(value bytea, format text) RETURNS text LANGUAGE sql IMMUTABLE
+  ELSE convert_to(redshift_local.refused(format, 'not supported by the local Redshift: TO_VARBYTE in this format'), 'UTF8') END;
+CREATE OR REPLACE FUNCTION redshift_local.from_varbyte(value bytea, format text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE lower(format) WHEN 'utf8' THEN convert_from(value, 'UTF8') WHEN 'utf-8' THEN convert_from(value, 'UTF8')
   WHEN 'hex' THEN encode(value, 'hex') WHEN 'base64' THEN translate(encode(value, 'base64'), chr(10), '')
-  ELSE stori_local.refused(format, 'not supported by the local Redshift: FROM_VARBYTE in this format') END;
+  ELSE redshift_local.refused(format, 'not supported by the local Redshift: FROM_VARBYTE in this format') END;
 
 -- SUPER, kept as jsonb
 
-CREATE OR REPLACE FUNCTION stori_local.json_parse(value text) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value::jsonb;
-CREATE OR REPLACE FUNCTION stori_local.json_parse(value bytea) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN convert_from(value, 'UTF8')::jsonb;
+CREATE OR REPLACE FUNCTION redshift_local.json_parse(value text) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value::jsonb;
+CREATE OR REPLACE FUNCTION redshift_local.json_parse(value bytea) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN convert_from(value, 'UTF8')::jsonb;
 
 -- jsonb prints a blank after each comma and colon outside strings; strings are matched first, so nothing inside them changes.
-CREATE OR REPLACE FUNCTION stori_local.json_serialize(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.json_serialize(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.regexp_replace(value::text, E'("(?:[^"\\\\]|\\\\.)*")|([,:]) ', E'\\1\\2', 'g');
 
-CREATE OR REPLACE FUNCTION stori_local.json_typeof(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE RETURN jsonb_typeof(value);
-CREATE OR REPLACE FUNCTION stori_local.is_valid_json(value text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN value IS JSON;
-CREATE OR REPLACE FUNCTION stori_local.can_json_parse(value text) RETURNS boolean LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.json_typeof(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE RETURN jsonb_typeof(value);
+CREATE OR REPLACE FUNCTION redshift_local.is_valid_json(value text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN value IS JSON;
+CREATE OR REPLACE FUNCTION redshift_local.can_json_parse(value text) RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN value IS NULL THEN false ELSE pg_input_is_valid(value, 'jsonb') END;
-CREATE OR REPLACE FUNCTION stori_local.get_array_length(value jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.get_array_length(value jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)::bigint END;
 
 -- A step into a SUPER is lax: what is not there is NULL.
-CREATE OR REPLACE FUNCTION stori_local.get(value jsonb, step text) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
-CREATE OR REPLACE FUNCTION stori_local.get(value jsonb, step integer) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
+CREATE OR REPLACE FUNCTION redshift_local.get(value jsonb, step text) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
+CREATE OR REPLACE FUNCTION redshift_local.get(value jsonb, step integer) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
 
-CREATE OR REPLACE FUNCTION stori_local.to_super(value anyelement) RETURNS jsonb LANGUAGE sql STABLE AS $$ SELECT to_jsonb(value) $$;
+CREATE OR REPLACE FUNCTION redshift_local.to_super(value anyelement) RETURNS jsonb LANGUAGE sql STABLE AS $$ SELECT to_jsonb(value) $$;
 
 -- Numbers
 
 -- The second argument is the least of the averaged values: it has their type and scale, which the average is cut to.
-CREATE OR REPLACE FUNCTION stori_local.avg(average numeric, lowest smallint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
-CREATE OR REPLACE FUNCTION stori_local.avg(average numeric, lowest integer) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
-CREATE OR REPLACE FUNCTION stori_local.avg(average numeric, lowest bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
-CREATE OR REPLACE FUNCTION stori_local.avg(average numeric, lowest numeric) RETURNS numeric LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest smallint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
+CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest integer) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
+CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
+CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest numeric) RETURNS numeric LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.trunc(average, scale(lowest));
-CREATE OR REPLACE FUNCTION stori_local.avg(average double precision, lowest double precision) RETURNS double precision LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.avg(average double precision, lowest double precision) RETURNS double precision LANGUAGE sql IMMUTABLE
 RETURN average;
 
-CREATE OR REPLACE FUNCTION stori_local.trunc(value numeric) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value);
-CREATE OR REPLACE FUNCTION stori_local.trunc(value numeric, places integer) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value, places);
-CREATE OR REPLACE FUNCTION stori_local.trunc(value double precision) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value);
-CREATE OR REPLACE FUNCTION stori_local.trunc(value timestamp) RETURNS date LANGUAGE sql IMMUTABLE RETURN value::date;
+CREATE OR REPLACE FUNCTION redshift_local.trunc(value numeric) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value);
+CREATE OR REPLACE FUNCTION redshift_local.trunc(value numeric, places integer) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value, places);
+CREATE OR REPLACE FUNCTION redshift_local.trunc(value double precision) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(value);
+CREATE OR REPLACE FUNCTION redshift_local.trunc(value timestamp) RETURNS date LANGUAGE sql IMMUTABLE RETURN value::date;
 
 -- Dates and instants
 
-CREATE OR REPLACE FUNCTION stori_local.getdate() RETURNS timestamp LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.getdate() RETURNS timestamp LANGUAGE sql STABLE
 RETURN pg_catalog.date_trunc('second', statement_timestamp()::timestamp);
-CREATE OR REPLACE FUNCTION stori_local.sysdate() RETURNS timestamp LANGUAGE sql STABLE RETURN transaction_timestamp()::timestamp;
+CREATE OR REPLACE FUNCTION redshift_local.sysdate() RETURNS timestamp LANGUAGE sql STABLE RETURN transaction_timestamp()::timestamp;
 
 -- The parts that Redshift and PostgreSQL agree on, by every name Redshift takes for them.
-CREATE OR REPLACE FUNCTION stori_local.part(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+CREATE OR REPLACE FUNCTION redshift_local.part(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
   RETURN CASE
     WHEN word IN ('millennium', 'millennia', 'mil', 'mils') THEN 'millennium'
@@ -202,56 +211,56 @@ BEGIN
     WHEN word IN ('millisecond', 'milliseconds', 'ms', 'msec', 'msecs', 'msecond', 'mseconds', 'millisec', 'millisecs', 'millisecon') THEN 'milliseconds'
     WHEN word IN ('microsecond', 'microseconds', 'microsec', 'microsecs', 'usec', 'usecs', 'usecond', 'useconds', 'us') THEN 'microseconds'
     WHEN word = 'epoch' THEN 'epoch'
-    ELSE stori_local.refused(word, pg_catalog.format('unknown date part "%s"', word), '22023') END;
+    ELSE redshift_local.refused(word, pg_catalog.format('unknown date part "%s"', word), '22023') END;
 END $$;
 
-CREATE OR REPLACE FUNCTION stori_local.date_trunc(word text, value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE
-RETURN pg_catalog.date_trunc(stori_local.part(word), value);
-CREATE OR REPLACE FUNCTION stori_local.date_trunc(word text, value timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN pg_catalog.date_trunc(stori_local.part(word), value);
-CREATE OR REPLACE FUNCTION stori_local.date_trunc(word text, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
-RETURN pg_catalog.date_trunc(stori_local.part(word), value::timestamp);
+CREATE OR REPLACE FUNCTION redshift_local.date_trunc(word text, value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.date_trunc(redshift_local.part(word), value);
+CREATE OR REPLACE FUNCTION redshift_local.date_trunc(word text, value timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN pg_catalog.date_trunc(redshift_local.part(word), value);
+CREATE OR REPLACE FUNCTION redshift_local.date_trunc(word text, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.date_trunc(redshift_local.part(word), value::timestamp);
 
 -- Whole numbers, as EXTRACT gives on Redshift: seconds without their fraction.
-CREATE OR REPLACE FUNCTION stori_local.extract(word text, value timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.extract(word text, value timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN floor(pg_catalog.extract(word, value))::bigint;
-CREATE OR REPLACE FUNCTION stori_local.extract(word text, value timestamptz) RETURNS bigint LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.extract(word text, value timestamptz) RETURNS bigint LANGUAGE sql STABLE
 RETURN floor(pg_catalog.extract(word, value))::bigint;
-CREATE OR REPLACE FUNCTION stori_local.extract(word text, value date) RETURNS bigint LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.extract(word text, value date) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN floor(pg_catalog.extract(word, value::timestamp))::bigint;
 
-CREATE OR REPLACE FUNCTION stori_local.whole_part(word text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN stori_local.part(word) IN ('milliseconds', 'microseconds', 'millennium', 'century', 'decade')
-  THEN stori_local.refused(word, pg_catalog.format('not supported by the local Redshift: DATE_PART(%s, ...)', word)) ELSE stori_local.part(word) END;
-CREATE OR REPLACE FUNCTION stori_local.date_part(word text, value timestamp) RETURNS double precision LANGUAGE sql IMMUTABLE
-RETURN floor(pg_catalog.extract(stori_local.whole_part(word), value));
-CREATE OR REPLACE FUNCTION stori_local.date_part(word text, value timestamptz) RETURNS double precision LANGUAGE sql STABLE
-RETURN floor(pg_catalog.extract(stori_local.whole_part(word), value));
-CREATE OR REPLACE FUNCTION stori_local.date_part(word text, value date) RETURNS double precision LANGUAGE sql IMMUTABLE
-RETURN floor(pg_catalog.extract(stori_local.whole_part(word), value::timestamp));
+CREATE OR REPLACE FUNCTION redshift_local.whole_part(word text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN redshift_local.part(word) IN ('milliseconds', 'microseconds', 'millennium', 'century', 'decade')
+  THEN redshift_local.refused(word, pg_catalog.format('not supported by the local Redshift: DATE_PART(%s, ...)', word)) ELSE redshift_local.part(word) END;
+CREATE OR REPLACE FUNCTION redshift_local.date_part(word text, value timestamp) RETURNS double precision LANGUAGE sql IMMUTABLE
+RETURN floor(pg_catalog.extract(redshift_local.whole_part(word), value));
+CREATE OR REPLACE FUNCTION redshift_local.date_part(word text, value timestamptz) RETURNS double precision LANGUAGE sql STABLE
+RETURN floor(pg_catalog.extract(redshift_local.whole_part(word), value));
+CREATE OR REPLACE FUNCTION redshift_local.date_part(word text, value date) RETURNS double precision LANGUAGE sql IMMUTABLE
+RETURN floor(pg_catalog.extract(redshift_local.whole_part(word), value::timestamp));
 
-CREATE OR REPLACE FUNCTION stori_local.step(word text, many bigint) RETURNS interval LANGUAGE plpgsql IMMUTABLE STRICT AS $$
-DECLARE unit text := stori_local.part(word);
+CREATE OR REPLACE FUNCTION redshift_local.step(word text, many bigint) RETURNS interval LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE unit text := redshift_local.part(word);
 BEGIN
   IF unit IN ('dow', 'doy', 'epoch') THEN
-    PERFORM stori_local.fail(pg_catalog.format('date part "%s" not supported', word), '22023');
+    PERFORM redshift_local.fail(pg_catalog.format('date part "%s" not supported', word), '22023');
   ELSIF unit = 'quarter' THEN
     RETURN many * interval '3 months';
   END IF;
   RETURN many * ('1 ' || unit)::interval;
 END $$;
-CREATE OR REPLACE FUNCTION stori_local.dateadd(word text, many bigint, value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE
-RETURN value + stori_local.step(word, many);
-CREATE OR REPLACE FUNCTION stori_local.dateadd(word text, many bigint, value timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN value + stori_local.step(word, many);
-CREATE OR REPLACE FUNCTION stori_local.dateadd(word text, many bigint, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
-RETURN value::timestamp + stori_local.step(word, many);
+CREATE OR REPLACE FUNCTION redshift_local.dateadd(word text, many bigint, value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE
+RETURN value + redshift_local.step(word, many);
+CREATE OR REPLACE FUNCTION redshift_local.dateadd(word text, many bigint, value timestamptz) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN value + redshift_local.step(word, many);
+CREATE OR REPLACE FUNCTION redshift_local.dateadd(word text, many bigint, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
+RETURN value::timestamp + redshift_local.step(word, many);
 
 -- How many boundaries of the part lie between the two, not how much time.
-CREATE OR REPLACE FUNCTION stori_local.datediff(word text, since timestamp, until timestamp) RETURNS bigint
+CREATE OR REPLACE FUNCTION redshift_local.datediff(word text, since timestamp, until timestamp) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
-  unit text := stori_local.part(word);
+  unit text := redshift_local.part(word);
   years bigint := pg_catalog.extract('year', until) - pg_catalog.extract('year', since);
   months bigint := years * 12 + pg_catalog.extract('month', until) - pg_catalog.extract('month', since);
   per_second bigint := CASE unit WHEN 'milliseconds' THEN 1000 WHEN 'microseconds' THEN 1000000 END;
@@ -266,52 +275,52 @@ BEGIN
         / CASE unit WHEN 'hour' THEN 3600 WHEN 'minute' THEN 60 ELSE 1 END;
     WHEN 'milliseconds', 'microseconds' THEN
       RETURN floor(pg_catalog.extract('epoch', until) * per_second) - floor(pg_catalog.extract('epoch', since) * per_second);
-    ELSE PERFORM stori_local.fail(pg_catalog.format('not supported by the local Redshift: DATEDIFF(%s, ...)', word));
+    ELSE PERFORM redshift_local.fail(pg_catalog.format('not supported by the local Redshift: DATEDIFF(%s, ...)', word));
   END CASE;
   RETURN NULL;
 END $$;
-CREATE OR REPLACE FUNCTION stori_local.datediff(word text, since timestamptz, until timestamptz) RETURNS bigint LANGUAGE sql STABLE
-RETURN stori_local.datediff(word, since::timestamp, until::timestamp);
-CREATE OR REPLACE FUNCTION stori_local.datediff(word text, since date, until date) RETURNS bigint LANGUAGE sql IMMUTABLE
-RETURN stori_local.datediff(word, since::timestamp, until::timestamp);
+CREATE OR REPLACE FUNCTION redshift_local.datediff(word text, since timestamptz, until timestamptz) RETURNS bigint LANGUAGE sql STABLE
+RETURN redshift_local.datediff(word, since::timestamp, until::timestamp);
+CREATE OR REPLACE FUNCTION redshift_local.datediff(word text, since date, until date) RETURNS bigint LANGUAGE sql IMMUTABLE
+RETURN redshift_local.datediff(word, since::timestamp, until::timestamp);
 
-CREATE OR REPLACE FUNCTION stori_local.last_day(value timestamp) RETURNS date LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION redshift_local.last_day(value timestamp) RETURNS date LANGUAGE sql IMMUTABLE
 RETURN (pg_catalog.date_trunc('month', value) + interval '1 month' - interval '1 day')::date;
 
 -- The last day of a month stays the last day.
-CREATE OR REPLACE FUNCTION stori_local.add_months(value timestamp, many bigint) RETURNS timestamp LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN value::date = stori_local.last_day(value)
-  THEN stori_local.last_day(value + many * interval '1 month') + value::time ELSE value + many * interval '1 month' END;
+CREATE OR REPLACE FUNCTION redshift_local.add_months(value timestamp, many bigint) RETURNS timestamp LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN value::date = redshift_local.last_day(value)
+  THEN redshift_local.last_day(value + many * interval '1 month') + value::time ELSE value + many * interval '1 month' END;
 
-CREATE OR REPLACE FUNCTION stori_local.convert_timezone(zone text, value timestamp) RETURNS timestamp LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.convert_timezone(zone text, value timestamp) RETURNS timestamp LANGUAGE sql STABLE
 RETURN (value AT TIME ZONE 'UTC') AT TIME ZONE zone;
-CREATE OR REPLACE FUNCTION stori_local.convert_timezone(from_zone text, zone text, value timestamp) RETURNS timestamp LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.convert_timezone(from_zone text, zone text, value timestamp) RETURNS timestamp LANGUAGE sql STABLE
 RETURN (value AT TIME ZONE from_zone) AT TIME ZONE zone;
 
 -- Tables
 
 -- ALTER COLUMN TYPE: Redshift only widens VARCHAR.
-CREATE OR REPLACE PROCEDURE stori_local.widen(relation text, column_name text, bytes integer) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE PROCEDURE redshift_local.widen(relation text, column_name text, bytes integer) LANGUAGE plpgsql AS $$
 DECLARE
   target record;
 BEGIN
   SELECT a.atttypid::regtype::text AS type, a.atttypmod - 4 AS characters, a.atthasdef INTO target
     FROM pg_attribute a WHERE a.attrelid = relation::regclass AND a.attname = column_name AND NOT a.attisdropped AND a.attnum > 0;
   IF NOT FOUND THEN
-    PERFORM stori_local.fail(pg_catalog.format('column "%s" of relation "%s" does not exist', column_name, relation), '42703');
+    PERFORM redshift_local.fail(pg_catalog.format('column "%s" of relation "%s" does not exist', column_name, relation), '42703');
   ELSIF target.type <> 'character varying' THEN
-    PERFORM stori_local.fail(pg_catalog.format('cannot alter type of column "%s": only the size of a VARCHAR column can be altered', column_name));
+    PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": only the size of a VARCHAR column can be altered', column_name));
   ELSIF target.atthasdef THEN
-    PERFORM stori_local.fail(pg_catalog.format('cannot alter type of column "%s": it has a default', column_name));
+    PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": it has a default', column_name));
   ELSIF bytes < target.characters THEN
-    PERFORM stori_local.fail(pg_catalog.format('cannot reduce the size of column "%s" from %s to %s', column_name, target.characters, bytes));
+    PERFORM redshift_local.fail(pg_catalog.format('cannot reduce the size of column "%s" from %s to %s', column_name, target.characters, bytes));
   END IF;
   EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I TYPE varchar(%s)', relation::regclass, column_name, bytes);
-  CALL stori_local.hold_bytes(relation::regclass);
+  CALL redshift_local.hold_bytes(relation::regclass);
 END $$;
 
 -- The name of a CHECK on bytes; the same as check_name in column_types.py.
-CREATE OR REPLACE FUNCTION stori_local.check_name(kind text, column_name text, length integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION redshift_local.check_name(kind text, column_name text, length integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   whole text := kind || '_' || column_name || '_' || length;
   digest text := lpad(to_hex(crc32(convert_to(column_name, 'UTF8'))), 8, '0');
@@ -319,11 +328,11 @@ BEGIN
   IF octet_length(whole) <= 63 THEN
     RETURN whole;
   END IF;
-  RETURN kind || '_' || stori_local.cut(column_name, 63 - octet_length(kind || '__' || digest || '_' || length)) || '_' || digest || '_' || length;
+  RETURN kind || '_' || redshift_local.cut(column_name, 63 - octet_length(kind || '__' || digest || '_' || length)) || '_' || digest || '_' || length;
 END $$;
 
 -- Gives every VARCHAR and CHAR column the CHECK on bytes that CREATE TABLE writes (column_types.py), and takes away those of another name.
-CREATE OR REPLACE PROCEDURE stori_local.hold_bytes(relation regclass) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE PROCEDURE redshift_local.hold_bytes(relation regclass) LANGUAGE plpgsql AS $$
 DECLARE
   target record;
   old name;
@@ -334,7 +343,7 @@ BEGIN
       FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
        AND a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4
   LOOP
-    wanted := stori_local.check_name(CASE WHEN target.varying THEN '_bytes' ELSE '_ascii' END, target.attname, target.length);
+    wanted := redshift_local.check_name(CASE WHEN target.varying THEN '_bytes' ELSE '_ascii' END, target.attname, target.length);
     CONTINUE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = relation AND c.conname = wanted);
     FOR old IN SELECT c.conname FROM pg_constraint c WHERE c.conrelid = relation AND c.contype = 'c' AND c.conkey = ARRAY[target.attnum]
                   AND starts_with(c.conname, left(wanted, 7)) LOOP
@@ -348,51 +357,51 @@ BEGIN
 END $$;
 
 -- CREATE TABLE AS takes its columns from a query: they get their CHECKs when it is done.
-CREATE OR REPLACE FUNCTION stori_local.after_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION redshift_local.after_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE made regclass;
 BEGIN
   FOR made IN SELECT c.objid::regclass FROM pg_event_trigger_ddl_commands() c JOIN pg_class k ON k.oid = c.objid
-               WHERE c.classid = 'pg_class'::regclass AND k.relkind = 'r' AND c.schema_name NOT IN ('pg_catalog', 'stori_local') LOOP
-    CALL stori_local.hold_bytes(made);
+               WHERE c.classid = 'pg_class'::regclass AND k.relkind = 'r' AND c.schema_name NOT IN ('pg_catalog', 'redshift_local') LOOP
+    CALL redshift_local.hold_bytes(made);
   END LOOP;
 END $$;
-DROP EVENT TRIGGER IF EXISTS stori_local_after_ddl;
-CREATE EVENT TRIGGER stori_local_after_ddl ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION stori_local.after_ddl();
+DROP EVENT TRIGGER IF EXISTS redshift_local_after_ddl;
+CREATE EVENT TRIGGER redshift_local_after_ddl ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION redshift_local.after_ddl();
 
 -- Redshift's name for the type of a column.
-CREATE OR REPLACE FUNCTION stori_local.type_name(type oid, modifier integer, checked bigint) RETURNS text LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.type_name(type oid, modifier integer, checked bigint) RETURNS text LANGUAGE sql STABLE
 RETURN CASE type WHEN 'jsonb'::regtype THEN 'super'
   WHEN 'bytea'::regtype THEN 'binary varying' || coalesce('(' || checked || ')', '')
   ELSE pg_catalog.format_type(type, modifier) END;
 
-CREATE OR REPLACE FUNCTION stori_local.checked_bytes(relation oid, attribute smallint) RETURNS bigint LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION redshift_local.checked_bytes(relation oid, attribute smallint) RETURNS bigint LANGUAGE sql STABLE
 RETURN (SELECT min(pg_catalog.regexp_substr(c.conname, '[0-9]+$')::bigint) FROM pg_catalog.pg_constraint c
          WHERE c.conrelid = relation AND c.contype = 'c' AND starts_with(c.conname, '_bytes_') AND c.conkey = ARRAY[attribute]);
 
 -- Only tables on the search_path, as on a cluster. Distribution and sort keys are not kept here, hence the columns for them are empty.
-CREATE OR REPLACE VIEW stori_local.pg_table_def AS
+CREATE OR REPLACE VIEW redshift_local.pg_table_def AS
 SELECT n.nspname AS schemaname, k.relname AS tablename, a.attname AS "column",
-       stori_local.type_name(a.atttypid, a.atttypmod, stori_local.checked_bytes(k.oid, a.attnum)) AS type,
+       redshift_local.type_name(a.atttypid, a.atttypmod, redshift_local.checked_bytes(k.oid, a.attnum)) AS type,
        'none'::text AS encoding, false AS distkey, 0 AS sortkey, a.attnotnull AS "notnull"
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class k ON k.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace
- WHERE k.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY (current_schemas(true)) AND n.nspname <> 'stori_local'
+ WHERE k.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY (current_schemas(true)) AND n.nspname <> 'redshift_local'
  ORDER BY n.nspname, k.relname, a.attnum;
-GRANT SELECT ON stori_local.pg_table_def TO PUBLIC;
+GRANT SELECT ON redshift_local.pg_table_def TO PUBLIC;
 
-CREATE OR REPLACE VIEW stori_local.columns AS
+CREATE OR REPLACE VIEW redshift_local.columns AS
 SELECT c.table_catalog, c.table_schema, c.table_name, c.column_name, c.ordinal_position, c.column_default, c.is_nullable,
        CASE c.data_type WHEN 'jsonb' THEN 'super' WHEN 'bytea' THEN 'binary varying' ELSE c.data_type END::text AS data_type,
        c.character_maximum_length, c.numeric_precision, c.numeric_precision_radix, c.numeric_scale, c.datetime_precision
-  FROM information_schema.columns c WHERE c.table_schema <> 'stori_local';
-GRANT SELECT ON stori_local.columns TO PUBLIC;
+  FROM information_schema.columns c WHERE c.table_schema <> 'redshift_local';
+GRANT SELECT ON redshift_local.columns TO PUBLIC;
 
-CREATE OR REPLACE VIEW stori_local.svv_columns AS SELECT * FROM stori_local.columns;
-CREATE OR REPLACE VIEW stori_local.svv_tables AS
+CREATE OR REPLACE VIEW redshift_local.svv_columns AS SELECT * FROM redshift_local.columns;
+CREATE OR REPLACE VIEW redshift_local.svv_tables AS
 SELECT table_catalog, table_schema, table_name, table_type, NULL::text AS remarks
-  FROM information_schema.tables WHERE table_schema <> 'stori_local';
-CREATE OR REPLACE VIEW stori_local.svv_table_info AS
+  FROM information_schema.tables WHERE table_schema <> 'redshift_local';
+CREATE OR REPLACE VIEW redshift_local.svv_table_info AS
 SELECT current_database()::text AS database, n.nspname::text AS schema, k.oid AS table_id, k.relname::text AS "table",
        greatest(k.reltuples, 0)::numeric(38,0) AS tbl_rows, ceil(pg_table_size(k.oid) / 1048576.0)::bigint AS size
   FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace
- WHERE k.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'stori_local') AND k.relpages > 0;
-GRANT SELECT ON stori_local.svv_columns, stori_local.svv_tables, stori_local.svv_table_info TO PUBLIC;
+ WHERE k.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift_local') AND k.relpages > 0;
+GRANT SELECT ON redshift_local.svv_columns, redshift_local.svv_tables, redshift_local.svv_table_info TO PUBLIC;

@@ -25,7 +25,7 @@ _TOLD_THE_TRUTH = "psql"
 """psql chooses its catalog queries by the reported version, and those for 8.0 need columns that PostgreSQL has dropped since
 (`\\d t`: "column c.relhasoids does not exist"). So psql alone is told the version of the catalog that it really asks."""
 
-_OURS = "_stori_local"
+_OURS = "_redshift_local"
 _DATA_ROW = ord("D")
 _ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
 _STEPS = b"12n3"  # ParseComplete, BindComplete, NoData, CloseComplete: of steps that the client did not ask for

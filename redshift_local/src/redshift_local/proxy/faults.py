@@ -1,6 +1,6 @@
 """Failures on purpose, for tests of what a client does about them.
 
-Belongs here: what can be asked for, and how. `SET stori_local.fail_commits_with_1023 TO n`, in exactly these words and from any
+Belongs here: what can be asked for, and how. `SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any
 session, makes the next n COMMITs of any session fail the way a serializable isolation violation does: the transaction is
 rolled back and the client sees `1023`. No parameter of Redshift is called like this.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-_WORDS = ("set", "stori_local.fail_commits_with_1023", "to")
+_WORDS = ("set", "redshift_local.fail_commits_with_1023", "to")
 
 
 class Faults:

@@ -323,7 +323,7 @@ class Session:
             self._server.quietly("ROLLBACK")
             self._in_block = False
             raise RedshiftError(
-                INTERNAL_ERROR, CONFLICT, conflict_detail(self._server.pid, "Asked for by stori_local.fail_commits_with_1023.")
+                INTERNAL_ERROR, CONFLICT, conflict_detail(self._server.pid, "Asked for by redshift_local.fail_commits_with_1023.")
             )
         if isinstance(statement, Forward) and _COPY_FACTS in statement.sql:
             self._tell_last_copy()
@@ -374,7 +374,7 @@ class Session:
         They read settings, which a rollback would take back; hence they are set anew each time somebody asks.
         """
         self._refuse_if_failed()
-        facts = {"stori_local.last_copy_id": self._last_copy.query, "stori_local.last_copy_count": self._last_copy.rows}
+        facts = {"redshift_local.last_copy_id": self._last_copy.query, "redshift_local.last_copy_count": self._last_copy.rows}
         self._server.quietly("SELECT " + ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in facts.items()))
 
 

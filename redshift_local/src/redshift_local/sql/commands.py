@@ -56,7 +56,7 @@ def _create_schema(cursor: Cursor) -> Statement:
     if cursor.peek("authorization"):
         raise unsupported("CREATE SCHEMA AUTHORIZATION without a name")
     name = cursor.name()
-    if name.startswith("pg_") or name == "stori_local":
+    if name.startswith("pg_") or name == "redshift_local":
         raise refused("42939", f'unacceptable schema name "{name}"')
     owner = f" AUTHORIZATION {name_sql(cursor.name())}" if cursor.accept("authorization") else ""
     if cursor.accept("quota") and not cursor.accept("unlimited"):
@@ -83,8 +83,8 @@ def _drop(cursor: Cursor) -> Statement:
         raise cursor.error()
     cursor.accept("if", "exists")
     for schema, name in cursor.listed(cursor.table):
-        if "stori_local" in (schema, name):
-            raise refused("42501", "permission denied for schema stori_local")
+        if "redshift_local" in (schema, name):
+            raise refused("42501", "permission denied for schema redshift_local")
     cursor.one_of("cascade", "restrict")
     cursor.expect_end()
     return _forward(cursor)
@@ -169,7 +169,7 @@ def _alter_alter(cursor: Cursor, table: _Table) -> Statement:
         raise cursor.error()
     length = wider_varchar(cursor, table, column)
     return OutsideTransaction(
-        f"CALL stori_local.widen({quoted(table_sql(table))}, {quoted(column)}, {length})", "ALTER TABLE ALTER COLUMN TYPE"
+        f"CALL redshift_local.widen({quoted(table_sql(table))}, {quoted(column)}, {length})", "ALTER TABLE ALTER COLUMN TYPE"
     )
 
 

@@ -1,10 +1,10 @@
 """The functions a statement may call, and what each becomes in the backing PostgreSQL.
 
 Belongs here: the allow-list, one line per function, and the few calls whose shape changes. Does not belong here: the SQL of the
-functions in schema `stori_local` (`bootstrap.sql`), or anything about operators and clauses (`queries`).
+functions in schema `redshift_local` (`bootstrap.sql`), or anything about operators and clauses (`queries`).
 
 A function is `SAME` only if PostgreSQL 18 gives Redshift's answer for every argument. One that differs for some argument
-goes to a function of the same name in `stori_local`, always called by its full name, so no client's search_path matters. One that is
+goes to a function of the same name in `redshift_local`, always called by its full name, so no client's search_path matters. One that is
 in neither list is refused.
 """
 
@@ -24,7 +24,7 @@ Rule = Callable[[Any], Any]
 
 def local(name: str, *arguments: Any) -> Any:
     """A call of the local Redshift's own function."""
-    return exp.Anonymous(this=f"stori_local.{name}", expressions=list(arguments))
+    return exp.Anonymous(this=f"redshift_local.{name}", expressions=list(arguments))
 
 
 def text(value: str) -> Any:

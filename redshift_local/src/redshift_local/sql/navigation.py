@@ -3,7 +3,7 @@
 Belongs here: dots and brackets, and comparisons with what they reach. Does not belong here: unnesting in FROM, which is refused.
 
 A dotted name is a path where its first part is not the name of a table in the FROM of this or an enclosing query. Where the
-column is not a SUPER after all, PostgreSQL says so at run time: there is no other `stori_local.get`.
+column is not a SUPER after all, PostgreSQL says so at run time: there is no other `redshift_local.get`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def rewrite_step(node: Any) -> Any:
 
 
 def _reaches(node: Any) -> bool:
-    return isinstance(node, exp.Anonymous) and node.name == "stori_local.get"
+    return isinstance(node, exp.Anonymous) and node.name == "redshift_local.get"
 
 
 def _as_super(node: Any) -> bool:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from redshift_local.sql.refusals import unsupported
 
-_CONDITION = "_stori_qualify"
+_CONDITION = "_local_qualify"
 
 
 def rewrite_qualify(select: Any) -> Any:
@@ -40,6 +40,6 @@ def rewrite_qualify(select: Any) -> Any:
     select.set("qualify", None)
     inner = select.copy()
     inner.append("expressions", exp.alias_(condition, _CONDITION))
-    outer.set("from_", exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("_stori_qualified")))))
+    outer.set("from_", exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("_local_qualified")))))
     outer.set("where", exp.Where(this=exp.column(_CONDITION)))
     return outer

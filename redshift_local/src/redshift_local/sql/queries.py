@@ -22,9 +22,9 @@ from redshift_local.sql.navigation import rewrite_column, rewrite_comparison, re
 from redshift_local.sql.qualify import rewrite_qualify
 from redshift_local.sql.refusals import refused, syntax, unsupported
 
-CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "stori_local")
+CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "redshift_local")
 OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables")
-"""Views of Redshift's own that `bootstrap.sql` makes in `stori_local`."""
+"""Views of Redshift's own that `bootstrap.sql` makes in `redshift_local`."""
 SYSTEM_PREFIXES = ("stl_", "stv_", "svl_", "svv_", "svcs_", "sys_")
 
 
@@ -69,7 +69,7 @@ def _keep_names(select: Any, names: dict[tuple[int, int], str]) -> None:
     """A column computed by a function of ours keeps the name that Redshift's function gives it."""
     for at, column in enumerate(select.expressions):
         name = names[id(select), at]
-        ours = any(call.name.startswith("stori_local.") for call in column.find_all(exp.Anonymous))
+        ours = any(call.name.startswith("redshift_local.") for call in column.find_all(exp.Anonymous))
         if name and not isinstance(column, exp.Alias) and (ours or _column_name(column) != name):
             column.replace(exp.alias_(column.copy(), name, quoted=True))
 
@@ -100,7 +100,7 @@ def _point_at_own_views(tree: Any) -> bool:
         else:
             continue
         table.set("this", exp.to_identifier(mine))
-        table.set("db", exp.to_identifier("stori_local"))
+        table.set("db", exp.to_identifier("redshift_local"))
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
         changed = True
@@ -172,11 +172,11 @@ def _call(node: Any) -> Any:
 def _dot(node: Any) -> Any:
     if isinstance(node.expression, exp.Anonymous):
         schema = node.this.name.lower()
-        if schema not in ("pg_catalog", "stori_local"):
-            if node.expression.name.startswith("stori_local."):
+        if schema not in ("pg_catalog", "redshift_local"):
+            if node.expression.name.startswith("redshift_local."):
                 return node.expression
             raise unsupported(f"the function {schema}.{node.expression.name}")
-        return node.expression if node.expression.name.startswith("stori_local.") else None
+        return node.expression if node.expression.name.startswith("redshift_local.") else None
     return rewrite_step(node)
 
 
@@ -237,7 +237,7 @@ NEEDS_FRAME = frozenset(
 
 def _window(node: Any) -> None:
     called, spec = node.this, node.args.get("spec")
-    name = called.name.lower().removeprefix("stori_local.") if isinstance(called, exp.Anonymous) else ""
+    name = called.name.lower().removeprefix("redshift_local.") if isinstance(called, exp.Anonymous) else ""
     if name in NEEDS_FRAME and node.args.get("order") and not spec:
         raise refused("42601", "Aggregate window functions with an ORDER BY clause require a frame clause")
     if spec and str(spec.args.get("kind", "")).upper() != "ROWS":
