@@ -6,7 +6,7 @@ Belongs here: the parameters of a Redshift session. Does not belong here: the pr
 from __future__ import annotations
 
 from redshift_local.sql.cursor import Cursor
-from redshift_local.sql.model import Forward, Local, Statement
+from redshift_local.sql.plan import Forward, Local, Statement
 from redshift_local.sql.refusals import refused, unsupported
 
 BACKEND = frozenset(

@@ -17,13 +17,15 @@ from itertools import pairwise
 from sqlglot.tokens import Token, TokenType
 
 from redshift_local.errors import RedshiftError
-from redshift_local.sql.commands import COMMANDS, QUERY_WORDS
+from redshift_local.sql.catalog import CATALOG_SCHEMAS
+from redshift_local.sql.commands import COMMANDS
 from redshift_local.sql.copy_options import Copy
 from redshift_local.sql.cursor import Cursor
 from redshift_local.sql.dialect import parse_tree, render, tokenize
-from redshift_local.sql.model import CommitAfter, Forward, Local, OutsideTransaction, Statement, TransactionControl
-from redshift_local.sql.queries import CATALOG_SCHEMAS, rewrite
+from redshift_local.sql.plan import CommitAfter, Forward, Local, OutsideTransaction, Statement, TransactionControl
+from redshift_local.sql.queries import rewrite
 from redshift_local.sql.refusals import refuse_by_first_words, unsupported
+from redshift_local.sql.with_query import QUERY_WORDS
 
 __all__ = ["CommitAfter", "Copy", "Forward", "Local", "OutsideTransaction", "Statement", "TransactionControl", "parse"]
 
