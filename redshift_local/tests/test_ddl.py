@@ -6,7 +6,8 @@ import psycopg2
 import pytest
 
 from redshift_local.sql.column_types import check_name, column_type
-from redshift_local.sql.statements import Forward, parse
+from redshift_local.sql.plan import Forward
+from redshift_local.sql.statements import parse
 from tests.sessions import Connect, ask
 
 GOLDEN = {

@@ -7,17 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redshift_local.errors import RedshiftError
+from redshift_local.sql.copy_options import Copy
 from redshift_local.sql.dialect import parse_tree, quoted, tokenize
-from redshift_local.sql.statements import (
-    CommitAfter,
-    Copy,
-    Forward,
-    Local,
-    OutsideTransaction,
-    Statement,
-    TransactionControl,
-    parse,
-)
+from redshift_local.sql.plan import CommitAfter, Forward, LocalAnswer, OutsideTransaction, Statement, TransactionControl
+from redshift_local.sql.statements import parse
 from tests.sessions import Connect, ask
 
 
@@ -123,12 +116,12 @@ def test_text_that_differs_is_written_anew(text: str, sql: str) -> None:
         ("TRUNCATE s.t", CommitAfter('TRUNCATE TABLE "s"."t"')),
         ("VACUUM DELETE ONLY s.t TO 75 PERCENT BOOST", OutsideTransaction('VACUUM "s"."t"', "VACUUM")),
         ("VACUUM", OutsideTransaction("VACUUM", "VACUUM")),
-        ("SET query_group TO 'x'", Local("SET")),
-        ("SET enable_result_cache_for_session = off", Local("SET")),
-        ("SET enable_case_sensitive_identifier TO false", Local("SET")),
-        ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED", Local("SET")),
-        ("RESET query_group", Local("RESET")),
-        ("SHOW enable_case_sensitive_identifier", Local("SHOW", ("enable_case_sensitive_identifier",), (("off",),))),
+        ("SET query_group TO 'x'", LocalAnswer("SET")),
+        ("SET enable_result_cache_for_session = off", LocalAnswer("SET")),
+        ("SET enable_case_sensitive_identifier TO false", LocalAnswer("SET")),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED", LocalAnswer("SET")),
+        ("RESET query_group", LocalAnswer("RESET")),
+        ("SHOW enable_case_sensitive_identifier", LocalAnswer("SHOW", ("enable_case_sensitive_identifier",), (("off",),))),
         (
             "ALTER TABLE s.t ALTER COLUMN c TYPE varchar(300)",
             OutsideTransaction("CALL redshift_local.widen('\"s\".\"t\"', 'c', 300)", "ALTER TABLE ALTER COLUMN TYPE"),

@@ -25,7 +25,7 @@ from pgpq import schema as postgres
 from redshift_local.errors import INTERNAL_ERROR, RedshiftError
 from redshift_local.load import parquet, s3
 from redshift_local.load.parquet import Column
-from redshift_local.sql.statements import Copy
+from redshift_local.sql.copy_options import Copy
 
 _ROW_GROUP = 64 * 1024 * 1024  # a row group up to this many bytes is fetched in one request
 _WINDOW = 4 * 1024 * 1024  # of a larger one, this much of each column at a time

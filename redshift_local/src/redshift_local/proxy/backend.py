@@ -1,10 +1,8 @@
-"""A session's connection to the backing PostgreSQL: passing its answers on, and asking it what the client does not see.
+"""A session's connection to the backend, the PostgreSQL behind the proxy.
 
-Belongs here: one backend connection after its start-up, in terms of the extended query protocol. Does not belong here: what the
-client said (`session`), or what a statement is (`statements`).
-
-Statements of our own run under a name of their own and without a Sync, hence in the client's transaction, implicit or not. After
-an error the backend ignores everything up to the next Sync; `failed` knows.
+Belongs here: passing its answers on, and statements of the proxy's own. Does not belong here: the client's messages (`session`).
+The proxy's own statements have a name of their own and no Sync, so they run in the client's transaction, implicit or not. After an
+error the backend ignores everything up to the next Sync; `failed` says so.
 """
 
 from __future__ import annotations
@@ -21,11 +19,11 @@ from redshift_local.proxy.wire import BackendGone, Stream
 SERVER_VERSION = "8.0.2"
 """What a cluster reports, whatever it runs."""
 
-_TOLD_THE_TRUTH = "psql"
+_SEES_THE_REAL_VERSION = "psql"
 """psql chooses its catalog queries by the reported version, and those for 8.0 need columns that PostgreSQL has dropped since
-(`\\d t`: "column c.relhasoids does not exist"). So psql alone is told the version of the catalog that it really asks."""
+(`\\d t`: "column c.relhasoids does not exist"). So psql alone sees the version of the catalog that it queries."""
 
-_OURS = "_redshift_local"
+_OWN_NAME = "_redshift_local"
 _DATA_ROW = ord("D")
 _ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
 _STEPS = b"12n3"  # ParseComplete, BindComplete, NoData, CloseComplete: of steps that the client did not ask for
@@ -35,10 +33,16 @@ _NO_TRANSACTION = "25P01"
 class Backend:
     """One connection.
 
-    `status` is the transaction's, as the last ReadyForQuery said: b"I" none, b"T" open, b"E" failed."""
+    `status` is the transaction's at the last ReadyForQuery: b"I" none, b"T" open, b"E" failed.
+    `announced_end` says that the client has the backend's last words.
+    """
 
     def __init__(self, address: tuple[str, int], client: Stream, application: str = "", timeout: float = 10.0) -> None:
-        """Connect, within `timeout` seconds. `application` is what the client calls itself. Raises BackendGone."""
+        """Connect, within `timeout` seconds. `application` is what the client calls itself.
+
+        Raises:
+            BackendGone: nothing answers at the address.
+        """
         try:
             sock = socket.create_connection(address, timeout)
         except OSError as error:
@@ -48,7 +52,7 @@ class Backend:
         self.client = client
         self.status = b"I"
         self.failed = False
-        self.said_farewell = False
+        self.announced_end = False
         self.pid = 0
         self._application = application
 
@@ -78,8 +82,8 @@ class Backend:
         """Pass one message of the start-up on."""
         self.client.write(wire.frame(kind, self._translated(kind, body)))
 
-    def attend(self) -> None:
-        """Wait until the client has something to say, and meanwhile pass on what the backend says unasked, such as its end."""
+    def wait_for_client(self) -> None:
+        """Wait until the client has sent something. Meanwhile pass on what the backend sends unasked, such as its end."""
         self.client.flush()
         while not self.client.has_input:
             if self.stream in wire.readable(self.client, self.stream, wait=True):
@@ -87,25 +91,25 @@ class Backend:
                 self.client.flush()
 
     def _translated(self, kind: bytes, body: bytes) -> bytes:
-        """The body of a message from the backend as the client shall have it; and what we learn from it."""
+        """The body of a message from the backend as the client gets it. Notes the transaction's status from it."""
         if kind == b"E":
             self.failed = True
-            said = in_redshift_words(wire.fields(body), self.pid)
-            self.said_farewell = said.get("S") in ("FATAL", "PANIC")
-            return wire.error_response(said)[5:]
+            fields = in_redshift_words(wire.fields(body), self.pid)
+            self.announced_end = fields.get("S") in ("FATAL", "PANIC")
+            return wire.error_response(fields)[5:]
         if kind == b"Z":
             self.status, self.failed = body, False
         elif kind == b"T":
             return wire.with_super(body)
         elif kind == b"t":
             return wire.swapped_types(body, wire.JSONB, wire.SUPER)
-        elif kind == b"S" and body.startswith(b"server_version\x00") and self._application != _TOLD_THE_TRUTH:
+        elif kind == b"S" and body.startswith(b"server_version\x00") and self._application != _SEES_THE_REAL_VERSION:
             return wire.text("server_version") + wire.text(SERVER_VERSION)
         return body
 
     def run(self, sql: str) -> bool:
-        """Run a statement and pass its result on, as the simple protocol shows it; False when that was an error."""
-        self.send(wire.unnamed_run(_OURS, sql) + wire.forget(_OURS) + wire.FLUSH)
+        """Run a statement and pass its result on, as the simple protocol shows it; False if it failed."""
+        self.send(wire.unnamed_run(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
         if self.relay(_ANSWERED, _STEPS) == b"E":
             return False
         self._forgotten()
@@ -116,8 +120,12 @@ class Backend:
             self.relay(b"3", b"3")
 
     def rows(self, sql: str) -> list[list[str | None]]:
-        """The result of a statement that the client does not see. Raises RedshiftError for the backend's error."""
-        self.send(wire.unnamed_run(_OURS, sql) + wire.forget(_OURS) + wire.FLUSH)
+        """The result of a statement that the client does not see.
+
+        Raises:
+            RedshiftError: the statement failed.
+        """
+        self.send(wire.unnamed_run(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
         found = []
         while True:
             kind, body = self.stream.message()
@@ -135,30 +143,30 @@ class Backend:
         self.rows(sql)
 
     def _unseen(self, kind: bytes, body: bytes) -> None:
-        """A message in answer to a statement of our own: an error is raised, what concerns the client is passed on."""
+        """A message in answer to a statement of the proxy's own: an error is raised, what concerns the client is passed on."""
         if kind == b"E":
             translated = self._translated(kind, body)
-            said = wire.fields(translated)
-            if self.said_farewell:
+            fields = wire.fields(translated)
+            if self.announced_end:
                 self.client.write(wire.frame(kind, translated))
                 self.client.flush()
-                raise BackendGone(said.get("M", ""))
-            raise RedshiftError(said.get("C", ""), said.get("M", ""), said.get("D", ""), said.get("H", ""))
+                raise BackendGone(fields.get("M", ""))
+            raise RedshiftError(fields.get("C", ""), fields.get("M", ""), fields.get("D", ""), fields.get("H", ""))
         if kind == b"A" or kind == b"S" or (kind == b"N" and wire.fields(body).get("C") != _NO_TRANSACTION):
             self.client.write(wire.frame(kind, self._translated(kind, body)))
 
-    def spoil(self) -> None:
-        """Make the transaction fail, as an error of a statement that the backend never saw would have."""
+    def fail_transaction(self) -> None:
+        """Make the backend's transaction fail for an error that only the proxy has found."""
         if self.failed:
             return
-        self.send(wire.parse_message(_OURS, "refused by the local Redshift"))
+        self.send(wire.parse_message(_OWN_NAME, "refused by the local Redshift"))
         while self.stream.message()[0] != b"E":
             pass
         self.failed = True
 
     def copy_in(self, sql: str, chunks: Iterator[bytes]) -> None:
         """Run a COPY FROM STDIN with these chunks of its data. An error from the iterator cancels it and is raised again."""
-        self.send(wire.unnamed_run(_OURS, sql))
+        self.send(wire.unnamed_run(_OWN_NAME, sql))
         while (answer := self.stream.message())[0] != b"G":
             self._unseen(*answer)
         try:
@@ -166,7 +174,7 @@ class Backend:
                 self.stream.write(wire.copy_data_header(len(chunk)))
                 self.stream.write(chunk)
                 self.stream.flush()
-                while self.stream.has_input:  # nothing is due before the end but notices and errors
+                while self.stream.has_input:  # before the end only notices and errors arrive
                     self._unseen(*self.stream.message())
         except BackendGone:
             raise
@@ -174,7 +182,7 @@ class Backend:
             if not self.failed:
                 self._cancel_copy()
             raise
-        self.send(wire.COPY_DONE + wire.forget(_OURS) + wire.FLUSH)
+        self.send(wire.COPY_DONE + wire.forget(_OWN_NAME) + wire.FLUSH)
         while (answer := self.stream.message())[0] != b"C":
             self._unseen(*answer)
         self._forgotten()
@@ -192,7 +200,7 @@ class Backend:
 
 
 def cancel(address: tuple[str, int], request: bytes) -> None:
-    """Pass on a CancelRequest; `request` is its body without the code: process id and secret key."""
+    """Pass a CancelRequest on; `request` is its body without the code: process id and secret key."""
     body = struct.pack("!I", wire.CANCEL_REQUEST) + request
     with socket.create_connection(address, 10.0) as sock:
         sock.sendall(struct.pack("!I", len(body) + 4) + body)

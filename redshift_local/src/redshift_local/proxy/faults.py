@@ -1,8 +1,8 @@
-"""Failures on purpose, for tests of what a client does about them.
+"""Failures on request, for tests of what a client does about them.
 
-Belongs here: what can be asked for, and how. `SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any
-session, makes the next n COMMITs of any session fail the way a serializable isolation violation does: the transaction is
-rolled back and the client sees `1023`. No parameter of Redshift is called like this.
+Belongs here: what can be requested, and how. `SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any
+session, makes the next n COMMITs of any session fail as a serializable isolation violation does: the transaction is rolled back and
+the client sees `1023`. Redshift has no parameter of this name.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Faults:
         self._lock = threading.Lock()
         self._commits = 0
 
-    def asked(self, sql: str) -> bool:
-        """Whether this statement asks for failures. If so they are on from now."""
+    def requested_by(self, sql: str) -> bool:
+        """Whether this statement requests failures. If so, they are on from now."""
         *words, count = sql.rstrip("; \n").split() or [""]
         if tuple(word.lower() for word in words) != _WORDS or not count.isdecimal():
             return False
@@ -33,7 +33,7 @@ class Faults:
         return self._commits > 0
 
     def take(self) -> bool:
-        """Whether the COMMIT at hand is to fail; one fewer is left after it."""
+        """Whether the present COMMIT is to fail; one fewer is left after it."""
         with self._lock:
             if not self._commits:
                 return False

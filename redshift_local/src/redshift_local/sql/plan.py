@@ -1,6 +1,6 @@
-"""What a statement comes to: the few things the proxy can do with one.
+"""What a statement becomes: the few things that the proxy can do with one.
 
-Belongs here: these records. Does not belong here: how a text becomes one (`statements`), or carrying one out (`session`).
+Belongs here: these records. Does not belong here: how a text becomes one (`statements`), or carrying one out (`proxy.execution`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from redshift_local.sql.copy_options import Copy
 
 @dataclass(frozen=True)
 class Forward:
-    """Send `sql` to the backend. It is the `original` text wherever nothing had to change."""
+    """Send `sql` to the backend. It is the `original` text unless something had to change."""
 
     sql: str
     original: str
@@ -21,32 +21,34 @@ class Forward:
 
 @dataclass(frozen=True)
 class CommitAfter:
-    """TRUNCATE: run it, then commit the transaction it stood in, as Redshift does."""
+    """TRUNCATE: run it, then commit the transaction it stands in, as Redshift does."""
 
     sql: str
 
 
 @dataclass(frozen=True)
 class TransactionControl:
+    """Run `sql`, which opens or ends a transaction block."""
+
     sql: str
     kind: Literal["begin", "commit", "rollback"]
 
 
 @dataclass(frozen=True)
 class OutsideTransaction:
-    """Run `sql` only where no transaction is open; `what` names the statement in the refusal."""
+    """Run `sql` only if no transaction is open; `name` is the statement's in the refusal."""
 
     sql: str
-    what: str
+    name: str
 
 
 @dataclass(frozen=True)
-class Local:
-    """Answered without the backend. `columns` are names of text columns, `rows` their values, for what answers with rows."""
+class LocalAnswer:
+    """Answered without the backend. `columns` are names of text columns and `rows` their values, if it answers with rows."""
 
     tag: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
 
 
-Statement = Union[Forward, Copy, CommitAfter, TransactionControl, OutsideTransaction, Local]
+Statement = Union[Forward, Copy, CommitAfter, TransactionControl, OutsideTransaction, LocalAnswer]

@@ -6,7 +6,7 @@ Belongs here: the parameters of a Redshift session. Does not belong here: the pr
 from __future__ import annotations
 
 from redshift_local.sql.cursor import Cursor
-from redshift_local.sql.plan import Forward, Local, Statement
+from redshift_local.sql.plan import Forward, LocalAnswer, Statement
 from redshift_local.sql.refusals import refused, unsupported
 
 BACKEND = frozenset(
@@ -67,7 +67,7 @@ def set_parameter(cursor: Cursor) -> Statement:
     if cursor.peek("session", "authorization") or cursor.peek("role"):
         raise unsupported("acting as another user")
     if cursor.peek("session", "characteristics") or cursor.peek("transaction"):
-        return Local(tag)  # only isolation levels, which are all one level, and READ WRITE, which is the default
+        return LocalAnswer(tag)  # only isolation levels, which are all one level, and READ WRITE, which is the default
     cursor.one_of("session", "local")
     if cursor.accept("time", "zone"):
         return Forward(cursor.folded, cursor.statement)
@@ -77,7 +77,7 @@ def set_parameter(cursor: Cursor) -> Statement:
     if name in BACKEND or (name == "all" and tag == "RESET"):
         return Forward(cursor.folded, cursor.statement)
     if name in TUNING:
-        return Local(tag)
+        return LocalAnswer(tag)
     if name not in ONLY:
         raise refused("42704", f'unrecognized configuration parameter "{name}"')
     if tag == "SET":
@@ -86,7 +86,7 @@ def set_parameter(cursor: Cursor) -> Statement:
         value = cursor.take("word", "string", "number", "quoted").lower()
         if value not in (*ONLY[name], "default"):
             raise unsupported(f"{name} = {value}")
-    return Local(tag)
+    return LocalAnswer(tag)
 
 
 def show_parameter(cursor: Cursor) -> Statement:
@@ -99,7 +99,7 @@ def show_parameter(cursor: Cursor) -> Statement:
     if name in readable - {"seed"}:
         return Forward(cursor.folded, cursor.statement)
     if name in ONLY:
-        return Local("SHOW", (name,), ((ONLY[name][0],),))
+        return LocalAnswer("SHOW", (name,), ((ONLY[name][0],),))
     if name in TUNING:
         raise unsupported(f"SHOW {name}, which is accepted but not kept")
     raise refused("42704", f'unrecognized configuration parameter "{name}"')

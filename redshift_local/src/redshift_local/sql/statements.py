@@ -19,15 +19,12 @@ from sqlglot.tokens import Token, TokenType
 from redshift_local.errors import RedshiftError
 from redshift_local.sql.catalog import CATALOG_SCHEMAS
 from redshift_local.sql.commands import COMMANDS
-from redshift_local.sql.copy_options import Copy
 from redshift_local.sql.cursor import Cursor
 from redshift_local.sql.dialect import parse_tree, render, tokenize
-from redshift_local.sql.plan import CommitAfter, Forward, Local, OutsideTransaction, Statement, TransactionControl
+from redshift_local.sql.plan import Forward, Statement
 from redshift_local.sql.queries import rewrite
 from redshift_local.sql.refusals import refuse_by_first_words, unsupported
 from redshift_local.sql.with_query import QUERY_WORDS
-
-__all__ = ["CommitAfter", "Copy", "Forward", "Local", "OutsideTransaction", "Statement", "TransactionControl", "parse"]
 
 _REMEMBERED = 64 * 1024
 """Longer texts hold data, not statements that come again: remembering them would only cost memory."""
