@@ -76,10 +76,10 @@ class Client:
 
 def _proof(password: str, bare: str, first: str) -> bytes:
     """The answer to the server's first message of SCRAM-SHA-256 (RFC 5802)."""
-    said = dict(part.split("=", 1) for part in first.split(","))
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+    values = dict(part.split("=", 1) for part in first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(values["s"]), int(values["i"]))
     key = hmac.digest(salted, b"Client Key", "sha256")
-    final = f"c=biws,r={said['r']}"
+    final = f"c=biws,r={values['r']}"
     signature = hmac.digest(hashlib.sha256(key).digest(), f"{bare},{first},{final}".encode(), "sha256")
     proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
     return f"{final},p={base64.b64encode(proof).decode()}".encode()

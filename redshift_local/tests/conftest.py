@@ -109,7 +109,7 @@ def schema(redshift_schema: str) -> str:
 
 @pytest.fixture
 def connect(url: str, schema: str) -> Iterator[Connect]:
-    """Opens connections that find their tables in the test's schema; all closed after the test, each autocommitting until told else."""
+    """Opens connections that find their tables in the test's schema and commit each statement; all are closed after the test."""
     opened: list[Connection] = []
 
     def one_more() -> Connection:

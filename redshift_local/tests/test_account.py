@@ -23,7 +23,7 @@ def place() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_an_account_that_cannot_pass_a_folder_says_which_and_what_to_do(place: Path) -> None:
+def test_the_advice_names_the_closed_folder_and_what_to_do(place: Path) -> None:
     folder = place / "shut"
     folder.mkdir(mode=0o700)
     advice = Account(uid=65_534, gid=65_534).advice(folder / "data")

@@ -1,4 +1,4 @@
-"""The command alone: it starts and ends the PostgreSQL behind it, keeps its data, and says what is wrong."""
+"""The command alone: it starts and ends the PostgreSQL behind it, keeps its data, and gives the reason of a failure."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def servers(data: Path) -> list[int]:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder with a blank in its path, which is not made yet. It is gone after the test, and so is what runs in it."""
+    """The path of a folder that does not exist yet, with a blank in it. After the test it is gone, and so is what runs in it."""
     folder = Path(tempfile.mkdtemp(prefix="redshift-local-command-"))
     folder.chmod(0o711)
     yield folder / "some data"
@@ -163,7 +163,7 @@ def test_it_listens_at_the_loopback_address_alone(data: Path) -> None:
         assert "--listen_addresses=127.0.0.1" in psutil.Process(pid).cmdline()
 
 
-def test_a_folder_closed_to_others_will_do(data: Path) -> None:
+def test_it_works_in_a_folder_closed_to_others(data: Path) -> None:
     """As root, PostgreSQL runs under another account, which must pass the folder."""
     data.parent.chmod(0o700)
     with started(data) as running, closing(psycopg2.connect(running.url())) as connection:

@@ -1,4 +1,4 @@
-"""COPY from S3 into tables: what it loads, all or nothing, and what it leaves behind for the session."""
+"""COPY from S3 into tables: what it loads, all or nothing, and what the session knows of it afterwards."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_instants_of_any_zone_and_unit_arrive_as_the_same_instant(connect: Conne
         ask(connection, "DELETE FROM t")
 
 
-def test_int96_arrives_as_the_wall_clock_it_was(connect: Connect, put: Put) -> None:
+def test_int96_arrives_as_the_same_wall_clock(connect: Connect, put: Put) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a TIMESTAMP)")
     moment = datetime(1066, 10, 14, 9, 0, 0, 123456)  # noqa: DTZ001 - a local timestamp is what is tested
@@ -130,7 +130,7 @@ def test_serializetojson_loads_structs_and_lists_as_super(connect: Connect, put:
     assert ask(connection, "SELECT b.x[1], b.y FROM t") == [("2", '"é"')]
 
 
-def test_identity_columns_are_made_or_given(connect: Connect, put: Put) -> None:
+def test_identity_columns_are_generated_or_loaded(connect: Connect, put: Put) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (id BIGINT IDENTITY(1,1), a BIGINT)")
     one, both = put("1.parquet", ints(5)), put("2.parquet", pa.table({"id": [70], "a": [6]}))
@@ -162,7 +162,7 @@ def test_a_row_group_larger_than_memory_may_hold_is_read_by_windows(connect: Con
     ]
 
 
-def test_an_empty_file_loads_nothing_and_says_so(connection: Connection, put: Put) -> None:
+def test_an_empty_file_loads_no_row(connection: Connection, put: Put) -> None:
     copied(connection, put("t.parquet", ints()))
     assert ask(connection, "SELECT count(*), pg_last_copy_count() FROM t GROUP BY 2") == []
     assert ask(connection, "SELECT pg_last_copy_count()") == [(0,)]
@@ -219,8 +219,8 @@ def test_copy_among_several_statements_is_one_transaction_with_them(connection: 
 
 def test_an_error_that_only_the_backend_finds_loads_nothing(connection: Connection, put: Put) -> None:
     ask(connection, "CREATE TABLE u (v VARCHAR(10))")
-    told = refused(connection, put("t.parquet", pa.table({"v": ["fine"] * 50_000 + ["a\x00b"]})), into="u")
-    assert told.pgcode == "22021"
+    error = refused(connection, put("t.parquet", pa.table({"v": ["fine"] * 50_000 + ["a\x00b"]})), into="u")
+    assert error.pgcode == "22021"
     assert ask(connection, "SELECT count(*) FROM u") == [(0,)]
 
 

@@ -1,4 +1,4 @@
-"""COPY while it runs: cancelled, left alone by either side, beside other sessions, and without S3."""
+"""COPY while it runs: cancelled, without its client or its backend, beside other sessions, and without S3."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pid_of(client: Client) -> int:
 
 
 def activity(connection: Connection, pid: int) -> str:
-    """What the backend of that number was last told to do; empty once it is gone."""
+    """What the backend of that number was last sent; empty once it is gone."""
     found = ask(connection, f"SELECT query FROM pg_catalog.pg_stat_activity WHERE pid = {pid}")
     return str(found[0][0]) if found else ""
 
@@ -68,7 +68,7 @@ def test_cancel_stops_a_load_that_waits_for_a_lock(connection: Connection, put: 
     connection.rollback()
 
 
-def test_a_client_that_leaves_in_the_middle_loads_nothing(long: str, url: str, schema: str, connect: Connect) -> None:
+def test_a_client_that_leaves_during_a_load_loads_nothing(long: str, url: str, schema: str, connect: Connect) -> None:
     watcher = connect()
     with Client(url, options=f"-c search_path={schema}") as client:
         client.send(wire.query(long))
@@ -78,14 +78,14 @@ def test_a_client_that_leaves_in_the_middle_loads_nothing(long: str, url: str, s
     assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
 
 
-def test_a_backend_that_is_ended_in_the_middle_says_so(long: str, url: str, schema: str, connect: Connect, superuser_url: str) -> None:
+def test_a_client_learns_that_its_backend_ended_in_a_load(long: str, url: str, schema: str, connect: Connect, superuser_url: str) -> None:
     watcher = connect()
     with Client(url, options=f"-c search_path={schema}") as client, closing(psycopg2.connect(superuser_url)) as superuser:
         client.send(wire.query(long))
         assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
         ask(superuser, f"SELECT pg_terminate_backend({pid_of(client)})")
-        told = error([client.stream.message()])
-        assert (told["S"], told["C"]) == ("FATAL", "57P01")
+        fields = error([client.stream.message()])
+        assert (fields["S"], fields["C"]) == ("FATAL", "57P01")
     assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
 
 

@@ -1,4 +1,4 @@
-"""What COPY refuses, in the words and with the numbers that a cluster has for it."""
+"""What COPY refuses, with a cluster's messages and error numbers."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ D = decimal.Decimal
 
 
 def test_a_prefix_with_nothing_under_it(connection: Connection, bucket: str) -> None:
-    told = refused(connection, f"s3://{bucket}/nothing/here")
-    assert (told.pgcode, told.diag.message_primary) == ("XX000", "The specified S3 prefix 'nothing/here' does not exist")
+    error = refused(connection, f"s3://{bucket}/nothing/here")
+    assert (error.pgcode, error.diag.message_primary) == ("XX000", "The specified S3 prefix 'nothing/here' does not exist")
 
 
 def test_a_bucket_that_does_not_exist(connection: Connection) -> None:
-    told = refused(connection, "s3://no-such-bucket-here/x")
-    assert str(told.diag.message_primary).startswith("S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket")
-    assert "code:      8001" in detail(told)
+    error = refused(connection, "s3://no-such-bucket-here/x")
+    assert str(error.diag.message_primary).startswith(
+        "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"
+    )
+    assert "code:      8001" in detail(error)
     assert ask(connection, "SELECT 1") == [(1,)]
 
 
 def test_a_manifest_that_does_not_exist(connection: Connection, bucket: str) -> None:
-    told = refused(connection, f"s3://{bucket}/m.json", options="MANIFEST")
+    error = refused(connection, f"s3://{bucket}/m.json", options="MANIFEST")
     expected = "Problem reading manifest file - S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey"
-    assert str(told.diag.message_primary).startswith(expected)
+    assert str(error.diag.message_primary).startswith(expected)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"entries": 5}', b'{"entries": [5]}', b'{"entries": [{}]}', b"\xff\xfe"])
-def test_a_manifest_that_is_none(connection: Connection, put: Put, body: bytes) -> None:
-    told = refused(connection, put("m.json", body), options="MANIFEST")
-    assert told.diag.message_primary == "Manifest file is not in correct json format"
+def test_a_manifest_that_is_no_manifest(connection: Connection, put: Put, body: bytes) -> None:
+    error = refused(connection, put("m.json", body), options="MANIFEST")
+    assert error.diag.message_primary == "Manifest file is not in correct json format"
 
 
 @pytest.mark.parametrize(
@@ -57,41 +59,41 @@ def test_a_manifest_without_content_length(connection: Connection, put: Put, s3:
     listed = entry(s3, put("t.parquet", ints(1)), meta=meta)
     if meta is None:
         del listed["meta"]
-    told = refused(connection, put("m.json", {"entries": [listed]}), options="MANIFEST")
-    assert told.diag.message_primary == message
-    assert "code:      15003" in detail(told)
+    error = refused(connection, put("m.json", {"entries": [listed]}), options="MANIFEST")
+    assert error.diag.message_primary == message
+    assert "code:      15003" in detail(error)
 
 
 @pytest.mark.parametrize("off", [-1, 1])
 def test_a_content_length_that_is_not_the_objects_size(connection: Connection, put: Put, s3: S3Client, off: int) -> None:
     listed = entry(s3, put("t.parquet", ints(1)))
     listed["meta"]["content_length"] += off
-    told = refused(connection, put("m.json", {"entries": [listed]}), options="MANIFEST")
-    assert "code:      15001" in detail(told)
-    assert f"content_length {listed['meta']['content_length']}" in detail(told)
+    error = refused(connection, put("m.json", {"entries": [listed]}), options="MANIFEST")
+    assert "code:      15001" in detail(error)
+    assert f"content_length {listed['meta']['content_length']}" in detail(error)
 
 
 def test_a_mandatory_file_that_is_missing(connection: Connection, put: Put, s3: S3Client, bucket: str) -> None:
     good = entry(s3, put("t.parquet", ints(1)))
     missing = {"url": f"s3://{bucket}/gone.parquet", "mandatory": True, "meta": {"content_length": 7}}
-    told = refused(connection, put("m.json", {"entries": [good, missing]}), options="MANIFEST")
-    assert told.diag.message_primary == "Mandatory url is not present in manifest file."
-    assert "gone.parquet" in detail(told)
+    error = refused(connection, put("m.json", {"entries": [good, missing]}), options="MANIFEST")
+    assert error.diag.message_primary == "Mandatory url is not present in manifest file."
+    assert "gone.parquet" in detail(error)
     assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
 
 
 def test_a_manifest_of_which_no_file_exists(connection: Connection, put: Put, bucket: str) -> None:
     missing = {"url": f"s3://{bucket}/gone.parquet", "meta": {"content_length": 7}}
     for entries in ([missing], []):
-        told = refused(connection, put("m.json", {"entries": entries}), options="MANIFEST")
-        assert told.diag.message_primary == "No files found in manifest."
+        error = refused(connection, put("m.json", {"entries": entries}), options="MANIFEST")
+        assert error.diag.message_primary == "No files found in manifest."
 
 
 @pytest.mark.parametrize("body", [b"a,b\n1,2\n", b"PAR1", b"x" * 100_000, b"PAR1" + bytes(40) + b"\xff\xff\xff\x7fPAR1"], ids=range(4))
 def test_an_object_that_is_not_parquet(connection: Connection, put: Put, body: bytes) -> None:
-    told = refused(connection, put("t.parquet", body))
-    assert "has an invalid version number" in detail(told)
-    assert "code:      15001" in detail(told)
+    error = refused(connection, put("t.parquet", body))
+    assert "has an invalid version number" in detail(error)
+    assert "code:      15001" in detail(error)
 
 
 def test_a_file_whose_pages_are_damaged(connection: Connection, put: Put, s3: S3Client, bucket: str) -> None:
@@ -107,8 +109,8 @@ def test_a_file_whose_pages_are_damaged(connection: Connection, put: Put, s3: S3
 
 
 def test_a_table_that_does_not_exist(connection: Connection, bucket: str) -> None:
-    told = refused(connection, f"s3://{bucket}/x", into="nowhere")
-    assert (told.pgcode, told.diag.message_primary) == ("42P01", "Cannot COPY into nonexistent table nowhere")
+    error = refused(connection, f"s3://{bucket}/x", into="nowhere")
+    assert (error.pgcode, error.diag.message_primary) == ("42P01", "Cannot COPY into nonexistent table nowhere")
 
 
 def test_a_column_list_that_names_a_column_wrongly(connect: Connect, bucket: str) -> None:
@@ -123,13 +125,13 @@ def test_values_that_do_not_fit_their_column(connect: Connect, put: Put) -> None
     ask(connection, "CREATE TABLE t (a BIGINT NOT NULL, b VARCHAR(5), c VARBYTE(3), d CHAR(2))")
     good = {"a": [1], "b": ["éé"], "c": [b"abc"], "d": ["ab"]}
     copied(connection, put("good.parquet", pa.table(good)))
-    for bad, told in (
+    for bad, message in (
         ({"a": pa.array([None], pa.int64())}, "Cannot insert a NULL value into column a"),
         ({"b": ["ééé"]}, "The length of the data column b is longer than the length defined in the table. Table: 5, Data: 6"),
         ({"c": [b"abcd"]}, "The length of the data column c is longer than the length defined in the table. Table: 3, Data: 4"),
         ({"d": ["abc"]}, "The length of the data column d is longer than the length defined in the table. Table: 2, Data: 3"),
     ):
-        assert told in detail(refused(connection, put("bad.parquet", pa.table(good | bad))))
+        assert message in detail(refused(connection, put("bad.parquet", pa.table(good | bad))))
     assert ask(connection, "SELECT count(*) FROM t") == [(1,)]
 
 
@@ -150,13 +152,13 @@ def test_types_that_do_not_agree_are_refused_from_the_tables_own_columns(connect
         "c": pa.array([0], pa.timestamp("us", tz="UTC")),
     }
     copied(connection, put("good.parquet", pa.table(good)))
-    for bad, told in (
+    for bad, message in (
         ({"a": pa.array([D("1.5")], pa.decimal128(18, 3))}, "Column type: DECIMAL(18,2)"),
         ({"b": pa.array([0], pa.timestamp("us"))}, "Column type: TIMESTAMP,"),
         ({"c": pa.array([0], pa.timestamp("ns", tz="UTC"))}, "Column type: TIMESTAMPTZ"),
     ):
         error = refused(connection, put("bad.parquet", pa.table(good | bad)))
-        assert told in detail(error)
+        assert message in detail(error)
         assert "code:      15007" in detail(error)
 
 

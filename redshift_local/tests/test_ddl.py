@@ -1,4 +1,4 @@
-"""Tables: what their declarations become, and that they then behave as on a cluster."""
+"""Tables: PostgreSQL's declarations for Redshift's, and tables that behave as on a cluster."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("text", "sql"), GOLDEN.items())
-def test_declaration_becomes(text: str, sql: str) -> None:
+def test_declaration_becomes_postgresqls(text: str, sql: str) -> None:
     assert parse(text) == [Forward(sql, text)]
 
 
@@ -79,16 +79,16 @@ def test_name_of_a_check_fits_and_stays_unique() -> None:
     assert one.startswith("_bytes_ccc") and one.endswith("_65535")
 
 
-def test_the_database_names_checks_as_the_statements_do(connect: Connect) -> None:
+def test_the_database_and_the_statements_give_checks_the_same_names(connect: Connect) -> None:
     for column in ("a", "c" * 62, "ü" * 31, "日本" * 10):
         assert ask(connect(), f"SELECT conname FROM pg_catalog.pg_constraint WHERE conname = '{column}'") == []
         connection = connect()
-        ask(connection, f'CREATE TABLE made ("{column}" varchar(9))')
-        ask(connection, "CREATE TABLE copied AS SELECT * FROM made")
+        ask(connection, f'CREATE TABLE created ("{column}" varchar(9))')
+        ask(connection, "CREATE TABLE copied AS SELECT * FROM created")
         found = "SELECT count(DISTINCT conname), min(conname) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN ({})"
-        tables = "'made'::pg_catalog.regclass, 'copied'::pg_catalog.regclass"
+        tables = "'created'::pg_catalog.regclass, 'copied'::pg_catalog.regclass"
         assert ask(connection, found.format(tables)) == [(1, check_name("_bytes", column, 9))]
-        ask(connection, "DROP TABLE made, copied")
+        ask(connection, "DROP TABLE created, copied")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_lengths_are_bytes(connect: Connect, make: str) -> None:
     assert ask(connection, "SELECT COUNT(*) FROM t") == [(2,)]
 
 
-def test_too_long_is_said_as_on_a_cluster(connect: Connect) -> None:
+def test_a_value_that_is_too_long_has_the_error_of_a_cluster(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (v varchar(4))")
     with pytest.raises(psycopg2.errors.StringDataRightTruncation, match=r"value too long for type character varying\(4\)"):
@@ -163,7 +163,7 @@ def test_varchar_widens_and_nothing_else_changes_its_type(connect: Connect) -> N
         ask(connection, "SELECT 1; ALTER TABLE t ALTER COLUMN v TYPE varchar(9)")
 
 
-def test_pg_table_def_speaks_of_redshift_types(connect: Connect, schema: str) -> None:
+def test_pg_table_def_shows_redshifts_types(connect: Connect, schema: str) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a varchar(9) NOT NULL, b super, c varbyte(5), d decimal(10,2), e timestamptz)")
     ask(connection, f"SET search_path TO {schema}")

@@ -60,7 +60,7 @@ def test_after_an_error_all_is_skipped_up_to_sync(client: Client, bad: str) -> N
 
 
 @pytest.mark.parametrize("bad", ["SELECT 1 / 0", "SAVEPOINT s"])
-def test_an_error_before_sync_undoes_what_stands_with_it(client: Client, bad: str) -> None:
+def test_an_error_before_sync_undoes_the_statements_before_it(client: Client, bad: str) -> None:
     client.asked(parse("CREATE TABLE t (a INT)"), bind(), execute())
     client.asked(parse("INSERT INTO t VALUES (1)"), bind(), execute(), parse(bad), bind(), execute())
     assert rows(client.asked(parse("SELECT count(*) FROM t"), bind(), execute())) == [["0"]]
@@ -74,7 +74,7 @@ def test_an_error_in_a_block_leaves_it_failed(client: Client, bad: str) -> None:
     assert client.asked(parse("ROLLBACK"), bind(), execute())[-1] == (b"Z", b"I")
 
 
-def test_super_is_described_as_redshift_does_as_column_and_as_parameter(client: Client) -> None:
+def test_super_is_described_with_redshifts_type_as_column_and_as_parameter(client: Client) -> None:
     client.asked(parse("CREATE TABLE t (a SUPER)"), bind(), execute())
     got = client.asked(parse("SELECT a FROM t", "s"), wire.frame(b"D", b"Ss\x00"))
     described = dict(got)
@@ -111,7 +111,7 @@ def test_the_clients_unnamed_statement_survives_statements_of_our_own(client: Cl
     assert rows(client.asked(bind(), execute())) == [["5"]]
 
 
-def test_what_is_answered_without_the_backend_behaves_like_any_statement(client: Client) -> None:
+def test_a_statement_without_the_backend_has_the_usual_messages(client: Client) -> None:
     got = client.asked(parse("SET query_group TO 'etl'"), bind(), describe(), execute())
     assert kinds(got) == "12nCZ"
 

@@ -1,4 +1,4 @@
-"""Functions: each case is an expression and Redshift's answer, asked of the local Redshift."""
+"""Functions: each case is an expression and Redshift's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Parquet columns load into which Redshift columns, decided from footers alone, and values against their columns."""
+"""Which Parquet columns load into which Redshift columns, and which values fit."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def test_column_counts_must_agree_and_the_error_gives_both() -> None:
     for columns in (two("a", "b"), []):
         with pytest.raises(RedshiftError) as caught:
             match(footer(pa.array([1])), columns, **WHERE, fill=False, json_=False, invalid=False)
-        told = f"Unmatched number of columns between table and file. Table columns: {len(columns)}, Data columns: 1, File name: https://"
-        assert told in caught.value.detail
+        message = f"Unmatched number of columns between table and file. Table columns: {len(columns)}, Data columns: 1, File name: https://"
+        assert message in caught.value.detail
         assert "code:      15007" in caught.value.detail
 
 
@@ -153,7 +153,7 @@ def test_fillrecord_fills_columns_at_the_end_with_null_but_never_drops_one() -> 
         match(footer(pa.array([1])), [], **WHERE, fill=True, json_=False, invalid=False)
 
 
-def test_a_string_longer_than_its_column_is_measured_in_bytes() -> None:
+def test_the_length_of_a_string_is_measured_in_bytes() -> None:
     loading = fitted(pa.array(["é"]), column(parquet.VARCHAR, width=5))
     loading.batch(pa.record_batch([pa.array(["éé", None, "12345"])], ["c"]))
     with pytest.raises(RedshiftError) as caught:
@@ -209,11 +209,11 @@ SUPERS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "told"), SUPERS)
-def test_serializetojson_loads_any_column_into_super_and_a_string_stays_a_string(value: object, told: str) -> None:
+@pytest.mark.parametrize(("value", "json"), SUPERS)
+def test_serializetojson_loads_any_column_into_super_and_a_string_stays_a_string(value: object, json: str) -> None:
     array = pa.array([value, None])
     loading = fitted(array, column(parquet.SUPER), json_=True)
-    assert loading.batch(pa.record_batch([array], ["c"])).column(0).to_pylist() == [told, None]
+    assert loading.batch(pa.record_batch([array], ["c"])).column(0).to_pylist() == [json, None]
 
 
 @pytest.mark.parametrize("array", [pa.array(["x"]), pa.array([[1]]), pa.array([1])])
@@ -225,7 +225,7 @@ def test_nothing_loads_into_super_without_serializetojson(array: pa.Array) -> No
 
 
 @pytest.mark.parametrize("value", [NOON, date(2026, 1, 1), b"x", float("nan")])
-def test_what_has_no_known_json_is_refused_in_super(value: object) -> None:
+def test_a_type_without_known_json_is_refused_in_super(value: object) -> None:
     array = pa.array([[value]])
     with pytest.raises(RedshiftError, match="not supported by the local Redshift"):
         fitted(array, column(parquet.SUPER), json_=True).batch(pa.record_batch([array], ["c"]))

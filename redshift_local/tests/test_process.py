@@ -1,4 +1,4 @@
-"""Detached processes: known by pid and command, ended for certain, and their logs."""
+"""Detached processes: known by pid and command, ended for certain; and the ends of logs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_process_is_known_by_its_pid_and_its_command(tmp_path: Path) -> None:
     assert process.find(command) is None
 
 
-def test_a_process_that_does_not_oblige_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_process_that_ignores_the_signal_is_killed_with_its_children(tmp_path: Path) -> None:
     program = (
         "import os, signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -1,4 +1,4 @@
-"""What is refused: Redshift's own refusals with its SQLSTATE, and those of the local Redshift, which say so."""
+"""Refusals: Redshift's own with its SQLSTATE, and those of the local Redshift, which name it."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_function_that_only_postgresql_has(name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["SELECT {}(a) FROM t", "UPDATE t SET a = {}(a)", "INSERT INTO t SELECT {}(1)", "CREATE VIEW v AS SELECT {}(1) AS a"]
 )
-def test_an_unknown_function_is_refused_wherever_it_stands(text: str) -> None:
+def test_an_unknown_function_is_refused_in_every_statement(text: str) -> None:
     assert "the function frobnicate" in refusal(text.format("frobnicate")).message
     assert "the function frobnicate" in refusal(f"CREATE TABLE t (a int DEFAULT {'frobnicate'}(1))").message
 

@@ -1,4 +1,4 @@
-"""The program as it is started: ready when it says so, bounded in memory, stopped by SIGTERM, and clear about a backend that is away."""
+"""The command before a PostgreSQL of somebody else's: ready, bounded in memory, ended by SIGTERM, and its errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[s
         psycopg2.connect(at_port(url, port))
 
 
-def test_a_backend_that_is_away_is_said_to_be(aws: str, url: str) -> None:
+def test_a_client_learns_that_the_backend_cannot_be_reached(aws: str, url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     unreachable = pytest.raises(psycopg2.OperationalError, match="the database behind the local Redshift cannot be reached")
@@ -65,7 +65,7 @@ def test_a_backend_that_is_away_is_said_to_be(aws: str, url: str) -> None:
         psycopg2.connect(at_port(url, server.port))
 
 
-def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_password() -> None:
+def test_a_backend_that_never_answers_is_named_without_its_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     command = [
@@ -83,7 +83,7 @@ def test_a_backend_that_never_comes_ends_the_program_with_its_address_and_no_pas
     assert "secret" not in ran.stderr
 
 
-def test_a_port_that_is_taken_is_said_to_be(superuser_url: str, aws: str) -> None:
+def test_a_port_that_is_taken_is_an_error(superuser_url: str, aws: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", superuser_url, "--s3-endpoint", aws]
@@ -105,7 +105,7 @@ def large(s3: S3Client, bucket: str, tmp_path: Path) -> str:
     return f"s3://{bucket}/large.parquet"
 
 
-def test_memory_is_bounded_whatever_is_loaded_or_read(
+def test_memory_is_bounded_for_large_loads_and_results(
     process: tuple[subprocess.Popen[str], int], url: str, schema: str, large: str
 ) -> None:
     program, port = process

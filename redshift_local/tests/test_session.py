@@ -1,4 +1,4 @@
-"""The simple protocol as psycopg2 and psql speak it: results, transactions, errors, cancelling, many at once, and leaving."""
+"""The simple protocol with psycopg2 and psql: results, transactions, errors, cancel requests, many sessions, and lost clients."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_wrong_password_is_refused_by_the_backend(url: str) -> None:
         psycopg2.connect(wrong)
 
 
-def test_super_is_reported_as_redshift_reports_it_and_arrives_as_text(connect: Connect) -> None:
+def test_super_is_reported_with_redshifts_type_and_arrives_as_text(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a SUPER)")
     ask(connection, """INSERT INTO t SELECT JSON_PARSE('{"a":[1,2]}')""")
@@ -89,7 +89,7 @@ def test_a_commit_between_several_statements_keeps_what_came_before_it(connect: 
     assert ask(connection, "SELECT a FROM t") == [(1,)]
 
 
-def test_several_statements_stay_one_transaction_when_one_of_them_is_not_the_backends(connect: Connect) -> None:
+def test_several_statements_are_one_transaction_if_the_proxy_runs_one_of_them(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a INT)")
     with pytest.raises(psycopg2.Error):
@@ -103,7 +103,7 @@ def test_several_statements_stay_one_transaction_when_one_of_them_is_not_the_bac
 @pytest.mark.parametrize(
     "bad", ["SELECT 1 / 0", "SAVEPOINT s", "SELECT FROM WHERE", "VACUUM", "COPY t FROM 's3://no/such' IAM_ROLE default FORMAT AS PARQUET"]
 )
-def test_an_error_from_whichever_side_fails_the_open_transaction(connect: Connect, bad: str) -> None:
+def test_an_error_of_proxy_or_backend_fails_the_open_transaction(connect: Connect, bad: str) -> None:
     connection = connect()
     connection.autocommit = False
     ask(connection, "CREATE TABLE t (a INT)")
@@ -133,7 +133,7 @@ def test_truncate_commits_the_open_transaction(connect: Connect, sql: str) -> No
     assert ask(other, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM kept)") == [(0, 1)]
 
 
-def test_truncate_commits_what_stands_before_it_in_one_text(connect: Connect) -> None:
+def test_truncate_commits_the_statements_before_it_in_one_text(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a INT); CREATE TABLE kept (a INT)")
     with pytest.raises(errors.DivisionByZero):
@@ -191,7 +191,7 @@ def test_a_deadlock_is_a_serializable_isolation_violation(connect: Connect) -> N
     assert "Serializable isolation violation on table" in str(error.diag.message_detail)
 
 
-def test_commits_fail_with_1023_as_often_as_they_were_told_to(connect: Connect) -> None:
+def test_commits_fail_with_1023_as_often_as_requested(connect: Connect) -> None:
     one, other = connect(), connect()
     ask(one, "CREATE TABLE t (a INT)")
     ask(one, "SET redshift_local.fail_commits_with_1023 TO 2")
@@ -219,7 +219,7 @@ def test_a_commit_of_several_statements_can_fail_with_1023(connect: Connect) -> 
 
 
 @pytest.mark.parametrize("sql", ["SET redshift_local.fail_commits_with_1023 TO many", "SET redshift_local.other TO 1"])
-def test_what_is_nearly_the_request_for_failures_is_refused(connect: Connect, sql: str) -> None:
+def test_a_malformed_request_for_failures_is_refused(connect: Connect, sql: str) -> None:
     with pytest.raises(errors.FeatureNotSupported):
         ask(connect(), sql)
 
@@ -285,12 +285,12 @@ def test_many_rows_arrive_complete_and_in_order(connect: Connect) -> None:
     assert got == [(i, "x" * (i % 1000 % 1999)) for i in range(16_000)]
 
 
-def test_a_session_whose_backend_is_ended_is_told_at_once(url: str, behind_it: Connection) -> None:
+def test_a_client_learns_at_once_that_its_backend_ended(url: str, behind_it: Connection) -> None:
     with Client(url) as client:
         (pid,) = struct.unpack_from("!I", client.key)
         ask(behind_it, f"SELECT pg_terminate_backend({pid})")
-        told = error([client.stream.message()])
-        assert (told["S"], told["C"]) == ("FATAL", "57P01")
+        fields = error([client.stream.message()])
+        assert (fields["S"], fields["C"]) == ("FATAL", "57P01")
         with pytest.raises(wire.Gone):
             client.stream.message()
 

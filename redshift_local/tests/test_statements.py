@@ -1,4 +1,4 @@
-"""What a text becomes: golden pairs of Redshift's SQL and PostgreSQL's, and the statements that are no queries."""
+"""What a text becomes: pairs of Redshift's SQL and PostgreSQL's, and statements that are no queries."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ REWRITTEN = {
 
 
 @pytest.mark.parametrize("text", UNCHANGED)
-def test_text_that_means_the_same_is_sent_as_written(text: str) -> None:
+def test_text_that_means_the_same_is_sent_unchanged(text: str) -> None:
     assert one(text) == Forward(text, text)
 
 
 @pytest.mark.parametrize(("text", "sql"), REWRITTEN.items())
-def test_text_that_differs_is_written_anew(text: str, sql: str) -> None:
+def test_text_that_means_something_else_is_rewritten(text: str, sql: str) -> None:
     assert one(text) == Forward(sql, text)
 
 
@@ -128,7 +128,7 @@ def test_text_that_differs_is_written_anew(text: str, sql: str) -> None:
         ),
     ],
 )
-def test_statement_that_is_more_than_its_text(text: str, statement: Statement) -> None:
+def test_a_statement_that_is_more_than_text_to_forward(text: str, statement: Statement) -> None:
     assert one(text) == statement
 
 
@@ -160,7 +160,7 @@ def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) ->
     assert one(text) == Forward(text, text)
 
 
-def test_a_call_among_the_values_is_not_passed_over() -> None:
+def test_a_call_among_the_values_is_rewritten() -> None:
     statement = one("INSERT INTO t (a) VALUES (1), (GETDATE())")
     assert isinstance(statement, Forward)
     assert "redshift_local.getdate()" in statement.sql
@@ -180,7 +180,7 @@ def test_any_string_survives_the_way_through_a_tree(value: str) -> None:
     ("literal", "value"),
     [(r"'a\nb'", "a\nb"), (r"'it\'s'", "it's"), (r"E'x\\y'", "x\\y"), (r"'\101\d'", "Ad"), ("'it''s'", "it's")],
 )
-def test_escapes_mean_the_same_sent_on_and_written_anew(connect: Connect, literal: str, value: str) -> None:
+def test_escapes_mean_the_same_in_unchanged_and_in_rewritten_text(connect: Connect, literal: str, value: str) -> None:
     connection = connect()
     assert ask(connection, f"SELECT {literal}") == [(value,)]
     assert ask(connection, f"SELECT NVL({literal}, 'x')") == [(value,)]

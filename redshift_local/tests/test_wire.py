@@ -1,4 +1,4 @@
-"""Frames: read whole whatever the network cuts them into, handed on untouched, and refused where they cannot be frames."""
+"""Frames: read whole from any pieces, handed on untouched, and refused if they are malformed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_length_that_no_startup_has_is_refused(pair: Pair, length: int) -> Non
 
 
 @pytest.mark.parametrize("gone", [Gone, BackendGone])
-def test_a_closed_connection_says_whose_it_was(pair: Pair, gone: type[Gone]) -> None:
+def test_a_closed_connection_raises_the_error_of_its_end(pair: Pair, gone: type[Gone]) -> None:
     stream = Stream(pair[1], 1024, gone)
     assert not stream.is_closed
     pair[0].sendall(b"Q\x00")  # and no more of it
@@ -113,8 +113,8 @@ def test_only_jsonb_columns_become_super() -> None:
         return wire.text(name) + struct.pack("!IHIhih", 3802, 3802, oid, -1, 3802, 0)
 
     described = struct.pack("!H", 3) + column("a", 3802) + column("\x0e", 23) + column("long name", 3802)
-    told = struct.pack("!H", 3) + column("a", 4000) + column("\x0e", 23) + column("long name", 4000)
-    assert wire.with_super(described) == told
+    expected = struct.pack("!H", 3) + column("a", 4000) + column("\x0e", 23) + column("long name", 4000)
+    assert wire.with_super(described) == expected
 
 
 def test_declared_parameter_types_are_swapped_one_by_one() -> None:
@@ -128,8 +128,8 @@ def test_the_cells_of_a_row_are_those_it_was_made_of(values: list[str | None]) -
 
 
 @given(st.dictionaries(st.sampled_from("SVCMDHPWn"), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)))
-def test_the_fields_of_an_error_are_those_it_was_made_of(said: dict[str, str]) -> None:
-    assert wire.fields(wire.error_response(said)[5:]) == said
+def test_the_fields_of_an_error_are_those_it_was_made_of(values: dict[str, str]) -> None:
+    assert wire.fields(wire.error_response(values)[5:]) == values
 
 
 def test_an_error_that_quotes_a_zero_byte_stays_one_message() -> None:

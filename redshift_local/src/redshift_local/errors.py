@@ -1,7 +1,7 @@
-"""The one error of the local Redshift, and how an error of the backing PostgreSQL is put into Redshift's words.
+"""The one error of the local Redshift, and PostgreSQL's errors in Redshift's words.
 
-Belongs here: the exception that becomes an ErrorResponse, and the mapping of backend errors. Does not belong here: who raises
-it, or its encoding on the wire.
+Belongs here: the exception that becomes an ErrorResponse, and the mapping of the backend's errors. Does not belong here: who raises it,
+or its encoding on the wire.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ class RedshiftError(Exception):
 
 
 _BYTES_CHECK = re.compile(r"_bytes_.+_(\d+)")
-"""The name of the CHECK constraint that stands for the byte length of a VARCHAR(n), see `statements`."""
+"""The name of the CHECK constraint that stands for the byte length of a VARCHAR(n), see `sql.column_types`."""
 
 
-def in_redshift_words(said: Mapping[str, str], pid: int = 0) -> dict[str, str]:
-    """The fields of a backend's ErrorResponse, as a cluster would have put them. Others come back as they are.
+def in_redshift_words(fields: Mapping[str, str], pid: int = 0) -> dict[str, str]:
+    """The fields of a backend's ErrorResponse in a cluster's words. An error that a cluster words alike comes back unchanged.
 
     Args:
-        said: the fields by their letter: C the SQLSTATE, M the message, D the detail, n a constraint's name, and so on.
+        fields: the fields by their letter: C the SQLSTATE, M the message, D the detail, n a constraint's name, and so on.
         pid: the backend's process, which Redshift names in a conflict.
     """
-    told = dict(said)
-    code = said.get("C", "")
-    too_long = _BYTES_CHECK.fullmatch(said.get("n", "")) if code == "23514" else None
+    changed = dict(fields)
+    code = fields.get("C", "")
+    too_long = _BYTES_CHECK.fullmatch(fields.get("n", "")) if code == "23514" else None
     if too_long:
         # A failing row's values are no part of Redshift's message.
-        return {letter: told[letter] for letter in "SV" if letter in told} | {
+        return {letter: fields[letter] for letter in "SV" if letter in fields} | {
             "C": "22001",
             "M": f"value too long for type character varying({too_long[1]})",
         }
     if code in ("40001", "40P01"):
-        # Redshift names the table and both transactions; the backend knows neither, and says what it knows instead.
-        told |= {"C": INTERNAL_ERROR, "M": CONFLICT, "D": conflict_detail(pid, said.get("M", ""))}
-    return told
+        # Redshift names the table and both transactions. The backend knows neither; its own message stands in for them.
+        changed |= {"C": INTERNAL_ERROR, "M": CONFLICT, "D": conflict_detail(pid, fields.get("M", ""))}
+    return changed
 
 
 CONFLICT = "1023"

@@ -1,11 +1,9 @@
-"""COPY: rows of Parquet files in S3 into a table, through the session's own connection to the backend and so inside its transaction.
+"""COPY: rows of Parquet files in S3 into a table, in the session's transaction.
 
-Belongs here: the table's columns, reading, encoding and sending, and stopping all of it on an error from any side. Does not
-belong here: which files (`s3`), what fits a column (`parquet`), or the session's protocol (`session`).
-
-Two threads, because decoding and the backend's own work take about as long: a reader fetches, decodes and encodes into a short
-queue, and the session's thread sends. What is in memory at a time is one row group as it lies in the file (a window of each
-column where that is larger than _ROW_GROUP), one decoded batch, and the queue.
+Belongs here: the table's columns, reading, encoding and sending, and stopping all of it on an error. Does not belong here: which files
+(`s3`), what fits a column (`parquet`), or the session's protocol (`proxy`).
+Two threads, because decoding and the backend's work take about as long. What is in memory at a time is one row group (a window of each
+column if it is larger than _ROW_GROUP), one decoded batch, and a short queue.
 """
 
 from __future__ import annotations
@@ -28,9 +26,9 @@ from redshift_local.load.parquet import Column
 from redshift_local.sql.copy_options import Copy
 
 _ROW_GROUP = 64 * 1024 * 1024  # a row group up to this many bytes is fetched in one request
-_WINDOW = 4 * 1024 * 1024  # of a larger one, this much of each column at a time
-_FOOTER = 64 * 1024  # fetched at once in the hope that the whole footer is in it
-_ROWS = 16 * 1024  # a batch; encoding holds the interpreter's lock, so that this bounds what other sessions wait
+_WINDOW = 4 * 1024 * 1024  # of a larger group, this much of each column is fetched at a time
+_FOOTER = 64 * 1024  # fetched in one request, which mostly holds the whole footer
+_ROWS = 16 * 1024  # a batch; encoding holds the interpreter's lock, so this bounds how long other sessions wait
 _ENCODED = 8 * 1024 * 1024  # a batch is encoded in pieces of about this size
 _QUEUED = 4
 
@@ -54,13 +52,13 @@ def literal(value: str) -> str:
 
 
 def run(statement: Copy, backend: Backend, store: s3.Store, watch: Callable[[], None]) -> int:
-    """Load all rows or none; how many they were.
+    """Load all rows or none; the number of rows.
 
     Args:
-        watch: called again and again while this waits; raises when the work is to stop.
+        watch: called again and again while this waits; raises to stop the load.
 
     Raises:
-        RedshiftError: any refusal of sections 4.1 and 4.2 of the specification.
+        RedshiftError: S3, a file or a value is refused, in a cluster's words.
     """
     schema, name = statement.table
     relation = f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
@@ -109,7 +107,7 @@ def _column(row: Sequence[str | None]) -> Column:
 
 
 def _chosen(table: list[Column], statement: Copy, name: str) -> list[Column]:
-    """The columns that the file's go to, in the file's order."""
+    """The columns that the file fills, in the file's order."""
     by_name = {column.name: column for column in table}
     chosen = [column for column in table if statement.explicit_ids or not column.identity]
     if statement.columns is not None:
@@ -149,14 +147,14 @@ class _Reader:
         self._thread = threading.Thread(target=self._read, name="copy-reader", daemon=True)
 
     def chunks(self, watch: Callable[[], None]) -> Iterator[bytes]:
-        """The binary COPY stream. Errors of the reading thread are raised here, and `watch` is called between waits."""
+        """The binary COPY stream. Raises the errors of the reading thread, and calls `watch` between waits."""
         self._thread.start()
         while True:
             watch()
             try:
                 item = self._queue.get(timeout=0.1)
             except queue.Empty:
-                if not self._thread.is_alive() and self._queue.empty():  # it ended by what is no Exception, such as a library's panic
+                if not self._thread.is_alive() and self._queue.empty():  # it ended without an Exception, by a library's panic
                     raise RedshiftError(INTERNAL_ERROR, "internal error of the local Redshift's COPY; its log says more") from None
                 continue
             if item is None:
@@ -166,7 +164,7 @@ class _Reader:
             yield item
 
     def stop(self) -> None:
-        """Let the thread end; it does so after at most the request that it is waiting for."""
+        """Let the thread end, at the latest after the request that it is waiting for."""
         self._stopped.set()
 
     def _put(self, item: bytes | _Failed | None) -> None:
@@ -192,7 +190,7 @@ class _Reader:
         yield encoder.write_header()
         for found in self._objects:
             for piece in self._rows_of(found):
-                if chunk := self._encode(encoder, piece, found):  # small ones wait in the encoder for company
+                if chunk := self._encode(encoder, piece, found):  # small ones wait in the encoder for the next
                     yield chunk
                 self.rows += piece.num_rows
         yield encoder.finish()
@@ -200,7 +198,7 @@ class _Reader:
     def _encode(self, encoder: pgpq.ArrowToPostgresBinaryEncoder, piece: pa.RecordBatch, found: s3.S3Object) -> bytes:
         try:
             return bytes(encoder.write_batch(piece))
-        except ValueError as error:  # a date or an instant that the backend has no number for
+        except ValueError as error:  # a date or an instant that PostgreSQL's encoding cannot hold
             raise s3.load_error(s3.SPECTRUM_SCAN, f"File '{self._store.https(found.url)}' holds a value out of range: {error}") from error
 
     def _rows_of(self, found: s3.S3Object) -> Iterator[pa.RecordBatch]:
@@ -251,7 +249,7 @@ def _batches(file: s3.RangedObject, metadata: pq.FileMetaData) -> Iterator[pa.Re
 
 
 def _extent(group: pq.RowGroupMetaData) -> tuple[int, int]:
-    """Where in the file the row group's bytes begin and end."""
+    """Where the row group's bytes begin and end in the file."""
     chunks = [group.column(i) for i in range(group.num_columns)]
     starts = [min(c.data_page_offset, c.dictionary_page_offset or c.data_page_offset) for c in chunks]
     return min(starts), max(start + c.total_compressed_size for start, c in zip(starts, chunks, strict=True))

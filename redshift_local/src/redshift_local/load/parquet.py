@@ -1,8 +1,8 @@
-"""What COPY accepts from a Parquet file: each column by position, by count, and by physical and logical type.
+"""Which Parquet columns and values COPY accepts: by position, count, and physical and logical type.
 
-Belongs here: the rules of a file's schema against a table's columns, and of values against a column, in the words of Redshift's
-errors. Does not belong here: reading files (`copy`), or which files they are (`s3`). Where it is not known that Redshift loads
-something, it is refused and the error says so.
+Belongs here: a file's schema against a table's columns, and values against a column, with Redshift's errors. Does not belong here:
+reading files (`copy`), or which files they are (`s3`).
+If nobody knows whether Redshift loads something, it is refused and the error says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_SUPER = 16_000_000
 class Column:
     """A column of the table that COPY fills.
 
-    `kind` is the backing type's oid; `width` the most bytes a value may have, None where there is no such bound.
+    `kind` is the oid of PostgreSQL's type; `width` the most bytes that a value may have, None without such a bound.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a file says of one of its columns; `nested` for a struct, list or map, which is several physical columns."""
+    """One column of a file, from its footer. `nested` means a struct, list or map, which is several physical columns."""
 
     name: str
     physical: str
     annotation: str
-    """The logical type as JSON names it, with its parameters: `Int16`, `Timestamp us UTC`, `Decimal(18,2)`; empty where none."""
+    """The logical type as JSON names it, with its parameters: `Int16`, `Timestamp us UTC`, `Decimal(18,2)`; empty without one."""
     length: int
     nullable: bool
     nested: bool
@@ -69,7 +69,7 @@ class Leaf:
 
 
 def leaves(metadata: pq.FileMetaData) -> list[Leaf]:
-    """The columns at a file's top, in its order."""
+    """The top-level columns of a file, in its order."""
     schema = metadata.schema
     found, at = [], 0
     for field in schema.to_arrow_schema():
@@ -88,15 +88,15 @@ def _leaf_count(kind: pa.DataType) -> int:
 
 
 def _annotation(leaf: Any) -> str:
-    said = json.loads(leaf.logical_type.to_json())
-    name = said["Type"]
+    logical = json.loads(leaf.logical_type.to_json())
+    name = logical["Type"]
     if name == "Decimal":
-        return f"Decimal({said['precision']},{said['scale']})"
+        return f"Decimal({logical['precision']},{logical['scale']})"
     if name == "Int":
-        return f"{'Int' if said['isSigned'] else 'UInt'}{said['bitWidth']}"
+        return f"{'Int' if logical['isSigned'] else 'UInt'}{logical['bitWidth']}"
     if name == "Timestamp":
-        unit = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}[said["timeUnit"]]
-        return f"Timestamp {unit} {'UTC' if said['isAdjustedToUTC'] else 'local'}"
+        unit = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}[logical["timeUnit"]]
+        return f"Timestamp {unit} {'UTC' if logical['isAdjustedToUTC'] else 'local'}"
     return "" if name in ("None", "Undefined") else str(name)
 
 
@@ -123,7 +123,7 @@ _KINDS = {
     REAL: Kind("REAL", frozenset({("FLOAT", "")}), pa.float32()),
     DOUBLE: Kind("DOUBLE", frozenset({("DOUBLE", "")}), pa.float64()),
     DATE: Kind("DATE", frozenset({("INT32", "Date")}), pa.date32()),
-    # INT96 is nanoseconds on paper, but the one form of a local timestamp that Redshift is known to read right.
+    # INT96 is nanoseconds on paper, but the only local timestamp that Redshift is known to read right.
     TIMESTAMP: Kind("TIMESTAMP", _INSTANT | {("INT96", "")}, pa.timestamp("us")),
     TIMESTAMPTZ: Kind("TIMESTAMPTZ", _INSTANT, pa.timestamp("us", tz="UTC")),
     NUMERIC: Kind("DECIMAL", frozenset(), pa.decimal128(38, 0)),
@@ -148,7 +148,11 @@ class Loading:
     """ACCEPTINVCHARS: replace what is not UTF-8 instead of refusing it."""
 
     def batch(self, read: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows as read, as rows of `encoded_schema`. Refuses values that do not fit their column."""
+        """Rows of the file as rows of `encoded_schema`.
+
+        Raises:
+            RedshiftError: a value does not fit its column.
+        """
         schema = encoded_schema(self.columns)
         arrays = []
         for i, (column, field) in enumerate(zip(self.columns, schema, strict=True)):
@@ -165,12 +169,12 @@ class Loading:
         if target == pa.string():
             array = self._readable(column, array)
         if array.type != target:
-            # Timestamps with a zone to ones without: the wall clock of UTC, as Redshift stores them.
+            # A timestamp with a zone becomes one without: UTC's wall clock, as Redshift stores it.
             array = array.cast(target)
         if column.width is not None and (longest := pc.max(pc.binary_length(array)).as_py() or 0) > column.width:
-            told = f"Table: {column.width}, Data: {longest}, File name: {self.file}"
+            sizes = f"Table: {column.width}, Data: {longest}, File name: {self.file}"
             raise load_error(
-                SPECTRUM_SCAN, f"The length of the data column {column.name} is longer than the length defined in the table. {told}"
+                SPECTRUM_SCAN, f"The length of the data column {column.name} is longer than the length defined in the table. {sizes}"
             )
         if column.kind == CHAR and not pc.all(pc.string_is_ascii(array)).as_py() and array.null_count < len(array):
             raise load_error(SPECTRUM_SCAN, f"Multibyte character not supported for CHAR column {column.name}, File name: {self.file}")
@@ -193,7 +197,7 @@ class Loading:
 
 
 def encoded_schema(columns: Sequence[Column]) -> pa.Schema:
-    """One field per column to fill, of the Arrow type that its backing type is encoded from."""
+    """A field for each column to fill, of the Arrow type from which PostgreSQL's type is encoded."""
     for column in columns:
         if column.kind not in _KINDS:
             raise RedshiftError(
@@ -263,7 +267,7 @@ _REASONS: list[tuple[Callable[[Column, Leaf], bool], str]] = [
 
 
 def _refusal(column: Column, leaf: Leaf) -> str | None:
-    """Why this does not load, with what to do about it where that is known; None where it does."""
+    """Why this does not load, and what to do if that is known; None if it loads."""
     for applies, reason in _REASONS:
         if applies(column, leaf):
             return reason
@@ -284,13 +288,13 @@ def _decimal_refusal(column: Column, leaf: Leaf, https: str) -> str | None:
 
 
 def _as_json(column: Column, array: pa.Array, file: str) -> pa.Array:
-    """Each value as the JSON text of the SUPER that SERIALIZETOJSON makes of it; a string becomes a string, whatever it holds."""
+    """Each value as JSON text, as SERIALIZETOJSON makes it. A string stays a string, whatever it holds."""
     texts: list[str | None] = []
     for value in array.to_pylist(maps_as_pydicts="strict"):
         if isinstance(value, str) and (size := len(value.encode())) > _LONGEST_SUPER_STRING:
-            told = f"Table: {_LONGEST_SUPER_STRING}, Data: {size}, File name: {file}"
+            sizes = f"Table: {_LONGEST_SUPER_STRING}, Data: {size}, File name: {file}"
             raise load_error(
-                SPECTRUM_SCAN, f"The length of the data column {column.name} is longer than the length defined in the table. {told}"
+                SPECTRUM_SCAN, f"The length of the data column {column.name} is longer than the length defined in the table. {sizes}"
             )
         text = None if value is None else _json(value)
         if text is not None and len(text.encode()) > _LONGEST_SUPER:
@@ -300,7 +304,7 @@ def _as_json(column: Column, array: pa.Array, file: str) -> pa.Array:
 
 
 def _json(value: object) -> str:
-    """JSON text with decimals in full, which no encoder of the standard library writes."""
+    """JSON text with all digits of a decimal, which the standard library's encoder does not write."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(str(name), ensure_ascii=False)}:{_json(of)}" for name, of in value.items()) + "}"
     if isinstance(value, (list, tuple)):

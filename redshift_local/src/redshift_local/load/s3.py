@@ -1,4 +1,4 @@
-"""The objects that COPY reads: which they are, their bytes by range, and S3's errors in Redshift's words.
+"""The objects that COPY reads: by prefix or manifest, in ranges of bytes, with S3's errors in Redshift's words.
 
 Belongs here: S3, manifests and prefixes. Does not belong here: what is in an object (`parquet`), or where its rows go (`copy`).
 """
@@ -29,7 +29,7 @@ SPECTRUM_SCHEMA = 15007
 
 
 def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", message: str = "", hint: str = "") -> RedshiftError:
-    """An error of COPY as a cluster words it: a short message, and a boxed detail that says what happened.
+    """An error of COPY in a cluster's words: a short message, and a boxed detail that says what happened.
 
     Args:
         code: Redshift's own number, such as 15007; the SQLSTATE is always XX000.
@@ -68,12 +68,16 @@ class Store:
         return f"https://s3.{self.client.meta.region_name}.amazonaws.com/{bucket}/{key}"
 
     def by_prefix(self, url: str) -> Iterator[S3Object]:
-        """All objects whose key begins as this url does, in the order of their keys; an error where there is none."""
+        """All objects whose key begins with this url's, in the order of their keys.
+
+        Raises:
+            RedshiftError: none exists.
+        """
         bucket, prefix = _split(url)
         found: list[S3Object] = []
         with _in_redshift_words(f"Listing bucket={bucket} prefix={prefix}"):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                # A key that ends in a slash and holds nothing is how consoles draw a folder.
+                # An empty object whose key ends in a slash is a folder of S3's console.
                 found += [
                     S3Object(bucket, o["Key"], o["Size"]) for o in page.get("Contents", ()) if o["Size"] or not o["Key"].endswith("/")
                 ]
@@ -83,9 +87,10 @@ class Store:
         yield from found
 
     def by_manifest(self, url: str) -> Iterator[S3Object]:
-        """The objects that a manifest lists, in its order; each is looked up when it is asked for. An error where none exists.
+        """The objects that a manifest lists, in its order. Each is looked up when it is asked for.
 
-        Each entry must say its object's length, which columnar files need.
+        Raises:
+            RedshiftError: none exists, a mandatory one is missing, or an entry lacks its object's length, which columnar files need.
         """
         bucket, key = _split(url)
         with _in_redshift_words(f"S3 key being read : {url}", "Problem reading manifest file - "):
@@ -99,8 +104,8 @@ class Store:
                 continue
             if size != length:
                 context = f"the manifest {url} gives content_length {length} for {url_of}, which has {size} bytes."
-                told = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
-                raise load_error(SPECTRUM_SCAN, f"{told}: {context}")
+                status = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
+                raise load_error(SPECTRUM_SCAN, f"{status}: {context}")
             found = True
             yield S3Object(*_split(url_of), size)
         if not found:
@@ -119,7 +124,7 @@ class Store:
 
 
 class RangedObject(io.RawIOBase):
-    """An object as a file that is read by ranges. It holds no more of it than the one range it was told to `hold`."""
+    """An object as a file that is read by ranges. At most one range of it is in memory, the one of `hold`."""
 
     def __init__(self, client: S3Client, found: S3Object) -> None:
         super().__init__()
@@ -130,10 +135,10 @@ class RangedObject(io.RawIOBase):
         self._held = b""
 
     def hold(self, start: int, end: int) -> None:
-        """Fetch the bytes from `start` to before `end` in one request; reads inside them then need none."""
+        """Fetch the bytes from `start` to before `end` in one request. Reads inside them need no other."""
         if self._held_from <= start and end <= self._held_from + len(self._held):
             return
-        self._held = b""  # let go of the last range before there is a second one
+        self._held = b""  # free the last range before the next one is fetched
         self._held = self._fetch(start, end)
         self._held_from = start
 
@@ -183,7 +188,7 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _entries(body: bytes, url: str) -> Iterator[tuple[str, bool, int]]:
-    """Of each entry of a manifest: url, mandatory, content_length."""
+    """Url, mandatory and content_length of each entry of a manifest."""
     try:
         entries = json.loads(body)["entries"]
         listed = [(str(entry["url"]), bool(entry.get("mandatory", False)), entry.get("meta")) for entry in entries]
@@ -200,7 +205,7 @@ def _entries(body: bytes, url: str) -> Iterator[tuple[str, bool, int]]:
 
 
 class _NoSuchKey(RedshiftError):
-    """The object does not exist; an error only where it must."""
+    """The object does not exist, which is no error for an optional one."""
 
 
 @contextmanager
@@ -209,19 +214,19 @@ def _in_redshift_words(context: str, before: str = "") -> Iterator[None]:
         yield
     except ClientError as error:
         response: Any = error.response
-        said, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
-        status, code = meta.get("HTTPStatusCode", 0), said.get("Code", "")
+        cause, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
+        status, code = meta.get("HTTPStatusCode", 0), cause.get("Code", "")
         words, code = {
             "404": ("The specified key does not exist.", "NoSuchKey"),  # HEAD has no body, hence only a status
             "403": ("Access Denied", "AccessDenied"),
-        }.get(code, (said.get("Message", ""), code))
+        }.get(code, (cause.get("Message", ""), code))
         request, extended = meta.get("RequestId", ""), meta.get("HostId", "")
         again = int(status >= 500)
         message = f"{before}S3ServiceException:{words},Status {status},Error {code},Rid {request},ExtRid {extended},CanRetry {again}"
-        told = load_error(S3_ERROR, context, error=message)
+        failure = load_error(S3_ERROR, context, error=message)
         if code == "NoSuchKey":
-            raise _NoSuchKey(told.code, told.message, told.detail) from None
-        raise told from None
+            raise _NoSuchKey(failure.code, failure.message, failure.detail) from None
+        raise failure from None
     except BotoCoreError as error:
         endpoint = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", ""))).netloc
         message = f"{before}S3ServiceException:{type(error).__name__}: S3 does not answer{f' at {endpoint}' if endpoint else ''}"

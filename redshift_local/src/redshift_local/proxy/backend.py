@@ -109,7 +109,7 @@ class Backend:
 
     def run(self, sql: str) -> bool:
         """Run a statement and pass its result on, as the simple protocol shows it; False if it failed."""
-        self.send(wire.unnamed_run(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
+        self.send(wire.run_message(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
         if self.relay(_ANSWERED, _STEPS) == b"E":
             return False
         self._forgotten()
@@ -125,7 +125,7 @@ class Backend:
         Raises:
             RedshiftError: the statement failed.
         """
-        self.send(wire.unnamed_run(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
+        self.send(wire.run_message(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
         found = []
         while True:
             kind, body = self.stream.message()
@@ -166,7 +166,7 @@ class Backend:
 
     def copy_in(self, sql: str, chunks: Iterator[bytes]) -> None:
         """Run a COPY FROM STDIN with these chunks of its data. An error from the iterator cancels it and is raised again."""
-        self.send(wire.unnamed_run(_OWN_NAME, sql))
+        self.send(wire.run_message(_OWN_NAME, sql))
         while (answer := self.stream.message())[0] != b"G":
             self._unseen(*answer)
         try:

@@ -1,9 +1,8 @@
-"""The frames of the PostgreSQL wire protocol (version 3): reading them off a socket, taking apart those that matter, making new ones.
+"""The frames of the PostgreSQL wire protocol (version 3): reading them off a socket, taking them apart, making new ones.
 
 Belongs here: bytes and sockets. Does not belong here: what a message means for a session (`session`), or who listens (`server`).
-
-A frame is one byte of kind, four bytes of length (itself included, the kind not), and a body. Rows are not looked into:
-`Stream.bulk` hands whole runs of them on as they came, however long one of them is.
+A frame is one byte of kind, four bytes of length (its own included, the kind's not), and a body. Rows are not looked into:
+`Stream.bulk` hands runs of them on as they came, however long one is.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CANCEL_REQUEST = 80877102
 TEXT = 25
 JSONB = 3802
 SUPER = 4000
-"""The type that Redshift reports for a SUPER column; clients know no decoder for it and hand out its text."""
+"""The type that Redshift reports for a SUPER column. Clients have no decoder for it, so they return its text."""
 
 SYNC = b"S\x00\x00\x00\x04"
 FLUSH = b"H\x00\x00\x00\x04"
@@ -41,11 +40,11 @@ class Gone(ConnectionError):
 
 
 class BackendGone(Gone):
-    """It was the backend that has gone; the client is still there to be told."""
+    """The backend has closed its connection. The client is still connected, and hears of it."""
 
 
 class ProtocolViolation(RuntimeError):
-    """The other end sent what no message can be; the connection is of no further use."""
+    """The other end sent what no message can be. The connection cannot be used any more."""
 
 
 class Stream:
@@ -55,7 +54,7 @@ class Stream:
     """
 
     def __init__(self, sock: socket.socket, chunk: int, gone: type[Gone] = Gone) -> None:
-        """`chunk` is the size of the buffer for reading, in bytes; `gone` is what is raised when the other end is."""
+        """`chunk` is the size of the buffer for reading, in bytes; `gone` is raised when the other end hangs up."""
         self.sock = sock
         self._gone = gone
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,7 +66,7 @@ class Stream:
         self._out_size = 0
 
     def _receive(self) -> None:
-        """At least one more byte into the buffer."""
+        """Read at least one more byte into the buffer."""
         if self._start == self._end:
             self._start = self._end = 0
         elif self._end == len(self._in):
@@ -115,7 +114,7 @@ class Stream:
         return kind, self._exactly(length - 4)
 
     def bulk(self, kind: int, to: Stream) -> None:
-        """Hand on the run of frames of this kind that comes next, if any, without taking them apart; then another kind is next."""
+        """Hand on all frames of this kind that come next, without taking them apart, up to a frame of another kind."""
         while True:
             while self._end - self._start < 5:
                 self._receive()
@@ -142,7 +141,7 @@ class Stream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the other end has hung up, as far as can be told without reading."""
+        """Whether the other end has hung up, as far as this shows without reading."""
         if self._start < self._end or not readable(self):
             return False
         try:
@@ -174,12 +173,12 @@ class Stream:
             raise self._gone(str(error)) from error
 
     def send_at_once(self, data: bytes) -> None:
-        """Send what can be sent without waiting, from whichever thread; for last words, which may be lost."""
+        """Send as much as goes without waiting, from any thread. For last words, which may be lost."""
         with suppress(OSError):
             self.sock.send(data, socket.MSG_DONTWAIT)
 
     def interrupt(self) -> None:
-        """Hang up, from whichever thread; one that waits for this stream wakes with `Gone`, and closes it."""
+        """Hang up, from any thread. A thread that waits for this stream wakes with `Gone`, and closes it."""
         with suppress(OSError):  # the other end may have been faster
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -189,7 +188,7 @@ class Stream:
 
 
 def readable(*streams: Stream, wait: bool = False) -> list[Stream]:
-    """Those whose network has something for them, or has ended; with `wait`, at least one of them."""
+    """The streams that have received something or were closed. With `wait`, waits until one is."""
     waiting = select.poll()  # select() knows only the first 1,024 descriptors of a process
     for stream in streams:
         waiting.register(stream.sock, select.POLLIN)
@@ -202,7 +201,7 @@ def frame(kind: bytes, body: bytes = b"") -> bytes:
 
 
 def copy_data_header(length: int) -> bytes:
-    """What stands before `length` bytes of CopyData; apart from them, so that they need not be copied."""
+    """The header of a CopyData frame with `length` bytes. They follow by themselves, so that they need not be copied."""
     return _HEADER.pack(b"d", length + 4)
 
 
@@ -226,7 +225,7 @@ def startup_message(version: int, parameters: Mapping[str, str]) -> bytes:
 
 
 def startup_parameters(body: bytes) -> dict[str, str]:
-    """The parameters of a StartupMessage whose body, version included, this is."""
+    """The parameters of a StartupMessage. `body` begins with the version."""
     parts = [part.decode("utf-8", "replace") for part in body[4:].split(b"\x00")]
     return {name: value for name, value in zip(parts[::2], parts[1::2], strict=False) if name}
 
@@ -236,18 +235,18 @@ def query(sql: str) -> bytes:
 
 
 def parse_message(name: str, sql: str, types: bytes = b"\x00\x00") -> bytes:
-    """Parse; `types` is the message's tail as it came: a count and that many type oids."""
+    """A Parse message. `types` is its tail: a count and that many type oids."""
     return frame(b"P", text(name) + text(sql) + types)
 
 
-def unnamed_run(name: str, sql: str) -> bytes:
+def run_message(name: str, sql: str) -> bytes:
     """Parse, bind, describe and execute a statement without parameters, results as text, and forget it again.
 
-    It is called `name` meanwhile, which leaves the client's own unnamed statement and portal alone.
+    Meanwhile its name is `name`, which leaves the client's unnamed statement and portal alone.
     """
     bind = frame(b"B", text(name) + text(name) + b"\x00\x00\x00\x00\x00\x00")
     execute = frame(b"E", text(name) + b"\x00\x00\x00\x00")
-    # One that failed while it ran was not forgotten: after an error the backend skips everything up to the Sync.
+    # The last one is still known if it failed: after an error the backend skips everything up to the Sync.
     return forget(name) + parse_message(name, sql) + bind + frame(b"D", b"P" + text(name)) + execute
 
 
@@ -271,7 +270,7 @@ def with_super(row_description: bytes) -> bytes:
 
 
 def swapped_types(types: bytes, old: int, new: int) -> bytes:
-    """A count and that many type oids, with one oid for another: the tail of Parse, the body of ParameterDescription."""
+    """A count and that many type oids, with `new` for `old`: the tail of Parse, the body of ParameterDescription."""
     (count,) = struct.unpack_from("!H", types)
     oids = struct.unpack_from(f"!{count}I", types, 2)
     return struct.pack(f"!H{count}I", count, *(new if oid == old else oid for oid in oids))
@@ -311,23 +310,23 @@ def ready_for_query(status: bytes) -> bytes:
 
 
 def fields(body: bytes) -> dict[str, str]:
-    """The fields of an ErrorResponse or NoticeResponse by their letter."""
+    """The fields of an ErrorResponse or NoticeResponse, by their letter."""
     parts = body.split(b"\x00")
     return {part[:1].decode(): part[1:].decode("utf-8", "replace") for part in parts if part}
 
 
-def error_response(said: Mapping[str, str]) -> bytes:
-    return frame(b"E", _fields_body(said))
+def error_response(values: Mapping[str, str]) -> bytes:
+    return frame(b"E", _fields_body(values))
 
 
-def notice_response(said: Mapping[str, str]) -> bytes:
-    return frame(b"N", _fields_body(said))
+def notice_response(values: Mapping[str, str]) -> bytes:
+    return frame(b"N", _fields_body(values))
 
 
-def _fields_body(said: Mapping[str, str]) -> bytes:
-    return b"".join(letter.encode() + text(value.replace("\x00", "")) for letter, value in said.items()) + b"\x00"
+def _fields_body(values: Mapping[str, str]) -> bytes:
+    return b"".join(letter.encode() + text(value.replace("\x00", "")) for letter, value in values.items()) + b"\x00"
 
 
 def error_fields(error: RedshiftError, severity: str = "ERROR") -> dict[str, str]:
-    said = {"S": severity, "V": severity, "C": error.code, "M": error.message, "D": error.detail, "H": error.hint}
-    return {letter: value for letter, value in said.items() if value}
+    values = {"S": severity, "V": severity, "C": error.code, "M": error.message, "D": error.detail, "H": error.hint}
+    return {letter: value for letter, value in values.items() if value}

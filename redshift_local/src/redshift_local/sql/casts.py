@@ -1,10 +1,8 @@
-"""CAST and `::`, where Redshift's result differs from PostgreSQL's.
+"""CAST and `::`, if Redshift's result differs from PostgreSQL's.
 
-Belongs here: the target type of a cast and what the cast becomes. Does not belong here: the types of columns in DDL, whose names
-and limits are `column_types`.
-
-A cast to VARCHAR(n) cuts at n *bytes*. Without a length Redshift cuts at 256; since that is how data get lost in silence, the local
-one raises an error instead when the value is longer. A cast of SUPER gives the scalar inside, never its JSON text.
+Belongs here: the target type of a cast and what the cast becomes. Does not belong here: names and limits of types (`column_types`).
+A cast to VARCHAR(n) cuts at n bytes. Without a length Redshift cuts at 256 bytes, which loses data in silence; the local one raises an
+error for a longer value. A cast of SUPER gives the scalar inside, never its JSON text.
 """
 
 from __future__ import annotations
@@ -26,10 +24,10 @@ _NAMES = {
 
 
 def rewrite_cast(cast: Any) -> Any | None:
-    """What a cast becomes, or None where PostgreSQL's is the same.
+    """What a cast becomes, or None if PostgreSQL's is the same.
 
     Raises:
-        RedshiftError: for a type that Redshift or the local one has not.
+        RedshiftError: for a type that Redshift or the local one lacks.
     """
     if type(cast) is not exp.Cast or cast.args.get("format") or cast.args.get("default"):
         raise unsupported("this form of CAST")
@@ -54,7 +52,7 @@ def rewrite_cast(cast: Any) -> Any | None:
 
 
 def _as_text(value: Any) -> Any:
-    """A bare literal takes the type its function wants; a string has to be said to be one."""
+    """The value, cast to text if it is a bare string: PostgreSQL gives a bare literal any type that its function takes."""
     if isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and value.is_string):
         return exp.Cast(this=value, to=exp.DataType.build("text", dialect="postgres"))
     return value

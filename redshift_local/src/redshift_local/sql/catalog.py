@@ -14,7 +14,7 @@ from redshift_local.sql.refusals import unsupported
 
 CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "redshift_local")
 OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables")
-"""Views of Redshift's own that `bootstrap.sql` makes in `redshift_local`."""
+"""System views of Redshift's that `database/tables.sql` creates in `redshift_local`."""
 SYSTEM_PREFIXES = ("stl_", "stv_", "svl_", "svv_", "svcs_", "sys_")
 
 
@@ -25,6 +25,7 @@ def _tables(tree: Any) -> Iterator[Any]:
 
 
 def reads_only_catalog(tree: Any) -> bool:
+    """Whether it is a query of PostgreSQL's catalog alone, such as psql and drivers send: it passes as it is."""
     tables = list(_tables(tree))
     if not isinstance(tree, exp.Query) or not tables:
         return False
@@ -32,18 +33,23 @@ def reads_only_catalog(tree: Any) -> bool:
 
 
 def point_at_own_views(tree: Any) -> bool:
+    """Replace Redshift's system views by those in `redshift_local`; whether any was replaced.
+
+    Raises:
+        RedshiftError: 0A000 for a system table that the local Redshift lacks.
+    """
     changed = False
     for table in _tables(tree):
         name, schema = table.name.lower(), table.db.lower()
         if name in OWN_VIEWS and schema in ("", "pg_catalog"):
-            mine = name
+            view = name
         elif (schema, name) == ("information_schema", "columns"):
-            mine = "columns"
+            view = "columns"
         elif schema in ("", "pg_catalog") and name.startswith(SYSTEM_PREFIXES):
             raise unsupported(f"the system table {name}")
         else:
             continue
-        table.set("this", exp.to_identifier(mine))
+        table.set("this", exp.to_identifier(view))
         table.set("db", exp.to_identifier("redshift_local"))
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(name)))

@@ -1,10 +1,8 @@
-"""Redshift's types, as columns and in casts, and what stands for each in the backing PostgreSQL.
+"""Redshift's types in columns and casts, and PostgreSQL's type for each.
 
-Belongs here: the closed list of type names with their limits. Does not belong here: constraints and attributes of a table
-(`ddl`), or the parsing of anything around a type.
-
-VARCHAR(n) counts bytes on Redshift and characters in PostgreSQL, so a column of it also gets a CHECK, named so that the
-proxy can put its violation into Redshift's words (`bytes_check`).
+Belongs here: the closed list of type names with their limits. Does not belong here: constraints and attributes of a table (`ddl`).
+VARCHAR(n) counts bytes on Redshift and characters in PostgreSQL. So its column also gets a CHECK, by whose name the proxy puts its
+violation into Redshift's words.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ MAX_CHAR = 4_096
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type of Redshift. `name` is Redshift's name for it; `sql` is PostgreSQL's type; `length` is in bytes, where it counts."""
+    """A type of Redshift: its name there, PostgreSQL's type as `sql`, and its `length` in bytes if it has one."""
 
     name: str
     sql: str
     length: int | None = None
 
     def check(self, column: str) -> str:
-        """The column constraint that holds the byte length of `column`; empty where the type has none."""
+        """The constraint that holds the length of `column` in bytes; empty if the type has none."""
         if self.length is None:
             return ""
         quoted = name_sql(column)
@@ -41,7 +39,7 @@ class ColumnType:
 
 
 def check_name(kind: str, column: str, length: int) -> str:
-    """`_bytes_<column>_<n>`. A name over PostgreSQL's 63 bytes keeps its start and gets a digest, so that it stays unique and whole."""
+    """`_bytes_<column>_<n>`. A name over PostgreSQL's 63 bytes is cut and gets a digest, so that it stays unique."""
     name = f"{kind}_{column}_{length}"
     if len(name.encode()) <= 63:
         return name
@@ -70,10 +68,10 @@ NAMES = frozenset((*_PLAIN, *_VARCHAR, *_CHAR, *_DECIMAL, *_VARBYTE, *_LACKING))
 
 
 def column_type(name: str, arguments: tuple[str, ...], where: str) -> ColumnType:
-    """The type `name(arguments)` of the column `where` (`table.column`, for the errors).
+    """The type `name(arguments)` of the column `where` (`table.column`, for errors).
 
     Raises:
-        RedshiftError: 0A000 for a type that Redshift or the local one has not; 22023 for a length or precision out of range.
+        RedshiftError: 0A000 for a type that Redshift or the local one lacks; 22023 for a length or precision out of range.
     """
     if name in _PLAIN:
         if arguments:

@@ -20,7 +20,7 @@ from redshift_local.sql.transactions import begin, commit, rollback
 from redshift_local.sql.with_query import create_view, declare, explain, fetch, prepare
 
 
-def _forward(cursor: Cursor) -> Forward:
+def _as_written(cursor: Cursor) -> Forward:
     return Forward(cursor.folded, cursor.statement)
 
 
@@ -67,14 +67,14 @@ def _drop(cursor: Cursor) -> Statement:
             raise refused("42501", "permission denied for schema redshift_local")
     cursor.one_of("cascade", "restrict")
     cursor.expect_end()
-    return _forward(cursor)
+    return _as_written(cursor)
 
 
 def _comment(cursor: Cursor) -> Statement:
     cursor.expect("on")
     if not cursor.one_of("table", "column", "view", "schema", "database"):
         raise unsupported("COMMENT ON anything but tables, columns, views, schemas and databases")
-    return _forward(cursor)
+    return _as_written(cursor)
 
 
 _PRIVILEGES = words("""
@@ -97,7 +97,7 @@ def _grant(cursor: Cursor) -> Statement:
         cursor.at += 1
     if cursor.peek("role"):
         raise unsupported("roles")
-    return _forward(cursor)
+    return _as_written(cursor)
 
 
 def _analyze(cursor: Cursor) -> Statement:
@@ -162,15 +162,15 @@ COMMANDS: dict[str, Callable[[Cursor], Statement]] = {
     "rollback": rollback,
     "abort": rollback,
     "prepare": prepare,
-    "execute": _forward,
-    "deallocate": _forward,
+    "execute": _as_written,
+    "deallocate": _as_written,
     "declare": declare,
     "fetch": fetch,
-    "close": _forward,
+    "close": _as_written,
     "explain": explain,
     "copy": parse_copy,
     "set": set_parameter,
     "reset": set_parameter,
     "show": show_parameter,
 }
-"""Statements by their first word; each function gets the cursor after that word."""
+"""The reader of each statement by its first word. It gets the cursor after that word."""

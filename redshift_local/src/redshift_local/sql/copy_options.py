@@ -1,6 +1,6 @@
 """COPY t FROM 's3://...' FORMAT AS PARQUET: its options, and which of them Redshift takes with Parquet.
 
-Belongs here: the grammar. Does not belong here: doing it (`copy`), or any other format, which is refused as not supported here.
+Belongs here: the grammar. Does not belong here: loading (`load.copy`), and other formats, which are refused as not supported here.
 Credentials are read and forgotten: the local Redshift reads S3 with its own, and a secret in a parsed statement could be logged.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redshift_local.sql.cursor import Cursor
+from redshift_local.sql.dialect import words
 from redshift_local.sql.refusals import refused, syntax, unsupported
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A COPY of Parquet whose options were checked. `columns` is None where no list was given."""
+    """A COPY of Parquet whose options were checked. `columns` is None without a column list."""
 
     table: tuple[str | None, str]
     columns: tuple[str, ...] | None
@@ -26,52 +27,21 @@ class Copy:
     explicit_ids: bool = False
 
 
-NOT_WITH_PARQUET = frozenset(
-    [
-        "region",
-        "maxerror",
-        "acceptanydate",
-        "ignoreallerrors",
-        "truncatecolumns",
-        "dateformat",
-        "timeformat",
-        "emptyasnull",
-        "blanksasnull",
-        "ignoreheader",
-        "delimiter",
-        "quote",
-        "escape",
-        "fixedwidth",
-        "removequotes",
-        "trimblanks",
-        "roundec",
-        "ignoreblanklines",
-        "null",
-        "gzip",
-        "bzip2",
-        "lzop",
-        "zstd",
-        "compupdate",
-        "comprows",
-        "noload",
-        "encoding",
-        "encrypted",
-        "master_symmetric_key",
-        "readratio",
-        "ssh",
-        "filldelimited",
-    ]
-)
-"""Options of the row formats. With Parquet, Redshift refuses each by its name."""
+NOT_WITH_PARQUET = words("""
+    region maxerror acceptanydate ignoreallerrors truncatecolumns dateformat timeformat emptyasnull blanksasnull ignoreheader
+    delimiter quote escape fixedwidth removequotes trimblanks roundec ignoreblanklines null gzip bzip2 lzop zstd compupdate comprows
+    noload encoding encrypted master_symmetric_key readratio ssh filldelimited
+""")
+"""Options of the row formats. Redshift refuses each by its name with Parquet."""
 
 OTHER_FORMATS = frozenset(["csv", "json", "avro", "orc", "shapefile"])
 
 
 def parse_copy(cursor: Cursor) -> Copy:
-    """Reads the statement, the cursor after the word COPY.
+    """Read the statement, the cursor after the word COPY.
 
     Raises:
-        RedshiftError: in Redshift's words for options that do not go with Parquet; 0A000 for formats and places that only a cluster loads.
+        RedshiftError: in Redshift's words for options that it refuses with Parquet; 0A000 for formats and places that only a cluster loads.
     """
     table = cursor.table()
     columns = cursor.names() if cursor.peek("(") else None

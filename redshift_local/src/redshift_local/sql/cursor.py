@@ -1,4 +1,4 @@
-"""Reading a statement word by word, for the statements that sqlglot gives no tree for.
+"""Reading a statement word by word, for the statements of which sqlglot makes no tree.
 
 Belongs here: the words of a statement and moving over them. Does not belong here: any statement's grammar.
 """
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a statement. `kind` is word, quoted, string, number, symbol or end; `text` is folded to lower case but for strings."""
+    """One word of a statement. `kind` is word, quoted, string, number, symbol or end; `text` is in lower case unless it is a string."""
 
     kind: str
     text: str
@@ -50,7 +50,7 @@ def _words(tokens: Sequence[Token], text: str) -> list[Word]:
 
 
 class Cursor:
-    """A position in the words of one statement. Methods that expect something raise 42601 at the word that is not it."""
+    """A position in the words of one statement. A method that expects a word raises 42601 if another one comes."""
 
     def __init__(self, tokens: Sequence[Token], text: str) -> None:
         self.tokens = tokens
@@ -60,7 +60,7 @@ class Cursor:
 
     @property
     def statement(self) -> str:
-        """The whole statement as it was written, without the semicolon."""
+        """The whole statement as written, without the semicolon."""
         return self.source[self.words[0].start : self.words[-1].end] if self.words else ""
 
     @property
@@ -87,14 +87,14 @@ class Cursor:
         return len(ahead) == len(texts) and all(w.kind in ("word", "symbol") and w.text == t for w, t in zip(ahead, texts, strict=True))
 
     def accept(self, *texts: str) -> bool:
-        """Moves over these words if they are next."""
+        """Move over these words if they are next; whether they were."""
         found = self.peek(*texts)
         if found:
             self.at += len(texts)
         return found
 
     def one_of(self, *texts: str) -> str:
-        """Moves over the next word if it is one of these, and gives it; otherwise gives an empty string."""
+        """Move over the next word if it is one of these; that word, or an empty string."""
         return next((text for text in texts if self.accept(text)), "")
 
     def expect(self, *texts: str) -> None:
@@ -150,13 +150,13 @@ class Cursor:
         return found
 
     def rest(self) -> list[Token]:
-        """The tokens from here to the end, and moves there."""
+        """Move to the end; the tokens up to it."""
         tokens = list(self.tokens[self.here.token :]) if self.here.kind != "end" else []
         self.at = len(self.words)
         return tokens
 
     def until(self, stops: frozenset[str]) -> list[Any]:
-        """The tokens up to the next of `stops` outside parentheses, or to a closing one, and moves there."""
+        """Move to the next of `stops` outside parentheses, or to a closing one; the tokens up to it."""
         start, depth = self.at, 0
         while self.here.kind != "end":
             word = self.here

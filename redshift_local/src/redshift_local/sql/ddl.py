@@ -1,10 +1,8 @@
-"""Tables as Redshift declares them, composed anew as PostgreSQL declares them.
+"""CREATE TABLE and ALTER TABLE ADD, from Redshift's declarations to PostgreSQL's.
 
-Belongs here: CREATE TABLE in all its forms and ALTER TABLE. Does not belong here: what a type becomes (`column_types`), and DDL that passes
-as it is (`commands`).
-
-Distribution, sort keys and encodings are read, checked for sense and left out: they change speed, never an answer. Keys are
-declared but not enforced, as on Redshift, so they are left out too; PRIMARY KEY makes its columns NOT NULL.
+Belongs here: columns, keys and attributes of a table. Does not belong here: types (`column_types`), and other DDL (`commands`, `alter`).
+Distribution, sort keys and encodings are checked and left out: they change speed, never an answer. Keys are left out too, since
+Redshift does not enforce them; PRIMARY KEY makes its columns NOT NULL.
 """
 
 from __future__ import annotations
@@ -33,7 +31,8 @@ class _Column:
     not_null: bool = False
     default: str = ""
     identity: str = ""
-    said: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    """Its words that change no SQL, such as `primary` and `distkey`."""
 
     def sql(self) -> str:
         parts = [name_sql(self.name), self.type.sql, self.identity, f"DEFAULT {self.default}" if self.default else ""]
@@ -57,10 +56,10 @@ class _Definition:
 
 
 def create_table(cursor: Cursor) -> str:
-    """`CREATE [TEMP] TABLE ...`, the cursor after the words CREATE [LOCAL] [TEMP] TABLE; gives PostgreSQL's statement.
+    """PostgreSQL's statement for `CREATE [TEMP] TABLE ...`, the cursor after CREATE [LOCAL] [TEMP] TABLE.
 
     Raises:
-        RedshiftError: what Redshift or the local Redshift refuses of it.
+        RedshiftError: Redshift or the local Redshift refuses something in it.
     """
     temporary = any(word.text in ("temp", "temporary") for word in cursor.words[: cursor.at])
     exists = cursor.accept("if", "not", "exists")
@@ -93,7 +92,7 @@ def _query(cursor: Cursor) -> str:
 
 
 def _is_column_list(cursor: Cursor) -> bool:
-    """Whether the parentheses here hold names alone, so that what follows must be AS."""
+    """Whether the parentheses here hold only names, so that AS must follow."""
     start = cursor.at
     try:
         cursor.names()
@@ -139,7 +138,7 @@ def _element(cursor: Cursor, table: str, definition: _Definition) -> None:
         column = _column(cursor, table)
         if column.name in definition.columns:
             raise refused("42701", f'column "{column.name}" specified more than once')
-        if "primary" in column.said:
+        if "primary" in column.attributes:
             if definition.primary:
                 raise refused("42P16", f'multiple primary keys for table "{table}" are not allowed')
             definition.primary = (column.name,)
@@ -153,7 +152,7 @@ def _referenced(cursor: Cursor) -> None:
 
 
 def _type(cursor: Cursor, where: str) -> ColumnType:
-    """The longest known name of a type that stands here."""
+    """The type here, by the longest name that is known."""
     for length in (4, 3, 2):
         ahead = cursor.words[cursor.at : cursor.at + length]
         name = " ".join(word.text for word in ahead)
@@ -166,7 +165,7 @@ def _type(cursor: Cursor, where: str) -> ColumnType:
     if cursor.accept("("):
         arguments = tuple(cursor.listed(lambda: cursor.take("number", "word")))
         cursor.expect(")")
-    # `timestamp(6) with time zone` is not Redshift's; its instants always have six digits.
+    # Redshift has no `timestamp(6) with time zone`; its instants always have six digits.
     if cursor.peek("["):
         raise refused("0A000", f'Column "{where}" has unsupported type "{name}[]".')
     return column_type(name, arguments, where)
@@ -191,12 +190,12 @@ def _column_attribute(cursor: Cursor, column: _Column) -> None:  # noqa: C901  #
     elif cursor.accept("not", "null"):
         column.not_null = True
     elif cursor.accept("null"):
-        column.said.add("null")
+        column.attributes.add("null")
     elif cursor.accept("primary", "key"):
-        column.said.add("primary")
+        column.attributes.add("primary")
         column.not_null = True
     elif word := cursor.one_of("distkey", "sortkey", "unique"):
-        column.said.add(word)
+        column.attributes.add(word)
     elif cursor.accept("references"):
         _referenced(cursor)
     elif cursor.accept("encode"):
@@ -258,10 +257,10 @@ def _attributes(cursor: Cursor) -> _Attributes:
 
 
 def _check(definition: _Definition, attributes: _Attributes, table: str) -> None:
-    """Keys name columns that exist and can be keys; what PRIMARY KEY names is not null."""
+    """Refuse keys on columns that do not exist or cannot be keys, and make the columns of PRIMARY KEY not null."""
     columns = definition.columns
-    distkeys = attributes.distkeys + [name for name, column in columns.items() if "distkey" in column.said]
-    sortkeys = attributes.sortkeys + [name for name, column in columns.items() if "sortkey" in column.said]
+    distkeys = attributes.distkeys + [name for name, column in columns.items() if "distkey" in column.attributes]
+    sortkeys = attributes.sortkeys + [name for name, column in columns.items() if "sortkey" in column.attributes]
     _check_distribution(distkeys, attributes.diststyle, table, inherits=bool(definition.likes))
     if len(sortkeys) > 400:
         raise refused("54011", "too many sort keys: at most 400")
@@ -277,7 +276,7 @@ def _check(definition: _Definition, attributes: _Attributes, table: str) -> None
         if name in columns:
             columns[name].not_null = True
     for column in columns.values():
-        if column.not_null and "null" in column.said:
+        if column.not_null and "null" in column.attributes:
             raise refused("42601", f'conflicting NULL/NOT NULL declarations for column "{column.name}" of table "{table}"')
 
 
@@ -291,14 +290,14 @@ def _check_distribution(keys: list[str], style: str, table: str, *, inherits: bo
 
 
 def add_column(cursor: Cursor, table: tuple[str | None, str]) -> str:
-    """`ALTER TABLE t ADD [COLUMN] ...`, the cursor at the column's name."""
+    """PostgreSQL's statement for `ALTER TABLE t ADD [COLUMN] ...`, the cursor at the column's name."""
     column = _column(cursor, table[1])
     if cursor.peek(","):
         raise syntax(",", "Redshift adds one column per ALTER TABLE.")
     cursor.expect_end()
     if column.identity:
         raise refused("0A000", "ALTER TABLE ADD COLUMN cannot add an IDENTITY column")
-    if column.said & {"primary", "unique", "distkey", "sortkey"}:
+    if column.attributes & {"primary", "unique", "distkey", "sortkey"}:
         raise refused("0A000", "ALTER TABLE ADD COLUMN cannot add a key column")
     if column.not_null and not column.default:
         raise refused("42601", "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression")

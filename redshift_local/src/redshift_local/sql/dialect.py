@@ -1,11 +1,9 @@
-"""Redshift's grammar as the local Redshift reads it, and PostgreSQL's as it writes it.
+"""Reading Redshift's SQL into tokens and trees, and writing trees as PostgreSQL's SQL.
 
-Belongs here: how text becomes tokens and trees, and how a changed tree becomes text again. Does not belong here: what any
-of it means (`queries`, `functions`, `ddl`), or which statements there are (`statements`).
-
-sqlglot's own Redshift dialect translates functions while it parses (`GETDATE()` becomes CURRENT_TIMESTAMP, `LISTAGG` a
-string aggregate with other NULLs). Here a call stays the call that was written, so that the table in `functions` alone
-decides what becomes of it, and a call that the table does not know cannot slip through.
+Belongs here: the two dialects of sqlglot. Does not belong here: what a tree means (`rules`, `functions`, `ddl`), or which statements
+exist (`statements`).
+sqlglot's own Redshift dialect translates functions while it parses (GETDATE() becomes CURRENT_TIMESTAMP). Here a call stays as written:
+the table in `functions` alone decides what it becomes, and no unknown call slips through.
 """
 
 from __future__ import annotations
@@ -50,12 +48,12 @@ class _Parser(RedshiftParser):  # type: ignore[misc]  # sqlglot is followed as u
 
 
 class _Tokenizer(Redshift.Tokenizer):  # type: ignore[misc]
-    # sqlglot would swallow the rest of a SHOW or FETCH as one string; the statements it cannot parse are read here token by token.
+    # sqlglot would make one string of the rest of a SHOW or FETCH; the statements that it cannot parse are read word by word here.
     COMMANDS: ClassVar[set[TokenType]] = set()
 
 
 class LocalRedshift(Redshift):  # type: ignore[misc]
-    """Reads: Redshift's words, calls left as they were written."""
+    """Reads Redshift's SQL, calls as written."""
 
     Parser = _Parser
     Tokenizer = _Tokenizer
@@ -71,7 +69,7 @@ class _Generator(PostgresGenerator):  # type: ignore[misc]
 
 
 class _Backend(Postgres):  # type: ignore[misc]
-    """Writes: PostgreSQL, with literals that mean the same whatever `standard_conforming_strings` says."""
+    """Writes PostgreSQL, with literals that mean the same for every value of `standard_conforming_strings`."""
 
     Generator = _Generator
 
@@ -81,7 +79,7 @@ _WRITE = _Backend()
 
 
 def words(text: str) -> frozenset[str]:
-    """A set written as words between blanks, which is how the long lists of names in these modules stay readable."""
+    """The set of the words in a text. It keeps the long lists of names in these modules readable."""
     return frozenset(text.split())
 
 
@@ -92,12 +90,12 @@ def quoted(text: str) -> str:
 
 
 def name_sql(name: str) -> str:
-    """`name`, as stored, as an identifier: quoted, since a word that Redshift does not reserve may be reserved in PostgreSQL."""
+    """A name as an identifier: quoted, since PostgreSQL may reserve a word that Redshift does not."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def syntax_error(text: str) -> RedshiftError:
-    """Redshift's words for text it cannot read; `text` is the word at which reading stopped, empty at the end of the input."""
+    """Redshift's error for text that it cannot read. `text` is the word where reading stopped, empty at the end of the input."""
     return RedshiftError("42601", f'syntax error at or near "{text}"' if text else "syntax error at end of input")
 
 
@@ -105,7 +103,7 @@ _SINGLE_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def _unescape(body: str) -> str:
-    """The value of a string literal's inside: doubled quotes, and backslash escapes as Redshift has them in every literal."""
+    """The value of a string literal between its quotes. Every literal of Redshift's reads doubled quotes and backslash escapes."""
     out: list[str] = []
     at, size = 0, len(body)
     while at < size:
@@ -146,7 +144,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def parse_tree(tokens: Sequence[Token], text: str) -> exp.Expression:
-    """The tree of one statement, whose tokens stand in `text`.
+    """The tree of the one statement whose tokens these are, in `text`.
 
     Raises:
         RedshiftError: 42601.
@@ -156,7 +154,7 @@ def parse_tree(tokens: Sequence[Token], text: str) -> exp.Expression:
     except ParseError as error:
         raise syntax_error((error.errors[0].get("highlight") or "") if error.errors else "") from error
     except (ValueError, TypeError, AttributeError, IndexError) as error:
-        # sqlglot's parser meets some malformed input with Python's own errors; to the client all of them are syntax.
+        # sqlglot's parser raises Python's own errors for some malformed input; for the client each is a syntax error.
         raise RedshiftError("42601", "syntax error: the statement could not be read") from error
     if len(trees) != 1 or trees[0] is None:
         raise syntax_error(tokens[-1].text if tokens else "")
@@ -164,5 +162,5 @@ def parse_tree(tokens: Sequence[Token], text: str) -> exp.Expression:
 
 
 def render(tree: exp.Expression) -> str:
-    """The tree as PostgreSQL's SQL; identifiers and function names as they stand in the tree, comments left out."""
+    """The tree as PostgreSQL's SQL: identifiers and function names as in the tree, no comments."""
     return str(_WRITE.generate(tree, normalize_functions=False, comments=False, copy=False))

@@ -1,11 +1,9 @@
-"""The functions a statement may call, and what each becomes in the backing PostgreSQL.
+"""The functions that a statement may call, and what each becomes in PostgreSQL.
 
-Belongs here: the allow-list, one line per function, and the few calls whose shape changes. Does not belong here: the SQL of the
-functions in schema `redshift_local` (`bootstrap.sql`), or anything about operators and clauses (`queries`).
-
-A function is `SAME` only if PostgreSQL 18 gives Redshift's answer for every argument. One that differs for some argument
-goes to a function of the same name in `redshift_local`, always called by its full name, so no client's search_path matters. One that is
-in neither list is refused.
+Belongs here: the allow-list, and the calls whose shape changes. Does not belong here: the SQL of the functions in schema
+`redshift_local` (`database/functions.sql`), operators and clauses (`rules`).
+A function is in `SAME` only if PostgreSQL 18 gives Redshift's answer for every argument; in `OWN` it becomes the function of the same
+name in `redshift_local`. A function in neither list is refused.
 """
 
 from __future__ import annotations
@@ -19,11 +17,11 @@ from redshift_local.sql.dialect import words
 from redshift_local.sql.refusals import no_such_function, refused, unsupported
 
 Rule = Callable[[Any], Any]
-"""Takes the call's node; gives the node that replaces it, or None where the call may stay."""
+"""Takes the call's node; gives the node that replaces it, or None if the call stays."""
 
 
 def local(name: str, *arguments: Any) -> Any:
-    """A call of the local Redshift's own function."""
+    """A call of a function in schema `redshift_local`. Its full name makes it independent of the client's search_path."""
     return exp.Anonymous(this=f"redshift_local.{name}", expressions=list(arguments))
 
 
@@ -35,7 +33,7 @@ def _same(_: Any) -> None:
     return None
 
 
-def _ours(call: Any) -> Any:
+def _own(call: Any) -> Any:
     return local(call.name.lower(), *call.expressions)
 
 
@@ -44,7 +42,7 @@ def _named(name: str) -> Rule:
 
 
 def _counted(rule: Rule, *counts: int) -> Rule:
-    """The rule for the forms with so many arguments; the other forms are refused."""
+    """The rule for calls with so many arguments; other calls are refused."""
 
     def checked(call: Any) -> Any:
         if len(call.expressions) not in counts:
@@ -85,7 +83,7 @@ def part_name(node: Any) -> str:
 
 
 def _instant(node: Any) -> Any:
-    """Redshift reads a bare literal as TIMESTAMP, where PostgreSQL would prefer TIMESTAMPTZ."""
+    """The argument as Redshift reads it: a bare literal is a TIMESTAMP, which PostgreSQL would take for a TIMESTAMPTZ."""
     if isinstance(node, exp.Literal) and node.is_string:
         return exp.Cast(this=node, to=exp.DataType.build("timestamp", dialect="postgres"))
     return node
@@ -107,7 +105,7 @@ def _charindex(call: Any) -> Any:
 
 
 def _avg(call: Any) -> Any:
-    # The average of integers is an integer and that of decimals keeps their scale: MIN carries the type that decides.
+    # The average of integers is an integer, and of decimals it keeps their scale. MIN carries the type that decides.
     lowest = exp.Anonymous(this="min", expressions=[argument.copy() for argument in call.expressions])
     parent = call.parent
     if isinstance(parent, exp.Window) and call.arg_key == "this":
@@ -169,14 +167,14 @@ SAME = words("""
     has_database_privilege pg_get_userbyid
 """)
 
-OURS = words("""
+OWN = words("""
     getdate len lower upper initcap strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length
     regexp_replace regexp_substr split_part sha2 trunc to_varbyte from_varbyte pg_last_copy_count pg_last_copy_id version
 """)
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SAME, _same),
-    **dict.fromkeys(OURS, _ours),
+    **dict.fromkeys(OWN, _own),
     "count": _count,
     "avg": _counted(_avg, 1),
     "listagg": _counted(_listagg, 1, 2),
@@ -204,8 +202,8 @@ RULES: dict[str, Rule] = {
     "convert_timezone": _counted(_with_instants, 2, 3),
     "regexp_count": _counted(_same, 2),
     "regexp_instr": _counted(_same, 2),
-    "regexp_replace": _counted(_ours, 2, 3),
-    "regexp_substr": _counted(_ours, 2),
+    "regexp_replace": _counted(_own, 2, 3),
+    "regexp_substr": _counted(_own, 2),
     "now": _leader_only,
     "clock_timestamp": _leader_only,
     "statement_timestamp": _leader_only,
@@ -213,106 +211,25 @@ RULES: dict[str, Rule] = {
     "timeofday": _leader_only,
 }
 
-NOT_IN_REDSHIFT = frozenset(
-    [
-        "array_agg",
-        "string_agg",
-        "json_agg",
-        "jsonb_agg",
-        "json_object_agg",
-        "jsonb_object_agg",
-        "xmlagg",
-        "generate_subscripts",
-        "unnest",
-        "gen_random_uuid",
-        "uuidv4",
-        "uuidv7",
-        "array_length",
-        "array_append",
-        "array_prepend",
-        "array_cat",
-        "array_position",
-        "array_remove",
-        "array_to_string",
-        "string_to_array",
-        "cardinality",
-        "to_json",
-        "to_jsonb",
-        "json_build_object",
-        "jsonb_build_object",
-        "json_build_array",
-        "jsonb_build_array",
-        "row_to_json",
-        "jsonb_set",
-        "jsonb_insert",
-        "jsonb_extract_path",
-        "jsonb_extract_path_text",
-        "jsonb_each",
-        "jsonb_each_text",
-        "jsonb_array_elements",
-        "jsonb_array_elements_text",
-        "jsonb_object_keys",
-        "jsonb_typeof",
-        "jsonb_path_query",
-        "jsonb_strip_nulls",
-        "jsonb_pretty",
-        "json_each",
-        "json_array_elements",
-        "json_object_keys",
-        "format",
-        "concat_ws",
-        "encode",
-        "regexp_matches",
-        "regexp_match",
-        "regexp_split_to_table",
-        "regexp_split_to_array",
-        "string_to_table",
-        "make_date",
-        "make_time",
-        "make_timestamp",
-        "make_timestamptz",
-        "make_interval",
-        "age",
-        "justify_days",
-        "justify_hours",
-        "date_bin",
-        "nextval",
-        "currval",
-        "setval",
-        "lastval",
-        "txid_current",
-        "pg_current_snapshot",
-        "pg_advisory_lock",
-        "pg_try_advisory_lock",
-        "pg_sleep",
-        "pg_notify",
-        "row",
-        "isfinite",
-        "width_bucket",
-        "every",
-        "mode",
-        "bit_length",
-        "unaccent",
-        "similarity",
-        "host",
-        "inet_client_addr",
-        "xpath",
-        "sha224",
-        "sha256",
-        "sha384",
-        "sha512",
-        "starts_with",
-        "overlay",
-    ]
-)
-"""What people try because PostgreSQL has it."""
+NOT_IN_REDSHIFT = words("""
+    array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg xmlagg generate_subscripts unnest gen_random_uuid uuidv4
+    uuidv7 array_length array_append array_prepend array_cat array_position array_remove array_to_string string_to_array cardinality
+    to_json to_jsonb json_build_object jsonb_build_object json_build_array jsonb_build_array row_to_json jsonb_set jsonb_insert
+    jsonb_extract_path jsonb_extract_path_text jsonb_each jsonb_each_text jsonb_array_elements jsonb_array_elements_text
+    jsonb_object_keys jsonb_typeof jsonb_path_query jsonb_strip_nulls jsonb_pretty json_each json_array_elements json_object_keys
+    format concat_ws encode regexp_matches regexp_match regexp_split_to_table regexp_split_to_array string_to_table make_date
+    make_time make_timestamp make_timestamptz make_interval age justify_days justify_hours date_bin nextval currval setval lastval
+    txid_current pg_current_snapshot pg_advisory_lock pg_try_advisory_lock pg_sleep pg_notify row isfinite width_bucket every mode
+    bit_length unaccent similarity host inet_client_addr xpath sha224 sha256 sha384 sha512 starts_with overlay
+""")
+"""Functions of PostgreSQL's that people may expect on Redshift."""
 
 CATALOG_PREFIXES = ("pg_", "has_", "col_description", "obj_description", "shobj_description", "format_type", "array_to_string")
-"""Calls that psql and drivers make to describe tables; they pass with their schema written out."""
+"""Calls of psql and drivers that describe tables. They pass if written with their schema."""
 
 
 def replaced_by(call: Any) -> Any:
-    """The node that a call's replacement stands for: the call, or the clause around it that belongs to its meaning."""
+    """The node that the replacement of a call replaces: the call, or the clause around it that is part of its meaning."""
     around = call.parent
     name = call.name.lower()
     if call.arg_key == "this" and (
@@ -323,14 +240,14 @@ def replaced_by(call: Any) -> Any:
 
 
 def rewrite_call(call: Any, *, from_catalog: bool = False) -> Any | None:
-    """What the call `call` becomes, or None where it stays.
+    """What the call becomes, or None if it stays.
 
     Args:
         call: an `exp.Anonymous`.
-        from_catalog: written `pg_catalog.f(...)`, as psql and drivers do.
+        from_catalog: whether it is written `pg_catalog.f(...)`, as psql and drivers do.
 
     Raises:
-        RedshiftError: 42883 for a function that Redshift has not, 0A000 for one that the local Redshift has not.
+        RedshiftError: 42883 for a function that Redshift lacks, 0A000 for one that the local Redshift lacks.
     """
     name = call.name.lower()
     if name in RULES:

@@ -1,7 +1,7 @@
 """MERGE within Redshift's grammar, which is much narrower than PostgreSQL's.
 
-Belongs here: the check. A MERGE that passes it runs unchanged. Does not belong here: two source rows that match one target row,
-which only the backend can see (SQLSTATE 21000).
+Belongs here: the check. A MERGE that passes it runs unchanged. Does not belong here: two source rows that match one target row, which
+only the backend can see (SQLSTATE 21000).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from redshift_local.sql.refusals import refused, syntax, unsupported
 
 
 def check_merge(merge: Any) -> None:
-    """Raises what Redshift would refuse of a MERGE."""
+    """Raise RedshiftError for what Redshift refuses in a MERGE."""
     if merge.args.get("with_"):
         raise syntax("merge", "Redshift's MERGE takes no WITH.")
     if merge.this.alias:

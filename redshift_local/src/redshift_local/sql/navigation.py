@@ -1,9 +1,8 @@
-"""Steps into a SUPER: `t.details.asks[0]`, told apart from schema.table.column.
+"""Steps into a SUPER, `t.details.asks[0]`, and how they differ from schema.table.column.
 
-Belongs here: dots and brackets, and comparisons with what they reach. Does not belong here: unnesting in FROM, which is refused.
-
-A dotted name is a path where its first part is not the name of a table in the FROM of this or an enclosing query. Where the
-column is not a SUPER after all, PostgreSQL says so at run time: there is no other `redshift_local.get`.
+Belongs here: dots and brackets, and comparisons with their results. Does not belong here: unnesting in FROM, which is refused.
+A dotted name is a path if its first part is not a table in the FROM of this or an enclosing query. If its column is not a SUPER,
+PostgreSQL refuses the call at run time, since `redshift_local.get` takes nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SCOPES = (exp.Select, exp.Update, exp.Delete, exp.Merge)
 
 
 def _names_around(node: Any) -> set[str]:
-    """The names by which tables can be called at `node`, in lower case."""
+    """The names of tables that can be used at `node`, in lower case."""
     names: set[str] = set()
     scope = node.find_ancestor(*_SCOPES)
     while scope is not None:
@@ -29,22 +28,22 @@ def _names_around(node: Any) -> set[str]:
         if not isinstance(scope, exp.Select):
             sources.append(scope.this)
         for source in sources:
-            names.update(_called(source.this if isinstance(source, (exp.From, exp.Join)) else source))
+            names.update(_table_names(source.this if isinstance(source, (exp.From, exp.Join)) else source))
         scope = scope.find_ancestor(*_SCOPES)
     return names
 
 
-def _called(source: Any) -> set[str]:
+def _table_names(source: Any) -> set[str]:
     if not isinstance(source, exp.Expression):
         return set()
     names = {source.alias_or_name.lower()} if source.alias_or_name else set()
     for join in source.args.get("joins") or ():
-        names |= _called(join.this)
+        names |= _table_names(join.this)
     return names
 
 
 def rewrite_column(column: Any) -> Any | None:
-    """A dotted name that is a path becomes steps; a column stays a column (None)."""
+    """Steps for a dotted name that is a path; None for a column, which stays."""
     if column.args.get("join_mark"):
         raise unsupported("the outer join operator (+)", "Write LEFT JOIN.")
     parts = column.parts
@@ -69,7 +68,7 @@ def rewrite_column(column: Any) -> Any | None:
 
 
 def rewrite_step(node: Any) -> Any:
-    """`x[0]`, `x['key']` and `x.key` on something already known to be an expression."""
+    """The call for `x[0]`, `x['key']` or `x.key` on an expression."""
     if isinstance(node, exp.Dot):
         if not isinstance(node.expression, exp.Identifier):
             raise unsupported("this step into a SUPER")
@@ -81,12 +80,12 @@ def rewrite_step(node: Any) -> Any:
     return local("get", node.this, step)
 
 
-def _reaches(node: Any) -> bool:
+def _is_step(node: Any) -> bool:
     return isinstance(node, exp.Anonymous) and node.name == "redshift_local.get"
 
 
 def _as_super(node: Any) -> bool:
-    """Makes a literal a SUPER scalar, so that '1' stays a string and does not become JSON's 1."""
+    """Make a literal a SUPER scalar, so that '1' stays a string and does not become JSON's 1."""
     if not isinstance(node, (exp.Literal, exp.Boolean)):
         return False
     value = exp.Cast(this=node.copy(), to=exp.DataType.build("text", dialect="postgres")) if node.is_string else node.copy()
@@ -95,11 +94,11 @@ def _as_super(node: Any) -> bool:
 
 
 def rewrite_comparison(node: Any) -> bool | None:
-    """Comparisons of a step into a SUPER with literals; every other comparison stays (None)."""
+    """Change the literals that are compared with a step into a SUPER; None for every other comparison, which stays."""
     others = [node.args["expression"]] if node.args.get("expression") else list(node.expressions)
     changed = False
-    if _reaches(node.this):
+    if _is_step(node.this):
         changed = sum(map(_as_super, others)) > 0  # every one of them, so no `any` that stops at the first
-    elif len(others) == 1 and _reaches(others[0]):
+    elif len(others) == 1 and _is_step(others[0]):
         changed = _as_super(node.this)
     return changed or None

@@ -1,6 +1,6 @@
-"""QUALIFY, which PostgreSQL lacks: the query moves into a subquery that also gives the condition as a column.
+"""QUALIFY, which PostgreSQL lacks: the query moves into a subquery that also has the condition as a column.
 
-Belongs here: that one rewriting. Does not belong here: the windows inside the condition, which have been through their own rules.
+Belongs here: that one rewriting. Does not belong here: the windows inside the condition, to which their own rules were applied.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def rewrite_qualify(select: Any) -> Any:
     """The query around `select` without its QUALIFY, with the same columns, order and limit.
 
     Raises:
-        RedshiftError: 0A000 where the outer query could not name the columns (`*`, an expression without a name), or could not order by
-            the same expressions.
+        RedshiftError: 0A000 if the outer query could not name the columns (`*`, an expression without a name), or not order by the same
+            expressions.
     """
     names = []
     for projection in select.expressions:

@@ -25,10 +25,10 @@ class Rewritten:
 
 
 def rewrite(tree: Any) -> Rewritten:
-    """The tree as PostgreSQL is to run it, and whether it differs from what was written. The tree given is used up.
+    """The tree as PostgreSQL runs it, and whether it differs from the text. The given tree must not be used after.
 
     Raises:
-        RedshiftError: whatever in the tree Redshift or the local Redshift refuses.
+        RedshiftError: Redshift or the local Redshift refuses something in the tree.
     """
     changed = point_at_own_views(tree)
     if reads_only_catalog(tree):
@@ -41,7 +41,7 @@ def rewrite(tree: Any) -> Rewritten:
         rule: Callable[[Any], Any] = RULES.get(type(node), refuse)
         new = rule(node)
         changed = changed or new is not None
-        if new is None or new is True:  # left alone, or changed in place
+        if new is None or new is True:  # unchanged, or changed in place
             continue
         if replaced is tree:
             tree = new
@@ -51,21 +51,21 @@ def rewrite(tree: Any) -> Rewritten:
 
 
 def _names_of_results(tree: Any) -> dict[tuple[int, int], str]:
-    """The name Redshift gives each result column that has no alias, by its query's identity and its place."""
+    """The name that Redshift gives to each result column without an alias, by its query's identity and its place."""
     return {(id(select), at): _column_name(column) for select in tree.find_all(exp.Select) for at, column in enumerate(select.expressions)}
 
 
 def _keep_names(select: Any, names: dict[tuple[int, int], str]) -> None:
-    """A column computed by a function of ours keeps the name that Redshift's function gives it."""
+    """Give a column computed by a function in `redshift_local` the name that Redshift's function gives it."""
     for at, column in enumerate(select.expressions):
         name = names[id(select), at]
-        ours = any(call.name.startswith("redshift_local.") for call in column.find_all(exp.Anonymous))
-        if name and not isinstance(column, exp.Alias) and (ours or _column_name(column) != name):
+        replaced = any(call.name.startswith("redshift_local.") for call in column.find_all(exp.Anonymous))
+        if name and not isinstance(column, exp.Alias) and (replaced or _column_name(column) != name):
             column.replace(exp.alias_(column.copy(), name, quoted=True))
 
 
 def _column_name(node: Any) -> str:
-    """The name Redshift gives the result column of an expression that has no alias."""
+    """The name that Redshift gives to the result column of an expression without an alias."""
     if isinstance(node, exp.Cast):
         return _column_name(node.this)
     if isinstance(node, (exp.Column, exp.Anonymous)):

@@ -1,26 +1,24 @@
-"""What is refused, and in whose words.
+"""Refusals: the errors for what is not run, and the statements that are refused for their first words alone.
 
-Belongs here: making the errors, and the statements that are refused for their first words alone. Does not belong here: finding
-the reasons, which each module does for its own part of the grammar.
-
-Two voices are kept apart. What Redshift itself refuses is refused in Redshift's words with its SQLSTATE. What Redshift does but
-this one does not is 0A000 "not supported by the local Redshift", so that nobody takes a gap here for a rule there.
+Belongs here: making the errors. Does not belong here: finding the reasons, which each module does for its own part of the grammar.
+What Redshift itself refuses has Redshift's words and SQLSTATE. What Redshift does and the local one does not is 0A000 "not supported by
+the local Redshift", so that nobody takes a gap here for a rule of Redshift's.
 """
 
 from __future__ import annotations
 
 from redshift_local.errors import FEATURE_NOT_SUPPORTED, SYNTAX_ERROR, RedshiftError
 
-WHOLE = "The local Redshift runs what it can answer exactly as a cluster would, and refuses the rest; see docs/local-redshift.md."
+_GENERAL_HINT = "The local Redshift runs what it can answer exactly as a cluster would, and refuses the rest; see its README."
 
 
 def unsupported(what: str, hint: str = "") -> RedshiftError:
-    """Redshift has it, the local one does not: refused rather than answered differently."""
-    return RedshiftError(FEATURE_NOT_SUPPORTED, f"not supported by the local Redshift: {what}", hint=hint or WHOLE)
+    """The error for what Redshift has and the local one lacks."""
+    return RedshiftError(FEATURE_NOT_SUPPORTED, f"not supported by the local Redshift: {what}", hint=hint or _GENERAL_HINT)
 
 
 def syntax(near: str, hint: str = "") -> RedshiftError:
-    """Redshift's own grammar has no such thing."""
+    """The error for what Redshift's own grammar lacks."""
     return RedshiftError(SYNTAX_ERROR, f'syntax error at or near "{near}"', hint=hint)
 
 
@@ -93,11 +91,11 @@ NOT_IN_REDSHIFT: dict[tuple[str, ...], str] = {
     ("discard",): "DISCARD",
     ("import",): "IMPORT FOREIGN SCHEMA",
 }
-"""Statements of PostgreSQL that Redshift has not."""
+"""Statements of PostgreSQL that Redshift lacks."""
 
 
 def refuse_by_first_words(words: tuple[str, ...]) -> None:
-    """Raises the refusal for a statement that begins with `words` (lower case), if there is one."""
+    """Raise RedshiftError for a statement that begins with `words` (lower case) if it is refused for them."""
     for length in range(1, min(len(words), 4) + 1):
         start = words[:length]
         if start in NOT_SUPPORTED_STATEMENTS:

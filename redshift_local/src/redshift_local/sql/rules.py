@@ -12,6 +12,7 @@ from typing import Any
 from sqlglot import exp
 
 from redshift_local.sql.casts import rewrite_cast
+from redshift_local.sql.dialect import words
 from redshift_local.sql.functions import local, part_name, rewrite_call, text
 from redshift_local.sql.merge import check_merge
 from redshift_local.sql.navigation import rewrite_column, rewrite_comparison, rewrite_step
@@ -20,13 +21,11 @@ from redshift_local.sql.refusals import refused, syntax, unsupported
 
 
 def refuse(node: Any) -> None:
-    kind = _SAID.get(type(node).__name__)
-    if kind is None:
-        kind = f"{type(node).__name__} in a query"
-    raise unsupported(kind)
+    kind = type(node).__name__
+    raise unsupported(_CONSTRUCTS.get(kind, f"{kind} in a query"))
 
 
-_SAID = {
+_CONSTRUCTS = {
     "Array": "ARRAY[...]",
     "Unnest": "unnesting a SUPER array in FROM (FROM t, t.items i)",
     "Pivot": "PIVOT and UNPIVOT",
@@ -38,8 +37,8 @@ _SAID = {
     "Fetch": "FETCH FIRST; use LIMIT",
     "Command": "this statement",
     "Placeholder": "a placeholder other than $1, $2, ...",
-    "JSONExtract": "the operator ->, which Redshift has not; navigate a SUPER with a dot or brackets",
-    "JSONExtractScalar": "the operator ->>, which Redshift has not; navigate a SUPER with a dot or brackets",
+    "JSONExtract": "the operator ->, which Redshift lacks; navigate a SUPER with a dot or brackets",
+    "JSONExtractScalar": "the operator ->>, which Redshift lacks; navigate a SUPER with a dot or brackets",
     "NullSafeEQ": "IS NOT DISTINCT FROM",
     "NullSafeNEQ": "IS DISTINCT FROM",
 }
@@ -50,7 +49,7 @@ def _as_is(_: Any) -> None:
 
 
 def _identifier(node: Any) -> bool | None:
-    """Redshift folds quoted names too, unless enable_case_sensitive_identifier is on, which the local one refuses."""
+    """Fold a quoted name too, as Redshift does unless enable_case_sensitive_identifier is on, which the local one refuses."""
     if len(node.name.encode()) > 63:
         raise unsupported(f'the name "{node.name}" of more than 63 bytes', "Redshift takes 127 bytes, PostgreSQL 63.")
     if node.args.get("quoted") and node.name != node.name.lower():
@@ -110,24 +109,9 @@ def _cte(node: Any) -> None:
         raise syntax(type(node.this).__name__.lower(), "Redshift takes only a query in WITH.")
 
 
-NEEDS_FRAME = frozenset(
-    [
-        "avg",
-        "count",
-        "max",
-        "min",
-        "sum",
-        "stddev",
-        "stddev_samp",
-        "stddev_pop",
-        "variance",
-        "var_samp",
-        "var_pop",
-        "first_value",
-        "last_value",
-        "nth_value",
-    ]
-)
+NEEDS_FRAME = words("""
+    avg count max min sum stddev stddev_samp stddev_pop variance var_samp var_pop first_value last_value nth_value
+""")
 
 
 def _window(node: Any) -> None:
@@ -187,7 +171,7 @@ def _table(node: Any) -> None:
     ):
         raise unsupported("a modifier of a table in FROM")
     if not isinstance(node.this, exp.Identifier):
-        raise unsupported("a function in FROM", "generate_series and its kin run on Redshift's leader node only.")
+        raise unsupported("a function in FROM", "Redshift runs generate_series and similar functions on the leader node only.")
     if node.args.get("catalog"):
         raise unsupported("queries across databases")
 

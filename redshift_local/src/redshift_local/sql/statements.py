@@ -1,12 +1,8 @@
-"""A client's text becomes statements that the proxy can carry out: the front door of the local Redshift's SQL.
+"""A client's text becomes statements that the proxy can carry out.
 
-Belongs here: splitting a text, choosing who reads each statement, and remembering results. Does not belong here: any one
-statement's rules. Those are in `queries` and `functions`, on sqlglot's tree, and in `ddl`, `commands`, `settings` and
-`copy_options`, word by word.
-
-Text is sent on unchanged unless its tree had to be changed. Two differences from a cluster are known and left: trailing blanks
-are significant when PostgreSQL compares VARCHAR, and a bare string literal inserted into a SUPER column is read as JSON where
-Redshift would keep it as a string, since the type of the column is not in the text. docs/local-redshift.md lists them.
+Belongs here: splitting a text, choosing who reads each statement, and remembering results. Does not belong here: the rules of any
+statement (`queries` on sqlglot's tree, `commands` word by word).
+A text is sent on unchanged unless its tree had to change. The README lists the two known differences from a cluster that this leaves.
 """
 
 from __future__ import annotations
@@ -27,14 +23,14 @@ from redshift_local.sql.refusals import refuse_by_first_words, unsupported
 from redshift_local.sql.with_query import QUERY_WORDS
 
 _REMEMBERED = 64 * 1024
-"""Longer texts hold data, not statements that come again: remembering them would only cost memory."""
+"""Longer texts hold data and do not come again: remembering them would only cost memory."""
 
 
 def parse(text: str) -> list[Statement]:
-    """The statements of a simple query or of one Parse message, with `$1` parameters where there are any.
+    """The statements of a simple query or of one Parse message, which may hold parameters such as `$1`.
 
     Raises:
-        RedshiftError: 42601 for what is no SQL; 0A000 for what is refused; others in Redshift's words.
+        RedshiftError: 42601 for a text that is no SQL; 0A000 for one that is refused; others in Redshift's words.
     """
     return list(_remembered(text) if len(text) <= _REMEMBERED else _parse(text))
 
@@ -83,7 +79,7 @@ _LITERALS = frozenset(
 
 
 def _is_plain_insert(tokens: list[Token]) -> bool:
-    """Whether this is INSERT INTO t [(a, b)] VALUES and then nothing but literals.
+    """Whether this is INSERT INTO t [(a, b)] VALUES and then only literals.
 
     Such a statement means the same in both, and may be megabytes long: building a tree of it would take seconds.
     """
@@ -99,7 +95,7 @@ def _is_plain_insert(tokens: list[Token]) -> bool:
 
 
 _OWN_WORDS = frozenset(("top", "minus", "convert"))
-"""Words whose trees say nothing of the way they were written: PostgreSQL must be sent LIMIT, EXCEPT and CAST instead."""
+"""Words that a tree does not keep. PostgreSQL gets the tree's LIMIT, EXCEPT and CAST instead."""
 
 
 def _query(cursor: Cursor) -> Statement:
@@ -110,7 +106,7 @@ def _query(cursor: Cursor) -> Statement:
     try:
         tree = parse_tree(cursor.tokens, cursor.source)
     except RedshiftError:
-        # psql and drivers describe tables in PostgreSQL's own dialect, some of which sqlglot cannot read.
+        # psql and drivers describe tables in PostgreSQL's own dialect, and sqlglot cannot read all of it.
         if words[0].text == "select" and any(word.text in CATALOG_SCHEMAS and word.kind == "word" for word in words):
             return Forward(original, original)
         raise

@@ -11,7 +11,7 @@ from redshift_local.sql.refusals import syntax
 
 
 def begin(cursor: Cursor) -> Statement:
-    """Every isolation level that SQL names is accepted, and is the cluster's own."""
+    """BEGIN or START TRANSACTION. Every isolation level that SQL names is accepted, and means the cluster's own."""
     if cursor.words[0].text == "start":
         cursor.expect("transaction")
     else:

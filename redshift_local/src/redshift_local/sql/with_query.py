@@ -15,7 +15,7 @@ QUERY_WORDS = ("select", "with", "insert", "update", "delete", "merge", "(")
 
 
 def _inner_query(cursor: Cursor, start: int) -> Forward:
-    """What stands before the cursor stays; the query that begins at it is rewritten. `start` is where the statement begins."""
+    """The statement with its query, which begins at the cursor, rewritten. `start` is where the statement begins."""
     at = cursor.here
     if at.text not in QUERY_WORDS:
         raise cursor.error()
@@ -26,7 +26,7 @@ def _inner_query(cursor: Cursor, start: int) -> Forward:
 
 def create_view(cursor: Cursor) -> Statement:
     if [word.text for word in cursor.words[-4:]] == ["with", "no", "schema", "binding"]:
-        raise unsupported("WITH NO SCHEMA BINDING", "PostgreSQL binds a view to its tables when it is made; leave the clause out.")
+        raise unsupported("WITH NO SCHEMA BINDING", "PostgreSQL binds a view to its tables when it creates it; leave the clause out.")
     cursor.table()
     if cursor.peek("("):
         cursor.names()
