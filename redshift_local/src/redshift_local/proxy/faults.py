@@ -1,8 +1,8 @@
 """Failures on request, for tests of what a client does about them.
 
-Belongs here: what can be requested, and how. `SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any
-session, makes the next n COMMITs of any session fail as a serializable isolation violation does: the transaction is rolled back and
-the client sees `1023`. Redshift has no parameter of this name.
+Belongs here: what can be requested, and how. Does not belong here: parameters of Redshift's (`sql.settings`).
+`SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any session, makes the next n COMMITs of any session
+fail as a serializable isolation violation does: the transaction is rolled back and the client sees `1023`.
 """
 
 from __future__ import annotations
