@@ -181,7 +181,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_made(data: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         errors = failure(*command(data, port=port))
-    assert f"port {port} is taken by another program; end that one, or name another port" in errors
+    assert f"cannot listen at 127.0.0.1:{port}: Address already in use; free the port, or name another one" in errors
     assert not data.exists()
 
 

@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_an_error(superuser_url: str, aws: str) -> None:
         command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", superuser_url, "--s3-endpoint", aws]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
-    assert f"port {port} is taken by another program" in ran.stderr
+    assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in ran.stderr
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import psycopg2
 from redshift_local.bootstrap import prepare
 from redshift_local.embedded import process
 from redshift_local.embedded.running import Interrupted
-from redshift_local.instance import URL_FILE, InstanceError, instance, port_is_taken
+from redshift_local.instance import URL_FILE, InstanceError, cannot_listen, instance
 from redshift_local.load.s3 import Store
 from redshift_local.proxy.server import Server
 
@@ -99,7 +99,7 @@ def _run_before(options: argparse.Namespace, stopping: threading.Event) -> None:
     try:
         server = Server(options.port, (host, port), Store(options.s3_endpoint))
     except OSError as error:
-        raise port_is_taken(options.port) from error
+        raise cannot_listen(options.port, error) from error
     with server.serving():
         _say_ready(server.port, f"psql, as a user of the database at {host}:{port}")
         while not stopping.wait(_CHECK_SECONDS):

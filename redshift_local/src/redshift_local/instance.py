@@ -7,7 +7,9 @@ Belongs here: what is in that folder, and the order in which its parts start and
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,6 @@ from redshift_local.bootstrap import prepare
 from redshift_local.embedded.cluster import SUPERUSER, Cluster, refuse_unusable
 from redshift_local.embedded.errors import ClusterError
 from redshift_local.embedded.files import LockTimeout, exclusively, write_atomically
-from redshift_local.embedded.ports import is_free
 from redshift_local.embedded.running import RunningServer, running, stop_leftover
 from redshift_local.load.s3 import Store
 from redshift_local.proxy.server import Server
@@ -87,8 +88,7 @@ def instance(
         InstanceError: another process uses the folder or the port, the folder holds something else, or PostgreSQL did not start.
     """
     folder = folder.absolute()
-    if port and not is_free(port):
-        raise port_is_taken(port)
+    _refuse_unusable_port(port)
     try:
         refuse_unusable(folder)
         _claim(folder)
@@ -145,10 +145,20 @@ def _listening(port: int, backend_port: int, s3_endpoint: str | None) -> Iterato
     try:
         server = Server(port, ("127.0.0.1", backend_port), Store(s3_endpoint))
     except OSError as error:
-        raise port_is_taken(port) from error
+        raise cannot_listen(port, error) from error
     with server.serving():
         yield server
 
 
-def port_is_taken(port: int) -> InstanceError:
-    return InstanceError(f"port {port} is taken by another program; end that one, or name another port (0 takes any free one)")
+def _refuse_unusable_port(port: int) -> None:
+    """Find out before anything is made."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise cannot_listen(port, error) from error
+
+
+def cannot_listen(port: int, error: OSError) -> InstanceError:
+    """The error of a server that cannot have its port, with the system's own reason."""
+    reason = os.strerror(error.errno or 0)
+    return InstanceError(f"cannot listen at 127.0.0.1:{port}: {reason}; free the port, or name another one (0 takes any free port)")
