@@ -21,8 +21,8 @@ import hypothesis
 import psycopg2
 import pytest
 
+from redshift_local.embedded import process
 from stori_pipeline.cli import console
-from stori_pipeline.local import process
 from stori_pipeline.local.samples import app, totesys
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.settings import Settings

@@ -47,7 +47,7 @@ from stori_pipeline_tests.readers.rigs import RIGS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 WAREHOUSE = (ROOT / "docs" / "warehouse.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "redshift_local" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
     *("source table", "reader", "position", "batch", "part", "manifest", "generation"),
     *("landing", "mirror", "star", "warehouse", "ledger", "quarantine"),

@@ -193,9 +193,7 @@ def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: Project)
 def test_scaffold_of_what_is_not_there(project: Project) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
-    assert "the project has no source 'shop'; give its address with --url" in in_one_line(
-        project.stori("scaffold", "shop.orders")
-    )
+    assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
     assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("scaffold", "orders"))
 
 

@@ -36,11 +36,11 @@ PATIENCE = 30.0
 @contextmanager
 def failing_commits(shop: Shop, count: int) -> Iterator[None]:
     """The next so many COMMITs in the warehouse end in a conflict."""
-    shop.run(f"SET stori_local.fail_commits_with_1023 TO {count}")
+    shop.run(f"SET redshift_local.fail_commits_with_1023 TO {count}")
     try:
         yield
     finally:
-        shop.run("SET stori_local.fail_commits_with_1023 TO 0")
+        shop.run("SET redshift_local.fail_commits_with_1023 TO 0")
 
 
 def until(true: Callable[[], bool]) -> None:
