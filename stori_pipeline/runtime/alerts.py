@@ -37,8 +37,6 @@ from dagster import (
     SkipReason,
     sensor,
 )
-from dagster._core.definitions.freshness import FreshnessState  # it is public only as what a condition asks about
-from dagster._core.events import RunFailureReason  # as what an event of the public instance holds
 
 from stori_pipeline.alerts import Cause, Channel, Landing, Memory, Message, Unsent, Verdict, channels
 from stori_pipeline.alerts.causes import broken, counted, newest, overflowing
@@ -304,7 +302,9 @@ def _of_check(event: DagsterEvent, at: float, run_id: str) -> list[Verdict]:
 def _of_run(event: DagsterEvent, at: float, run: DagsterRun) -> list[Verdict]:
     """Of a run that fails as a whole, such as one that was killed, every table of it fails; a failed step is not that."""
     data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
-    bad = event.event_type == DagsterEventType.RUN_FAILURE and (data is None or data.failure_reason != RunFailureReason.STEP_FAILURE)
+    bad = event.event_type == DagsterEventType.RUN_FAILURE and (
+        data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"
+    )
     words = (root_message(data.error) if data and data.error else event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]
     return [Verdict(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
@@ -336,7 +336,7 @@ def _stale(instance: DagsterInstance, project: Project) -> list[Cause]:
     return [
         Cause("freshness", keys[key], state.updated_at.timestamp(), words)
         for key, state in sorted(states.items(), key=lambda each: keys[each[0]])
-        if state.freshness_state == FreshnessState.FAIL
+        if state.freshness_state.value == "FAIL"
     ]
 
 

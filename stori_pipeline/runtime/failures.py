@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 from dagster import DagsterEvent
-from dagster_shared.error import SerializableErrorInfo
 
 from stori_pipeline.runtime.names import OWN_STEPS
+
+
+class ErrorInfo(Protocol):
+    """An error as Dagster stores it; its own class is not public."""
+
+    @property
+    def message(self) -> str: ...
+    @property
+    def cls_name(self) -> str | None: ...
+    @property
+    def cause(self) -> ErrorInfo | None: ...
 
 
 def steps_about(names: Iterable[str]) -> re.Pattern[str]:
@@ -37,14 +48,14 @@ def failure_message(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str
     return root_message(failure.error) if failure.error else f"{failed.step_key} failed"
 
 
-def first_error(error: SerializableErrorInfo) -> SerializableErrorInfo:
+def first_error(error: ErrorInfo) -> ErrorInfo:
     """The error at the beginning of a chain."""
     while error.cause:
         error = error.cause
     return error
 
 
-def root_message(error: SerializableErrorInfo) -> str:
+def root_message(error: ErrorInfo) -> str:
     """The message of the error at the beginning of a chain."""
     error = first_error(error)
     name, _, message = error.message.strip().partition(": ")

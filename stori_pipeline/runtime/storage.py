@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dagster._serdes import ConfigurableClassData
-from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import pg_url_from_config
 from psycopg2.errors import InFailedSqlTransaction
@@ -54,9 +52,7 @@ class _EventLogStorage(PostgresEventLogStorage):
                 return True
             raise
 
-    def claim_concurrency_slot(
-        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
-    ) -> ConcurrencyClaimStatus:
+    def claim_concurrency_slot(self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None) -> Any:
         """Claim a slot of the pool for a step, or queue the step.
 
         Dagster looks for a free slot once, before it queues the step, and gives a freed slot to a step that is queued already. A slot that
@@ -74,12 +70,12 @@ class _EventLogStorage(PostgresEventLogStorage):
 class KeptPostgresStorage(DagsterPostgresStorage):
     """As `storage: postgres` in `dagster.yaml`, with the same configuration."""
 
-    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
         self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)
         for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
             storage.optimize_for_webserver(_STATEMENT_TIMEOUT, _RECYCLE, _OVERFLOW)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> KeptPostgresStorage:
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> KeptPostgresStorage:
         return cls(pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data)
