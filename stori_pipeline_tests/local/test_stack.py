@@ -22,7 +22,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from stori_pipeline.local import probe, process
+from redshift_local.embedded import process
+from redshift_local.embedded.ports import free_port, is_free
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import Run, StackError, State
 from stori_pipeline_tests.conftest import ANY_PORTS, MongoSource, SourceDatabase
@@ -171,7 +172,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(home: 
 
 
 def test_a_port_that_was_asked_for_is_used(home: Path) -> None:
-    port = probe.free_port()
+    port = free_port()
     stack = Stack(home, durable=False)
     stack.up(only=["aws"], ports={"aws": port})
     assert stack.client_environ()["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
@@ -182,7 +183,7 @@ def test_the_local_redshift_follows_when_what_stands_behind_it_moves(own: Stack)
     address = next(server.address for server in own.status() if server.name == "platform")
     assert before["platform"] is not None
     os.kill(before["platform"], signal.SIGKILL)
-    until(lambda: probe.bindable(int(address.rsplit(":", 1)[1])), "the port's release")
+    until(lambda: is_free(int(address.rsplit(":", 1)[1])), "the port's release")
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
@@ -199,15 +200,15 @@ def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: S
     state = State(home / "state.json")
     for name, port in theirs.items():
         state.note(name, Run(port))  # it will be asked for again
-    bindable, believed = probe.bindable, set[int]()
+    believed = set[int]()
 
     def once_too_early(port: int) -> bool:
         if port in theirs.values() and port not in believed:
             believed.add(port)
             return True
-        return bindable(port)
+        return is_free(port)
 
-    monkeypatch.setattr(probe, "bindable", once_too_early)
+    monkeypatch.setattr("stori_pipeline.local.stack.is_free", once_too_early)
     stack = Stack(home, durable=False)
     servers = stack.up()
     assert believed == set(theirs.values())

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stori_pipeline.model.changes import History, Rebuilt, Xmin
+from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.report import Report, load_reports
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, super_, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SHOP = Source("shop", "postgres", "A shop.")
 _ID = Column("id", integer, nullable=False)

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from stori_pipeline import catalog
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.row_checksum import KeyRange, digests_sql, key_range_sql, row_checksums_sql
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, super_, time, varchar
 from stori_pipeline.project import find_table
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import dialect
 from stori_pipeline_tests import golden

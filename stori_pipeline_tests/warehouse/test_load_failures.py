@@ -35,11 +35,11 @@ PATIENCE = 30.0
 @contextmanager
 def failing_commits(items: StoredTable, count: int) -> Iterator[None]:
     """The next so many COMMITs in the warehouse end in a conflict."""
-    items.stores.execute(f"SET stori_local.fail_commits_with_1023 TO {count}")
+    items.stores.execute(f"SET redshift_local.fail_commits_with_1023 TO {count}")
     try:
         yield
     finally:
-        items.stores.execute("SET stori_local.fail_commits_with_1023 TO 0")
+        items.stores.execute("SET redshift_local.fail_commits_with_1023 TO 0")
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -298,7 +298,7 @@ def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(item
     items.loaded()
     items.changes((2, "b"))
     changed = replace(items, table=replace(WIDER, source=items.table.source))
-    with pytest.raises(LakeError, match=f"{items.table.full_name}: its definition changed since batch 2 landed; read a new generation"):
+    with pytest.raises(LakeError, match=f"{items.table.full_name}: its definition changed since batch 2 landed; land a new snapshot"):
         changed.load()
     assert items.mirror() == [(1, "a")]
 
