@@ -17,7 +17,7 @@ from stori_pipeline.catalog import SOURCES
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, varchar
+from stori_pipeline.model.types import bigint, integer, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse import Warehouse
@@ -38,6 +38,15 @@ ITEMS = Table(
     key=("id",),
     changes=Xmin(),
 )
+
+BY_TWO = replace(
+    ITEMS,
+    columns=(Column("no", integer, nullable=False), Column("line", varchar(8), nullable=False), Column("note", varchar(64))),
+    key=("no", "line"),
+    distkey="no",
+    sortkey=("no", "line"),
+)
+"""Items with a key of two columns, and ways to lie in the warehouse."""
 
 
 def under_own_source(table: Table) -> Table:
