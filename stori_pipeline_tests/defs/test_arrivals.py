@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-import psycopg2
 import pytest
 from dagster import AssetKey, AssetSelection, Definitions, define_asset_job
 from hypothesis import given
@@ -22,7 +21,8 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.project import find_table
 from stori_pipeline.runtime.names import ARRIVALS
 from stori_pipeline.warehouse.dialect import create_mirror, relation
-from stori_pipeline_tests.warehouse.shops import own
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.stores import under_own_source
 
 pytestmark = pytest.mark.clock
 
@@ -129,18 +129,10 @@ def mirror(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
     """An empty mirror like that of the payments, in a schema of its own, where the environment says."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    table = own(PAYMENT)
-    _run(environ, f"CREATE SCHEMA {table.source.name}", create_mirror(table))
+    table = under_own_source(PAYMENT)
+    execute(environ["STORI_WAREHOUSE"], f"CREATE SCHEMA {table.source.name}", create_mirror(table))
     yield table
-    _run(environ, f"DROP SCHEMA {table.source.name} CASCADE")
-
-
-def _run(environ: dict[str, str], *statements: str) -> None:
-    connection = psycopg2.connect(environ["STORI_WAREHOUSE"])
-    with connection, connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
+    execute(environ["STORI_WAREHOUSE"], f"DROP SCHEMA {table.source.name} CASCADE")
 
 
 def test_the_check_looks_at_the_newest_row_of_the_mirror(mirror: Table, environ: dict[str, str]) -> None:
@@ -158,8 +150,13 @@ def test_the_check_looks_at_the_newest_row_of_the_mirror(mirror: Table, environ:
 
     assert looked() == (False, "none")
     row = "1, {at}, {at}, 1, 1, 1, 1, 1, FALSE, '2024-11-15', 1, 1, 1, GETDATE()"
-    _run(environ, f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr('2024-11-15 18:50:09.123+00'))})")
+    execute(
+        environ["STORI_WAREHOUSE"],
+        f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr('2024-11-15 18:50:09.123+00'))})",
+    )
     assert looked() == (False, "2024-11-15T18:50:09.123000+00:00")
     newest = utc_now().replace(microsecond=0)  # not GETDATE(): the check takes its time from this process
-    _run(environ, f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr(newest.isoformat()))})")
+    execute(
+        environ["STORI_WAREHOUSE"], f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr(newest.isoformat()))})"
+    )
     assert looked() == (True, newest.isoformat())

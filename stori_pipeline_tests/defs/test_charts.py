@@ -18,12 +18,8 @@ from stori_pipeline.model.chart import Chart
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.report import load_reports
-from stori_pipeline_tests.conftest import bucket
-from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, instance, world
-
-__all__ = ["bucket", "instance", "processed_bucket", "world"]
-
-processed_bucket = bucket
+from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 REPORT = """\
 -- Trades by day and ticker.
@@ -71,9 +67,9 @@ def kept(s3: S3Client, bucket: str) -> dict[str, tuple[str, str, str]]:
 
 
 def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
-    world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
+    platform: Platform, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
 ) -> None:
-    world.trade(1)
+    platform.trade(1)
     first = drawn(instance, graph)
     assert first is not None
     assert (first["outcome"], first["rows_drawn"]) == ("drawn", 1)
@@ -99,28 +95,30 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     assert mended["outcome"] == "drawn"
     assert kept(s3, processed_bucket) == before
 
-    world.trade(2)
+    platform.trade(2)
     (result,) = [each for each in run_sync(BOTH, project=graph, instance=instance) if each.layer == "chart"]
     assert (result.table, result.kind, result.rows_loaded, result.error) == ("charts.trades", "drawn", 1, "")
     after = kept(s3, processed_bucket)
     assert {key for key in before if before[key] != after[key]} == set(before)
 
 
-def test_without_matplotlib_the_chart_says_what_to_install_and_the_rest_of_the_run_stands(
-    world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str, monkeypatch: pytest.MonkeyPatch
+def test_without_matplotlib_the_chart_says_what_to_install_and_the_run_goes_on(
+    platform: Platform, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # how Python says that there is no such module
-    world.trade(1)
+    platform.trade(1)
     errors = {each.table: each.error for each in run_sync([EXCHANGE], project=graph, instance=instance)}
     assert errors.pop("charts.trades") == (
         "chart trades: matplotlib is not installed here; `pip install 'stori-pipeline[charts]'` installs it"
     )
     assert set(errors.values()) == {""}
     assert kept(s3, processed_bucket) == {}
-    assert world.mirrored("SELECT trades FROM reports.trades_by_day") == [(1,)]
+    assert platform.query("SELECT trades FROM reports.trades_by_day") == [(1,)]
 
 
-def test_a_chart_waits_for_its_report(world: World, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str) -> None:
+def test_a_chart_waits_for_its_report(
+    platform: Platform, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
+) -> None:
     job = build_defs(graph).resolve_job_def("sync").get_subset(asset_selection={chart_key("trades")})
     result = job.execute_in_process(instance=instance)
     assert result.success

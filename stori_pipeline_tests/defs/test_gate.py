@@ -14,36 +14,29 @@ from stori_pipeline.cli.sync import execute_sync
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.keys import landing_key, mirror_key
 from stori_pipeline.pipeline.gate import LoadBlocked
-from stori_pipeline.pipeline.sync import land, load
-from stori_pipeline.readers import reader_for
+from stori_pipeline.pipeline.sync import load
 from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline.runtime.names import CONTRACT, PROOF
-from stori_pipeline.settings import Settings
-from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
-from stori_pipeline_tests.defs.small_star import small_star
+from stori_pipeline_tests.defs.graphs import PLAIN, small_star
 from stori_pipeline_tests.defs.ticks import Sensor, requested, scheduled
+from stori_pipeline_tests.platforms import BANK, Platform
 
 TOO_LONG = "x" * 1025
 """One byte more than the definition allows."""
 
-Way = Callable[[World, Definitions, DagsterInstance], str]
+Way = Callable[[Platform, Definitions, DagsterInstance], str]
 """Asks for a load in some way; returns what that way says of it."""
 
 
-def _land(world: World) -> None:
-    reader = reader_for(BANK.source.kind, Settings.load().source_url(BANK.source.name))
-    land(BANK, reader, world.lake, run_id="landed by itself")
-
-
 @pytest.fixture
-def blocked(world: World, instance: DagsterInstance) -> World:
+def blocked(platform: Platform, instance: DagsterInstance) -> Platform:
     """A mirror of 100 rows, and a batch of one good row and twenty that break the definition, landed and not loaded."""
-    world.move(100)
+    platform.move(100)
     assert execute_sync([BANK], instance=instance, project=PLAIN).success
-    world.move(20, details=TOO_LONG)
-    world.move(1)
-    _land(world)
-    return world
+    platform.move(20, details=TOO_LONG)
+    platform.move(1)
+    platform.land(BANK)
+    return platform
 
 
 def _errors(result: ExecuteInProcessResult) -> str:
@@ -53,33 +46,33 @@ def _errors(result: ExecuteInProcessResult) -> str:
     return "\n".join([*descriptions, *checks])
 
 
-def by_sync(_world: World, _defs: Definitions, instance: DagsterInstance) -> str:
+def by_sync(_platform: Platform, _defs: Definitions, instance: DagsterInstance) -> str:
     return _errors(execute_sync([BANK], instance=instance, project=PLAIN))
 
 
-def by_detect_deletes(_world: World, _defs: Definitions, _instance: DagsterInstance) -> str:
+def by_detect_deletes(_platform: Platform, _defs: Definitions, _instance: DagsterInstance) -> str:
     done = CliRunner().invoke(main, ["detect-deletes", BANK.full_name])
     assert done.exit_code == 1
     return done.output
 
 
-def by_the_proof(_world: World, defs: Definitions, instance: DagsterInstance) -> str:
+def by_the_proof(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
     keys = {AssetCheckKey(landing_key(BANK), CONTRACT), AssetCheckKey(mirror_key(BANK), PROOF)}
     job = defs.resolve_job_def("sync").get_subset(asset_check_selection=keys)
     return _errors(job.execute_in_process(instance=instance, raise_on_error=False))
 
 
-def by_the_schedule(_world: World, defs: Definitions, instance: DagsterInstance) -> str:
+def by_the_schedule(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
     request = scheduled(defs, instance, datetime.now(timezone.utc))
     assert isinstance(request, RunRequest)
     return _errors(execute_request(defs, "sync", request, instance=instance))
 
 
-def by_the_sensor(_world: World, defs: Definitions, instance: DagsterInstance) -> str:
+def by_the_sensor(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
     return _errors(execute_request(defs, "sync", requested(Sensor(defs, instance).tick()), instance=instance))
 
 
-def by_a_click_on_the_mirror(_world: World, defs: Definitions, instance: DagsterInstance) -> str:
+def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
     """In the UI one may materialize a mirror alone, without its landing and without its checks."""
     job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={mirror_key(BANK)})
     return _errors(job.execute_in_process(instance=instance, raise_on_error=False))
@@ -97,39 +90,39 @@ def by_a_click_on_the_mirror(_world: World, defs: Definitions, instance: Dagster
     ],
     ids=lambda way: way.__name__,
 )
-def test_a_blocked_batch_stays_out(way: Way, blocked: World, defs: Definitions, instance: DagsterInstance) -> None:
+def test_a_blocked_batch_stays_out(way: Way, blocked: Platform, defs: Definitions, instance: DagsterInstance) -> None:
     before = blocked.warehouse.ledger(BANK)
     message = " ".join(way(blocked, defs, instance).split())
     assert "20 of the 21 rows of batch 2 break the table's definition" in message
-    assert blocked.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
+    assert blocked.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
     assert blocked.warehouse.ledger(BANK) == before
     assert [each.batch for each in blocked.lake.manifests(BANK)] == [1, 2]
 
 
-def test_the_load_itself_refuses_a_blocked_batch(blocked: World) -> None:
+def test_the_load_itself_refuses_a_blocked_batch(blocked: Platform) -> None:
     with pytest.raises(LoadBlocked, match="batch 2 break the table's definition"):
         load(BANK, blocked.lake, blocked.warehouse, run_id="by hand")
-    assert blocked.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
+    assert blocked.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
 
 def test_a_star_table_is_not_made_from_a_blocked_batch(
-    world: World, instance: DagsterInstance, tmp_path_factory: pytest.TempPathFactory
+    platform: Platform, instance: DagsterInstance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A run for another input must not bring it in; once a good snapshot has landed, the blocked one is left out of the history."""
     project = small_star(tmp_path_factory.mktemp("star"))
-    world.move(100)
-    world.trade(1)
+    platform.move(100)
+    platform.trade(1)
     assert execute_sync(PLAIN.tables, instance=instance, project=project).success
-    world.move(20, details=TOO_LONG)
-    world.move(1, details="good, and in a blocked batch")
-    _land(world)
+    platform.move(20, details=TOO_LONG)
+    platform.move(1, details="good, and in a blocked batch")
+    platform.land(BANK)
     fact = next(star.table for star in project.stars if star.name == "fact_movement")
     job = build_defs(project).resolve_job_def("sync")
     alone = job.get_subset(asset_selection={landing_key(fact), mirror_key(fact)}, asset_check_selection=set())
     assert alone.execute_in_process(instance=instance, raise_on_error=False).success
-    assert world.mirrored("SELECT COUNT(*) FROM star.fact_movement") == [(100,)]
+    assert platform.query("SELECT COUNT(*) FROM star.fact_movement") == [(100,)]
 
-    world.bank("DELETE FROM transactions WHERE length(transaction_details) > 1024 OR transaction_details LIKE 'good%'")
+    platform.write("DELETE FROM transactions WHERE length(transaction_details) > 1024 OR transaction_details LIKE 'good%'")
     assert execute_sync([BANK], instance=instance, project=project, full=True).success
-    assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
-    assert world.mirrored("SELECT COUNT(*) FROM star.fact_movement WHERE details LIKE 'good%'") == [(0,)]
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
+    assert platform.query("SELECT COUNT(*) FROM star.fact_movement WHERE details LIKE 'good%'") == [(0,)]

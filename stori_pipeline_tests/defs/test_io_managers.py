@@ -29,7 +29,7 @@ from polars.testing import assert_frame_equal
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
 from stori_pipeline.defs.resources import LakeResource, WarehouseResource
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.databases import drop_schemas
 
 READINGS = pl.DataFrame(
     {
@@ -54,9 +54,7 @@ def schema(warehouse_url: str) -> Iterator[str]:
     """The name of a schema that no other test has, gone after the test."""
     name = f"lab_{uuid.uuid4().hex[:8]}"
     yield name
-    with Warehouse(warehouse_url, "arn:x").session("clean-up") as connection, connection.cursor() as cursor:
-        cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
-        connection.commit()
+    drop_schemas(warehouse_url, name)
 
 
 @pytest.fixture

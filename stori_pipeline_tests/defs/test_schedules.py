@@ -22,8 +22,9 @@ from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.keys import landing_key, mirror_key
 from stori_pipeline.model.project import downstream
 from stori_pipeline.runtime.names import REQUESTED_ON_TAG
-from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
+from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.defs.ticks import Sensor, requested, scheduled
+from stori_pipeline_tests.platforms import BANK, Platform
 
 pytestmark = pytest.mark.clock
 
@@ -70,9 +71,9 @@ def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterIn
     assert isinstance(tick(), SkipReason)
 
 
-def test_a_request_is_one_that_the_job_can_run(world: World, defs: Definitions, instance: DagsterInstance, sensor: Sensor) -> None:
+def test_a_request_is_one_that_the_job_can_run(platform: Platform, defs: Definitions, instance: DagsterInstance, sensor: Sensor) -> None:
     """Partitioned landing and unpartitioned mirror go into one run; Dagster checks that when the run is made."""
-    world.move(1)
+    platform.move(1)
     request = requested(sensor.tick())
     result = run(defs, request, instance)
     assert result.success
@@ -83,31 +84,31 @@ def test_a_request_is_one_that_the_job_can_run(world: World, defs: Definitions, 
     assert by_key[mirror_key(BANK)] is None
 
 
-def test_the_sensor_asks_for_the_day_of_its_clock(world: World, instance: DagsterInstance) -> None:
+def test_the_sensor_asks_for_the_day_of_its_clock(platform: Platform, instance: DagsterInstance) -> None:
     clock: Clock = lambda: datetime(2027, 3, 1, 13, 59, 59, tzinfo=timezone(timedelta(hours=14)))  # noqa: E731
-    world.move(1)
+    platform.move(1)
     request = requested(Sensor(build_defs(PLAIN, clock), instance).tick())
     assert (request.partition_key, request.tags[REQUESTED_ON_TAG]) == ("2027-02-28", "2027-02-28")
 
 
-def test_a_run_that_is_made_after_midnight_lands_what_changed(world: World, instance: DagsterInstance, yesterday: datetime) -> None:
+def test_a_run_that_is_made_after_midnight_lands_what_changed(platform: Platform, instance: DagsterInstance, yesterday: datetime) -> None:
     """Regression: a run for the day before was taken for one that reads a past day again, which lands no other row."""
     defs = build_defs(PLAIN, lambda: yesterday)
     sensor = Sensor(defs, instance)
     day = yesterday.date().isoformat()
     for moved, kind in ((3, "snapshot"), (2, "changes")):
-        world.move(moved)
+        platform.move(moved)
         result = run(defs, requested(sensor.tick()), instance)
         assert result.success
         assert landed(result) == (day, kind, moved)
-    assert world.mirrored("SELECT COUNT(*) FROM bank.transactions") == [(5,)]
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(5,)]
 
 
-def test_a_tick_of_the_schedule_that_is_late_lands_what_changed(world: World, defs: Definitions, instance: DagsterInstance) -> None:
+def test_a_tick_of_the_schedule_that_is_late_lands_what_changed(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
     """Whatever its day: the daemon makes up for a tick that it missed."""
     moment = utc_now() - timedelta(days=2)
     for moved, kind in ((3, "snapshot"), (2, "changes")):
-        world.move(moved)
+        platform.move(moved)
         request = scheduled(defs, instance, moment)
         assert isinstance(request, RunRequest)
         assert landed(run(defs, request, instance)) == (utc_day(moment).isoformat(), kind, moved)

@@ -14,8 +14,10 @@ from dagster import (
 
 from stori_pipeline.cli.sync import execute_sync
 from stori_pipeline.defs.keys import landing_key, mirror_key
-from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World, at_port, closed_port
+from stori_pipeline_tests.databases import at_port, closed_port
+from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.defs.ticks import Sensor, reason, requested, tables
+from stori_pipeline_tests.platforms import BANK, Platform
 
 TABLES = PLAIN.tables
 
@@ -30,14 +32,14 @@ def settle(sensor: Sensor, instance: DagsterInstance) -> None:
     raise AssertionError(f"the sensor does not come to rest; last it asked for {requested(result)}")
 
 
-def test_only_what_has_moved_is_asked_for(world: World, instance: DagsterInstance, sensor: Sensor) -> None:
-    world.move(2)
-    world.trade(1)
+def test_only_what_has_moved_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+    platform.move(2)
+    platform.trade(1)
     first = requested(sensor.tick())
     assert tables(first) == {"bank.transactions", "exchange.trades"}
     settle(sensor, instance)
 
-    world.move(1)
+    platform.move(1)
     second = requested(sensor.tick())
     assert tables(second) == {"bank.transactions"}
     assert second.asset_selection == [landing_key(BANK), mirror_key(BANK)]
@@ -46,30 +48,30 @@ def test_only_what_has_moved_is_asked_for(world: World, instance: DagsterInstanc
     assert second.run_key != first.run_key
 
 
-def test_at_rest_nothing_is_asked_for(world: World, instance: DagsterInstance, sensor: Sensor) -> None:
-    world.move(2)
-    world.trade(1)
+def test_at_rest_nothing_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+    platform.move(2)
+    platform.trade(1)
     settle(sensor, instance)
     assert reason(sensor.tick()) == "nothing has changed"
 
 
-def test_a_change_is_asked_for_once(world: World, sensor: Sensor) -> None:
-    world.move(1)
+def test_a_change_is_asked_for_once(platform: Platform, sensor: Sensor) -> None:
+    platform.move(1)
     assert sensor.tick().run_requests
     assert reason(sensor.tick()) == "nothing has changed"
 
 
-def test_a_lost_cursor_loses_nothing(world: World, instance: DagsterInstance, sensor: Sensor) -> None:
-    world.move(1)
+def test_a_lost_cursor_loses_nothing(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+    platform.move(1)
     settle(sensor, instance)
-    world.move(1)
+    platform.move(1)
     sensor.cursor = None
     assert "bank.transactions" in tables(requested(sensor.tick()))
 
 
-def test_a_source_that_is_away_keeps_no_other_waiting(world: World, sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_away_keeps_no_other_waiting(platform: Platform, sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORI_SOURCE_BANK", at_port(os.environ["STORI_SOURCE_BANK"], closed_port()))
-    world.trade(1)
+    platform.trade(1)
     assert tables(requested(sensor.tick())) == {"exchange.trades"}
     said = reason(sensor.tick())
     assert "bank.transactions was not checked for changes: SourceUnavailable" in said
@@ -77,9 +79,11 @@ def test_a_source_that_is_away_keeps_no_other_waiting(world: World, sensor: Sens
     assert password not in said
 
 
-def test_a_table_with_a_run_under_way_waits_for_it(world: World, defs: Definitions, instance: DagsterInstance, sensor: Sensor) -> None:
-    world.move(1)
-    world.trade(1)
+def test_a_table_with_a_run_under_way_waits_for_it(
+    platform: Platform, defs: Definitions, instance: DagsterInstance, sensor: Sensor
+) -> None:
+    platform.move(1)
+    platform.trade(1)
     run = instance.create_run_for_job(
         defs.resolve_job_def("sync"), asset_selection=frozenset([landing_key(BANK), mirror_key(BANK)]), status=DagsterRunStatus.STARTED
     )
@@ -89,9 +93,9 @@ def test_a_table_with_a_run_under_way_waits_for_it(world: World, defs: Definitio
     assert tables(requested(sensor.tick())) == {"bank.transactions"}
 
 
-def test_a_changed_record_is_asked_for(world: World, instance: DagsterInstance, sensor: Sensor) -> None:
+def test_a_changed_record_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
     """Its position stands on another record, so everything has to be read again although the source has not moved."""
-    world.move(1)
+    platform.move(1)
     settle(sensor, instance)
     assert sensor.cursor
     sensor.cursor = sensor.cursor.replace(BANK.fingerprint, "0" * 16)

@@ -10,67 +10,66 @@ from dagster._core.storage.event_log import SqlEventLogStorage
 
 from stori_pipeline.lake import LandingConflict
 from stori_pipeline.model.reading import Reading
-from stori_pipeline_tests.end_to_end.pipeline import BANK, Pipeline
 from stori_pipeline_tests.gate import Gate, Hold
+from stori_pipeline_tests.platforms import BANK, Platform
 
 
-def test_two_syncs_released_together_land_the_change_once(pipeline: Pipeline) -> None:
-    pipeline.move(50)
-    pipeline.sync(BANK)
-    pipeline.change()
+def test_two_syncs_released_together_land_the_change_once(platform: Platform) -> None:
+    platform.move(50)
+    platform.sync(BANK)
+    platform.change()
 
     with ExitStack() as stack:
-        running = [stack.enter_context(pipeline.start("sync", "--json", BANK.full_name)) for _ in range(2)]
+        running = [stack.enter_context(platform.start("sync", "--json", BANK.full_name)) for _ in range(2)]
         ended = [each.end().expect(0) for each in running]
 
     landed = sorted(each.json[0]["rows_landed"] for each in ended)
     assert landed[0] == 0, [str(each) for each in ended]
     assert landed[1] > 0, [str(each) for each in ended]
-    assert [each.batch for each in pipeline.lake.manifests(BANK)] == [1, 2]
-    pipeline.assert_equal(BANK)
+    assert [each.batch for each in platform.lake.manifests(BANK)] == [1, 2]
+    platform.assert_equal(BANK)
 
 
-def test_a_sync_that_was_overtaken_while_it_read_changes_nothing_and_says_so(pipeline: Pipeline) -> None:
+def test_a_sync_that_was_overtaken_while_it_read_changes_nothing_and_says_so(platform: Platform) -> None:
     """The pool is one machine's courtesy; the lake's own refusal must do where two machines share no pool."""
-    pipeline.move(50)
-    pipeline.sync(BANK)
-    pipeline.change()
-    newest = pipeline.lake.newest(BANK)
+    platform.move(50)
+    platform.sync(BANK)
+    platform.change()
+    newest = platform.lake.newest(BANK)
     assert newest is not None
-    with pipeline.reader(BANK).read(BANK, newest.until) as reading:
-        overtaking = pipeline.land(BANK)
+    with platform.reader(BANK).read(BANK, newest.until) as reading:
+        overtaking = platform.land(BANK)
         with pytest.raises(LandingConflict, match=r"another run landed batch 2 first.*run again"):
-            _land(pipeline, reading)
+            _land(platform, reading)
     assert overtaking is not None
-    assert pipeline.lake.newest(BANK) == overtaking
-    pipeline.load(BANK)
-    pipeline.assert_equal(BANK)
+    assert platform.lake.newest(BANK) == overtaking
+    platform.load(BANK)
+    platform.assert_equal(BANK)
 
 
-def _land(pipeline: Pipeline, reading: Reading) -> None:
-    pipeline.lake.land(BANK, reading, newest=pipeline.lake.manifests(BANK)[0], run_id="overtaken")
+def _land(platform: Platform, reading: Reading) -> None:
+    platform.lake.land(BANK, reading, newest=platform.lake.manifests(BANK)[0], run_id="overtaken")
 
 
-def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(pipeline: Pipeline) -> None:
-    pipeline.move(50)
-    commit = Hold(b"COMMIT\0", "before", behind=b"INSERT INTO pipeline.loads")
+def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(platform: Platform) -> None:
+    platform.move(50)
+    commit = Hold(b"COMMIT\0", "before", behind=b"INSERT INTO platform.loads")
     with (
-        Gate(pipeline.address("warehouse"), commit) as gate,
-        pipeline.start("sync", "--json", BANK.full_name, warehouse=gate.port) as first,
+        Gate(platform.address("warehouse"), commit) as gate,
+        platform.start("sync", "--json", BANK.full_name, warehouse=gate.port) as first,
     ):
         assert gate.reached.wait(60)
-        with pipeline.start("sync", "--json", BANK.full_name) as second:
+        with platform.start("sync", "--json", BANK.full_name) as second:
             gate.release()
             first.end().expect(0)
             result = second.end().expect(0)
     assert (result.json[0]["batch"], result.json[0]["rows_loaded"]) == (None, 0), str(result)
-    pipeline.assert_equal(BANK)
+    platform.assert_equal(BANK)
 
 
-def test_a_pool_that_two_runs_make_at_once_is_there_for_both(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_that_two_runs_make_at_once_is_there_for_both(platform: Platform) -> None:
     """The first two runs of a table ever, begun together: each finds no pool, and each makes it."""
-    monkeypatch.setenv("STORI_DAGSTER_STORAGE", pipeline.environ["STORI_DAGSTER_STORAGE"])
-    with DagsterInstance.from_config(str(pipeline.folder)) as instance:
+    with DagsterInstance.from_config(str(platform.folder)) as instance:
         storage = instance.event_log_storage
         for _ in range(2):
             assert storage.initialize_concurrency_limit_to_default("test.pool")
@@ -78,10 +77,9 @@ def test_a_pool_that_two_runs_make_at_once_is_there_for_both(pipeline: Pipeline,
         storage.delete_concurrency_limit("test.pool")
 
 
-def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(platform: Platform) -> None:
     """Regression: of two syncs at once, one could wait for ever for a slot that nobody held."""
-    monkeypatch.setenv("STORI_DAGSTER_STORAGE", pipeline.environ["STORI_DAGSTER_STORAGE"])
-    with DagsterInstance.from_config(str(pipeline.folder)) as instance:
+    with DagsterInstance.from_config(str(platform.folder)) as instance:
         storage = instance.event_log_storage
         assert isinstance(storage, SqlEventLogStorage)
         assert storage.initialize_concurrency_limit_to_default("test.pool")

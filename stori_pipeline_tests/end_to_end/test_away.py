@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import socket
 from urllib.parse import urlsplit
 
 import pytest
 
-from stori_pipeline_tests.end_to_end.command import Ended
-from stori_pipeline_tests.end_to_end.pipeline import ADDRESSES, BANK, EXCHANGE, NAMES, Pipeline
+from stori_pipeline_tests.commands import Ended
+from stori_pipeline_tests.databases import closed_port
+from stori_pipeline_tests.platforms import ADDRESSES, BANK, EXCHANGE, NAMES, Platform
 
 GIVES_UP = 60.0
 """Seconds within which a command says that a server is away: a person waits for it."""
 
 
-def _nowhere() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _fails_plainly(pipeline: Pipeline, server: str, *arguments: str) -> Ended:
+def _fails_plainly(platform: Platform, server: str, *arguments: str) -> Ended:
     """The command ends with 1, without a traceback, and without a password in what it says."""
-    with pipeline.start(*arguments, **{server: _nowhere()}) as running:
+    with platform.start(*arguments, **{server: closed_port()}) as running:
         ended = running.end(GIVES_UP).expect(1)
     assert "Traceback" not in ended.said, str(ended)
     for name in ADDRESSES.values():
-        if password := urlsplit(pipeline.environ[name]).password:
+        if password := urlsplit(platform.environ[name]).password:
             assert password not in ended.said, str(ended)
-    assert pipeline.environ["AWS_SECRET_ACCESS_KEY"] not in ended.said, str(ended)
+    assert platform.environ["AWS_SECRET_ACCESS_KEY"] not in ended.said, str(ended)
     return ended
 
 
@@ -40,57 +33,57 @@ def _line(ended: Ended, table: str) -> str:
     return lines[0]
 
 
-def _both(pipeline: Pipeline) -> None:
-    pipeline.move(20)
-    pipeline.trade(0, 20)
+def _both(platform: Platform) -> None:
+    platform.move(20)
+    platform.trade(0, 20)
 
 
-def _next_sync_makes_it_good(pipeline: Pipeline) -> None:
-    pipeline.stori("sync", "--json", *NAMES).expect(0)
+def _next_sync_makes_it_good(platform: Platform) -> None:
+    platform.stori("sync", "--json", *NAMES).expect(0)
     for table in (BANK, EXCHANGE):
-        pipeline.assert_equal(table)
+        platform.assert_equal(table)
 
 
 @pytest.mark.parametrize(("server", "away", "other"), [("source", BANK, EXCHANGE), ("exchange", EXCHANGE, BANK)])
-def test_a_source_that_is_away_fails_its_own_table_only(pipeline: Pipeline, server: str, away: object, other: object) -> None:
-    _both(pipeline)
+def test_a_source_that_is_away_fails_its_own_table_only(platform: Platform, server: str, away: object, other: object) -> None:
+    _both(platform)
     broken, whole = (BANK, EXCHANGE) if away is BANK else (EXCHANGE, BANK)
 
-    ended = _fails_plainly(pipeline, server, "sync", "--json", *NAMES)
+    ended = _fails_plainly(platform, server, "sync", "--json", *NAMES)
 
     assert "cannot be reached" in _line(ended, broken.full_name), str(ended)
     results = {each["table"]: each for each in ended.json}
     assert (results[broken.full_name]["batch"], results[whole.full_name]["rows_loaded"]) == (None, 20), str(ended)
-    pipeline.assert_equal(whole)
-    _next_sync_makes_it_good(pipeline)
+    platform.assert_equal(whole)
+    _next_sync_makes_it_good(platform)
 
 
-def test_an_s3_that_is_away_stops_everything_and_loses_nothing(pipeline: Pipeline) -> None:
-    _both(pipeline)
-    ended = _fails_plainly(pipeline, "s3", "sync", "--json", *NAMES)
+def test_an_s3_that_is_away_stops_everything_and_loses_nothing(platform: Platform) -> None:
+    _both(platform)
+    ended = _fails_plainly(platform, "s3", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
         assert "S3 does not answer" in _line(ended, table.full_name), str(ended)
-    assert pipeline.objects(BANK) == []
-    _next_sync_makes_it_good(pipeline)
+    assert platform.objects(BANK) == []
+    _next_sync_makes_it_good(platform)
 
 
-def test_a_warehouse_that_is_away_keeps_nothing_from_landing(pipeline: Pipeline) -> None:
-    _both(pipeline)
-    ended = _fails_plainly(pipeline, "warehouse", "sync", "--json", *NAMES)
+def test_a_warehouse_that_is_away_keeps_nothing_from_landing(platform: Platform) -> None:
+    _both(platform)
+    ended = _fails_plainly(platform, "warehouse", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
         assert "warehouse" in _line(ended, table.full_name), str(ended)
         assert "cannot be reached" in _line(ended, table.full_name), str(ended)
-        newest = pipeline.lake.newest(table)
+        newest = platform.lake.newest(table)
         assert newest is not None
         assert newest.rows == 20
-    _next_sync_makes_it_good(pipeline)
-    assert [each.batch for each in pipeline.lake.manifests(BANK)] == [1]
+    _next_sync_makes_it_good(platform)
+    assert [each.batch for each in platform.lake.manifests(BANK)] == [1]
 
 
 @pytest.mark.parametrize("server", ["source", "warehouse"])
-def test_verify_says_plainly_what_is_away(pipeline: Pipeline, server: str) -> None:
-    pipeline.move(3)
-    pipeline.sync(BANK)
-    ended = _fails_plainly(pipeline, server, "verify", BANK.full_name)
+def test_verify_says_plainly_what_is_away(platform: Platform, server: str) -> None:
+    platform.move(3)
+    platform.sync(BANK)
+    ended = _fails_plainly(platform, server, "verify", BANK.full_name)
     assert "cannot be reached" in ended.err
     assert len(ended.err.strip().splitlines()) == 1, str(ended)

@@ -9,8 +9,8 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import TABLES_TAG
-from stori_pipeline_tests.end_to_end.pipeline import BANK, EXCHANGE, Pipeline
 from stori_pipeline_tests.gate import Gate, Hold
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Moment:
 
 PART, MANIFEST = b"PUT /BUCKET/TABLE/date%3D", b"PUT /BUCKET/TABLE/_manifests/"
 # The load's own commit; one before it may make the ledger.
-LEDGER, COMMIT = b"INSERT INTO pipeline.loads", b"COMMIT\0"
+LEDGER, COMMIT = b"INSERT INTO platform.loads", b"COMMIT\0"
 
 MOMENTS = {
     "in the extract": Moment("source", Hold(answered=200_000), parts=0, manifests=0, loads=0),
@@ -43,66 +43,63 @@ MOMENTS = {
 }
 
 
-def _die(pipeline: Pipeline, table: Table, moment: Moment, server: str) -> None:
+def _die(platform: Platform, table: Table, moment: Moment, server: str) -> None:
     """Start a sync, kill it there, and see that it died there and nowhere else."""
-    parts, manifests, loads = (len(pipeline.objects(table, "date=")), len(pipeline.objects(table, "_manifests/")), pipeline.ledger(table))
+    parts, manifests, loads = (len(platform.objects(table, "date=")), len(platform.objects(table, "_manifests/")), platform.ledger(table))
     with (
-        Gate(pipeline.address(server), moment.of(pipeline.bucket, table)) as gate,
-        pipeline.start("sync", table.full_name, **{server: gate.port}) as running,
+        Gate(platform.address(server), moment.of(platform.bucket, table)) as gate,
+        platform.start("sync", table.full_name, **{server: gate.port}) as running,
     ):
         running.kill_at(gate.reached)
-    left = (len(pipeline.objects(table, "date=")) - parts, len(pipeline.objects(table, "_manifests/")) - manifests)
+    left = (len(platform.objects(table, "date=")) - parts, len(platform.objects(table, "_manifests/")) - manifests)
     assert left == (moment.parts, moment.manifests)
-    assert len(pipeline.ledger(table)) - len(loads) == moment.loads
+    assert len(platform.ledger(table)) - len(loads) == moment.loads
 
 
 @pytest.mark.parametrize("name", MOMENTS)
-def test_a_killed_bank_sync_leaves_nothing_that_the_next_one_loses_or_repeats(pipeline: Pipeline, name: str) -> None:
-    pipeline.move(300)
-    pipeline.sync(BANK)
-    pipeline.move(800, "wide ", repeat=200)  # more than one connection buffers
-    _die(pipeline, BANK, MOMENTS[name], MOMENTS[name].server)
-    pipeline.change()
+def test_a_killed_bank_sync_leaves_nothing_that_the_next_one_loses_or_repeats(platform: Platform, name: str) -> None:
+    platform.move(300)
+    platform.sync(BANK)
+    platform.move(800, "wide ", repeat=200)  # more than one connection buffers
+    _die(platform, BANK, MOMENTS[name], MOMENTS[name].server)
+    platform.change()
 
-    pipeline.stori("sync", "--json", BANK.full_name).expect(0)
+    platform.stori("sync", "--json", BANK.full_name).expect(0)
 
-    pipeline.assert_equal(BANK)
+    platform.assert_equal(BANK)
     # Nothing was read twice to get there: one snapshot at the start, and changes ever since.
-    assert [each.kind for each in pipeline.lake.manifests(BANK)][1:].count("snapshot") == 0
+    assert [each.kind for each in platform.lake.manifests(BANK)][1:].count("snapshot") == 0
 
 
 @pytest.mark.parametrize("name", ["before the manifest", "after the commit"])
-def test_a_killed_exchange_sync_leaves_nothing_that_the_next_one_loses_or_repeats(pipeline: Pipeline, name: str) -> None:
-    pipeline.trade(0, 40)
-    pipeline.sync(EXCHANGE)
-    trades = pipeline.exchange.database["trades"]
-    pipeline.trade(100, 20)
+def test_a_killed_exchange_sync_leaves_nothing_that_the_next_one_loses_or_repeats(platform: Platform, name: str) -> None:
+    platform.trade(0, 40)
+    platform.sync(EXCHANGE)
+    trades = platform.trades
+    platform.trade(100, 20)
     trades.delete_one({"id": f"{3:024x}"})
-    _die(pipeline, EXCHANGE, MOMENTS[name], MOMENTS[name].server)
-    pipeline.trade(200, 5)
+    _die(platform, EXCHANGE, MOMENTS[name], MOMENTS[name].server)
+    platform.trade(200, 5)
     trades.delete_one({"id": f"{4:024x}"})
     trades.update_one({"id": f"{101:024x}"}, {"$set": {"shares": 777}})
 
-    pipeline.stori("sync", "--json", EXCHANGE.full_name).expect(0)
+    platform.stori("sync", "--json", EXCHANGE.full_name).expect(0)
 
-    pipeline.assert_equal(EXCHANGE)
-    assert pipeline.query("SELECT COUNT(*), MAX(shares) FROM exchange.trades") == [(63, 777)]
-    assert [each.kind for each in pipeline.lake.manifests(EXCHANGE)][1:].count("snapshot") == 0
+    platform.assert_equal(EXCHANGE)
+    assert platform.query("SELECT COUNT(*), MAX(shares) FROM exchange.trades") == [(63, 777)]
+    assert [each.kind for each in platform.lake.manifests(EXCHANGE)][1:].count("snapshot") == 0
 
 
-def test_the_run_that_was_killed_is_ended_so_that_no_later_one_waits_for_its_slot(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline.move(10)
-    monkeypatch.setenv("STORI_DAGSTER_STORAGE", pipeline.environ["STORI_DAGSTER_STORAGE"])
+def test_the_run_that_was_killed_is_ended_so_that_no_later_one_waits_for_its_slot(platform: Platform) -> None:
+    platform.move(10)
     # Before the very first part, so that the run has begun, and holds its table's slot.
-    _die(pipeline, BANK, MOMENTS["before a part"], "s3")
-    with DagsterInstance.from_config(pipeline.folder.as_posix()) as instance:
+    _die(platform, BANK, MOMENTS["before a part"], "s3")
+    with DagsterInstance.from_config(platform.folder.as_posix()) as instance:
         before = {run.run_id: run.status for run in instance.get_runs() if run.tags.get(TABLES_TAG) == BANK.full_name}
         killed = next(run for run in before if before[run] == DagsterRunStatus.STARTED)
         assert killed in instance.event_log_storage.get_concurrency_run_ids()
 
-        pipeline.stori("sync", "--json", BANK.full_name).expect(0)
+        platform.stori("sync", "--json", BANK.full_name).expect(0)
 
         after = instance.get_run_by_id(killed)
         assert after is not None

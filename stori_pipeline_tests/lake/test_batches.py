@@ -20,7 +20,7 @@ from stori_pipeline.lake.upkeep import sweep
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer
-from stori_pipeline_tests.lake.readings import TABLE, Given, changes, orders, rejected, rows
+from stori_pipeline_tests.readings import TABLE, Given, changes, orders, rejected, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

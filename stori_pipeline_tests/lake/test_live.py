@@ -20,8 +20,7 @@ from stori_pipeline.clock import utc_now
 from stori_pipeline.lake import Lake, LakeError, Sizes, upkeep
 from stori_pipeline.lake.upkeep import compact, sweep
 from stori_pipeline.model.table import Table
-from stori_pipeline_tests.lake.readings import KEEPING_DELETED, TABLE, Given, rows
-from stori_pipeline_tests.lake.test_parts import VALUES
+from stori_pipeline_tests.readings import KEEPING_DELETED, TABLE, VALUES, Given, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

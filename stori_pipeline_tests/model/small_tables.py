@@ -1,11 +1,14 @@
-"""Records that the tests of reports read: two source tables, and star tables of every kind, small enough to see at a glance."""
+"""Definitions that the tests of reports read: two source tables, and star tables of every kind; and reports that a test writes down."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from stori_pipeline.model.changes import History, Rebuilt
+from stori_pipeline.model.report import Report, load_reports
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
 from stori_pipeline.model.table import Column, Table
@@ -43,3 +46,12 @@ STARS = {
     "dim_item": Star(_ITEM, _unmade, {"items": "shop.items"}),
     "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}, also=("fact_sales",)),
 }
+
+
+def reports_of(folder: Path, files: Mapping[str, str]) -> list[Report]:
+    """The reports of these texts, by their names, written to files of the folder."""
+    for name, statement in files.items():
+        file = folder / f"{name}.sql"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(statement if statement.startswith("--") else f"-- What it shows.\n{statement}\n")
+    return load_reports(folder, TABLES, STARS)

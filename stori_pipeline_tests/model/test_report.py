@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.report import Report, dependents, load_reports, tables_of
-from stori_pipeline_tests.model.small_tables import STARS, TABLES
-
-
-def load(folder: Path, files: Mapping[str, str]) -> list[Report]:
-    for name, statement in files.items():
-        file = folder / f"{name}.sql"
-        file.parent.mkdir(exist_ok=True, parents=True)
-        file.write_text(statement if statement.startswith("--") else f"-- What it shows.\n{statement}\n")
-    return load_reports(folder, TABLES, STARS)
+from stori_pipeline_tests.model.small_tables import STARS, TABLES, reports_of
 
 
 def only(folder: Path, statement: str) -> Report:
-    (report,) = load(folder, {"one": statement})
+    (report,) = reports_of(folder, {"one": statement})
     return report
 
 
@@ -89,7 +80,7 @@ def test_a_star_gives_every_column_of_the_mirror(tmp_path: Path) -> None:
 
 
 def test_a_report_may_read_reports_and_comes_after_them(tmp_path: Path) -> None:
-    loaded = load(
+    loaded = reports_of(
         tmp_path,
         {
             "a": "SELECT label, twice FROM reports.b",
@@ -108,9 +99,11 @@ def test_a_report_may_read_reports_and_comes_after_them(tmp_path: Path) -> None:
 
 def test_the_fingerprint_follows_whatever_the_report_is_made_of(tmp_path: Path) -> None:
     files = {"a": "SELECT * FROM reports.z", "z": "SELECT label AS word FROM star.dim_item"}
-    before = {report.name: report.fingerprint for report in load(tmp_path, files)}
-    assert {report.name: report.fingerprint for report in load(tmp_path, files)} == before
-    after = {report.name: report.fingerprint for report in load(tmp_path, files | {"z": "SELECT label || 's' AS word FROM star.dim_item"})}
+    before = {report.name: report.fingerprint for report in reports_of(tmp_path, files)}
+    assert {report.name: report.fingerprint for report in reports_of(tmp_path, files)} == before
+    after = {
+        report.name: report.fingerprint for report in reports_of(tmp_path, files | {"z": "SELECT label || 's' AS word FROM star.dim_item"})
+    }
     assert before["z"] != after["z"]
     assert before["a"] != after["a"]
 
@@ -153,7 +146,7 @@ def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, st
 
 def test_two_reports_of_a_name_and_names_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"sql/reports/b/x\.sql: there is a report of that name in sql/reports/a/x\.sql too"):
-        load(tmp_path, {"a/x": "SELECT 1 AS a", "b/x": "SELECT 1 AS a"})
+        reports_of(tmp_path, {"a/x": "SELECT 1 AS a", "b/x": "SELECT 1 AS a"})
     (tmp_path / "b" / "x.sql").rename(tmp_path / "b" / "X y.sql")
     with pytest.raises(DefinitionError, match="'X y' is not a name"):
         load_reports(tmp_path, TABLES, STARS)
@@ -161,4 +154,4 @@ def test_two_reports_of_a_name_and_names_that_are_none_are_refused(tmp_path: Pat
 
 def test_a_circle_names_the_reports_in_it(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"circle: (a reads b reads a|b reads a reads b); break it"):
-        load(tmp_path, {"a": "SELECT id FROM reports.b", "b": "SELECT id FROM reports.a", "c": "SELECT id FROM shop.orders"})
+        reports_of(tmp_path, {"a": "SELECT id FROM reports.b", "b": "SELECT id FROM reports.a", "c": "SELECT id FROM shop.orders"})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,11 @@ from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import source_side
-from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.load import Loaded
-from stori_pipeline_tests.readers.queues import TestQueue, queue
+from stori_pipeline_tests.queues import TestQueue
+from stori_pipeline_tests.stores import StoreTable
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 
 def orders(*more: Column, **changed: Column) -> Table:
@@ -42,17 +39,6 @@ def orders(*more: Column, **changed: Column) -> Table:
 
 ORDERS = orders()
 MORE: dict[str, Any] = {"price": "1.50", "at": "2026-11-21 10:00:00", "detail": {"b": [1, 2.5]}, "size": 7}
-
-
-@pytest.fixture
-def messages(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
-
-
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
 
 
 def landed(messages: TestQueue, lake: Lake, table: Table = ORDERS, *, full: bool = False) -> Landed:
@@ -128,63 +114,45 @@ def test_a_full_landing_of_a_quiet_queue_is_the_same_rows_again(messages: TestQu
 # ---- with the warehouse
 
 
-@pytest.fixture
-def shop(warehouse_url: str) -> Iterator[tuple[Warehouse, Table]]:
-    """A warehouse, and the record in a source whose name no other test has."""
-    warehouse, name = Warehouse(warehouse_url, "arn:x"), f"shop_{uuid.uuid4().hex[:8]}"
-    yield warehouse, replace(ORDERS, source=Source(name, "sqs", "A shop."))
-    with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
-        cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
-        connection.commit()
-
-
-def load(table: Table, lake: Lake, warehouse: Warehouse) -> Loaded | None:
-    return sync.load(table, lake, warehouse, run_id="run")
-
-
-def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(
-    messages: TestQueue, lake: Lake, shop: tuple[Warehouse, Table]
-) -> None:
-    warehouse, table = shop
+def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(messages: TestQueue, lake: Lake, store: StoreTable) -> None:
+    stored = store(ORDERS)
+    stores, table, warehouse = stored.stores, stored.table, stored.stores.warehouse
     messages.send({"id": 1, "note": "a", **MORE}, {"id": 2, "note": "b"})
     landed(messages, lake, table)
-    load(table, lake, warehouse)
+    stores.load(table)
     wider = replace(table, columns=(*table.columns, Column("size", integer)))
     messages.send({"id": 2, "note": "B", **MORE})
     landed(messages, lake, wider)
-    load(wider, lake, warehouse)
+    stores.load(wider)
     assert warehouse.query(f"SELECT id, note, size FROM {wider.full_name} ORDER BY id") == [(1, "a", None), (2, "B", 7)]
     reader = SqsReader(messages.url)
     assert compare.verify(wider, source_side(reader, lake), warehouse).equal
     # A queue that is empty is no reason to delete anything.
     assert detect_deletes(wider, reader, lake, warehouse, run_id="run", force=True) is None
-    with warehouse.session("damage") as connection, connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {wider.full_name} SET note = 'x' WHERE id = 1")
-        cursor.execute(f"DELETE FROM {wider.full_name} WHERE id = 2")
-        connection.commit()
+    stores.execute(f"UPDATE {wider.full_name} SET note = 'x' WHERE id = 1", f"DELETE FROM {wider.full_name} WHERE id = 2")
     found = compare.verify(wider, source_side(reader, lake), warehouse)
     assert {d.key: d.verdict for d in found.differing} == {("1",): "different", ("2",): "not in the warehouse"}
     landed(messages, lake, wider, full=True)
-    load(wider, lake, warehouse)
+    stores.load(wider)
     assert compare.verify(wider, source_side(reader, lake), warehouse).equal
 
 
-def test_a_lake_that_was_lost_takes_nothing_from_the_mirror_and_the_proof_says_what_it_no_longer_has(
-    messages: TestQueue, lake: Lake, shop: tuple[Warehouse, Table], s3: S3Client, bucket: str
+def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_lacks(
+    messages: TestQueue, lake: Lake, store: StoreTable
 ) -> None:
-    warehouse, table = shop
+    stored = store(ORDERS)
+    stores, table, warehouse = stored.stores, stored.table, stored.stores.warehouse
     messages.send({"id": 1, "note": "a"}, {"id": 2, "note": "b"})
     landed(messages, lake, table)
-    load(table, lake, warehouse)
-    for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
-        s3.delete_object(Bucket=bucket, Key=found["Key"])
+    stores.load(table)
+    stores.lose(table)
     messages.send({"id": 2, "note": "B"}, {"id": 3, "note": "c"})
     assert landed(messages, lake, table).full_refresh_reason == "nothing has landed yet"
-    load(table, lake, warehouse)
+    stores.load(table)
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
     proof = compare.verify(table, source_side(SqsReader(messages.url), lake), warehouse)
     assert [(d.key, d.verdict) for d in proof.differing] == [(("1",), "not in the source")]
 
     landed(messages, lake, table, full=True)
-    load(table, lake, warehouse)
+    stores.load(table)
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]

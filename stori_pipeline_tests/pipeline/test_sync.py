@@ -6,12 +6,11 @@ The readers are real (a Postgres table, read by transaction) but for the one tha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date as day
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError
@@ -26,13 +25,14 @@ from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
-from stori_pipeline_tests.lake.readings import Given, changes, rows
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.readings import Given, changes, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ITEMS = Table(
-    source=Source("shop", "postgres", "A shop."),
+    source=Source("shop", "postgres", "A items."),
     name="items",
     columns=(Column("id", bigint, nullable=False), Column("note", varchar(64)), Column("at", timestamptz)),
     key=("id",),
@@ -41,17 +41,16 @@ ITEMS = Table(
 )
 
 
-@dataclass
-class Shop:
-    """The source's table, read as the pipeline reads it."""
+@dataclass(frozen=True)
+class SourceTable:
+    """A table of a source, read as the pipeline reads it."""
 
-    url: str
+    url: str = field(repr=False)
     reader: PostgresReader
     lake: Lake
 
-    def run(self, statement: str) -> None:
-        with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(statement)
+    def write(self, statement: str) -> None:
+        execute(self.url, statement)
 
     def land(self, table: Table = ITEMS, **more: Any) -> Landed:
         return sync.land(table, self.reader, self.lake, run_id="run", **more)
@@ -61,27 +60,28 @@ class Shop:
 
 
 @pytest.fixture
-def shop(source_db: SourceDatabase, s3: S3Client, bucket: str) -> Shop:
-    made = Shop(source_db.admin_url, PostgresReader(source_db.reader_url), Lake(s3, bucket))
-    made.run("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
-    made.run("INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n")
+def items(source_db: SourceDatabase, lake: Lake) -> SourceTable:
+    """A table of five rows, one a day."""
+    made = SourceTable(source_db.admin_url, PostgresReader(source_db.reader_url), lake)
+    made.write("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
+    made.write("INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n")
     return made
 
 
-def test_the_first_landing_reads_everything_and_says_why(shop: Shop) -> None:
+def test_the_first_landing_reads_everything_and_says_why(items: SourceTable) -> None:
     told: list[int] = []
-    landed = shop.land(progress=told.append)
+    landed = items.land(progress=told.append)
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (1, "snapshot", 5)
-    assert landed.manifest == landed.newest == shop.lake.newest(ITEMS)
+    assert landed.manifest == landed.newest == items.lake.newest(ITEMS)
     assert landed.full_refresh_reason == "nothing has landed yet"
     assert sum(told) == 5
 
 
-def test_then_only_what_changed_lands_in_the_same_generation(shop: Shop) -> None:
-    first = shop.land().manifest
-    shop.run("UPDATE items SET note = 'b' WHERE id = 3")
-    landed = shop.land()
+def test_then_only_what_changed_lands_in_the_same_generation(items: SourceTable) -> None:
+    first = items.land().manifest
+    items.write("UPDATE items SET note = 'b' WHERE id = 3")
+    landed = items.land()
     assert first is not None
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "changes", 1)
@@ -89,89 +89,89 @@ def test_then_only_what_changed_lands_in_the_same_generation(shop: Shop) -> None
     assert landed.full_refresh_reason == ""
 
 
-def test_a_quiet_source_lands_nothing(shop: Shop) -> None:
-    first = shop.land().manifest
-    landed = shop.land()
+def test_a_quiet_source_lands_nothing(items: SourceTable) -> None:
+    first = items.land().manifest
+    landed = items.land()
     assert landed.manifest is None
     assert landed.newest == first
     assert landed.full_refresh_reason == ""
 
 
-def test_full_reads_everything_again_as_a_new_generation(shop: Shop) -> None:
-    first = shop.land().manifest
-    shop.run("DELETE FROM items WHERE id = 0")
-    landed = shop.land(full=True)
+def test_full_reads_everything_again_as_a_new_generation(items: SourceTable) -> None:
+    first = items.land().manifest
+    items.write("DELETE FROM items WHERE id = 0")
+    landed = items.land(full=True)
     assert first is not None
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (2, "snapshot", 4)
     assert landed.manifest.generation > first.generation
     assert landed.full_refresh_reason == "a full refresh was requested"
-    assert shop.landed() == [1, 2, 3, 4]
-    shop.run("INSERT INTO items VALUES (9)")
-    assert shop.land().full_refresh_reason == ""
+    assert items.landed() == [1, 2, 3, 4]
+    items.write("INSERT INTO items VALUES (9)")
+    assert items.land().full_refresh_reason == ""
 
 
-def test_a_changed_record_reads_everything_again(shop: Shop) -> None:
-    shop.land()
+def test_a_changed_record_reads_everything_again(items: SourceTable) -> None:
+    items.land()
     wider = replace(ITEMS, columns=(*ITEMS.columns, Column("weight", varchar(8), path="note")))
-    landed = shop.land(wider)
+    landed = items.land(wider)
     assert landed.full_refresh_reason == "its definition has changed"
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.fingerprint) == ("snapshot", 5, wider.fingerprint)
-    assert shop.land(wider).manifest is None
+    assert items.land(wider).manifest is None
 
 
-def test_a_lost_position_reads_everything_again_and_says_why(shop: Shop) -> None:
-    shop.land()
+def test_a_lost_position_reads_everything_again_and_says_why(items: SourceTable) -> None:
+    items.land()
     # Another table of the same name: the reader knows it by its identity, as it knows another server.
-    shop.run("ALTER TABLE items RENAME TO old")
-    shop.run("CREATE TABLE items (LIKE old)")
-    shop.run("INSERT INTO items SELECT * FROM old WHERE id < 2")
-    landed = shop.land()
+    items.write("ALTER TABLE items RENAME TO old")
+    items.write("CREATE TABLE items (LIKE old)")
+    items.write("INSERT INTO items SELECT * FROM old WHERE id < 2")
+    landed = items.land()
     assert landed.manifest is not None
     assert landed.manifest.kind == "snapshot"
     assert "its position is lost" in landed.full_refresh_reason
-    assert shop.landed() == [0, 1]
+    assert items.landed() == [0, 1]
 
 
-def test_a_lake_that_was_wiped_begins_a_new_generation(shop: Shop, s3: S3Client, bucket: str) -> None:
-    first = shop.land().manifest
+def test_a_lake_that_was_wiped_begins_a_new_generation(items: SourceTable, s3: S3Client, bucket: str) -> None:
+    first = items.land().manifest
     for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         s3.delete_object(Bucket=bucket, Key=found["Key"])
-    landed = shop.land()
+    landed = items.land()
     assert first is not None
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.full_refresh_reason) == (1, "nothing has landed yet")
     assert landed.manifest.generation > first.generation
 
 
-def test_a_day_read_again_lands_its_rows_and_keeps_the_position(shop: Shop) -> None:
-    first = shop.land().manifest
-    shop.run("UPDATE items SET note = 'changed meanwhile' WHERE id = 0")
-    landed = shop.land(day=day(2026, 11, 22))
+def test_a_day_read_again_lands_its_rows_and_keeps_the_position(items: SourceTable) -> None:
+    first = items.land().manifest
+    items.write("UPDATE items SET note = 'changed meanwhile' WHERE id = 0")
+    landed = items.land(day=day(2026, 11, 22))
     assert first is not None
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows, landed.manifest.until) == ("changes", 1, first.until)
     assert landed.manifest.generation == first.generation
-    after = shop.land().manifest  # the row that changed was not skipped
+    after = items.land().manifest  # the row that changed was not skipped
     assert after is not None
     assert after.rows == 1
-    assert dict(shop.lake.live(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
+    assert dict(items.lake.live(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
 
 
-def test_a_day_of_a_table_that_has_not_landed_is_a_whole_reading(shop: Shop) -> None:
-    landed = shop.land(day=day(2026, 11, 22))
+def test_a_day_of_a_table_that_has_not_landed_is_a_whole_reading(items: SourceTable) -> None:
+    landed = items.land(day=day(2026, 11, 22))
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows) == ("snapshot", 5)
-    assert shop.land().manifest is None
+    assert items.land().manifest is None
 
 
-def test_a_source_that_fails_lands_nothing(shop: Shop) -> None:
-    first = shop.land().manifest
-    shop.run("ALTER TABLE items DROP COLUMN note")
+def test_a_source_that_fails_lands_nothing(items: SourceTable) -> None:
+    first = items.land().manifest
+    items.write("ALTER TABLE items DROP COLUMN note")
     with pytest.raises(SourceError, match="note"):
-        shop.land()
-    assert shop.lake.newest(ITEMS) == first
+        items.land()
+    assert items.lake.newest(ITEMS) == first
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mongodb"])
@@ -203,11 +203,6 @@ class Asked:
     def _ack(self) -> None:
         newest = self.lake.newest(ITEMS)
         self.seen.append(f"ack with batch {newest.batch if newest else None} landed")
-
-
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
 
 
 ROW = rows({"id": 1}, table=ITEMS)

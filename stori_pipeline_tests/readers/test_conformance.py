@@ -312,7 +312,7 @@ def test_a_source_that_is_away_is_unavailable_and_keeps_its_password(rig: Rig) -
         assert "s3cret" not in f"{raised.value} {away!r}"
 
 
-def test_a_table_that_is_not_there_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
+def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
     rig.drop()
     if rig.missing_is_empty:
         assert drained(rig.reader, rig.table).rows == []
@@ -349,7 +349,7 @@ def test_acknowledging_may_be_repeated(rig: Rig) -> None:
 
 
 @with_whole_rows
-def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_source_forgets(rig: Rig) -> None:
+def test_a_day_read_again_leaves_the_position_or_is_refused_if_the_source_forgets(rig: Rig) -> None:
     midnight = datetime(2026, 3, 29, tzinfo=UTC)
     moments = {
         1: midnight - timedelta(milliseconds=1),
@@ -376,7 +376,7 @@ def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
     return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
 
 
-def test_a_mirror_is_compared_with_its_source_unless_the_source_cannot_say_what_it_has(rig: Rig, lake: Lake) -> None:
+def test_a_mirror_is_compared_with_its_source_if_that_can_say_what_it_has(rig: Rig, lake: Lake) -> None:
     can_say = isinstance(rig.reader, Comparable)
     assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
     assert not (can_say and not rig.table.changes.is_replayable)

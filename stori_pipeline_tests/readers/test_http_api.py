@@ -203,7 +203,7 @@ def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_ther
     assert rates.read(third.until).rows == []
 
 
-def test_a_back_fill_that_fails_at_once_fails_and_so_does_a_full_reading_that_breaks_off(rates: Rates) -> None:
+def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(rates: Rates) -> None:
     first = rates.read()
     refusal = {"status": 429, "retry_after": "3600"}
     rates.told(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])

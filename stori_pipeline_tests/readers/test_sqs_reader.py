@@ -24,8 +24,8 @@ from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.readers.sqs.reading import Limits
 from stori_pipeline_tests.pasting import pasted
+from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.drained import drained
-from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -80,7 +80,7 @@ def reader(events: TestQueue, **limits: Any) -> SqsReader:
 # ---- what a message means
 
 
-def test_an_event_lands_with_both_spellings_of_instants_and_without_what_is_optional(events: TestQueue) -> None:
+def test_an_event_lands_with_either_spelling_of_instants_and_no_optional_field(events: TestQueue) -> None:
     events.send(SUBMITTED, {k: v for k, v in event(2, original_timestamp="2018-02-03 18:28:12.378000").items() if k != "user_id"})
     rows = {row["id"]: row for row in drained(reader(events), EVENTS).rows}
     first = rows[SUBMITTED["id"]]

@@ -13,10 +13,6 @@ from typing import Any
 import boto3
 import pytest
 
-from stori_pipeline_tests.defs.conftest import instance, processed_bucket, world
-
-__all__ = ["instance", "processed_bucket", "world"]
-
 
 @dataclass(frozen=True)
 class Inbox:
@@ -40,7 +36,7 @@ class Inbox:
 
 
 @pytest.fixture
-def inbox(world: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+def inbox(platform: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     """A topic of the test's own, which the settings name."""
     sns, sqs = boto3.client("sns"), boto3.client("sqs")
     name = f"test-{uuid.uuid4().hex[:12]}"

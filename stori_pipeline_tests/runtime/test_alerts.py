@@ -24,7 +24,9 @@ from stori_pipeline.logs import JsonFormatter
 from stori_pipeline.runtime.alerts import KEY, alerts_sensor
 from stori_pipeline.runtime.alerts import tell as tell_of
 from stori_pipeline.runtime.names import TABLES_TAG
-from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, PLAIN, World, at_port, closed_port
+from stori_pipeline_tests.databases import at_port, closed_port
+from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 from stori_pipeline_tests.runtime.conftest import Hook, Inbox
 
 execute_sync = functools.partial(execute_sync_of, project=PLAIN)
@@ -52,10 +54,10 @@ def _fail_in_the_second_attempt(instance: DagsterInstance, monkeypatch: pytest.M
 
 
 def test_a_failure_with_retries_is_told_once_and_its_end_once(
-    world: World, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.move(2)
-    world.bank("ALTER TABLE transactions RENAME COLUMN chip_used TO chip")
+    platform.move(2)
+    platform.write("ALTER TABLE transactions RENAME COLUMN chip_used TO chip")
     run_id = _fail_in_the_second_attempt(instance, monkeypatch)
 
     (sent,) = tell(instance)
@@ -75,7 +77,7 @@ def test_a_failure_with_retries_is_told_once_and_its_end_once(
     assert tell(instance) == []
     assert tell(instance) == []
 
-    world.bank("ALTER TABLE transactions RENAME COLUMN chip TO chip_used")
+    platform.write("ALTER TABLE transactions RENAME COLUMN chip TO chip_used")
     assert execute_sync([BANK], instance=instance).success
     assert len(tell(instance)) == 1
     assert tell(instance) == []
@@ -85,10 +87,10 @@ def test_a_failure_with_retries_is_told_once_and_its_end_once(
     assert "Resolved, lasted " in over["Message"]
 
 
-def test_two_tables_are_two_messages_which_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
-    world: World, instance: DagsterInstance, inbox: Inbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
+def test_messages_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
+    platform: Platform, instance: DagsterInstance, inbox: Inbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.bank("ALTER TABLE transactions DROP COLUMN chip_used")
+    platform.write("ALTER TABLE transactions DROP COLUMN chip_used")
     monkeypatch.setenv("STORI_SOURCE_EXCHANGE", at_port(os.environ["STORI_SOURCE_EXCHANGE"], closed_port()))
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", hook.address)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", f"http://127.0.0.1:{closed_port()}")
@@ -120,7 +122,12 @@ def test_two_tables_are_two_messages_which_wait_for_a_topic_that_is_away_and_kee
 
 
 def test_a_webhook_that_refuses_is_told_later_and_its_address_shows_nowhere(
-    world: World, instance: DagsterInstance, inbox: Inbox, hook: Hook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    platform: Platform,
+    instance: DagsterInstance,
+    inbox: Inbox,
+    hook: Hook,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG")
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", hook.address)
@@ -142,14 +149,14 @@ def test_a_webhook_that_refuses_is_told_later_and_its_address_shows_nowhere(
     assert ([payload["text"] for payload in hook.received], inbox.subjects()) == (["[stori] run failed: bank.transactions"], [])
     memory = instance.daemon_cursor_storage.get_cursor_values({KEY})[KEY]
     assert not any("hushhush" in text for text in (*warned, memory, *(r.getMessage() for r in caplog.records if r.levelname != "DEBUG")))
-    password = world.bank_url.split(":")[2].split("@")[0]
+    password = platform.bank.admin_url.split(":")[2].split("@")[0]
     assert password not in memory + str(hook.received)
 
 
-def test_a_blocked_load_is_one_cause_whatever_follows_from_it(world: World, instance: DagsterInstance, inbox: Inbox) -> None:
-    world.move(100)
+def test_a_blocked_load_is_one_cause_whatever_follows_from_it(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
+    platform.move(100)
     execute_sync([BANK], instance=instance)
-    world.move(20, details="x" * 1025)
+    platform.move(20, details="x" * 1025)
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.FAIL)
     tell(instance)
@@ -160,7 +167,7 @@ def test_a_blocked_load_is_one_cause_whatever_follows_from_it(world: World, inst
     assert "20 of the 20 rows of batch 2 break the table's definition" in told["Message"]
     assert "`stori sync --full bank.transactions`" in told["Message"]
 
-    world.bank("DELETE FROM transactions WHERE length(transaction_details) > 1024")
+    platform.write("DELETE FROM transactions WHERE length(transaction_details) > 1024")
     assert execute_sync([BANK], instance=instance, full=True, prove=True).success
     _freshness(instance, FreshnessState.PASS)
     tell(instance)
@@ -168,9 +175,9 @@ def test_a_blocked_load_is_one_cause_whatever_follows_from_it(world: World, inst
 
 
 @pytest.mark.clock
-def test_a_stale_mirror_and_a_check_that_fails_are_told(world: World, instance: DagsterInstance, inbox: Inbox) -> None:
-    world.move(30)
-    world.bank("UPDATE transactions SET withdrawal_amt = 1, balance_amt = balance_amt WHERE transaction_no = 9")
+def test_a_stale_mirror_and_a_check_that_fails_are_told(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
+    platform.move(30)
+    platform.write("UPDATE transactions SET withdrawal_amt = 1, balance_amt = balance_amt WHERE transaction_no = 9")
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.FAIL)
     tell(instance)
@@ -181,7 +188,7 @@ def test_a_stale_mirror_and_a_check_that_fails_are_told(world: World, instance: 
     assert "nothing has been loaded for 30 minutes" in told["[stori] not fresh: bank.transactions"]
     assert "/assets/warehouse/bank/transactions" in told["[stori] not fresh: bank.transactions"]
 
-    world.bank("UPDATE transactions SET withdrawal_amt = NULL WHERE transaction_no = 9")
+    platform.write("UPDATE transactions SET withdrawal_amt = NULL WHERE transaction_no = 9")
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.PASS)
     tell(instance)
@@ -191,8 +198,10 @@ def test_a_stale_mirror_and_a_check_that_fails_are_told(world: World, instance: 
     ]
 
 
-def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(world: World, instance: DagsterInstance, inbox: Inbox) -> None:
-    world.move(1)
+def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(
+    platform: Platform, instance: DagsterInstance, inbox: Inbox
+) -> None:
+    platform.move(1)
     job = build_defs(PLAIN).resolve_job_def("sync")
     run = instance.create_run_for_job(job, tags={TABLES_TAG: "bank.transactions exchange.trades"})
     instance.report_run_failed(run, "its process was killed")
@@ -210,11 +219,11 @@ def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(worl
 
 @pytest.mark.clock
 def test_metrics_of_each_table_are_in_cloudwatch_once_and_wait_while_it_is_away(
-    world: World, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STORI_METRICS", "1")
-    world.move(29)
-    world.move(1, details="x" * 1025)
+    platform.move(29)
+    platform.move(1, details="x" * 1025)
     boto3.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=[])
     began = time.time()
     execute_sync([BANK], instance=instance)
@@ -258,10 +267,10 @@ def _freshness(instance: DagsterInstance, state: FreshnessState) -> None:
 
 
 def test_logs_are_json_with_the_run_and_the_step_and_without_passwords(
-    world: World, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STORI_LOG", "json")
-    world.move(1)
+    platform.move(1)
     away = at_port(os.environ["STORI_SOURCE_EXCHANGE"], closed_port())
     monkeypatch.setenv("STORI_SOURCE_EXCHANGE", away)
     capfd.readouterr()

@@ -15,7 +15,8 @@ from dagster import DagsterInstance, DagsterRunStatus
 from stori_pipeline.cli.sync import run_sync
 from stori_pipeline.defs.sensors import busy
 from stori_pipeline.runtime.liveness import end_killed_runs
-from stori_pipeline_tests.defs.conftest import BANK, PLAIN, World
+from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.platforms import BANK, Platform
 
 TABLES = PLAIN.tables
 
@@ -24,17 +25,17 @@ RUN = """
 from dagster import DagsterInstance
 from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline_tests.defs.conftest import PLAIN
+from stori_pipeline_tests.defs.graphs import PLAIN
 with DagsterInstance.get() as instance:
     today = utc_day(utc_now()).isoformat()
     build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today, raise_on_error=False)
 """
 
 
-def test_a_run_of_the_daemon_that_is_killed_leaves_its_tables_free(world: World, instance: DagsterInstance) -> None:
+def test_a_run_of_the_daemon_that_is_killed_leaves_its_tables_free(platform: Platform, instance: DagsterInstance) -> None:
     """Regression: it stayed started and kept its pools when the whole of Dagster was killed with it."""
-    world.move(3)
-    lock = psycopg2.connect(world.bank_url)
+    platform.move(3)
+    lock = psycopg2.connect(platform.bank.admin_url)
     try:
         with lock.cursor() as cursor:
             cursor.execute("LOCK TABLE transactions IN ACCESS EXCLUSIVE MODE")  # a landing stands still before it

@@ -1,4 +1,4 @@
-"""How a case breaks the small world: functions of a cursor, made of statements and rows.
+"""How a case breaks sound rows: functions of a cursor, made of statements and rows.
 
 Belongs here: what cases are made of. Does not belong here: any case.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
-from stori_pipeline_tests.sql import small_world
+from stori_pipeline_tests.sql import mirrors, sound_rows
 
 Break = Callable[[Cursor], None]
 Case = tuple[str, str, Break, list[tuple[Any, ...]]]
@@ -27,7 +27,7 @@ def sql(*statements: str) -> Break:
 
 
 def row(full_name: str, **values: Any) -> Break:
-    return lambda cursor: small_world.insert(cursor, full_name, values)
+    return lambda cursor: mirrors.insert(cursor, full_name, values)
 
 
 def both(*breaks: Break) -> Break:
@@ -39,7 +39,7 @@ def both(*breaks: Break) -> Break:
 
 
 def days(first: day, last: day) -> Break:
-    return lambda cursor: small_world.insert(cursor, "star.dim_date", *small_world.calendar(first, last))
+    return lambda cursor: mirrors.insert(cursor, "star.dim_date", *sound_rows.calendar(first, last))
 
 
 def view(name: str, select: str) -> Break:

@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from stori_pipeline.defs.sql_checks import parse
 from stori_pipeline.project import CHECKS_FOLDER
-from stori_pipeline_tests.sql import planted, planted_stars, small_world
+from stori_pipeline_tests.sql import mirrors, planted, planted_stars, sound_rows
 from stori_pipeline_tests.sql.breaks import Break
 
 CASES = planted.CASES + planted_stars.CASES
@@ -28,19 +28,18 @@ STATEMENTS = {
 
 @pytest.fixture(scope="module")
 def warehouse(warehouse_url: str) -> Iterator[Connection]:
-    """The small world, committed."""
+    """The sound rows, committed."""
     with closing(psycopg2.connect(warehouse_url)) as connection:
         with connection, connection.cursor() as cursor:
-            small_world.make(cursor)
-            small_world.fill(cursor)
+            sound_rows.fill(cursor)
         yield connection
         with connection, connection.cursor() as cursor:
-            small_world.drop(cursor)
+            mirrors.drop(cursor)
 
 
 @pytest.fixture
-def world(warehouse: Connection) -> Iterator[Cursor]:
-    """The small world, as it was whatever a test does to it."""
+def sound(warehouse: Connection) -> Iterator[Cursor]:
+    """The sound rows, as they were whatever a test does to it."""
     with warehouse.cursor() as cursor:
         yield cursor
     warehouse.rollback()
@@ -51,14 +50,14 @@ def found(cursor: Cursor, check: str) -> list[tuple[Any, ...]]:
     return sorted(cursor.fetchall(), key=repr)
 
 
-def test_where_all_is_well_no_check_finds_anything(world: Cursor) -> None:
-    assert {check: rows for check in STATEMENTS if (rows := found(world, check))} == {}
+def test_where_all_is_well_no_check_finds_anything(sound: Cursor) -> None:
+    assert {check: rows for check in STATEMENTS if (rows := found(sound, check))} == {}
 
 
 @pytest.mark.parametrize(("check", "how", "expected"), [(c, h, e) for c, _, h, e in CASES], ids=[f"{c}: {w}" for c, w, _, _ in CASES])
-def test_a_check_returns_what_is_wrong_and_nothing_else(world: Cursor, check: str, how: Break, expected: list[tuple[Any, ...]]) -> None:
-    how(world)
-    assert [row[: len(expected[0])] for row in found(world, check)] == expected
+def test_a_check_returns_what_is_wrong_and_nothing_else(sound: Cursor, check: str, how: Break, expected: list[tuple[Any, ...]]) -> None:
+    how(sound)
+    assert [row[: len(expected[0])] for row in found(sound, check)] == expected
 
 
 def test_every_check_is_put_to_the_test() -> None:

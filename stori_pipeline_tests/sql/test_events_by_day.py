@@ -11,6 +11,7 @@ import pytest
 
 from stori_pipeline import catalog
 from stori_pipeline.lake import Lake
+from stori_pipeline.local.stack import COPY_ROLE
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.pipeline import sync
 from stori_pipeline.project import REPORTS_FOLDER, find_table
@@ -18,10 +19,11 @@ from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.reports import make_report
-from stori_pipeline_tests.readers.queues import TestQueue, queue
+from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.queues import TestQueue
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 EVENTS = find_table("events.app_events")
 BEGUN, DONE = "registration_initiated", "submission_success"
@@ -30,23 +32,10 @@ Row = tuple[Any, ...]
 
 @pytest.fixture
 def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
-    made = Warehouse(warehouse_url, "arn:x")
-    forget(made)
-    yield made
-    forget(made)
-
-
-def forget(warehouse: Warehouse) -> None:
-    with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
-        for schema in ("events", "reports"):
-            cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-        connection.commit()
-
-
-@pytest.fixture
-def messages(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    """The warehouse, without events and reports before and after."""
+    drop_schemas(warehouse_url, "events", "reports")
+    yield Warehouse(warehouse_url, COPY_ROLE)
+    drop_schemas(warehouse_url, "events", "reports")
 
 
 def event(number: int, who: str, name: str, at: str, platform: str = "ios") -> dict[str, Any]:
@@ -61,10 +50,8 @@ def event(number: int, who: str, name: str, at: str, platform: str = "ios") -> d
     }
 
 
-def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(
-    messages: TestQueue, warehouse: Warehouse, s3: S3Client, bucket: str
-) -> None:
-    lake, reader = Lake(s3, bucket), SqsReader(messages.url)
+def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messages: TestQueue, warehouse: Warehouse, lake: Lake) -> None:
+    reader = SqsReader(messages.url)
 
     def arrived(*events: dict[str, Any]) -> None:
         messages.send(*events)

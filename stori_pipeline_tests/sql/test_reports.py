@@ -1,9 +1,8 @@
-"""The shipped reports: what they say of a small company, where their columns come from, and what they read."""
+"""The shipped reports: what they say of the report rows, where their columns come from, and what they read."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,19 +16,12 @@ from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.reports import make_report
-from stori_pipeline_tests.sql import small_company
-from stori_pipeline_tests.test_readme import example
+from stori_pipeline_tests.readme import example
 
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
     return {report.name: report for report in load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)}
-
-
-@pytest.fixture(scope="module")
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
-    for _ in small_company.found(warehouse_url):
-        yield Warehouse(warehouse_url, "arn:x")
 
 
 def day(text: str) -> date:
@@ -135,15 +127,15 @@ SAID: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         ],
     ),
 }
-"""For each report the columns to look at, and the rows worked out by hand from `small_company`."""
+"""For each report the columns to look at, and the rows worked out by hand from `report_rows`."""
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_a_report_says_what_was_worked_out_by_hand(name: str, warehouse: Warehouse, reports: dict[str, Report]) -> None:
+def test_a_report_says_what_was_worked_out_by_hand(name: str, reported: Warehouse, reports: dict[str, Report]) -> None:
     columns, expected = SAID[name]
-    rows = make_report(reports[name], warehouse, run_id="run", reports=list(reports.values()))
+    rows = make_report(reports[name], reported, run_id="run", reports=list(reports.values()))
     assert rows == (len(expected) if reports[name].materialized == "table" else None)
-    said = warehouse.query(f"SELECT {columns} FROM reports.{name}")
+    said = reported.query(f"SELECT {columns} FROM reports.{name}")
     assert sorted(said, key=_in_order) == sorted(expected, key=_in_order)
 
 
@@ -224,15 +216,15 @@ VIEWS = ("fact_sales_order_current", "fact_purchase_orders_current", "fact_payme
 
 
 @pytest.mark.parametrize("name", ["star.dim_staff", "star.fact_payment", "app.users", *(f"star.{view}" for view in VIEWS)])
-def test_a_star_means_the_columns_that_the_warehouse_gives(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_star_means_the_columns_that_the_warehouse_gives(name: str, reported: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "x.sql").write_text(f"-- All of it.\nSELECT * FROM {name}")
     (report,) = load_reports(tmp_path, catalog.TABLES, STARS)
-    with warehouse.session("columns") as connection, connection.cursor() as cursor:
+    with reported.session("columns") as connection, connection.cursor() as cursor:
         cursor.execute(report.statement)
         assert tuple(column.name for column in cursor.description or ()) == report.columns
 
 
-def test_the_worked_example_of_adding_a_report_works(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_the_worked_example_of_adding_a_report_works(reported: Warehouse, tmp_path: Path) -> None:
     shutil.copytree(REPORTS_FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "accounts_by_month.sql").write_text(example("add-a-report"))
     reports = load_reports(tmp_path, catalog.TABLES, STARS)
@@ -241,6 +233,6 @@ def test_the_worked_example_of_adding_a_report_works(warehouse: Warehouse, tmp_p
     assert report.lineage["taken_in"] == [("reports.account_balances_by_day", "deposits")]
     for each in reports:
         if each.full_name in (*report.reads, report.full_name):
-            make_report(each, warehouse, run_id="readme", reports=reports)
-    said = warehouse.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
+            make_report(each, reported, run_id="readme", reports=reports)
+    said = reported.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
     assert said == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]

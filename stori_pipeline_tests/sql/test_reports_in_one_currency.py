@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import date
 from decimal import Decimal
 
-import psycopg2
 import pytest
 
 from stori_pipeline import catalog
@@ -17,7 +15,7 @@ from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import create_mirror
 from stori_pipeline.warehouse.reports import make_report
-from stori_pipeline_tests.sql import small_company
+from stori_pipeline_tests.databases import execute
 
 # Among the sales: 500 at 4.00 in USD on 2024-01-05, and 10 at 2.00 in a currency that has not arrived on 2024-02-01.
 _RATES = [
@@ -30,17 +28,13 @@ _RATES = [
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
-    for _ in small_company.found(warehouse_url):
-        with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("DROP SCHEMA IF EXISTS rates CASCADE")
-            cursor.execute("CREATE SCHEMA rates")
-            cursor.execute(create_mirror(find_table("rates.daily")))
-            for rate in _RATES:
-                cursor.execute("INSERT INTO rates.daily VALUES (%s, %s, %s, %s, 1, GETDATE())", rate)
-        yield Warehouse(warehouse_url, "arn:x")
-        with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("DROP SCHEMA rates CASCADE")
+def warehouse(reported: Warehouse, warehouse_url: str) -> Iterator[Warehouse]:
+    """The report rows, and these rates."""
+    execute(warehouse_url, create_mirror(find_table("rates.daily")))
+    for rate in _RATES:
+        execute(warehouse_url, "INSERT INTO rates.daily VALUES (%s, %s, %s, %s, 1, GETDATE())", parameters=rate)
+    yield reported
+    execute(warehouse_url, "DROP TABLE rates.daily CASCADE")
 
 
 def test_sales_in_pounds_use_the_last_rate_before_each_order_and_show_it(warehouse: Warehouse) -> None:

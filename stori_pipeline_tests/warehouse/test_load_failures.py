@@ -1,18 +1,12 @@
-"""What a load does when the warehouse, the lake or another session is not as it should be: all of it, or none of it, and in clear words."""
+"""What a load does when the warehouse or the lake is not as it should be: all of it, or none of it, and in clear words."""
 
 from __future__ import annotations
 
 import io
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import psycopg2
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,31 +17,11 @@ from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.warehouse import Warehouse, WarehouseError, WarehouseUnavailable
-from stori_pipeline.warehouse.load import Loaded, Pending, load_batches
-from stori_pipeline_tests.warehouse.conftest import MakeShop
-from stori_pipeline_tests.warehouse.shops import ITEMS, Shop, own
+from stori_pipeline.warehouse.load import Pending, load_batches
+from stori_pipeline_tests.stores import ITEMS, StoredTable, StoreTable, under_own_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-PATIENCE = 30.0
-
-
-@contextmanager
-def failing_commits(shop: Shop, count: int) -> Iterator[None]:
-    """The next so many COMMITs in the warehouse end in a conflict."""
-    shop.run(f"SET redshift_local.fail_commits_with_1023 TO {count}")
-    try:
-        yield
-    finally:
-        shop.run("SET redshift_local.fail_commits_with_1023 TO 0")
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # ---- parts that are not what their manifest says
@@ -69,220 +43,90 @@ def _shorten(s3: S3Client, manifest: Manifest, bucket: str, rows: int) -> None:
     raise AssertionError("no padding gave that length")
 
 
-def test_fewer_rows_than_the_manifest_says_load_nothing(shop: Shop, s3: S3Client, bucket: str) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    manifest = shop.changes(*((n, f"note {n}" * 3) for n in range(2, 200)))
+def test_fewer_rows_than_the_manifest_says_load_nothing(items: StoredTable, s3: S3Client, bucket: str) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    manifest = items.changes(*((n, f"note {n}" * 3) for n in range(2, 200)))
     _shorten(s3, manifest, bucket, rows=20)
     with pytest.raises(
         WarehouseError, match="COPY brought 20 rows where the manifests up to batch 2 say 198; nothing was loaded"
     ) as raised:
-        shop.load()
+        items.load()
     assert not isinstance(raised.value, WarehouseUnavailable)
-    assert shop.mirror() == [(1, "a")]
-    assert shop.ledger() == [(1, 1, 1, 0)]
-    shop.snapshot((5, "whole again"))
-    shop.loaded()
-    assert shop.mirror() == [(5, "whole again")]
+    assert items.mirror() == [(1, "a")]
+    assert items.loads() == [(1, 1, 1, 0)]
+    items.snapshot((5, "whole again"))
+    items.loaded()
+    assert items.mirror() == [(5, "whole again")]
 
 
-def test_a_part_that_was_removed_loads_nothing_and_is_named(shop: Shop, s3: S3Client, bucket: str) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    manifest = shop.changes((2, "b"))
+def test_a_part_that_was_removed_loads_nothing_and_is_named(items: StoredTable, s3: S3Client, bucket: str) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    manifest = items.changes((2, "b"))
     key = manifest.parts[0].url.removeprefix(f"s3://{bucket}/")
     s3.delete_object(Bucket=bucket, Key=key)
     with pytest.raises(WarehouseError, match=key):
-        shop.load()
-    assert shop.mirror() == [(1, "a")]
-
-
-# ---- conflicts
-
-
-def test_a_conflict_is_tried_again_whole_and_loads_once(shop: Shop) -> None:
-    shop.snapshot((1, "a"), (2, "b"))
-    shop.loaded()
-    shop.changes((1, "A"), (2,))
-    with failing_commits(shop, 1):
-        loaded = shop.loaded()
-    assert (loaded.rows_inserted, loaded.rows_deleted) == (1, 1)
-    assert shop.mirror() == [(1, "A")]
-    assert shop.ledger() == [(1, 2, 2, 0), (2, 2, 1, 1)]
-
-
-def test_a_conflict_in_the_first_load_is_tried_again(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    with failing_commits(shop, 2):
-        shop.loaded()
-    assert shop.mirror() == [(1, "a")]
-    assert len(shop.ledger()) == 1
-
-
-def test_conflicts_without_end_are_worth_a_later_try_and_load_nothing(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.changes((1, "A"))
-    with failing_commits(shop, 1000), pytest.raises(WarehouseUnavailable, match=f"load of {shop.table.full_name}: .*1023"):
-        shop.load()
-    assert shop.mirror() == [(1, "a")]
-    assert len(shop.ledger()) == 1
-    shop.loaded()
-    assert shop.mirror() == [(1, "A")]
-
-
-# ---- others at work
-
-
-@pytest.mark.parametrize("first", [True, False], ids=["first load", "later load"])
-def test_of_loads_at_once_one_loads_and_the_others_find_nothing(shop: Shop, first: bool) -> None:
-    shop.snapshot(*((n, "a") for n in range(500)))
-    if not first:
-        shop.loaded()
-        shop.changes(*((n, "b") for n in range(0, 1000, 2)))
-    together = threading.Barrier(3)
-
-    def load(_: int) -> Loaded | None:
-        new = sync.new_batches(shop.table, shop.lake, shop.warehouse.ledger(shop.table))
-        together.wait(PATIENCE)  # all have seen that there is something to do before one begins
-        return sync.load_new(new, shop.warehouse, run_id="run")
-
-    with ThreadPoolExecutor(3) as pool:
-        results = list(pool.map(load, range(3)))
-    assert sum(result is not None for result in results) == 1
-    assert len(shop.ledger()) == (1 if first else 2)
-    assert len(shop.mirror()) == (500 if first else 750)
-
-
-def test_batches_that_land_during_a_load_wait_for_the_next(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.changes((2, "b"))
-    new = sync.new_batches(shop.table, shop.lake, shop.warehouse.ledger(shop.table))
-    shop.changes((3, "c"))
-    loaded = sync.load_new(new, shop.warehouse, run_id="run")
-    assert loaded is not None
-    assert loaded.batch == 2
-    assert shop.loaded().batch == 3
-    assert [row[0] for row in shop.mirror()] == [1, 2, 3]
-
-
-def test_a_load_waits_for_a_reader_and_then_loads(shop: Shop, platform_url: str) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.changes((1, "A"))
-    waiting = (
-        "SELECT COUNT(*) FROM pg_locks JOIN pg_class c ON c.oid = relation"
-        " WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relnamespace = %s::regnamespace"
-    )
-    with closing(psycopg2.connect(shop.url)) as reader, closing(psycopg2.connect(platform_url)) as backend, ThreadPoolExecutor(1) as pool:
-        with reader.cursor() as cursor, backend.cursor() as behind:
-            cursor.execute(f"SELECT note FROM {shop.table.full_name}")
-            loading = pool.submit(shop.load)
-
-            def waits() -> bool:
-                behind.execute(waiting, (shop.table.source.name,))
-                return behind.fetchall() == [(1,)]
-
-            until(waits)
-            cursor.execute(f"SELECT note FROM {shop.table.full_name}")  # what holds a lock already is not kept out
-            assert cursor.fetchall() == [("a",)]
-        reader.rollback()
-        loaded = loading.result(PATIENCE)
-    assert loaded is not None
-    assert shop.mirror() == [(1, "A")]
-
-
-def test_a_reader_that_never_ends_keeps_a_load_waiting_only_so_long(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.changes((1, "A"))
-    impatient = Warehouse(shop.url, COPY_ROLE, lock_patience=0.3)
-    with closing(psycopg2.connect(shop.url)) as reader:
-        with reader.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {shop.table.full_name}")
-        with pytest.raises(WarehouseUnavailable, match=r"other transactions have held the mirror for 0\.3 s, so nothing was loaded"):
-            sync.load(shop.table, shop.lake, impatient, run_id="run")
-        reader.rollback()
-    assert shop.mirror() == [(1, "a")]
-    assert sync.load(shop.table, shop.lake, impatient, run_id="run") is not None
-
-
-def test_readers_see_the_old_rows_or_the_new_ones_and_never_an_empty_mirror(shop: Shop) -> None:
-    shop.snapshot(*((n, "0") for n in range(300)))
-    shop.loaded()
-    done, seen = threading.Event(), set()
-
-    def watch() -> None:
-        while not done.is_set():
-            seen.add(tuple(shop.warehouse.query(f"SELECT COUNT(*), COUNT(DISTINCT note) FROM {shop.table.full_name}")[0]))
-
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(watch)
-        for version in range(1, 5):
-            shop.snapshot(*((n, str(version)) for n in range(300)))
-            shop.loaded()
-        done.set()
-        watching.result(PATIENCE)
-    assert seen == {(300, 1)}
+        items.load()
+    assert items.mirror() == [(1, "a")]
 
 
 # ---- tables that were dropped
 
 
 @pytest.mark.parametrize("lost", ["mirror", "schema", "ledger entries", "mirror and ledger entries"])
-def test_what_was_dropped_in_the_warehouse_comes_back_from_the_lake(shop: Shop, lost: str) -> None:
-    shop.snapshot((1, "a"), (2, "b"))
-    shop.changes((1,), (3, "c"))
-    shop.loaded()
+def test_what_was_dropped_in_the_warehouse_comes_back_from_the_lake(items: StoredTable, lost: str) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.changes((1,), (3, "c"))
+    items.loaded()
     if "mirror" in lost:
-        shop.run(f"DROP TABLE {shop.table.full_name}")
+        items.stores.execute(f"DROP TABLE {items.table.full_name}")
     if "schema" in lost:
-        shop.run(f"DROP SCHEMA {shop.table.source.name} CASCADE")
+        items.stores.execute(f"DROP SCHEMA {items.table.source.name} CASCADE")
     if "ledger" in lost:
-        shop.run(f"DELETE FROM pipeline.loads WHERE target = '{shop.table.full_name}'")
-    assert shop.warehouse.ledger(shop.table) is None
-    assert shop.loaded().batch == 2
-    assert shop.mirror() == [(2, "b"), (3, "c")]
-    assert shop.load() is None
+        items.stores.execute(f"DELETE FROM pipeline.loads WHERE target = '{items.table.full_name}'")
+    assert items.stores.warehouse.ledger(items.table) is None
+    assert items.loaded().batch == 2
+    assert items.mirror() == [(2, "b"), (3, "c")]
+    assert items.load() is None
 
 
-def test_the_whole_ledger_dropped_comes_back(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.run("DROP TABLE pipeline.loads")
-    shop.changes((2, "b"))
-    assert shop.loaded().rows_copied == 2
-    assert shop.mirror() == [(1, "a"), (2, "b")]
+def test_the_whole_ledger_dropped_comes_back(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.stores.execute("DROP TABLE pipeline.loads")
+    items.changes((2, "b"))
+    assert items.loaded().rows_copied == 2
+    assert items.mirror() == [(1, "a"), (2, "b")]
 
 
-def test_a_first_load_that_is_cut_off_leaves_no_empty_mirror_behind_an_old_ledger_entry(shop: Shop, s3: S3Client, bucket: str) -> None:
-    manifest = shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.run(f"DROP TABLE {shop.table.full_name}")  # the ledger still says that batch 1 is loaded
+def test_a_first_load_cut_off_leaves_no_empty_mirror_behind_an_old_ledger_entry(items: StoredTable, s3: S3Client, bucket: str) -> None:
+    manifest = items.snapshot((1, "a"))
+    items.loaded()
+    items.stores.execute(f"DROP TABLE {items.table.full_name}")  # the ledger still says that batch 1 is loaded
     key = manifest.parts[0].url.removeprefix(f"s3://{bucket}/")
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     s3.delete_object(Bucket=bucket, Key=key)
     with pytest.raises(WarehouseError):
-        shop.load()  # the mirror had been created when COPY failed
-    assert shop.warehouse.ledger(shop.table) is None
+        items.load()  # the mirror had been created when COPY failed
+    assert items.stores.warehouse.ledger(items.table) is None
     s3.put_object(Bucket=bucket, Key=key, Body=body)
-    shop.loaded()
-    assert shop.mirror() == [(1, "a")]
+    items.loaded()
+    assert items.mirror() == [(1, "a")]
 
 
-def test_a_lake_that_began_anew_replaces_what_the_old_one_brought(shop: Shop, s3: S3Client, bucket: str) -> None:
-    shop.snapshot((1, "a"), (2, "b"))
-    shop.changes((3, "c"))
-    shop.loaded()
+def test_a_lake_that_began_anew_replaces_what_the_old_one_brought(items: StoredTable, s3: S3Client, bucket: str) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.changes((3, "c"))
+    items.loaded()
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for found in page.get("Contents", []):
             s3.delete_object(Bucket=bucket, Key=found["Key"])
-    assert shop.load() is None  # nothing to load is not a reason to empty the mirror
-    assert len(shop.mirror()) == 3
-    shop.snapshot((2, "b"), (4, "d"))
-    assert shop.loaded().batch == 1
-    assert shop.mirror() == [(2, "b"), (4, "d")]
+    assert items.load() is None  # nothing to load is not a reason to empty the mirror
+    assert len(items.mirror()) == 3
+    items.snapshot((2, "b"), (4, "d"))
+    assert items.loaded().batch == 1
+    assert items.mirror() == [(2, "b"), (4, "d")]
 
 
 # ---- records that changed
@@ -290,55 +134,55 @@ def test_a_lake_that_began_anew_replaces_what_the_old_one_brought(shop: Shop, s3
 WIDER = replace(ITEMS, columns=(Column("id", integer, nullable=False), Column("size", varchar(8)), Column("note", varchar(128))))
 
 
-def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    shop.changes((2, "b"))
-    changed = replace(shop, table=replace(WIDER, source=shop.table.source))
-    with pytest.raises(LakeError, match=f"{shop.table.full_name}: its definition changed since batch 2 landed; land a new snapshot"):
+def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.changes((2, "b"))
+    changed = replace(items, table=replace(WIDER, source=items.table.source))
+    with pytest.raises(LakeError, match=f"{items.table.full_name}: its definition changed since batch 2 landed; land a new snapshot"):
         changed.load()
-    assert shop.mirror() == [(1, "a")]
+    assert items.mirror() == [(1, "a")]
 
 
-def test_a_ledger_of_another_record_refuses_changes_and_says_what_to_do(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    changed = replace(WIDER, source=shop.table.source)
+def test_a_ledger_of_another_record_refuses_changes_and_says_what_to_do(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    changed = replace(WIDER, source=items.table.source)
     work = Pending(generation=1, batch=2, replaces=False, rows=0, url="")
-    with pytest.raises(WarehouseError, match=f"its definition has changed since .* `stori sync --full {shop.table.full_name}`"):
-        load_batches(shop.warehouse, changed, work, after=shop.warehouse.ledger(changed), run_id="run")
-    assert len(shop.ledger()) == 1
+    with pytest.raises(WarehouseError, match=f"its definition has changed since .* `stori sync --full {items.table.full_name}`"):
+        load_batches(items.stores.warehouse, changed, work, after=items.stores.warehouse.ledger(changed), run_id="run")
+    assert len(items.loads()) == 1
 
 
-def test_a_changed_record_and_a_snapshot_rebuild_the_mirror(shop: Shop) -> None:
-    shop.snapshot((1, "a"), (2, "b"))
-    shop.loaded()
-    changed = replace(shop, table=replace(WIDER, source=shop.table.source))
+def test_a_changed_record_and_a_snapshot_rebuild_the_mirror(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    changed = replace(items, table=replace(WIDER, source=items.table.source))
     changed.snapshot((1, "big", "a"), (3, None, "c"))
     assert changed.loaded().rows_inserted == 2
     assert changed.mirror() == [(1, "big", "a"), (3, None, "c")]
     columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s ORDER BY ordinal_position"
-    assert changed.warehouse.query(columns, (shop.table.source.name,))[:2] == [("id", "integer"), ("size", "character varying")]
+    assert changed.stores.warehouse.query(columns, (items.table.source.name,))[:2] == [("id", "integer"), ("size", "character varying")]
     changed.changes((3,))
     changed.loaded()
     assert changed.mirror() == [(1, "big", "a")]
 
 
-def test_a_mirror_that_cannot_be_rebuilt_stays_as_it_was(shop: Shop, s3: S3Client, bucket: str) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    changed = replace(shop, table=replace(WIDER, source=shop.table.source))
+def test_a_mirror_that_cannot_be_rebuilt_stays_as_it_was(items: StoredTable, s3: S3Client, bucket: str) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    changed = replace(items, table=replace(WIDER, source=items.table.source))
     manifest = changed.snapshot((1, "big", "a"))
     s3.delete_object(Bucket=bucket, Key=manifest.parts[0].url.removeprefix(f"s3://{bucket}/"))
     with pytest.raises(WarehouseError):
         changed.load()
-    assert shop.mirror() == [(1, "a")]
+    assert items.mirror() == [(1, "a")]
 
 
-def test_a_record_that_now_keeps_deleted_rows_rebuilds_the_mirror(shop: Shop) -> None:
-    shop.snapshot((1, "a"))
-    shop.loaded()
-    keeping = replace(shop, table=replace(shop.table, keep_deleted=True))
+def test_a_record_that_now_keeps_deleted_rows_rebuilds_the_mirror(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    keeping = replace(items, table=replace(items.table, keep_deleted=True))
     keeping.snapshot((1, "a"))
     keeping.changes((1,))
     keeping.loaded()
@@ -350,42 +194,42 @@ def test_a_record_that_now_keeps_deleted_rows_rebuilds_the_mirror(shop: Shop) ->
 # ---- what errors say
 
 
-def test_a_warehouse_that_is_away_is_named_without_its_password(shop: Shop) -> None:
-    parts = urlsplit(shop.url)
+def test_a_warehouse_that_is_away_is_named_without_its_password(items: StoredTable) -> None:
+    parts = urlsplit(items.stores.warehouse_url)
     assert parts.password
-    away = Warehouse(shop.url.replace(f":{parts.port}/", ":1/"), COPY_ROLE)
+    away = Warehouse(items.stores.warehouse_url.replace(f":{parts.port}/", ":1/"), COPY_ROLE)
     with pytest.raises(WarehouseUnavailable, match=r"ledger of .* the warehouse at 127\.0\.0\.1:1 cannot be reached") as raised:
-        sync.load(shop.table, shop.lake, away, run_id="run")
+        sync.load(items.table, items.stores.lake, away, run_id="run")
     assert parts.password not in str(raised.value) + repr(raised.value) + repr(raised.value.__cause__)
     assert parts.password not in repr(away)
 
 
-def test_a_wrong_password_is_not_repeated(shop: Shop) -> None:
-    parts = urlsplit(shop.url)
-    wrong = Warehouse(shop.url.replace(f":{parts.password}@", ":hunter2@"), COPY_ROLE)
+def test_a_wrong_password_is_not_repeated(items: StoredTable) -> None:
+    parts = urlsplit(items.stores.warehouse_url)
+    wrong = Warehouse(items.stores.warehouse_url.replace(f":{parts.password}@", ":hunter2@"), COPY_ROLE)
     with pytest.raises(WarehouseError) as raised:
-        wrong.ledger(shop.table)
+        wrong.ledger(items.table)
     assert "hunter2" not in str(raised.value) + repr(raised.value.__cause__)
 
 
 def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
     with pytest.raises(WarehouseError) as raised:
-        Warehouse("postgresql://loader:hunter2@[half", COPY_ROLE).ledger(own(ITEMS))
+        Warehouse("postgresql://loader:hunter2@[half", COPY_ROLE).ledger(under_own_source(ITEMS))
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_statement_that_is_refused_names_the_load_and_the_reason(shop_of: MakeShop) -> None:
-    shop = shop_of(replace(ITEMS, columns=(Column("id", integer, nullable=False), Column("note", varchar(4)))))
-    wider = replace(shop, table=replace(shop.table, columns=(Column("id", integer, nullable=False), Column("note", varchar(64)))))
+def test_a_statement_that_is_refused_names_the_load_and_the_reason(store: StoreTable) -> None:
+    items = store(replace(ITEMS, columns=(Column("id", integer, nullable=False), Column("note", varchar(4)))))
+    wider = replace(items, table=replace(items.table, columns=(Column("id", integer, nullable=False), Column("note", varchar(64)))))
     wider.snapshot((1, "x" * 60))
-    shop.run(f"CREATE SCHEMA {shop.table.source.name}")
+    items.stores.execute(f"CREATE SCHEMA {items.table.source.name}")
     # A row that got past its contract: COPY is the second to look.
-    new = sync.new_batches(wider.table, shop.lake, None)
-    with pytest.raises(WarehouseError, match=f"load of {shop.table.full_name}: ") as raised:
+    new = sync.new_batches(wider.table, items.stores.lake, None)
+    with pytest.raises(WarehouseError, match=f"load of {items.table.full_name}: ") as raised:
         sync.load_new(
-            replace(new, table=shop.table, batches=tuple(replace(each, fingerprint=shop.table.fingerprint) for each in new.batches)),
-            shop.warehouse,
+            replace(new, table=items.table, batches=tuple(replace(each, fingerprint=items.table.fingerprint) for each in new.batches)),
+            items.stores.warehouse,
             run_id="run",
         )
     assert not isinstance(raised.value, WarehouseUnavailable)
-    assert shop.warehouse.ledger(shop.table) is None
+    assert items.stores.warehouse.ledger(items.table) is None

@@ -15,8 +15,8 @@ import pytest
 from stori_pipeline.model.report import Report
 from stori_pipeline.warehouse import Warehouse, WarehouseError, WarehouseUnavailable
 from stori_pipeline.warehouse.reports import SELECT_REPORTS, make_report
-from stori_pipeline_tests.model.test_report import load
-from stori_pipeline_tests.warehouse.shops import run
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.model.small_tables import reports_of
 
 HEAD = "-- Shows it.\n-- materialized: table\n"
 
@@ -30,9 +30,9 @@ def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
         "CREATE TABLE shop.orders (id INTEGER NOT NULL, item INTEGER, price DECIMAL(10,2))",
         "INSERT INTO shop.orders VALUES (1, 7, 1.50), (2, 7, 2.25), (3, 8, 4.00)",
     ]
-    run(warehouse_url, drop + made)
+    execute(warehouse_url, *drop, *made)
     yield Warehouse(warehouse_url, "arn:x")
-    run(warehouse_url, drop)
+    execute(warehouse_url, *drop)
 
 
 def rows(warehouse: Warehouse, name: str) -> list[tuple[Any, ...]]:
@@ -46,12 +46,12 @@ def state(warehouse: Warehouse) -> dict[str, tuple[str, str]]:
 
 def made(warehouse: Warehouse, folder: Path, **files: str) -> dict[str, int | None]:
     """What making every one of these reports gives, each in its turn."""
-    reports = load(folder, files)
+    reports = reports_of(folder, files)
     return {report.name: make_report(report, warehouse, run_id="run", reports=reports) for report in reports}
 
 
 def by_name(folder: Path, **files: str) -> tuple[dict[str, Report], list[Report]]:
-    reports = load(folder, files)
+    reports = reports_of(folder, files)
     return {report.name: report for report in reports}, reports
 
 
@@ -59,7 +59,7 @@ def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, wareho
     text = "SELECT item, SUM(price) AS total FROM shop.orders WHERE 'a%s' LIKE 'a%' GROUP BY item"
     assert made(warehouse, tmp_path, spent=text) == {"spent": None}
     before = state(warehouse)
-    run(warehouse_url, ["INSERT INTO shop.orders VALUES (4, 8, 0.50)"])
+    execute(warehouse_url, "INSERT INTO shop.orders VALUES (4, 8, 0.50)")
     assert made(warehouse, tmp_path, spent=text) == {"spent": None}
     assert [(item, str(total)) for item, total in rows(warehouse, "spent")] == [(7, "3.75"), (8, "4.50")]
     assert state(warehouse) == before
@@ -70,12 +70,12 @@ def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, wareho
 def test_a_table_has_new_rows_after_each_making_and_only_then(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     text = HEAD + "SELECT id, price FROM shop.orders"
     assert made(warehouse, tmp_path, prices=text) == {"prices": 3}
-    run(warehouse_url, ["DELETE FROM shop.orders WHERE id = 2"])
+    execute(warehouse_url, "DELETE FROM shop.orders WHERE id = 2")
     assert [row[0] for row in rows(warehouse, "prices")] == [1, 2, 3]
     assert made(warehouse, tmp_path, prices=text) == {"prices": 2}
     assert made(warehouse, tmp_path, prices=text) == {"prices": 2}
     assert [row[0] for row in rows(warehouse, "prices")] == [1, 3]
-    run(warehouse_url, ["DELETE FROM shop.orders"])
+    execute(warehouse_url, "DELETE FROM shop.orders")
     assert made(warehouse, tmp_path, prices=text) == {"prices": 0}
 
 
@@ -129,7 +129,7 @@ def test_views_on_a_report_outlive_its_change(warehouse: Warehouse, tmp_path: Pa
 def test_a_report_that_went_with_its_table_is_made_again(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     files = {"x": "SELECT id FROM shop.orders", "y": "SELECT id FROM reports.x"}
     made(warehouse, tmp_path, **files)
-    run(warehouse_url, ["DROP TABLE shop.orders CASCADE", "CREATE TABLE shop.orders (id INTEGER, item INTEGER)"])
+    execute(warehouse_url, "DROP TABLE shop.orders CASCADE", "CREATE TABLE shop.orders (id INTEGER, item INTEGER)")
     assert state(warehouse) == {}
     made(warehouse, tmp_path, **files)
     assert rows(warehouse, "y") == []
@@ -143,7 +143,7 @@ def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehous
             made(warehouse, tmp_path / name, **{name: head + "SELECT unaccent(item) AS item FROM shop.orders"})
     assert state(warehouse) == there
     assert len(rows(warehouse, "x")) == len(rows(warehouse, "t")) == 3
-    run(warehouse_url, ["DROP TABLE shop.orders CASCADE"])
+    execute(warehouse_url, "DROP TABLE shop.orders CASCADE")
     with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` makes what is missing"):
         made(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
 
@@ -179,7 +179,7 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Wa
 
 
 def test_two_runs_that_make_a_table_at_once_leave_it_as_one_would(warehouse: Warehouse, tmp_path: Path) -> None:
-    (report,) = load(tmp_path, {"t": HEAD + "SELECT id FROM shop.orders"})
+    (report,) = reports_of(tmp_path, {"t": HEAD + "SELECT id FROM shop.orders"})
     with ThreadPoolExecutor(3) as pool:
         for _ in range(3):
             assert list(pool.map(lambda _: make_report(report, warehouse, run_id="run"), range(3))) == [3, 3, 3]

@@ -18,8 +18,8 @@ from stori_pipeline.project import find_table
 from stori_pipeline.readers.sqs import messages
 from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.reader import SqsReader
+from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.drained import drained
-from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 EVENTS = find_table("events.app_events")
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

@@ -1,11 +1,10 @@
-"""A small warehouse in which everything is as it should be: hand-made mirrors and star tables, their views, and the reports.
+"""Rows of every mirror and star table that a check looks at, in which everything is as it should be.
 
-Belongs here: making it, and rows for it. Does not belong here: what a check finds when something is not as it should be.
+Belongs here: the rows. Does not belong here: what a check finds when something is not as it should be (`planted`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import date as day
 from datetime import timedelta
@@ -13,88 +12,22 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
-from stori_pipeline import star
 from stori_pipeline.catalog import TABLES
 from stori_pipeline.model.report import load_reports
-from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
-from stori_pipeline.project import REPORTS_FOLDER, find_table
+from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.star import STARS
-from stori_pipeline.warehouse.dialect import create_mirror, create_views, quoted, relation
-
-MIRRORED: tuple[Table, ...] = (*TABLES, *(star.table for star in STARS.values()))
-SCHEMAS = sorted({table.source.name for table in MIRRORED})
-REPORTS = "reports"
-
-DEFAULTS: dict[str, Any] = {
-    "integer": 1,
-    "bigint": 1,
-    "smallint": 1,
-    "boolean": False,
-    "date": "2024-11-13",
-    "time": "10:20:09.123",
-    "timestamptz": "2024-11-13 10:20:09.123+00",
-    "double": 1.0,
-}
-"""What a column of that type holds where a row does not say."""
-
-
-def record(full_name: str) -> Table:
-    return STARS[full_name.removeprefix("star.")].table if full_name.startswith("star.") else find_table(full_name)
-
-
-def insert(cursor: Cursor, full_name: str, *rows: dict[str, Any]) -> None:
-    """Rows of a mirror; whatever one does not name has its type's default, or is null where that may be."""
-    table = record(full_name)
-    values = [
-        {c.name: row[c.name] if c.name in row else None if c.nullable else _default(str(c.type)) for c in table.columns} for row in rows
-    ]
-    if unknown := {name for row in rows for name in row} - {c.name for c in table.columns}:
-        raise KeyError(f"{full_name} has no {', '.join(sorted(unknown))}")
-    names = [c.name for c in table.columns]
-    places = ", ".join("JSON_PARSE(%s)" if c.type == super_ else f"CAST(%s AS {c.type.redshift})" for c in table.columns)
-    marks = "FALSE, " if table.keep_deleted else ""
-    columns = ", ".join(map(quoted, [*names, *(["_deleted"] if table.keep_deleted else []), "_batch", "_loaded_at"]))
-    each = f"SELECT {places}, {marks}1, GETDATE()"
-    cursor.execute(
-        f"INSERT INTO {relation(table)} ({columns}) " + " UNION ALL ".join([each] * len(values)),
-        [_given(table, name, row[name]) for row in values for name in names],
-    )
-
-
-def _default(kind: str) -> Any:
-    return DEFAULTS.get(kind, 1 if kind.startswith("decimal") else "x")
-
-
-def _given(table: Table, name: str, value: Any) -> Any:
-    return json.dumps(value) if table[name].type == super_ and value is not None else value
-
-
-def make(cursor: Cursor) -> None:
-    """All mirrors, those of the star tables included, and the views of the facts' present rows."""
-    drop(cursor)
-    for schema in SCHEMAS:
-        cursor.execute(f"CREATE SCHEMA {schema}")
-    for table in MIRRORED:
-        cursor.execute(create_mirror(table))
-    for each in star.STARS.values():
-        for statement in create_views(each.table, each.also):
-            cursor.execute(statement)
-    cursor.execute(f"CREATE SCHEMA {REPORTS}")
-    for report in load_reports(REPORTS_FOLDER, TABLES, star.STARS):
-        cursor.execute(f"CREATE VIEW {report.full_name} AS {report.statement}")  # tables too, so that they follow what a test breaks
-
-
-def drop(cursor: Cursor) -> None:
-    for schema in (*SCHEMAS, REPORTS):
-        cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+from stori_pipeline_tests.sql import mirrors
 
 
 def fill(cursor: Cursor) -> None:
-    """Two sales and a purchase with their transactions, payments, dimensions and versions; an app's user; a trade; an account."""
-    for full_name, rows in _WORLD.items():
-        insert(cursor, full_name, *rows)
-    insert(cursor, "star.dim_date", *calendar(day(2024, 1, 1), day(2024, 12, 31)))
+    """Two sales and a purchase with their transactions, payments, dimensions and versions; an app's user; a trade; an account; and the
+    reports over them, as views even where they are tables, so that they follow what a test breaks."""
+    mirrors.make(cursor)
+    for report in load_reports(REPORTS_FOLDER, TABLES, STARS):
+        cursor.execute(f"CREATE VIEW {report.full_name} AS {report.statement}")
+    for full_name, rows in _ROWS.items():
+        mirrors.insert(cursor, full_name, *rows)
+    mirrors.insert(cursor, "star.dim_date", *calendar(day(2024, 1, 1), day(2024, 12, 31)))
 
 
 def calendar(first: day, last: day) -> Iterable[dict[str, Any]]:
@@ -104,7 +37,7 @@ def calendar(first: day, last: day) -> Iterable[dict[str, Any]]:
 
 _SALE = {"units_sold": 1000, "unit_price": "2.50", "agreed_delivery_date": "2024-11-15", "agreed_payment_date": "2024-11-14"}
 _PURCHASE = {"item_quantity": 10, "item_unit_price": "99.99", "agreed_delivery_date": "2024-11-29", "agreed_payment_date": "2024-11-16"}
-_WORLD: dict[str, list[dict[str, Any]]] = {
+_ROWS: dict[str, list[dict[str, Any]]] = {
     "totesys.currency": [{"currency_id": 1, "currency_code": "GBP"}],
     "totesys.staff": [{"staff_id": 1, "email_address": "deron.o'keefe@terrifictotes.com"}],
     "totesys.payment_type": [

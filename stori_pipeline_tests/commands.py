@@ -1,6 +1,6 @@
 """The real `stori` command in processes of its own, to be killed, starved, or raced against each other.
 
-Belongs here: starting it, waiting for it within a bound, and what it said. Does not belong here: its surroundings (`pipeline`).
+Belongs here: starting it, waiting for it within a bound, and what it said. Does not belong here: what it is pointed at (`platforms`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _STORI = "from stori_pipeline.cli import main; main()"
 class Ended:
     """A command that has ended, and what it said. `code` is negative for a signal."""
 
-    arguments: tuple[str, ...]
     code: int
     out: str
     err: str
+    arguments: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"stori {' '.join(self.arguments)} ended with {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
@@ -40,12 +40,11 @@ class Ended:
         return self
 
     @property
-    def json(self) -> list[dict[str, Any]]:
+    def json(self) -> Any:
         try:
-            found: list[dict[str, Any]] = json.loads(self.out)
+            return json.loads(self.out)
         except ValueError as error:
             raise AssertionError(f"no JSON on stdout\n{self}") from error
-        return found
 
     @property
     def said(self) -> str:
@@ -96,13 +95,17 @@ class Running:
         return self.kill().expect(-9)
 
     def _ended(self, code: int) -> Ended:
-        return Ended(self._arguments, code, self._out.read_text(), self._err.read_text())
+        return Ended(code, self._out.read_text(), self._err.read_text(), self._arguments)
+
+
+def inherited_environ() -> dict[str, str]:
+    """This process's environment without what points the pipeline anywhere: nothing of a developer's own settings may leak in."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("STORI_", "AWS_", "DAGSTER_"))}
 
 
 @contextmanager
 def started(arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> Iterator[Running]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("STORI_", "AWS_", "DAGSTER_"))}
-    running = Running(arguments, inherited | dict(environ), folder)
+    running = Running(arguments, inherited_environ() | dict(environ), folder)
     try:
         yield running
     finally:

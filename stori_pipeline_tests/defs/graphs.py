@@ -1,4 +1,4 @@
-"""A small star schema with reports on it: a fact and a dimension of two sources, and a star table that can be made to fail."""
+"""Small graphs: two source tables alone, and a star schema with reports on them, of which one star table can be made to fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from stori_pipeline.model.report import load_reports
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, varchar
-from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE
+from stori_pipeline.project import CHECKS_FOLDER
+from stori_pipeline_tests.platforms import BANK, EXCHANGE
+
+PLAIN = Project((BANK, EXCHANGE), checks=CHECKS_FOLDER)
+"""Two source tables of two kinds, with nothing made of them but their mirrors."""
 
 REFERENCE = "ticker_exists"
 _CHECK = """\

@@ -1,7 +1,7 @@
-"""One test's own pipeline on the session's servers: its sources, its bucket, its mirrors, and the command pointed at them.
+"""The platform that one test has to itself, on the session's servers: sources, lake, warehouse, and the command pointed at them.
 
-Belongs here: writing to the sources as an application would, the two steps in this process, and looking at what came of them.
-Does not belong here: breaking anything.
+Belongs here: writing to the sources as an application would, the steps in this process, the command in another, and looking at what came
+of them. Does not belong here: breaking anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import psycopg2
 from bson import Decimal128
 
-from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.lake import Manifest
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
@@ -27,19 +27,21 @@ from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.verify.compare import Comparison
-from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.load import Loaded
-from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
-from stori_pipeline_tests.end_to_end.command import Ended, Running, started
+from stori_pipeline_tests.commands import Ended, Running, started
+from stori_pipeline_tests.databases import at_port, execute
+from stori_pipeline_tests.stores import Stores
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the driver's class is lower-case)
+    from pymongo.collection import Collection
+
+    from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
 
 BANK = find_table("bank.transactions")
 EXCHANGE = find_table("exchange.trades")
 NAMES = (BANK.full_name, EXCHANGE.full_name)
-"""Every table of a `Pipeline`; the catalog has more, whose sources are not the test's own."""
+"""The tables of a `Platform`: the catalog has more, whose sources are not the test's own."""
 
 ADDRESSES = {
     "source": "STORI_SOURCE_BANK",
@@ -51,15 +53,13 @@ ADDRESSES = {
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class Platform(Stores):
+    """`environ` is what `.env` would hold; `folder` is where the command runs."""
+
     environ: Mapping[str, str] = field(repr=False)
     folder: Path
     bank: SourceDatabase
     exchange: MongoSource
-    s3: S3Client
-    bucket: str
-    lake: Lake
-    warehouse: Warehouse
 
     # ---- the sources
 
@@ -74,17 +74,18 @@ class Pipeline:
 
     def write(self, statement: str, *parameters: object) -> None:
         """One committed transaction of the bank's application."""
-        with self.transaction() as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            connection.commit()
+        execute(self.bank.admin_url, statement, parameters=parameters)
 
-    def move(self, count: int, details: str = "TRF", *, repeat: int = 1) -> None:
-        """So many movements, each with `details` repeated so often."""
+    def move(self, count: int, details: str = "TRF", *, account: str = "409000611074", repeat: int = 1) -> None:
+        """So many movements on an account, each a deposit of one, with balances that add up; their text is `details`, so often."""
         self.write(
             "INSERT INTO transactions (account_no, txn_date, transaction_details, chip_used, value_date, deposit_amt, balance_amt)"
-            " SELECT '409000611074', DATE '2017-06-29', repeat(%s, %s), false, DATE '2017-06-29', n, n FROM generate_series(1, %s) AS n",
+            " SELECT %s, DATE '2017-06-29', repeat(%s, %s), false, DATE '2017-06-29', 1,"
+            " n + (SELECT count(*) FROM transactions WHERE account_no = %s) FROM generate_series(1, %s) AS n",
+            account,
             details,
             repeat,
+            account,
             count,
         )
 
@@ -94,19 +95,22 @@ class Pipeline:
         self.write("UPDATE transactions SET chip_used = NOT chip_used WHERE transaction_no % 50 = 1")
         self.write("UPDATE transactions SET balance_amt = -balance_amt, updated_at = now() WHERE transaction_no % 70 = 2")
 
-    def trade(self, first: int, count: int = 1, **fields: object) -> None:
-        self.exchange.database["trades"].insert_many([trade(number) | fields for number in range(first, first + count)])
+    @property
+    def trades(self) -> Collection[dict[str, Any]]:
+        """The exchange's collection."""
+        return self.exchange.database["trades"]
 
-    # ---- the two steps, in this process
+    def trade(self, first: int, count: int = 1, **fields: object) -> None:
+        """So many trades, numbered from `first`."""
+        self.trades.insert_many([trade(number) | fields for number in range(first, first + count)])
+
+    # ---- the steps, in this process
 
     def reader(self, table: Table) -> Reader:
         return reader_for(table.source.kind, self.environ[f"STORI_SOURCE_{table.source.name.upper()}"])
 
     def land(self, table: Table, **options: Any) -> Manifest | None:
         return sync.land(table, self.reader(table), self.lake, run_id=f"test-{uuid.uuid4().hex[:8]}", **options).manifest
-
-    def load(self, table: Table) -> Loaded | None:
-        return sync.load(table, self.lake, self.warehouse, run_id=f"test-{uuid.uuid4().hex[:8]}")
 
     def sync(self, table: Table) -> tuple[Manifest | None, Loaded | None]:
         return self.land(table), self.load(table)
@@ -136,9 +140,6 @@ class Pipeline:
 
     # ---- what came of it
 
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        return self.warehouse.query(statement)
-
     def ledger(self, table: Table) -> list[tuple[int, int]]:
         """Every (generation, batch) that was ever loaded, in order of loading."""
         known = self.query("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pipeline' AND table_name = 'loads'")
@@ -146,21 +147,6 @@ class Pipeline:
             return []
         loads = self.query(f"SELECT generation, batch FROM pipeline.loads WHERE target = '{table.full_name}' ORDER BY generation, batch")
         return [(int(generation), int(batch)) for generation, batch in loads]
-
-    def objects(self, table: Table, under: str = "") -> list[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{table.prefix}/{under}")
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-    def wipe_lake(self, table: Table) -> None:
-        for key in self.objects(table):
-            self.s3.delete_object(Bucket=self.bucket, Key=key)
-
-    def execute(self, *statements: str) -> None:
-        """In the warehouse, committed."""
-        with self.warehouse.session("test") as connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            connection.commit()
 
     def assert_equal(self, table: Table, *, loaded_again: bool = False) -> None:
         """Source and mirror are equal to the row, no row is there twice, and no batch was loaded twice unless it was meant to be."""
@@ -177,6 +163,7 @@ class Pipeline:
 
 
 def trade(number: int) -> dict[str, Any]:
+    """A document of the exchange."""
     return {
         "id": f"{number:024x}",
         "price": Decimal128(Decimal(1_000 + number % 500) / 10),
@@ -185,8 +172,3 @@ def trade(number: int) -> dict[str, Any]:
         "details": {"system": "abc", "lag": number % 7, "asks": [110.07, 110.12], "bids": [109.9]},
         "time": {"date": "2012-03-03T07:03:00.000Z"},
     }
-
-
-def at_port(url: str, port: int) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.removesuffix(f":{parts.port}") + f":{port}").geturl()

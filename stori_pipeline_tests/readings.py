@@ -1,10 +1,14 @@
-"""What the tests of the lake land: a table's record, and readings over rows that a test writes down."""
+"""What a test lands: a table's definition, and readings over rows that the test writes down."""
 
 from __future__ import annotations
 
+import base64
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date as day
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +37,17 @@ TABLE = Table(
     changes=Xmin(),
 )
 KEEPING_DELETED = replace(TABLE, name="orders_kept", keep_deleted=True)
+MB = 1024 * 1024
+VALUES = {
+    "day": day(1969, 12, 31),
+    "customer": "Zoë 漢字 🦊",
+    "price": Decimal("-9999999999999999.99"),
+    "rate": Decimal("12345678901234567890123456789.123456789"),
+    "weight": 0.1,
+    "detail": b'{"a": [1, null]}',
+    "at": datetime(2026, 11, 21, 23, 59, 59, 999999, tzinfo=timezone.utc),
+}
+"""Of every column but the key a value at the edge of what its type holds."""
 
 
 def rows(*given: dict[str, Any], table: Table = TABLE) -> pa.RecordBatch:
@@ -48,6 +63,14 @@ def rejected(*raw: str) -> pa.RecordBatch:
 def orders(first: int, count: int, **values: Any) -> pa.RecordBatch:
     """Rows whose ids count up from `first`."""
     return rows(*({"id": first + i} | values for i in range(count)))
+
+
+def incompressible(first: int, count: int) -> pa.RecordBatch:
+    """Rows that take about a hundred bytes each, whatever the compression."""
+    bits = random.Random(first).randbytes(96 * count)
+    noise = pa.array([base64.b64encode(bits[i : i + 96]).decode() for i in range(0, len(bits), 96)])
+    chunk = orders(first, count)
+    return chunk.set_column(chunk.schema.get_field_index("customer"), chunk.schema.field("customer"), noise)
 
 
 @dataclass

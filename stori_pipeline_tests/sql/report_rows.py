@@ -1,24 +1,16 @@
 """Rows for the shipped reports, few enough to work out by hand what each report must say of them.
 
-Belongs here: the rows, and putting them into mirrors of the shipped records. Does not belong here: what the reports make of them.
+Belongs here: the rows. Does not belong here: what the reports make of them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from datetime import date, datetime, timezone
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
-from stori_pipeline.model.star import STAR
-from stori_pipeline.model.table import Table
-from stori_pipeline.project import find_table
-from stori_pipeline.star import STARS
-from stori_pipeline.warehouse.dialect import create_mirror, create_views, quoted, relation
+from stori_pipeline_tests.sql import mirrors
 
 Rows = Mapping[str, tuple[tuple[str, ...], Sequence[tuple[Any, ...]]]]
 
@@ -138,43 +130,11 @@ TRADES: Rows = {
 }
 
 _EVERYTHING = (DIMENSIONS, SALES, PURCHASES, PAYMENTS, APP, BANK, TRADES)
-_SCHEMAS = ("reports", "star", "app", "bank", "exchange")
-_FILLER = {"BOOLEAN": False, "DATE": date(2000, 1, 1), "TIME": "00:00", "TIMESTAMPTZ": datetime(2000, 1, 1, tzinfo=timezone.utc)}
 
 
-def record_of(name: str) -> Table:
-    schema, _, table = name.partition(".")
-    return STARS[table].table if schema == "star" else find_table(name)
-
-
-def found(url: str) -> Iterator[None]:
-    """The company's mirrors hold the rows above, and nothing else is there; afterwards nothing is."""
-    drop = [f"DROP SCHEMA IF EXISTS {schema} CASCADE" for schema in _SCHEMAS]
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        for statement in [*drop, *(f"CREATE SCHEMA {schema}" for schema in _SCHEMAS[1:])]:
-            cursor.execute(statement)
-        for part in _EVERYTHING:
-            for name, (columns, given) in part.items():
-                _fill(cursor, record_of(name), columns, given)
-    yield
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        for statement in drop:
-            cursor.execute(statement)
-
-
-def _fill(cursor: Any, table: Table, columns: tuple[str, ...], given: Sequence[tuple[Any, ...]]) -> None:
-    cursor.execute(create_mirror(table))
-    if table.source == STAR:
-        for view in create_views(table, STARS[table.name].also):
-            cursor.execute(view)
-    for row in given:
-        values = _fillers(table) | {"_batch": 1, "_loaded_at": _FILLER["TIMESTAMPTZ"]} | dict(zip(columns, row, strict=True))
-        places = ", ".join("JSON_PARSE(%s)" if name in ("asks", "bids") and value is not None else "%s" for name, value in values.items())
-        texts = [json.dumps(value) if isinstance(value, list) else value for value in values.values()]
-        cursor.execute(f"INSERT INTO {relation(table)} ({', '.join(map(quoted, values))}) SELECT {places}", texts)
-
-
-def _fillers(table: Table) -> dict[str, Any]:
-    """Something for every column that must have a value and is of no interest here."""
-    needed = [column for column in table.columns if not column.nullable]
-    return {c.name: _FILLER.get(c.type.redshift, "" if c.type.redshift.startswith("VARCHAR") else Decimal(0)) for c in needed}
+def fill(cursor: Cursor) -> None:
+    """Mirrors that hold the rows above; nothing else is there."""
+    mirrors.make(cursor, [mirrors.definition(name) for part in _EVERYTHING for name in part])
+    for part in _EVERYTHING:
+        for name, (columns, given) in part.items():
+            mirrors.insert(cursor, name, *(dict(zip(columns, row, strict=True)) for row in given))
