@@ -178,4 +178,6 @@ def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
     from stori_pipeline.readers import READERS
 
     assert {source.kind for source in catalog.SOURCES} <= set(READERS)
-    assert all(callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader", "scaffold"))
+    assert all(
+        callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader_at", "scaffold")
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import os
 import re
@@ -34,16 +33,17 @@ from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.readers import READERS, reader_for
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.rigs import RIGS
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +94,7 @@ def names(page: str, heading: str) -> list[str]:
 def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
     assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
-    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig, _ in RIGS.values()}
+    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig in RIGS}
 
 
 def test_the_readme_lists_the_reports_and_no_others() -> None:
@@ -259,20 +259,12 @@ def test_psql_lists_the_tables(loaded: Loaded) -> None:
 # ---- adding a table
 
 
-def _pasted(record: str, source: Source) -> Table:
-    """The record, evaluated where it is to be pasted: among the names of `spec` and a SOURCE."""
-    code = compile(ast.parse(record.strip(), mode="eval"), "README.md", "eval")
-    table = eval(code, {**vars(vocabulary), "SOURCE": source})  # noqa: S307  (executing the example is the test)
-    assert isinstance(table, Table)
-    return table
-
-
 def test_the_worked_example_of_adding_a_table_works(
     source_db: SourceDatabase, environ: dict[str, str], bucket: str, warehouse_url: str, tmp_path: Path
 ) -> None:
     _write(source_db, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = _pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."))
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(vocabulary), Xmin=Xmin)
     assert table.name == "branches"
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), lake_at(environ, bucket), Warehouse(warehouse_url, "arn:x")
     try:

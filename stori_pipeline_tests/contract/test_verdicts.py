@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from stori_pipeline import model
 from stori_pipeline.contract import CODES, RAW_CHARACTERS, REJECTED, Misfit, Refused, conform, raw_text
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type
+from stori_pipeline.readers.mongo import ChangeStream
 
 PAGE = (Path(__file__).parents[2] / "docs" / "types.md").read_text(encoding="utf-8")
 SOURCE = Source("shop", "mongodb", "A shop.")

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from stori_pipeline.contract import REJECTED
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, date, decimal, double, super_, timestamptz, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 TABLE = Table(
     source=Source(name="shop", kind="postgres", description="A shop."),

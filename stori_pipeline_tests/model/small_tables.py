@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stori_pipeline.model.changes import History, Rebuilt, Xmin
+from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, super_, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SHOP = Source("shop", "postgres", "A shop.")
 _ID = Column("id", integer, nullable=False)

@@ -20,10 +20,10 @@ from psycopg2 import extensions
 
 from stori_pipeline import model
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse.dialect import DIALECT
 
 UTC = timezone.utc

@@ -10,13 +10,15 @@ import pyarrow as pa
 import pytest
 
 from stori_pipeline import catalog, model
-from stori_pipeline.model.changes import ChangeStream, Cursor, Xmin
+from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, double, super_, timestamptz, varchar
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import READERS
+from stori_pipeline.readers.mongo import ChangeStream
+from stori_pipeline.readers.postgres import Xmin
 
 SOURCE = Source("shop", "postgres", "A shop.")
 COLUMNS = (

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest, upkeep
-from stori_pipeline.model.changes import History, Rebuilt, Xmin
+from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
@@ -25,6 +25,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.row_stream import Landed
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline_tests.lake.readings import Given, rows
 
 if TYPE_CHECKING:

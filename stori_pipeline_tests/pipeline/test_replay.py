@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError
-from stori_pipeline.model.changes import Queue
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, integer, super_, timestamptz, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.pipeline.row_stream import Landed
-from stori_pipeline.readers.sqs import SqsReader
+from stori_pipeline.readers.sqs import Queue
+from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.warehouse import Warehouse

@@ -15,7 +15,6 @@ import psycopg2
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -23,7 +22,8 @@ from stori_pipeline.model.types import bigint, timestamptz, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.row_stream import Landed
 from stori_pipeline.readers import PositionLost, SourceError, reader_for
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.lake.readings import Given, changes, rows

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from stori_pipeline.contract import Misfit
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.readers import PositionLost, SourceError
-from stori_pipeline.readers.mongo import MongoReader, scans, streams
+from stori_pipeline.readers.mongo import ChangeStream, scans, streams
+from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from stori_pipeline.catalog import drops as catalog
 from stori_pipeline.local.samples.drops import write_drops
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
-from stori_pipeline.readers.s3_drop import position, reading
+from stori_pipeline.readers.s3_drop import Objects, position, reading
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.dropping import TABLE, Drops

@@ -18,7 +18,7 @@ from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.events_producer import EventProducer
 from stori_pipeline.local.stack import COPY_ROLE
 from stori_pipeline.pipeline import sync
-from stori_pipeline.readers.sqs import SqsReader
+from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.warehouse import Warehouse

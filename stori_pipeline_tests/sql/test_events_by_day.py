@@ -14,7 +14,7 @@ from stori_pipeline.lake import Lake
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.pipeline import sync
 from stori_pipeline.project import REPORTS_FOLDER, find_table
-from stori_pipeline.readers.sqs import SqsReader
+from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.reports import make_report

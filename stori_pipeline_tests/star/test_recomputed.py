@@ -30,7 +30,7 @@ from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.project import CHECKS_FOLDER
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import create_views

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, checksum, has_integer_key, key_text, partition_value
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.verify import compare
 
 SOURCE = Source("shop", "postgres", "A shop.")

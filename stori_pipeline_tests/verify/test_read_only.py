@@ -10,12 +10,12 @@ import pytest
 
 from stori_pipeline.lake import Lake, upkeep
 from stori_pipeline.lake.bucket import LakeError
-from stori_pipeline.model.changes import Queue
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.pipeline.sync import land, load
-from stori_pipeline.readers.sqs import SqsReader
+from stori_pipeline.readers.sqs import Queue
+from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.verify.in_flight import keys_in_flight

@@ -15,11 +15,11 @@ from typing import Any
 import psycopg2
 
 from stori_pipeline.lake import Lake, Manifest
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.pipeline import sync
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import relation
 from stori_pipeline.warehouse.load import Loaded
