@@ -56,7 +56,7 @@ def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
 
 
 def test_the_readme_lists_the_reports_and_no_others() -> None:
-    assert names(README, "What comes of them") == sorted(file.stem for file in REPORTS_FOLDER.rglob("*.sql"))
+    assert names(README, "What is made from them") == sorted(file.stem for file in REPORTS_FOLDER.rglob("*.sql"))
 
 
 def test_the_documents_list_the_charts_their_reports_and_no_others() -> None:
