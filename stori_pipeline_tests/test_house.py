@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import subprocess
 import sys
@@ -215,13 +214,3 @@ def test_every_rule_under_sql_checks_is_a_check_of_its_mirror_or_report() -> Non
     for file in files:
         source, table, rule = file.relative_to(ROOT / "sql" / "checks").with_suffix("").parts
         assert ("/".join(relation_key(f"{source}.{table}").path), rule) in keys
-
-
-def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
-    from stori_pipeline import catalog
-    from stori_pipeline.readers import READERS
-
-    assert {source.kind for source in catalog.SOURCES} <= set(READERS)
-    assert all(
-        callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader_at", "scaffold")
-    )

@@ -6,6 +6,8 @@ would (`shop.Rig`); each has a module of its own.
 
 from __future__ import annotations
 
+import pytest
+
 from stori_pipeline.model.changes import Changes
 from stori_pipeline_tests.readers.rig_drops import DropsRig
 from stori_pipeline_tests.readers.rig_http import PagesRig, RatesRig, ReportsRig
@@ -25,3 +27,6 @@ CASES: dict[str, tuple[type[Rig], Changes]] = {
     f"{rig.kind} by {name}": (rig, changes) for rig in (*RIGS, *OUTSIDE_RIGS) for name, changes in rig.ways.items()
 }
 """Each rig with each of its ways of finding changes."""
+
+with_whole_rows = pytest.mark.parametrize("rig", [name for name, (rig, _) in CASES.items() if rig.whole_rows], indirect=True)
+"""For tests that take rows with all of `COLUMNS`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
 import pytest
@@ -17,6 +18,7 @@ from stori_pipeline.model.types import date as date_type
 from stori_pipeline.readers import Reader
 
 Row = dict[str, Any]
+UTC = timezone.utc
 
 NAME_BYTES = 32
 COLUMNS = (
@@ -33,6 +35,27 @@ COLUMNS = (
     Column("changed_at", timestamptz),
 )
 """One column of every type, and a stamp that the rigs keep as applications do."""
+
+
+EDGES: list[Row] = [
+    {"id": -(2**63), "tiny": -(2**15), "whole": -(2**31), "price": Decimal("-999999999999.999999"), "flag": False},
+    {"id": 2**63 - 1, "tiny": 2**15 - 1, "whole": 2**31 - 1, "price": Decimal("999999999999.999999"), "flag": True},
+    {"id": 1, "tiny": 0, "whole": 0, "price": Decimal("0.000001"), "name": "", "doc": {}},
+    {"id": 2},
+    {"id": 3, "day": date(1, 1, 1), "at": datetime(1, 1, 1, tzinfo=UTC), "name": "  both ends  "},
+    {"id": 4, "day": date(9999, 12, 31), "at": datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "ż" * (NAME_BYTES // 2)},
+    {"id": 5, "day": date(2024, 2, 29), "at": datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "🚀\t\n\\N,'\"|"},
+    {"id": 6, "ratio": 0.1, "name": "NULL", "doc": [1, 2.5, None, True, "text", {"b": 1, "a": [], "long name": "ż🚀\t"}]},
+    {"id": 7, "ratio": -1.5e-8, "name": "\\N", "doc": "text"},
+    {"id": 8, "ratio": 1e27, "price": Decimal("110.100000"), "doc": {"null": None, "false": False, "empty": ""}},
+    {"id": 9, "ratio": -0.0, "price": Decimal("100.000000"), "doc": [110.07, 110.12, 110.3]},
+    {"id": 10, "ratio": 5.0, "doc": 0},
+]
+"""Rows with values at the edges of every type."""
+
+
+def items(*keys: int) -> list[Row]:
+    return [{"id": key, "name": f"item {key}", "price": Decimal(key)} for key in keys]
 
 
 class Rig(Protocol):

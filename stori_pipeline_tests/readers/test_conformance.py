@@ -10,47 +10,23 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stori_pipeline.contract import REJECTED
-from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.comparable import Comparable
-from stori_pipeline.pipeline import sync
 from stori_pipeline.readers import READERS, SourceError, SourceUnavailable, source_kind
-from stori_pipeline.verify.comparables import LakeComparable, source_side
 from stori_pipeline_tests.readers.drained import Drained, drained
-from stori_pipeline_tests.readers.rigs import CASES, RIGS
-from stori_pipeline_tests.readers.shop import COLUMNS, NAME_BYTES, Rig, Row
+from stori_pipeline_tests.readers.rigs import RIGS, with_whole_rows
+from stori_pipeline_tests.readers.shop import COLUMNS, EDGES, NAME_BYTES, UTC, Rig, Row, items
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-UTC = timezone.utc
-
-
-@pytest.fixture(params=CASES)
-def rig(request: pytest.FixtureRequest) -> Rig:
-    rig, changes = CASES[request.param]
-    return rig(request, changes)
-
-
-with_whole_rows = pytest.mark.parametrize("rig", [name for name, (rig, _) in CASES.items() if rig.whole_rows], indirect=True)
-"""For what takes rows that have all of `COLUMNS`."""
-
-
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
-
-
-def _items(*keys: int) -> list[Row]:
-    return [{"id": key, "name": f"item {key}", "price": Decimal(key)} for key in keys]
+    pass
 
 
 def _ids(reading: Drained) -> list[int]:
@@ -93,7 +69,7 @@ class _AnotherWay(Changes):
 
 
 def test_a_way_that_the_kind_cannot_do_is_refused_with_those_that_it_can(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     until = drained(rig.reader, rig.table).until
     table = replace(rig.table, changes=_AnotherWay())
     acts: list[Callable[[], object]] = [
@@ -109,7 +85,7 @@ def test_a_way_that_the_kind_cannot_do_is_refused_with_those_that_it_can(rig: Ri
 
 @pytest.mark.clock
 def test_the_first_reading_is_a_snapshot_of_everything(rig: Rig) -> None:
-    rig.insert(_items(*range(1, 301)))
+    rig.insert(items(*range(1, 301)))
     before = datetime.now(UTC)
     first = drained(rig.reader, rig.table)
     assert first.kind == "snapshot"
@@ -121,7 +97,7 @@ def test_the_first_reading_is_a_snapshot_of_everything(rig: Rig) -> None:
 
 
 def test_a_quiet_source_yields_nothing_and_nothing_must_land(rig: Rig) -> None:
-    rig.insert(_items(1, 2))
+    rig.insert(items(1, 2))
     quiet = drained(rig.reader, rig.table, drained(rig.reader, rig.table).until)
     assert (quiet.kind, quiet.rows, quiet.rejected, quiet.must_land) == ("changes", [], [], False)
     again = drained(rig.reader, rig.table, quiet.until)
@@ -129,9 +105,9 @@ def test_a_quiet_source_yields_nothing_and_nothing_must_land(rig: Rig) -> None:
 
 
 def test_inserts_and_updates_are_seen_once(rig: Rig) -> None:
-    rig.insert(_items(1, 2, 3))
+    rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)
-    rig.insert(_items(4))
+    rig.insert(items(4))
     rig.update(2, name="new")
     second = drained(rig.reader, rig.table, first.until)
     assert sorted(_ids(second)) == [2, 4]
@@ -140,7 +116,7 @@ def test_inserts_and_updates_are_seen_once(rig: Rig) -> None:
 
 
 def test_of_several_changes_to_a_row_the_last_one_counts(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     first = drained(rig.reader, rig.table)
     for name in ("a", "b", "c"):
         rig.update(1, name=name)
@@ -148,15 +124,15 @@ def test_of_several_changes_to_a_row_the_last_one_counts(rig: Rig) -> None:
 
 
 def test_what_is_committed_during_a_reading_is_in_it_or_in_the_next(rig: Rig) -> None:
-    rig.insert(_items(1, 2))
+    rig.insert(items(1, 2))
     for since in (None, drained(rig.reader, rig.table).until):
         base = 10 if since is None else 20
-        rig.insert(_items(base))
+        rig.insert(items(base))
         with rig.reader.read(rig.table, since) as reading:
-            rig.insert(_items(base + 1))
+            rig.insert(items(base + 1))
             rig.update(2, name=f"during {base}")
             chunks = list(reading)
-            rig.insert(_items(base + 2))
+            rig.insert(items(base + 2))
             rows = [row for chunk in chunks for row in chunk.rows.to_pylist()]
             during = Drained(reading.kind, rows, [], reading.until, must_land=False)
         after = drained(rig.reader, rig.table, during.until)
@@ -166,19 +142,19 @@ def test_what_is_committed_during_a_reading_is_in_it_or_in_the_next(rig: Rig) ->
 
 
 def test_a_position_is_plain_json(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     until = drained(rig.reader, rig.table).until
-    rig.insert(_items(2))
+    rig.insert(items(2))
     thawed = json.loads(json.dumps(until))
     assert thawed == until
     assert _ids(drained(rig.reader, rig.table, thawed)) == [2]
 
 
 def test_reading_again_from_an_old_position_comes_to_the_same_state(rig: Rig) -> None:
-    rig.insert(_items(1, 2))
+    rig.insert(items(1, 2))
     first = drained(rig.reader, rig.table)
     rig.update(1, name="b")
-    rig.insert(_items(3))
+    rig.insert(items(3))
     second = drained(rig.reader, rig.table, first.until)
     rig.update(1, name="c")
     third = drained(rig.reader, rig.table, second.until)
@@ -192,9 +168,9 @@ def test_reading_again_from_an_old_position_comes_to_the_same_state(rig: Rig) ->
 
 @pytest.mark.parametrize("end", ["never begun", "abandoned", "failed"])
 def test_a_reading_that_comes_to_nothing_loses_nothing(rig: Rig, end: str) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     first = drained(rig.reader, rig.table)
-    rig.insert(_items(*range(2, 50)))
+    rig.insert(items(*range(2, 50)))
     with nullcontext() if end != "failed" else pytest.raises(ConnectionAbortedError), rig.reader.read(rig.table, first.until) as reading:
         if end != "never begun":
             next(iter(reading))
@@ -204,13 +180,13 @@ def test_a_reading_that_comes_to_nothing_loses_nothing(rig: Rig, end: str) -> No
 
 
 def test_a_position_is_reached_only_at_the_end(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     with rig.reader.read(rig.table, None) as reading, pytest.raises(SourceError, match=r"shop\.items"):
         _ = reading.until
 
 
 def test_the_head_moves_when_something_changed(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     until = drained(rig.reader, rig.table).until
     still = ""
 
@@ -220,12 +196,12 @@ def test_the_head_moves_when_something_changed(rig: Rig) -> None:
         return last == still
 
     assert _eventually(settled)
-    rig.insert(_items(2))
+    rig.insert(items(2))
     assert _eventually(lambda: rig.reader.head(rig.table, until) != still)
 
 
 def test_the_head_stays_when_nothing_changed(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     until = drained(rig.reader, rig.table).until
     heads: list[str] = []
 
@@ -239,7 +215,7 @@ def test_the_head_stays_when_nothing_changed(rig: Rig) -> None:
 
 @with_whole_rows
 def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
-    rig.insert(_items(*range(1, 21)))
+    rig.insert(items(*range(1, 21)))
     rig.insert([{"id": 21, "name": "ż" * NAME_BYTES}, {"id": 22, "price": Decimal("1.23456789"), "name": "n"}])
     first = drained(rig.reader, rig.table)
     assert sorted(_ids(first)) == list(range(1, 21))
@@ -247,22 +223,6 @@ def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
     assert all(row.keys() == set(REJECTED.names) and json.loads(row["raw"]) for row in first.rejected)
     rig.update(21, name="fits")
     assert _state(drained(rig.reader, rig.table, first.until)) == {21: "fits"}
-
-
-EDGES: list[Row] = [
-    {"id": -(2**63), "tiny": -(2**15), "whole": -(2**31), "price": Decimal("-999999999999.999999"), "flag": False},
-    {"id": 2**63 - 1, "tiny": 2**15 - 1, "whole": 2**31 - 1, "price": Decimal("999999999999.999999"), "flag": True},
-    {"id": 1, "tiny": 0, "whole": 0, "price": Decimal("0.000001"), "name": "", "doc": {}},
-    {"id": 2},
-    {"id": 3, "day": date(1, 1, 1), "at": datetime(1, 1, 1, tzinfo=UTC), "name": "  both ends  "},
-    {"id": 4, "day": date(9999, 12, 31), "at": datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "ż" * (NAME_BYTES // 2)},
-    {"id": 5, "day": date(2024, 2, 29), "at": datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), "name": "🚀\t\n\\N,'\"|"},
-    {"id": 6, "ratio": 0.1, "name": "NULL", "doc": [1, 2.5, None, True, "text", {"b": 1, "a": [], "long name": "ż🚀\t"}]},
-    {"id": 7, "ratio": -1.5e-8, "name": "\\N", "doc": "text"},
-    {"id": 8, "ratio": 1e27, "price": Decimal("110.100000"), "doc": {"null": None, "false": False, "empty": ""}},
-    {"id": 9, "ratio": -0.0, "price": Decimal("100.000000"), "doc": [110.07, 110.12, 110.3]},
-    {"id": 10, "ratio": 5.0, "doc": 0},
-]
 
 
 def _as_landed(row: Row) -> Row:
@@ -288,7 +248,7 @@ def test_an_empty_table_is_an_empty_snapshot_to_go_on_from(rig: Rig) -> None:
     first = drained(rig.reader, rig.table)
     assert (first.kind, first.rows, first.rejected) == ("snapshot", [], [])
     assert drained(rig.reader, rig.table, first.until).rows == []
-    rig.insert(_items(1))
+    rig.insert(items(1))
     assert _ids(drained(rig.reader, rig.table, first.until)) == [1]
 
 
@@ -324,7 +284,7 @@ def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: 
 
 
 def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: Rig) -> None:
-    rig.insert(_items(1, 2, 3))
+    rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)
     rig.delete(2)
     second = drained(rig.reader, rig.table, first.until)
@@ -333,18 +293,18 @@ def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: R
         assert [(row["id"], row["_deleted"], row["name"]) for row in second.rows] == [(2, True, None)]
     else:
         assert second.rows == []
-    rig.insert(_items(2))
+    rig.insert(items(2))
     assert 2 in _state(first, second, drained(rig.reader, rig.table, second.until))
 
 
 def test_acknowledging_may_be_repeated(rig: Rig) -> None:
-    rig.insert(_items(1))
+    rig.insert(items(1))
     with rig.reader.read(rig.table, None) as reading:
         list(reading)
         reading.ack()
         reading.ack()
         until = reading.until
-    rig.insert(_items(2))
+    rig.insert(items(2))
     assert _ids(drained(rig.reader, rig.table, until)) == [2]
 
 
@@ -367,72 +327,6 @@ def test_a_day_read_again_leaves_the_position_or_is_refused_if_the_source_forget
     with pytest.raises(SourceError, match=r"shop\.items"):
         drained(rig.reader, rig.table, None, day=midnight.date())
     assert sorted(_ids(drained(rig.reader, rig.table))) == [1, 2, 3, 4, 5]
-
-
-def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
-    """What the rig's mirror would be compared with once everything has landed, and the rows that have, as a reader gives them."""
-    sync.land(rig.table, rig.reader, lake, run_id="run")
-    rows = lake.live(rig.table).collect().to_dicts()
-    return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
-
-
-def test_a_mirror_is_compared_with_its_source_if_that_can_say_what_it_has(rig: Rig, lake: Lake) -> None:
-    can_say = isinstance(rig.reader, Comparable)
-    assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
-    assert not (can_say and not rig.table.changes.is_replayable)
-
-
-@with_whole_rows
-def test_span_digests_and_checksums_are_those_of_the_rows(rig: Rig, lake: Lake) -> None:
-    rig.insert([row for row in EDGES if abs(row["id"]) < 1000])
-    rig.insert(_items(*range(100, 180)))
-    side, rows = _landed(rig, lake)
-    total, key_range = side.key_range(rig.table)
-    assert (total, key_range) == (len(rows), row_checksum.KeyRange(1, 180))
-    width = key_range.width(16)
-    found = side.digests(rig.table, key_range, width)
-    meant: dict[int, row_checksum.Digest] = {}
-    for row in rows:
-        bucket = (row_checksum.partition_value(rig.table, row) - key_range.low) // width
-        sofar = meant.get(bucket, row_checksum.Digest(0, 0))
-        meant[bucket] = row_checksum.Digest(sofar.rows + 1, sofar.checksum + row_checksum.checksum(rig.table, row))
-    assert found == meant
-    part = row_checksum.KeyRange(5, 120)
-    assert side.checksums(rig.table, part) == {
-        row_checksum.key_text(rig.table, row): row_checksum.checksum(rig.table, row) for row in rows if 5 <= row["id"] < 120
-    }
-
-
-def test_an_empty_table_has_no_digests(rig: Rig, lake: Lake) -> None:
-    side, _ = _landed(rig, lake)
-    assert side.key_range(rig.table)[0] == 0
-    assert side.digests(rig.table, row_checksum.KeyRange(0, 10), 10) == {}
-    assert side.checksums(rig.table, row_checksum.KeyRange(0, 10)) == {}
-
-
-def test_digests_of_keys_alone_do_not_depend_on_the_rest(rig: Rig, lake: Lake) -> None:
-    rig.insert(_items(1, 2, 3))
-    key_range = row_checksum.KeyRange(0, 10)
-    side, _ = _landed(rig, lake)
-    before = side.digests(rig.table, key_range, 10, keys_only=True)
-    rows = side.digests(rig.table, key_range, 10)
-    # One that does not even fit, where the source itself is asked; what is compared with the lake has no such rows.
-    rig.update(2, name="ż" * NAME_BYTES if not isinstance(side, LakeComparable) else "another")
-    side, _ = _landed(rig, lake)
-    assert side.digests(rig.table, key_range, 10, keys_only=True) == before
-    assert side.digests(rig.table, key_range, 10) != rows
-    rig.delete(2)
-    assert side.digests(rig.table, key_range, 10, keys_only=True)[0].rows == (3 if isinstance(side, LakeComparable) else 2)
-
-
-def test_a_row_that_does_not_fit_counts_in_the_source_but_not_in_the_lake(rig: Rig, lake: Lake) -> None:
-    rig.insert([*_items(1, 2), {"id": 3, "name": "ż" * NAME_BYTES}])
-    side, rows = _landed(rig, lake)
-    meant = {("1",), ("2",)} if isinstance(side, LakeComparable) else {("1",), ("2",), ("3",)}
-    total, key_range = side.key_range(rig.table)
-    assert (total, len(rows)) == (len(meant), 2)
-    assert sum(found.rows for found in side.digests(rig.table, key_range, key_range.width(4)).values()) == len(meant)
-    assert set(side.checksums(rig.table, key_range)) == meant
 
 
 @with_whole_rows

@@ -30,12 +30,6 @@ def reader(mongo_db: MongoSource) -> MongoReader:
     return MongoReader(mongo_db.url)
 
 
-@pytest.fixture
-def trades(mongo_db: MongoSource) -> Documents:
-    """An empty collection of trades that keeps the state before a change."""
-    return mongo_db.database.create_collection("trades", changeStreamPreAndPostImages={"enabled": True})
-
-
 def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None:
     with (
         mongo_server(tmp_path / "log", "--standalone") as address,
@@ -91,9 +85,10 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
     assert reader.drift(TRADES) == []
     trades.insert_one({"data": [a_trade("w", venueName="LSE", details={"fee": {"paid": True}})]})
     assert reader.drift(TRADES) == [
-        "the documents have details.fee.paid, which the record does not name; "
+        "the documents have details.fee.paid, which the definition does not name; "
         'to read it add Column("paid", boolean, path="details.fee.paid")',
-        'the documents have venueName, which the record does not name; to read it add Column("venue_name", varchar(16), path="venueName")',
+        "the documents have venueName, which the definition does not name; "
+        'to read it add Column("venue_name", varchar(16), path="venueName")',
     ]
 
 

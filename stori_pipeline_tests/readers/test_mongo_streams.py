@@ -1,29 +1,24 @@
-"""Reading MongoDB by change stream, on real servers: the rows that changes become, and where a reading starts and ends."""
+"""Reading MongoDB by change stream, on real servers: the rows that changes become."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo import MongoClient
 
 from stori_pipeline.contract import Misfit
-from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, varchar
-from stori_pipeline.readers import PositionLost, SourceError
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.mongo import ChangeStream, scans, streams
 from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.readers.drained import Drained, drained
-from stori_pipeline_tests.readers.mongo_servers import mongo_server
-from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade
+from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade, prices_after
 
 ITEMS = Table(
     Source("shop", "mongodb", "A shop."),
@@ -40,28 +35,9 @@ def reader(mongo_db: MongoSource) -> MongoReader:
 
 
 @pytest.fixture
-def trades(mongo_db: MongoSource) -> Documents:
-    """An empty collection of trades that keeps the state before a change."""
-    return mongo_db.database.create_collection("trades", changeStreamPreAndPostImages={"enabled": True})
-
-
-@pytest.fixture
 def forgetful(mongo_db: MongoSource) -> Documents:
     """An empty collection of trades that does not."""
     return mongo_db.database.create_collection("trades")
-
-
-def _state(*readings: Drained) -> dict[str, Any]:
-    """What a mirror holds after these readings: the price of every trade, the last word on a key being the one that counts."""
-    state: dict[str, Any] = {}
-    for reading in readings:
-        if reading.kind == "snapshot":
-            state.clear()
-        for row in reading.rows:
-            state.pop(row["id"], None)
-            if not row["_deleted"]:
-                state[row["id"]] = row["price"]
-    return state
 
 
 def _codes(reading: Drained) -> list[str]:
@@ -86,8 +62,8 @@ def test_what_changes_during_the_scan_is_in_the_snapshot_or_comes_next(
         first = Drained(reading.kind, rows, [], reading.until, reading.must_land)
     second = drained(reader, TRADES, first.until)
     assert second.rows == []  # the snapshot includes the changes made while it was taken
-    assert _state(first) == {trade["id"]: trade["price"] for trade in trades.find()}
-    assert len(_state(first)) == 39
+    assert prices_after(first) == {trade["id"]: trade["price"] for trade in trades.find()}
+    assert len(prices_after(first)) == 39
 
 
 def test_many_events_of_one_document_are_one_row(trades: Documents, reader: MongoReader) -> None:
@@ -107,7 +83,7 @@ def test_windows_bound_what_is_held_and_keep_the_order(trades: Documents, reader
     with reader.read(TRADES, start) as reading:
         sizes = [chunk.rows.num_rows for chunk in reading]
     assert sizes == [3, 3, 3, 1]
-    assert _state(drained(reader, TRADES, start)) == {"same": 9}
+    assert prices_after(drained(reader, TRADES, start)) == {"same": 9}
 
 
 def test_a_replaced_document_takes_its_old_key_along(trades: Documents, reader: MongoReader) -> None:
@@ -126,7 +102,7 @@ def test_a_shrinking_array_deletes_the_rows_that_went(trades: Documents, reader:
     trades.update_one({"_id": 1}, {"$push": {"data": a_trade("d")}})
     changes = drained(reader, TRADES, start.until)
     assert [row["id"] for row in changes.rows if row["_deleted"]] == ["b"]
-    assert _state(start, changes) == {"a": 7, "c": 1, "d": 1}
+    assert prices_after(start, changes) == {"a": 7, "c": 1, "d": 1}
     assert changes.rejected == []
 
 
@@ -134,7 +110,7 @@ def test_a_wrapped_document_that_is_deleted_takes_all_its_rows(trades: Documents
     trades.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b")]})
     start = drained(reader, TRADES)
     trades.delete_one({"_id": 1})
-    assert _state(start, drained(reader, TRADES, start.until)) == {}
+    assert prices_after(start, drained(reader, TRADES, start.until)) == {}
 
 
 def test_a_document_updated_and_then_deleted_is_gone(trades: Documents, reader: MongoReader) -> None:
@@ -151,7 +127,7 @@ def test_a_key_that_leaves_one_document_and_stays_in_another_stays(trades: Docum
     trades.insert_one({"_id": 2, **a_trade("a", price=5)})
     start = drained(reader, TRADES)
     trades.delete_one({"_id": 1})
-    assert _state(start, drained(reader, TRADES, start.until)) == {"a": 5}
+    assert prices_after(start, drained(reader, TRADES, start.until)) == {"a": 5}
 
 
 def test_a_row_that_moves_between_documents_lives_on(trades: Documents, reader: MongoReader) -> None:
@@ -159,14 +135,14 @@ def test_a_row_that_moves_between_documents_lives_on(trades: Documents, reader: 
     start = drained(reader, TRADES)
     trades.insert_one({"_id": 2, "data": [a_trade("b", price=5)]})
     trades.update_one({"_id": 1}, {"$pull": {"data": {"id": "b"}}})
-    assert _state(start, drained(reader, TRADES, start.until)) == {"a": 1, "b": 5}
+    assert prices_after(start, drained(reader, TRADES, start.until)) == {"a": 1, "b": 5}
 
 
 def test_of_one_trade_in_several_documents_the_one_written_later_counts(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 2, "data": [a_trade("a", price=1), a_trade("b", price=1), a_trade("a", price=2)]})
     trades.insert_one({"_id": 1, **a_trade("b", price=3)})
     snapshot = drained(reader, TRADES)
-    assert _state(snapshot) == {"a": 2, "b": 3}
+    assert prices_after(snapshot) == {"a": 2, "b": 3}
     rows, span = reader.key_range(TRADES)
     assert (rows, sum(digest.rows for digest in reader.digests(TRADES, span, span.width(256)).values())) == (2, 2)
 
@@ -205,7 +181,7 @@ def test_whatever_an_application_does_the_mirror_has_the_rows_of_the_documents(
                 trades.delete_one({"_id": identifier})
             else:
                 readings.append(drained(reader, TRADES, readings[-1].until))
-    state = _state(*readings)
+    state = prices_after(*readings)
     prices: dict[str, list[tuple[int, int]]] = {}
     for document in trades.find():
         for trade in document.get("data", [document]):
@@ -233,7 +209,7 @@ def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forget
     start = drained(reader, TRADES)
     forgetful.delete_one({"_id": "x"})
     changes = drained(reader, TRADES, start.until)
-    assert _state(start, changes) == {}
+    assert prices_after(start, changes) == {}
     (wrong,) = changes.rejected
     assert wrong["code"] == "delete_unresolved"
     assert "stori detect-deletes exchange.trades" in wrong["reason"]
@@ -247,10 +223,10 @@ def test_without_images_only_an_update_that_may_take_rows_is_quarantined(forgetf
     forgetful.update_one({"_id": 1}, {"$push": {"data": a_trade("c")}})
     forgetful.update_one({"_id": 1}, {"$set": {"data.0.price": 7}})
     grown = drained(reader, TRADES, start.until)
-    assert (_state(start, grown), _codes(grown)) == ({"a": 7, "b": 1, "c": 1}, [])
+    assert (prices_after(start, grown), _codes(grown)) == ({"a": 7, "b": 1, "c": 1}, [])
     forgetful.update_one({"_id": 1}, {"$set": {"data": [a_trade("c", price=9)]}})
     shrunk = drained(reader, TRADES, grown.until)
-    assert (_state(shrunk), _codes(shrunk)) == ({"c": 9}, ["delete_unresolved"])
+    assert (prices_after(shrunk), _codes(shrunk)) == ({"c": 9}, ["delete_unresolved"])
 
 
 def test_an_event_above_sixteen_megabytes_is_read(trades: Documents, reader: MongoReader) -> None:
@@ -259,87 +235,7 @@ def test_an_event_above_sixteen_megabytes_is_read(trades: Documents, reader: Mon
     trades.update_one({"_id": 1}, {"$set": {"note": "y" * 9_000_000, "price": 2}})
     trades.insert_one(a_trade("b"))
     changes = drained(reader, TRADES, start.until)
-    assert _state(start, changes) == {"a": 2, "b": 1}
-
-
-@pytest.mark.parametrize("end", ["drop", "rename", "drop and make anew", "drop the database"])
-def test_a_collection_that_is_dropped_or_renamed_is_read_anew(
-    end: str, mongo_db: MongoSource, trades: Documents, reader: MongoReader
-) -> None:
-    trades.insert_one(a_trade("a"))
-    start = drained(reader, TRADES)
-    if end == "rename":
-        trades.rename("others")
-    elif end == "drop the database":
-        mongo_db.client.drop_database(mongo_db.name)
-    else:
-        trades.drop()
-    left = {}
-    if end == "drop and make anew":
-        mongo_db.database["trades"].insert_one(a_trade("b"))
-        left = {"b": 1}
-    with pytest.raises(PositionLost, match=r"exchange\.trades.*new generation"):
-        drained(reader, TRADES, start.until)
-    with pytest.raises(PositionLost):
-        reader.head(TRADES, start.until)
-    assert _state(drained(reader, TRADES)) == left
-
-
-def test_a_collection_dropped_during_a_reading_is_noticed(trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(a_trade("a"))
-    start = drained(reader, TRADES).until
-    with pytest.raises(PositionLost), reader.read(TRADES, start) as reading:
-        trades.insert_one(a_trade("b"))
-        trades.drop()
-        list(reading)
-
-
-@pytest.mark.parametrize(
-    "position",
-    [{}, {"bound": None, "seen": []}, {"token": {"_data": "junk"}, "at": "2026-11-21T00:00:00+00:00", "collection": ""}],
-    ids=["empty", "a cursor's", "junk"],
-)
-def test_a_position_of_another_kind_is_lost(position: Position, trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(a_trade("a"))
-    with pytest.raises(PositionLost):
-        drained(reader, TRADES, position)
-
-
-def test_a_position_older_than_the_oplog_is_lost_and_a_new_generation_is_whole(tmp_path: Path) -> None:
-    with mongo_server(tmp_path / "log", "--oplog-max-entries", "20") as address, MongoClient[dict[str, Any]](address) as client:
-        reader = MongoReader(f"{address}/exchange")
-        client.exchange.trades.insert_one(a_trade("first"))
-        start = drained(reader, TRADES)
-        client.exchange.trades.insert_many([a_trade(str(n)) for n in range(100)])
-        client.admin.command("secantusAdmin.pruneOplog")
-        with pytest.raises(PositionLost, match="new generation"):
-            drained(reader, TRADES, start.until)
-        with pytest.raises(PositionLost):
-            reader.head(TRADES, start.until)
-        assert len(_state(drained(reader, TRADES))) == 101
-
-
-def test_a_position_of_another_server_is_lost(tmp_path: Path, trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(a_trade("a"))
-    start = drained(reader, TRADES)
-    with mongo_server(tmp_path / "log") as address, MongoClient[dict[str, Any]](address) as client:
-        client.exchange.trades.insert_one(a_trade("b"))
-        with pytest.raises(PositionLost, match="another server"):
-            drained(MongoReader(f"{address}/exchange"), TRADES, start.until)
-
-
-@pytest.mark.clock
-def test_a_quiet_position_is_kept_fresh_once_an_hour(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
-    trades.insert_one(a_trade("a"))
-    start = dict(drained(reader, TRADES).until)
-    mongo_db.database["others"].insert_one({})  # the oplog moves on, past this collection
-    young = drained(reader, TRADES, start)
-    assert (young.rows, young.must_land) == ([], False)
-    start["at"] = (datetime.now(timezone.utc) - timedelta(minutes=61)).isoformat()
-    old = drained(reader, TRADES, start)
-    assert (old.rows, old.must_land) == ([], True)
-    assert old.until["token"] != start["token"]
-    assert drained(reader, TRADES, old.until).must_land is False
+    assert prices_after(start, changes) == {"a": 2, "b": 1}
 
 
 def test_a_reading_ends_although_the_source_never_rests(trades: Documents, reader: MongoReader) -> None:
@@ -352,7 +248,7 @@ def test_a_reading_ends_although_the_source_never_rests(trades: Documents, reade
             trades.insert_one(a_trade(f"more {seen}"))  # for as long as rows come
             assert seen < 100
         until = reading.until
-    assert len(_state(drained(reader, TRADES, until))) + seen >= 20
+    assert len(prices_after(drained(reader, TRADES, until))) + seen >= 20
     assert seen >= 20
 
 

@@ -206,8 +206,8 @@ def test_a_view_is_refused(app: extensions.connection, reader: PostgresReader) -
         drained(reader, orders(name="seen"))
 
 
-def test_a_change_stream_is_refused(app: extensions.connection, reader: PostgresReader) -> None:
-    with pytest.raises(SourceError, match="no change stream"):
+def test_a_change_stream_is_refused_with_the_ways_that_postgres_has(app: extensions.connection, reader: PostgresReader) -> None:
+    with pytest.raises(SourceError, match=r"ChangeStream.*use Xmin"):
         drained(reader, orders(ChangeStream()))
 
 
@@ -260,3 +260,27 @@ def test_a_reading_is_iterated_once_and_has_no_position_before_its_end(app: exte
             next(iter(reading))
         assert reading.until["kind"] == "postgres"
         assert abs(datetime.now(timezone.utc) - reading.taken_at) < timedelta(minutes=5)
+
+
+# ---- rows
+
+
+def test_nulls_where_the_definition_has_none_are_rejected_one_by_one(app: extensions.connection, reader: PostgresReader) -> None:
+    run(app, "CREATE TABLE notes (id int PRIMARY KEY, value text)", "INSERT INTO notes VALUES (1, 'a'), (2, NULL), (3, 'b')")
+    columns = (Column("id", integer, nullable=False), Column("value", varchar(10), nullable=False))
+    result = drained(reader, Table(SOURCE, "notes", columns, ("id",), Xmin()))
+    assert result.values("value") == ["a", "b"]
+    assert [(r["code"], r["column"]) for r in result.rejected] == [("missing", "value")]
+
+
+def test_one_column_of_empty_texts_is_not_taken_for_empty_lines(app: extensions.connection, reader: PostgresReader) -> None:
+    run(app, "CREATE TABLE notes (value text)", "INSERT INTO notes VALUES (''), ('a'), ('')")
+    table = Table(SOURCE, "notes", (Column("value", varchar(10), nullable=False),), ("value",), Xmin())
+    assert drained(reader, table).values("value") == ["", "", "a"]
+
+
+def test_columns_may_have_any_name_in_the_source(app: extensions.connection, reader: PostgresReader) -> None:
+    run(app, 'CREATE TABLE notes ("ID" int PRIMARY KEY, "Odd ""%s"" name" int)', "INSERT INTO notes VALUES (1, 2)")
+    columns = (Column("id", integer, nullable=False, path="ID"), Column("value", integer, path='Odd "%s" name'))
+    result = drained(reader, Table(SOURCE, "notes", columns, ("id",), Xmin()))
+    assert result.rows == [{"id": 1, "value": 2, "_deleted": False}]

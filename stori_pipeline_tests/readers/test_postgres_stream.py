@@ -13,22 +13,13 @@ import pyarrow as pa
 import pytest
 from psycopg2 import extensions
 
-from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import decimal, integer, super_, varchar
+from stori_pipeline.model.types import integer, super_, varchar
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
-
-SOURCE = Source(name="shop", kind="postgres", description="A shop.")
-EVENTS = Table(
-    SOURCE,
-    "events",
-    (Column("id", integer, nullable=False), Column("note", varchar(400)), Column("amount", decimal(9, 2))),
-    ("id",),
-    Xmin(),
-)
+from stori_pipeline_tests.readers.postgres_events import EVENTS, SOURCE
 
 
 @pytest.fixture
@@ -176,7 +167,7 @@ def test_an_error_of_the_callers_own_database_stays_its_own(app: extensions.conn
 _MEASURE = """
 import resource, sys
 from stori_pipeline.readers.postgres.reader import PostgresReader
-from stori_pipeline_tests.readers.test_postgres_stream import EVENTS
+from stori_pipeline_tests.readers.postgres_events import EVENTS
 rows = 0
 with PostgresReader(sys.argv[1]).read(EVENTS, None) as reading:
     for chunk in reading:

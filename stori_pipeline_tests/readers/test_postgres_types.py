@@ -336,28 +336,3 @@ def test_a_column_of_a_type_that_cannot_fit_stops_the_table(
         drained(reader, _table(kind))
     for said in ("shop.edges", "'value'", str(kind), "Change the record", source_type.split("(")[0]):
         assert said in str(raised.value)
-
-
-def test_nulls_where_the_record_has_none_are_rejected_one_by_one(app: extensions.connection, reader: PostgresReader) -> None:
-    columns = (Column("id", integer, nullable=False), Column("value", varchar(10), nullable=False))
-    _fill(app, "text", ["'a'", "NULL", "'b'"])
-    result = drained(reader, Table(SOURCE, "edges", columns, ("id",), Xmin()))
-    assert result.values("value") == ["a", "b"]
-    assert [(r["code"], r["column"]) for r in result.rejected] == [("missing", "value")]
-
-
-def test_one_column_of_empty_texts_is_not_taken_for_empty_lines(app: extensions.connection, reader: PostgresReader) -> None:
-    table = Table(SOURCE, "edges", (Column("value", varchar(10), nullable=False),), ("value",), Xmin())
-    _fill(app, "text", ["''", "'a'", "''"])
-    assert drained(reader, table).values("value") == ["", "", "a"]
-
-
-def test_columns_may_have_any_name_in_the_source(app: extensions.connection, reader: PostgresReader) -> None:
-    odd = 'Odd "%s" name'
-    columns = (Column("id", integer, nullable=False, path="ID"), Column("value", integer, path=odd))
-    with app.cursor() as cursor:
-        cursor.execute(
-            'CREATE TABLE edges ("ID" int PRIMARY KEY, "Odd ""%s"" name" int); INSERT INTO edges VALUES (1, 2)'.replace("%", "%")
-        )
-    result = drained(reader, Table(SOURCE, "edges", columns, ("id",), Xmin()))
-    assert result.rows == [{"id": 1, "value": 2, "_deleted": False}]
