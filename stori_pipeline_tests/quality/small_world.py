@@ -78,7 +78,7 @@ def make(cursor: Cursor) -> None:
     for table in MIRRORED:
         cursor.execute(create_mirror(table))
     for each in star.STARS.values():
-        for statement in create_views(each.table, each.also):
+        for statement in create_views(each.table, each.aliases):
             cursor.execute(statement)
     cursor.execute(f"CREATE SCHEMA {REPORTS}")
     for report in load_reports(REPORTS_FOLDER, TABLES, star.STARS):

@@ -76,7 +76,7 @@ class Company:
         return [self.load_star(star) for star in stars]
 
     def load_star(self, star: Star) -> Loaded | None:
-        return sync.load(star.table, self.lake, self.warehouse, run_id="run", views=create_views(star.table, star.also))
+        return sync.load(star.table, self.lake, self.warehouse, run_id="run", views=create_views(star.table, star.aliases))
 
     def rows(self, name: str, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
         return self.warehouse.query(f'SELECT {columns} FROM "{self.schema}"."{name}" {rest}')

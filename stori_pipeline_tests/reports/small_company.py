@@ -165,7 +165,7 @@ def found(url: str) -> Iterator[None]:
 def _fill(cursor: Any, table: Table, columns: tuple[str, ...], given: Sequence[tuple[Any, ...]]) -> None:
     cursor.execute(create_mirror(table))
     if table.source == STAR:
-        for view in create_views(table, STARS[table.name].also):
+        for view in create_views(table, STARS[table.name].aliases):
             cursor.execute(view)
     for row in given:
         values = _fillers(table) | {"_batch": 1, "_loaded_at": _FILLER["TIMESTAMPTZ"]} | dict(zip(columns, row, strict=True))
