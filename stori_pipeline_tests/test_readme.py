@@ -24,7 +24,7 @@ from stori_pipeline.api import create_app
 from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.cli import main
 from stori_pipeline.definitions import defs
-from stori_pipeline.defs.sql_checks import RowCheck, parse
+from stori_pipeline.defs.sql_checks import SqlCheck, parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples import totesys
@@ -119,7 +119,7 @@ def test_the_documents_name_every_server_of_the_local_stack() -> None:
 def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
     schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
     assert schemas == set(names(WAREHOUSE, "Schemas"))
-    views = [also for star in STARS.values() for also in star.also]
+    views = [alias for star in STARS.values() for alias in star.aliases]
     views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
     assert sorted(name for name in (*STARS, *views) if f"`{name}`" not in WAREHOUSE) == []
 
@@ -299,12 +299,12 @@ def test_the_worked_example_of_adding_a_table_works(
 # ---- adding a rule, a star table
 
 
-def _the_rule(folder: Path) -> RowCheck:
+def _the_rule(folder: Path) -> SqlCheck:
     """The worked example of adding a quality rule, for the table of the one before."""
     file = folder / "opened_in_the_past.sql"
     assert f"sql/checks/bank/branches/{file.name}`" in README
     file.write_text(example("add-a-rule").replace("bank.branches", "readme_bank.branches"))
-    rule = parse(file)
+    rule = parse_check(file)
     assert (rule.severity.value, rule.description) == ("WARN", "No branch opens in the future.")
     return rule
 
