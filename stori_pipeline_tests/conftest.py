@@ -21,19 +21,29 @@ import hypothesis
 import psycopg2
 import pytest
 
+from redshift_local.embedded import process
 from stori_pipeline.cli import console
-from stori_pipeline.local import process
+from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples import app, totesys
-from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.samples.bank_import import create_schema
+from stori_pipeline.local.samples.exchange_import import create_collection
+from stori_pipeline.local.stack import COPY_ROLE, SERVERS, Stack
 from stori_pipeline.settings import Settings
+from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.platforms import Platform
+from stori_pipeline_tests.queues import TestQueue, queue
+from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_warehouse, storing
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
     from mypy_boto3_s3 import S3Client
     from pymongo import MongoClient
     from pymongo.database import Database
 
+ROOT = Path(__file__).parents[1]
+
 # What a test starts in a process of its own shall be this checkout too, even where the environment has another one installed.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -144,6 +154,22 @@ def bucket(s3: S3Client) -> Iterator[str]:
     s3.delete_bucket(Bucket=name)
 
 
+processed_bucket = bucket
+"""Another one."""
+
+
+@pytest.fixture
+def lake(s3: S3Client, bucket: str) -> Lake:
+    return Lake(s3, bucket)
+
+
+@pytest.fixture
+def messages(local_aws: None) -> Iterator[TestQueue]:
+    """An empty queue of the local SQS, gone after the test."""
+    with queue() as made:
+        yield made
+
+
 # ---- Postgres
 
 
@@ -244,4 +270,79 @@ def mongo_database(mongo: Stack) -> Iterator[MongoSource]:
 def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
     """An empty Mongo database, gone after the test."""
     with mongo_database(mongo) as made:
+        yield made
+
+
+# ---- what a test has to itself
+
+
+@pytest.fixture
+def stores(s3: S3Client, bucket: str, processed_bucket: str, warehouse_url: str) -> Stores:
+    """A lake, a lake of what is derived, and the warehouse."""
+    return Stores(s3, bucket, Lake(s3, bucket), Lake(s3, processed_bucket), Warehouse(warehouse_url, COPY_ROLE), warehouse_url)
+
+
+@pytest.fixture
+def store(stores: Stores) -> Iterator[StoreTable]:
+    """Stores a table like the one it is given, with a mirror in a schema of its own; the schema is gone after the test."""
+    with storing(stores) as function:
+        yield function
+
+
+@pytest.fixture
+def items(store: StoreTable) -> StoredTable:
+    """A table of items, of which nothing has landed."""
+    return store(ITEMS)
+
+
+@pytest.fixture
+def platform(
+    environ: dict[str, str],
+    source_db: SourceDatabase,
+    mongo_db: MongoSource,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Platform]:
+    """A bank and an exchange that are there and empty, empty buckets, and a warehouse that holds nothing. The environment says where they
+    are, as it does for the pipeline, and so does `environ`, for commands in processes of their own.
+
+    The commands use the project's own Dagster instance. Its storage is the session's, as are the pools in it: what a killed run leaves
+    there, the next one meets.
+    """
+    create_schema(source_db.admin_url)
+    create_collection(mongo_db.admin_url)
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    surroundings = environ | {
+        "STORI_SOURCE_BANK": source_db.reader_url,
+        "STORI_SOURCE_EXCHANGE": mongo_db.url,
+        "STORI_ADMIN_BANK": source_db.admin_url,
+        "STORI_ADMIN_EXCHANGE": mongo_db.admin_url,
+        "STORI_LANDING_BUCKET": stores.bucket,
+        "STORI_PROCESSED_BUCKET": stores.processed.bucket.name,
+    }
+    for of_the_session in ("STORI_ADMIN_APP", "STORI_ADMIN_TOTESYS"):
+        del surroundings[of_the_session]  # the sample data of a test go into its own sources alone
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)  # a developer's own `.env` must not be read
+    empty_warehouse(stores.warehouse_url)
+    surroundings["DAGSTER_HOME"] = str(tmp_path)
+    yield Platform(**vars(stores), environ=surroundings, folder=tmp_path, bank=source_db, exchange=mongo_db)
+    empty_warehouse(stores.warehouse_url)
+    if any(tmp_path.glob("command-*.out")):
+        from dagster import DagsterInstance
+
+        from stori_pipeline.runtime.liveness import end_killed_runs
+
+        with DagsterInstance.from_config(str(tmp_path)) as instance:
+            end_killed_runs(instance)  # a test that failed halfway must not make the next one wait for its slot
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    """An instance of Dagster with the pools of `dagster.yaml`."""
+    from dagster import instance_for_test
+
+    with instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}) as made:
         yield made

@@ -1,7 +1,7 @@
-"""A gate in the wire: a TCP proxy that stops a conversation at a chosen moment, so that a test can kill a process right there.
+"""A gate in the wire: a TCP proxy that hears a conversation, and stops it at a chosen moment: a test can kill a process right there.
 
-Belongs here: holding bytes back. Nothing in the pipeline knows of it; a process is only told the gate's address instead of
-the server's, so every line between two messages can be the last one it runs.
+Belongs here: hearing bytes, and holding them back. Nothing in the pipeline knows of it; a process is only told the gate's address instead
+of the server's, so every line between two messages can be the last one it runs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Conversation:
 
 class Gate:
     """Forwards connections from its own `port` to `address` until its `hold` is met; then `reached` is set and those bytes stay
-    until `release`.
+    until `release`. `requests` is what clients have sent, of each connection in turn.
 
     When the gate closes, both ends of every conversation see it end.
     """
@@ -61,6 +61,7 @@ class Gate:
         self._seen = 0
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self.requests: list[bytearray] = []
         self.reached = threading.Event()
         self._closed = threading.Event()
         self._let_go = threading.Event()
@@ -105,7 +106,10 @@ class Gate:
 
     def _client_to_server(self, each: _Conversation) -> None:
         hold = self._hold if self._hold and self._hold.pattern else None
+        request = bytearray()
+        self.requests.append(request)
         for data in _received(each.client):
+            request += data
             if hold and not self.reached.is_set() and self._meets(hold, each, data):
                 if hold.when == "after":
                     each.asked = True  # before forwarding, or the answer might slip through

@@ -17,7 +17,8 @@ _LISTED = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z"], cw
 TRACKED = [ROOT / name for name in _LISTED.stdout.split("\0") if name]
 MODULES = sorted(path for path in TRACKED if path.suffix == ".py" and path.exists())
 PACKAGE = [path for path in MODULES if path.is_relative_to(ROOT / "stori_pipeline")]
-LONGEST = 450
+TESTS = [path for path in MODULES if path.name.startswith("test_")]
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_TEST_NAME = 350, 60, 79
 
 
 def _name(path: Path) -> str:
@@ -61,11 +62,60 @@ def test_only_the_command_imports_the_local_stack() -> None:
     assert knowing == {"cli"}
 
 
+def test_only_the_local_stack_imports_the_local_redshift() -> None:
+    knowing = {_name(path).split("/")[1] for path in PACKAGE if any(name.startswith("redshift_local") for name in _imported(path))}
+    assert knowing == {"local"}
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_every_module_says_what_it_is_for_and_is_short(path: Path) -> None:
+    """What must be longer gives its reason in a comment before the first import:
+
+    # Longer than 350 lines: REASON
+    # A function of more than 60 lines, NAME: REASON
+    """
     text = path.read_text()
-    assert not text.strip() or ast.get_docstring(ast.parse(text)), "no docstring"
-    assert text.count("\n") <= LONGEST, "it probably holds two ideas"
+    tree = ast.parse(text)
+    assert not text.strip() or ast.get_docstring(tree), "no docstring"
+    top = re.split(r"^(?:from|import) ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    reasoned = bool(re.search(rf"^# Longer than {LONGEST_FILE} lines: \S", top, re.MULTILINE))
+    assert reasoned == (text.count("\n") > LONGEST_FILE), "it probably holds two ideas"
+    named = set(re.findall(rf"^# A function of more than {LONGEST_FUNCTION} lines, (\w+): \S", top, re.MULTILINE))
+    long = {each.name for each in _functions(tree) if (each.end_lineno or 0) - each.lineno >= LONGEST_FUNCTION}
+    assert long == named, "it probably does two things"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=_name)
+def test_the_name_of_a_test_is_short(path: Path) -> None:
+    names = [each.name for each in _functions(ast.parse(path.read_text())) if each.name.startswith("test_")]
+    assert [name for name in names if len(name) > LONGEST_TEST_NAME] == []
+
+
+def _modules_in_texts(tree: ast.AST) -> set[str]:
+    """The modules of tests that programs in strings import, and that are asked for by name."""
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return {name for text in texts for name in re.findall(r"^(?:from|import) (stori_pipeline_tests[\w.]*)", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if not path.is_relative_to(ROOT / "stori_pipeline")], ids=_name)
+def test_nothing_imports_a_module_of_tests(path: Path) -> None:
+    """What two modules of tests need is in a third: otherwise one runs, breaks and moves with the other."""
+    tree = ast.parse(path.read_text())
+    imported = _imported(path) | _modules_in_texts(tree)
+    assert [name for name in imported if any(part.startswith("test_") for part in name.split("."))] == []
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & {"importorskip", "pytest.importorskip"}, "a test that may be skipped guards nothing"
+
+
+def test_the_linters_exceptions_name_files_that_exist() -> None:
+    section = (ROOT / "pyproject.toml").read_text().partition("[tool.ruff.lint.per-file-ignores]\n")[2].partition("\n[")[0]
+    patterns = re.findall(r'^"(.+?)" = \[', section, re.MULTILINE)
+    assert patterns
+    assert [pattern for pattern in patterns if not any(ROOT.glob(pattern))] == []
 
 
 def test_no_module_is_named_for_nothing() -> None:
@@ -95,8 +145,7 @@ def test_only_the_clock_asks_the_system_for_the_date() -> None:
 
 
 def test_a_test_module_that_asks_what_day_it_is_runs_at_other_moments() -> None:
-    tests = [path for path in MODULES if path.name.startswith("test_")]
-    asking = [path for path in tests if _asks_the_day(ast.parse(path.read_text()))]
+    asking = [path for path in TESTS if _asks_the_day(ast.parse(path.read_text()))]
     assert len(asking) > 5
     assert [_name(path) for path in asking if "pytest.mark.clock" not in path.read_text()] == []
 
@@ -109,6 +158,16 @@ def test_requirements_are_pinned_hashed_and_name_no_index() -> None:
     assert len(packages) > 50
     assert [each.splitlines()[0] for each in packages if not re.match(r"[A-Za-z0-9._\[\]-]+==\S+", each)] == []
     assert [each.splitlines()[0] for each in packages if "--hash=sha256:" not in each] == []
+
+
+def test_requirements_hold_what_the_local_redshift_needs_and_not_itself() -> None:
+    pinned = set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    declared = (ROOT / "redshift_local" / "pyproject.toml").read_text()
+    needs = re.findall(r'^  "([A-Za-z0-9._-]+)",', declared, re.MULTILINE)
+    needs += [name for line in re.findall(r"^test = \[(.*)\]$", declared, re.MULTILINE) for name in re.findall(r'"([A-Za-z0-9._-]+)', line)]
+    assert {"psycopg2-binary", "moto"} <= set(needs)
+    assert sorted(set(needs) - pinned) == []
+    assert "redshift-local" not in pinned
 
 
 def _texts() -> list[tuple[str, str]]:
@@ -163,4 +222,6 @@ def test_every_source_of_a_record_is_of_a_kind_that_has_a_reader() -> None:
     from stori_pipeline.readers import READERS
 
     assert {source.kind for source in catalog.SOURCES} <= set(READERS)
-    assert all(callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader", "scaffold"))
+    assert all(
+        callable(getattr(importlib.import_module(package), name)) for package in READERS.values() for name in ("reader_at", "scaffold")
+    )

@@ -7,6 +7,7 @@ Everything is read, nothing written, by a role that may not write. Answers are k
 have open asks the warehouse no more often than one does.
 """
 
+# A function of more than 60 lines, create_app: the addresses are functions within it, since what they share is made by it.
 from __future__ import annotations
 
 import re

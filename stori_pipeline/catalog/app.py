@@ -1,9 +1,9 @@
 """The app's users and their transactions, in Postgres."""
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, timestamptz, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SOURCE = Source(
     name="app",

@@ -1,9 +1,9 @@
 """The bank's ledger of account movements, in Postgres."""
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, timestamptz, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SOURCE = Source(
     name="bank",

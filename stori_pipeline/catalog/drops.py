@@ -1,9 +1,9 @@
 """Files that partners drop into a bucket: what the card schemes settled, and who the merchants are."""
 
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, date, decimal, integer, super_, timestamptz, varchar
+from stori_pipeline.readers.s3_drop import Objects
 
 SOURCE = Source(
     name="drops",

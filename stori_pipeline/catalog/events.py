@@ -1,9 +1,9 @@
 """The events of the application, from a queue."""
 
-from stori_pipeline.model.changes import Queue
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, timestamptz, varchar
+from stori_pipeline.readers.sqs import Queue
 
 SOURCE = Source(
     name="events",

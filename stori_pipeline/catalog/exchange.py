@@ -1,9 +1,9 @@
 """The exchange's trades, in MongoDB."""
 
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, super_, timestamptz, varchar
+from stori_pipeline.readers.mongo import ChangeStream
 
 SOURCE = Source(
     name="exchange",

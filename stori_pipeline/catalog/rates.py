@@ -2,10 +2,10 @@
 
 from datetime import date as day
 
-from stori_pipeline.model.changes import ByDay
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, varchar
+from stori_pipeline.readers.http_api import ByDay, Plausible
 
 SOURCE = Source(
     name="rates",
@@ -26,8 +26,17 @@ TABLES = (
             Column("rate", decimal(18, 8), nullable=False, description="How much of it one unit of the base buys."),
         ),
         key=("rate_date", "base", "currency"),
-        # Before the first order, so that every amount has a rate.
-        changes=ByDay(day(2022, 11, 1)),
+        changes=ByDay(
+            start=day(2022, 11, 1),  # before the first order, so that every amount has a rate
+            path="{day}",
+            latest="latest",
+            day_at="date",
+            rows_at="rates",
+            entry=("currency", "rate"),
+            unchanging=("base",),
+            expected=(("amount", 1),),
+            rules=(Plausible("rate", per=("currency",), above=0, factor=10),),
+        ),
         cursor="rate_date",
         # One implausible rate among a day's few must not hold up the others.
         max_rejected=0.5,

@@ -6,10 +6,10 @@ Its timestamps are naive and are read as UTC; dates that were agreed are texts, 
 from datetime import timedelta
 
 from stori_pipeline.model.business_hours import BusinessHours
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, decimal, integer, timestamptz, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SOURCE = Source(
     name="totesys",

@@ -184,7 +184,8 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("table", metavar="SOURCE.TABLE")
 @click.option("--url", help="The source's address, where the project does not name the source yet.")
-def scaffold(table: str, url: str | None) -> None:
+@click.option("--kind", help="Its kind, where the address does not tell.")
+def scaffold(table: str, url: str | None, kind: str | None) -> None:
     """Print the definition of a table that exists in a source, ready to paste into the project.
 
     Example: `stori scaffold bank.transactions` for a source of the project, or `stori scaffold --url postgresql://… shop.orders`.
@@ -199,9 +200,11 @@ def scaffold(table: str, url: str | None) -> None:
         raise click.BadParameter(f"{table!r} is not SOURCE.TABLE, such as bank.transactions", param_hint="SOURCE.TABLE")
     with plain_errors():
         kinds = {each.source.name: each.source.kind for each in source_tables()}
-        kind = kinds.get(source) or ("mongodb" if (url or "").startswith("mongodb") else "postgres" if url else "")
-        if not kind:
+        if source not in kinds and not url:
             raise DefinitionError(f"the project has no source {source!r}; give its address with --url")
+        kind = kind or kinds.get(source) or readers.kind_of_url(url or "")
+        if not kind:
+            raise DefinitionError(f"the address of {source!r} does not tell its kind; give it with --kind: {', '.join(readers.READERS)}")
         click.echo(readers.scaffold(kind, url or Settings.load().source_url(source), source, name))
 
 

@@ -45,7 +45,7 @@ def sources(title: str, results: list[Any], before: list[Any] | None = None) -> 
 
 def made(results: list[Any]) -> list[str]:
     """Prints what was made of the source tables, and what the checks say; says which of it is not as it should be."""
-    from stori_pipeline.runtime.check_results import verdicts
+    from stori_pipeline.runtime.check_results import check_results
     from stori_pipeline.settings import Settings
 
     warehouse, wrong, rows = data.warehouse_of(Settings.load()), [], []
@@ -57,11 +57,11 @@ def made(results: list[Any]) -> list[str]:
             if not count:
                 wrong.append(f"{result.table} is empty")
     grid("Made of them", ["table", "layer", "rows", "seconds"], rows)
-    found = verdicts()
+    found = check_results()
     failed = [each for each in found if not each.passed]
     say(f"Checks: {len(found) - len(failed)} of {len(found)} pass, {sum(each.warns for each in failed)} warn.")
     for each in failed:
-        say(f"  {'warning' if each.warns else 'FAILED'}: {each.check} of {each.asset}: {each.said}")
+        say(f"  {'warning' if each.warns else 'FAILED'}: {each.check} of {each.asset}: {each.message}")
     return wrong + [f"check {each.check} of {each.asset} failed" for each in failed if not each.warns]
 
 

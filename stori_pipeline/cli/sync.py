@@ -24,10 +24,10 @@ from stori_pipeline.defs.materialization_metadata import NOTHING_NEW
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import load_project
-from stori_pipeline.runtime.failures import root, steps_about, words_of
+from stori_pipeline.runtime.failures import failure_message, root_message, steps_about
 from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline.runtime.logging import TO_CONSOLE
-from stori_pipeline.runtime.retries import AT_ONCE
+from stori_pipeline.runtime.retries import NO_RETRIES
 
 if TYPE_CHECKING:
     from stori_pipeline.model.chart import Chart
@@ -113,7 +113,7 @@ def run_sync(
     project = project or load_project()
     with ExitStack() as stack:
         stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
-        stack.callback(AT_ONCE.reset, AT_ONCE.set(True))
+        stack.callback(NO_RETRIES.reset, NO_RETRIES.set(True))
         where = instance or stack.enter_context(DagsterInstance.get())
         result = execute_sync(tables, instance=where, project=project, full=full, detect_deletes=detect_deletes)
     affected = downstream(project, tables)
@@ -190,10 +190,10 @@ class _Errors:
         about = steps_about([full_name])
         for event in self._failed:
             if event.step_key and about.fullmatch(event.step_key):
-                return words_of(event, self._result.all_events)
+                return failure_message(event, self._result.all_events)
         if self._failed:
             return ""
         for event in self._result.all_events:
             if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
-                return root(event.job_failure_data.error)
+                return root_message(event.job_failure_data.error)
         return ""

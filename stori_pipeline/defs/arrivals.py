@@ -1,10 +1,8 @@
-"""Whether rows still arrive, judged by the hours in which they do.
+"""The check `arrivals`: whether rows still arrive during business hours.
 
-Belongs here: time as a business counts it, and the check `arrivals` on the mirror of a table whose record says when rows arrive. Does not
-belong here: how long a landing may take (that is the freshness policy of the asset, whatever the hour).
-
-A table into which people write stays still at night and over the weekend. A clock that counts those hours alarms every evening, so only
-open time counts. The check belongs to the scheduled runs: it finds what does not happen, and no change starts a run for that.
+Belongs here: the check of a table whose definition says when rows arrive. Does not belong here: counting open time (`model`), or how old a
+mirror may be (its freshness policy). People write nothing at night and over the weekend, so only open time counts. Scheduled runs make the
+check: it finds what does not happen, and no change starts a run for that.
 """
 
 from collections.abc import Sequence
@@ -23,18 +21,18 @@ from stori_pipeline.warehouse.dialect import quoted, relation
 
 
 def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:
-    """The verdict on a mirror whose newest row came to be at `newest`; None where it holds no row.
+    """The result for a mirror whose newest row is of `newest`; None for a mirror without rows.
 
-    A warning at most: a source that is silent breaks nothing that is in the warehouse.
+    A warning at most: a silent source breaks nothing that is in the warehouse.
     """
     if newest is None:
-        passed, verdict, waited = False, f"{table.full_name} holds no row at all", ""
+        passed, verdict, waited = False, f"{table.full_name} holds no row", ""
     else:
         open_time = business_time(newest, now, hours)
-        passed, waited = open_time <= hours.late_after, _spoken(open_time)
+        passed, waited = open_time <= hours.late_after, _in_hours(open_time)
         stopped = open_time > hours.stopped_after
-        verdict = f"{table.full_name}: no row for {waited} of open time, where {_spoken(hours.late_after)} would be long" + (
-            ": the source has stopped, or rows no longer reach us; see whether its application runs" if stopped else ""
+        verdict = f"{table.full_name}: no row for {waited} of open time; rows should arrive every {_in_hours(hours.late_after)}" + (
+            ". The source has stopped, or rows no longer reach the pipeline; see whether its application runs" if stopped else ""
         )
     return AssetCheckResult(
         check_name=ARRIVALS,
@@ -44,20 +42,20 @@ def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: date
         metadata={
             "newest_row": newest.isoformat() if newest else "none",
             "business_time_since": waited or "none",
-            "late_after": _spoken(hours.late_after),
-            "stopped_after": _spoken(hours.stopped_after),
+            "late_after": _in_hours(hours.late_after),
+            "stopped_after": _in_hours(hours.stopped_after),
         },
         description=None if passed else verdict,
     )
 
 
-def _spoken(time_: timedelta) -> str:
+def _in_hours(time_: timedelta) -> str:
     minutes = int(time_.total_seconds()) // 60
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def arrivals_checks(table: Table) -> Sequence[AssetChecksDefinition]:
-    """The check of a table whose record has `arrivals`; none for another."""
+    """The check of a table whose definition has `arrivals`; none for another."""
     hours = table.arrivals
     return [_check(table, hours)] if hours else []
 
@@ -70,7 +68,7 @@ def _check(table: Table, hours: BusinessHours) -> AssetChecksDefinition:
     @asset_check(
         asset=mirror_key(table),
         name=ARRIVALS,
-        description=f"In open time, rows arrive at least every {_spoken(hours.late_after)}.",
+        description=f"In open time, rows arrive at least every {_in_hours(hours.late_after)}.",
         retry_policy=RETRY,
     )
     def arrivals(warehouse: WarehouseResource) -> AssetCheckResult:

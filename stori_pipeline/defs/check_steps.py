@@ -35,7 +35,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Stores:
+class CheckResources:
     """What a check may read."""
 
     landing: LakeResource
@@ -58,7 +58,7 @@ class RelationCheck(Protocol):
     def reads(self, project: Project) -> frozenset[str]:
         """Full names of the tables and reports that it reads; it may leave out its own."""
 
-    def result(self, full_name: str, stores: Stores) -> AssetCheckResult:
+    def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         """The verdict on the mirror or report of that name."""
 
 
@@ -114,10 +114,10 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
     def relation_checks(
         context: AssetCheckExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ) -> Iterator[AssetCheckResult]:
-        stores = Stores(lake, processed, warehouse.open())
+        resources = CheckResources(lake, processed, warehouse.open())
         for name in sorted(check.name for check in context.selected_asset_check_keys):
             with only_transient():
-                result = by_name[name].result(full_name, stores)
+                result = by_name[name].result(full_name, resources)
             yield result
 
     return relation_checks

@@ -21,7 +21,7 @@ from dagster import (
 )
 
 from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys
-from stori_pipeline.defs.check_steps import SHOWN, RelationCheck, Stores, check_steps
+from stori_pipeline.defs.check_steps import SHOWN, CheckResources, RelationCheck, check_steps
 from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.python_checks import python_checks
@@ -95,9 +95,9 @@ class RowsLoaded:
     def reads(self, project: Project) -> frozenset[str]:  # noqa: ARG002  (it reads nothing but its own table)
         return frozenset()
 
-    def result(self, full_name: str, stores: Stores) -> AssetCheckResult:
-        table, lake = self.table, stores.lake(self.table)
-        loads = stores.warehouse.query(
+    def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
+        table, lake = self.table, resources.lake(self.table)
+        loads = resources.warehouse.query(
             "SELECT generation, batch, rows_copied FROM pipeline.loads WHERE target = %s ORDER BY finished_at DESC, batch DESC LIMIT 2",
             (full_name,),
             what=f"check {_ROWS_LOADED} of {full_name}",

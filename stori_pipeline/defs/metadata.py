@@ -1,4 +1,4 @@
-"""What the UI shows about a table, derived from its record: schemas, column lineage, previews.
+"""What the UI shows of a table, derived from its definition: schemas, column lineage, previews.
 
 Belongs here: pure functions from records and rows to Dagster's metadata values. Does not belong here: reading anything.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stori_pipeline.model.star import Star
 
 PREVIEW_ROWS = 10
-_WIDEST = 60  # characters of a value in a preview; a megabyte of text in an event log helps nobody
+_WIDEST = 60  # characters of a value in a preview
 
 _BATCH = "The batch that brought this version of the row."
 
@@ -36,7 +36,7 @@ def _schema(table: Table, columns: Iterable[TableColumn]) -> TableSchema:
 
 
 def source_schema(table: Table) -> TableSchema:
-    """The columns that are read, under the names that the source has for them."""
+    """The columns that are read, under their names in the source."""
     return _schema(
         table,
         (
@@ -47,15 +47,15 @@ def source_schema(table: Table) -> TableSchema:
 
 
 def landing_schema(table: Table) -> TableSchema:
-    """The Parquet files' columns. There a key may occur many times: once for each version of its row."""
-    said = {c.name: c.description for c in table.columns} | {
+    """The columns of the Parquet files, in which a key may occur many times: once for each version of its row."""
+    descriptions = {c.name: c.description for c in table.columns} | {
         "_batch": _BATCH,
         "_seq": "The row's place within its batch; of two versions in one batch the higher wins.",
         "_deleted": "Whether the source has deleted the row; then only its key is set.",
     }
     return TableSchema(
         [
-            _column(f.name, str(f.type), nullable=f.nullable, description=said[f.name], tags=_key_tag(table, f.name))
+            _column(f.name, str(f.type), nullable=f.nullable, description=descriptions[f.name], tags=_key_tag(table, f.name))
             for f in table.landed_schema
         ]
     )
@@ -73,25 +73,25 @@ def mirror_schema(table: Table) -> TableSchema:
     return _schema(table, columns)
 
 
-def star_lineage(star: Star, records: Mapping[str, Table]) -> TableColumnLineage:
-    """From the batches that the star table is made of; a column that nothing of an input passes into has none."""
+def star_lineage(star: Star, tables: Mapping[str, Table]) -> TableColumnLineage:
+    """From the columns of its inputs' batches. A column that no input's column passes into has no lineage."""
     return TableColumnLineage(
         {
-            column: [TableColumnDep(landing_key(records[name]), of) for name, of in made_of]
-            for column, made_of in star.lineage().items()
-            if made_of
+            column: [TableColumnDep(landing_key(tables[name]), of) for name, of in inputs]
+            for column, inputs in star.lineage().items()
+            if inputs
         }
     )
 
 
 def report_schema(columns: Mapping[str, str]) -> TableSchema:
-    """Names and types, of which the types are known once the report is made."""
+    """Names and types. The types are known once the report exists."""
     return TableSchema([TableColumn(name, kind) for name, kind in columns.items()])
 
 
 def report_lineage(report: Report) -> TableColumnLineage:
     return TableColumnLineage(
-        {column: [TableColumnDep(relation_key(name), of) for name, of in made_of] for column, made_of in report.lineage.items() if made_of}
+        {column: [TableColumnDep(relation_key(name), of) for name, of in inputs] for column, inputs in report.lineage.items() if inputs}
     )
 
 

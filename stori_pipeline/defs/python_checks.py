@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dagster import AssetCheckResult, AssetCheckSeverity
 
-from stori_pipeline.defs.check_steps import SHOWN, Stores, broken_check_result, failing_rows_result
+from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result
 from stori_pipeline.model.check import PythonCheck
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
@@ -36,13 +36,13 @@ class FrameCheck:
     def reads(self, project: Project) -> frozenset[str]:  # noqa: ARG002  (its inputs are known)
         return frozenset(table.full_name for table in self.inputs.values())
 
-    def result(self, full_name: str, stores: Stores) -> AssetCheckResult:
+    def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         import polars as pl
 
         from stori_pipeline.pipeline.loaded_rows import loaded_rows
 
         try:
-            frames = {name: loaded_rows(table, stores.lake(table), stores.warehouse) for name, table in self.inputs.items()}
+            frames = {name: loaded_rows(table, resources.lake(table), resources.warehouse) for name, table in self.inputs.items()}
             failing = self.check.failing_rows(**frames).lazy()
             counted, shown = pl.collect_all([failing.select(pl.len()), failing.head(SHOWN)])
         except TRANSIENT:

@@ -37,12 +37,12 @@ UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-_PATIENCE = 20  # seconds that a tick waits for all heads together
-_AT_ONCE = 8
+_HEADS_TIMEOUT = 20  # seconds that a tick waits for all heads together
+_THREADS = 8
 
 
 def busy(instance: DagsterInstance, tables: Sequence[Table]) -> set[str]:
-    """The tables that a run which has not ended yet is about; a run of the whole job is about all of them."""
+    """The tables that a run works on which has not ended yet. A run of the whole job works on all of them."""
     found: set[str] = set()
     for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
         selected = run.asset_selection
@@ -51,7 +51,7 @@ def busy(instance: DagsterInstance, tables: Sequence[Table]) -> set[str]:
 
 
 def _head(table: Table, sources: SourcesResource, lake: LakeResource) -> str:
-    """What the sensor compares: the source's head past the position, and what that position stands on."""
+    """What the sensor compares: the source's head, and the generation and the definition that its position belongs to."""
     newest = lake.open().newest(table)
     known = newest if newest and newest.fingerprint == table.fingerprint else None
     head = sources.reader(table.source).head(table, known.until if known else None)
@@ -59,58 +59,58 @@ def _head(table: Table, sources: SourcesResource, lake: LakeResource) -> str:
 
 
 def _heads(tables: Sequence[Table], sources: SourcesResource, lake: LakeResource) -> tuple[dict[str, str], dict[str, str]]:
-    """Every table's head, and for those that could not be asked the reason; none keeps the others waiting."""
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="head")
+    """The heads by table, and the reasons by table where a source gave none. A slow source does not delay the others."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="head")
     try:
         asked = {pool.submit(_head, table, sources, lake): table.full_name for table in tables}
-        done, late = wait(asked, timeout=_PATIENCE)
+        done, late = wait(asked, timeout=_HEADS_TIMEOUT)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    away = {asked[each]: f"no answer within {_PATIENCE} s" for each in late}
-    away |= {asked[each]: f"{type(error).__name__}: {error}" for each in done if (error := each.exception())}
-    return {asked[each]: each.result() for each in done if not each.exception()}, away
+    failures = {asked[each]: f"no answer within {_HEADS_TIMEOUT} s" for each in late}
+    failures |= {asked[each]: f"{type(error).__name__}: {error}" for each in done if (error := each.exception())}
+    return {asked[each]: each.result() for each in done if not each.exception()}, failures
 
 
 def changes_sensor(project: Project, clock: Clock = utc_now) -> SensorDefinition:
-    """The sensor of that graph's tables. `clock` gives the day of a request, because Dagster tells a sensor no time of its tick."""
+    """The sensor of the project's source tables. `clock` gives the day of a request: Dagster does not pass the time of a tick."""
 
     @sensor(
         name="changes",
         job=sync_job(),
-        description="Asks each source whether a table has changed, and requests one run for those that have and all that is made of them.",
+        description="Asks each source which tables have changed, and requests one run for them and everything downstream.",
         minimum_interval_seconds=5,
         default_status=DefaultSensorStatus.RUNNING,
     )
     def changes(context: SensorEvaluationContext, sources: SourcesResource, lake: LakeResource) -> SensorResult:
-        asked_for: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        heads, away = _heads(project.tables, sources, lake)
-        for name, reason in away.items():
-            context.log.warning(f"{name} was not looked at: {reason}")
-        moved = [t for t in project.tables if t.full_name in heads and heads[t.full_name] != asked_for.get(t.full_name)]
+        requested: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        heads, failures = _heads(project.tables, sources, lake)
+        for name, reason in failures.items():
+            context.log.warning(f"{name} was not checked for changes: {reason}")
+        moved = [t for t in project.tables if t.full_name in heads and heads[t.full_name] != requested.get(t.full_name)]
         if moved:
-            end_killed_runs(context.instance)  # or they would hold their tables back for ever
-        held = busy(context.instance, moved) if moved else set()
-        wanted = [t for t in moved if t.full_name not in held]
-        if not wanted:
-            # What is held back is not remembered as asked for, so the next tick finds it again.
-            return SensorResult(skip_reason=_why_nothing(away, held), cursor=context.cursor)
-        asked_for |= {t.full_name: heads[t.full_name] for t in wanted}
-        # The heads are in the key, so a crash between launching and remembering launches nothing twice, and no later change is taken
-        # for this one: Dagster never forgets a run key.
-        said = "\n".join(f"{t.full_name} {heads[t.full_name]}" for t in wanted)
-        affected = downstream(project, wanted)
+            end_killed_runs(context.instance)  # or their tables would stay busy for ever
+        busy_tables = busy(context.instance, moved) if moved else set()
+        due = [t for t in moved if t.full_name not in busy_tables]
+        if not due:
+            # A busy table is not noted as requested, so the next tick finds it again.
+            return SensorResult(skip_reason=_skip_reason(failures, busy_tables), cursor=context.cursor)
+        requested |= {t.full_name: heads[t.full_name] for t in due}
+        # The heads are part of the run key. So a crash between launching a run and saving the cursor launches nothing twice, and no later
+        # change has the same key: Dagster deduplicates run keys for ever.
+        identity = "\n".join(f"{t.full_name} {heads[t.full_name]}" for t in due)
+        affected = downstream(project, due)
         request = sync_request(
             affected,
             day=utc_day(clock()),
             checks=quick_checks(project, affected),
-            run_key=hashlib.sha256(said.encode()).hexdigest()[:32],
+            run_key=hashlib.sha256(identity.encode()).hexdigest()[:32],
         )
-        return SensorResult(run_requests=[request], cursor=json.dumps(asked_for, sort_keys=True))
+        return SensorResult(run_requests=[request], cursor=json.dumps(requested, sort_keys=True))
 
     return changes
 
 
-def _why_nothing(away: dict[str, str], held: set[str]) -> SkipReason:
-    reasons = [f"{name} was not looked at: {reason}" for name, reason in sorted(away.items())]
-    reasons += [f"{name} has changed, and a run for it has not ended yet" for name in sorted(held)]
+def _skip_reason(failures: dict[str, str], busy_tables: set[str]) -> SkipReason:
+    reasons = [f"{name} was not checked for changes: {reason}" for name, reason in sorted(failures.items())]
+    reasons += [f"{name} has changed, and a run for it has not ended yet" for name in sorted(busy_tables)]
     return SkipReason("; ".join(reasons) or "nothing has changed")

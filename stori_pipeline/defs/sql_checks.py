@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dagster import AssetCheckResult, AssetCheckSeverity
 
-from stori_pipeline.defs.check_steps import SHOWN, Stores, broken_check_result, failing_rows_result
+from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import tables_of
@@ -48,10 +48,10 @@ class SqlCheck:
         except DefinitionError as error:
             raise DefinitionError(f"{self.file}: {error}") from error
 
-    def result(self, full_name: str, stores: Stores) -> AssetCheckResult:
+    def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         statement = f"SELECT failing.*, COUNT(*) OVER () AS failing_rows FROM (\n{self.statement}\n) AS failing LIMIT {SHOWN}"
         try:
-            with stores.warehouse.session(f"check {self.name} of {full_name}") as connection, connection.cursor() as cursor:
+            with resources.warehouse.session(f"check {self.name} of {full_name}") as connection, connection.cursor() as cursor:
                 cursor.execute(statement)
                 columns = [column.name for column in cursor.description or ()][:-1]
                 rows = cursor.fetchall()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.lake.bucket import Bucket, LakeError
@@ -22,6 +22,7 @@ from stori_pipeline.lake.manifest import (
     MAX_BATCH,
     LandingConflict,
     Manifest,
+    Part,
     batch_number,
     compacted_order,
     compacted_prefix,
@@ -62,6 +63,15 @@ class LiveParts:
         return [*([self.compacted] if self.compacted else []), *(part.url for each in self.batches for part in each.parts)]
 
 
+class _Written(NamedTuple):
+    """The files of a batch that has no manifest yet."""
+
+    rows: int
+    rejected: int
+    parts: tuple[Part, ...]
+    quarantine: str
+
+
 class Lake:
     """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
 
@@ -78,22 +88,22 @@ class Lake:
 
         Raises:
             LakeUnavailable: S3 is away.
-            LakeError: what is there is not a manifest of this table.
+            LakeError: an object among the manifests is no manifest of this table.
         """
         number = highest_batch(lambda after: self._page(table, after))
         return self._manifest(table, number) if number else None
 
     def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
-        """The batches later than `after`, which is a (generation, batch), or all of them, in that order.
+        """The batches later than `after`, a (generation, batch); all of them without it. In order.
 
-        Where one was lately superseded by a snapshot, it is still among them. Errors as for `newest`.
+        Batches that a later snapshot makes superfluous are among them. Errors are those of `newest`.
         """
         number = 0
         if after is not None:
             generation, number = after
             known = self.find(table, number)
-            # Numbers may be compared only within one lake. A lake that was lost counts from 1 again, in a later generation,
-            # so unless this one still has that very batch, every manifest is looked at.
+            # Numbers may be compared only within one lake. After a loss the lake counts from 1 again, in a later generation. So unless
+            # the lake still has that very batch, every manifest is read.
             if known is None or known.generation != generation:
                 number = 0
         found = self._read(table, self._numbers(table, number))
@@ -110,30 +120,54 @@ class Lake:
         chunks: Iterable[Chunk] | None = None,
         progress: Callable[[int], None] = lambda _rows: None,
     ) -> Manifest | None:
-        """Lands a reading as the batch after `newest`: parts and quarantine first, the manifest last.
+        """Land a reading as the batch after `newest`: parts and quarantine first, the manifest last.
 
         Args:
-            reading: read from `newest.until`, or a snapshot.
+            reading: begun at `newest.until`, or a snapshot.
             newest: the answer of `newest(table)` from before the reading began.
-            order: the answer of `next_order`, where it has been asked already.
-            chunks: what is left of the reading, where its beginning has been read already.
-            progress: told the number of source rows in each chunk that was read.
+            order: the answer of `next_order`, if the caller has it already.
+            chunks: the rest of the reading, if the caller has read its beginning.
+            progress: called with the number of source rows in each chunk.
 
         Returns:
             The new batch, or None where nothing changed: then nothing was written.
 
         Raises:
             LandingConflict: another run landed a batch meanwhile; nothing was changed.
-            LakeUnavailable: S3 is away. If that happened during the very commit, the batch may have landed; `newest` tells.
-            LakeError: these changes cannot follow those batches, or do not fit the record.
-            Anything the reading raises: nothing was committed.
+            LakeUnavailable: S3 is away. If it went away during the commit, the batch may have landed; `newest` tells.
+            LakeError: these changes cannot follow those batches, or do not fit the table's definition.
+            Anything that the reading raises: nothing was committed.
         """
         _refuse_what_cannot_follow(table, reading, newest)
         generation, batch = order or self.next_order(reading.kind, newest)
         if batch > MAX_BATCH:
             raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
-        day, unique = utc_day(self.clock()), secrets.token_hex(4)
+        written = self._write(table, reading if chunks is None else chunks, batch, progress)
+        if not written.rows and not written.rejected and reading.kind == "changes" and not reading.must_land:
+            return None
+        continues = reading.kind == "changes" and newest is not None
+        manifest = Manifest(
+            table=table.full_name,
+            generation=generation,
+            batch=batch,
+            kind=reading.kind,
+            since=newest.until if continues and newest else None,
+            until=reading.until,
+            rows=written.rows,
+            rejected=written.rejected,
+            fingerprint=table.fingerprint,
+            run_id=run_id,
+            taken_at=reading.taken_at,
+            parts=written.parts,
+            quarantine=written.quarantine,
+            snapshot=newest.snapshot if continues and newest else batch,
+            written_at=self.clock(),
+        )
+        return self._commit(table, manifest)
 
+    def _write(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
+        """Writes the parts of a batch and its quarantine. Encoding and uploading have threads of their own."""
+        day, unique = utc_day(self.clock()), secrets.token_hex(4)
         with (
             BoundedPool("upload", threads=4, depth=5) as uploads,
             PartWriter(self.bucket, uploads, lambda n: part_key(table, day, batch, n, unique), self.sizes) as rows,
@@ -146,34 +180,12 @@ class Lake:
                 rows.write(landed_rows(table, chunk.rows, batch, rows.rows))
                 rejected.write(chunk.rejected)
 
-            for chunk in reading if chunks is None else chunks:
+            for chunk in chunks:
                 encoder.submit(encode, chunk)
                 progress(chunk.rows.num_rows + chunk.rejected.num_rows)
             encoder.join()
-            if not rows.rows and not rejected.rows and reading.kind == "changes" and not reading.must_land:
-                return None
             quarantine = rejected.finish()
-            parts = rows.finish()
-
-        continues = reading.kind == "changes" and newest is not None
-        manifest = Manifest(
-            table=table.full_name,
-            generation=generation,
-            batch=batch,
-            kind=reading.kind,
-            since=newest.until if continues and newest else None,
-            until=reading.until,
-            rows=rows.rows,
-            rejected=rejected.rows,
-            fingerprint=table.fingerprint,
-            run_id=run_id,
-            taken_at=reading.taken_at,
-            parts=parts,
-            quarantine=quarantine[0].url if quarantine else "",
-            snapshot=newest.snapshot if continues and newest else batch,
-            written_at=self.clock(),
-        )
-        return self._commit(table, manifest)
+            return _Written(rows.rows, rejected.rows, rows.finish(), quarantine[0].url if quarantine else "")
 
     def next_order(self, kind: Kind, newest: Manifest | None) -> tuple[int, int]:
         """The (generation, batch) of a batch of that kind that follows `newest`.
@@ -187,14 +199,17 @@ class Lake:
         return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
-        """Writes one Redshift COPY manifest over several batches; returns its `s3://` url, or "" where they have no rows.
+        """Write one Redshift COPY manifest over several batches. Returns its `s3://` url, "" where they have no rows.
 
         Raises:
-            LakeError: a batch landed under another record than the table's present one; a new generation must be read.
+            LakeError: a batch landed under another definition than the table's present one; a new generation must be read.
         """
         for manifest in manifests:
             if manifest.fingerprint != table.fingerprint:
-                raise LakeError(f"{table.full_name}: its definition changed since batch {manifest.batch} landed; read a new generation")
+                raise LakeError(
+                    f"{table.full_name}: its definition changed since batch {manifest.batch} landed; land a new snapshot with "
+                    f"`stori sync --full {table.full_name}`"
+                )
         parts = [part for manifest in manifests for part in manifest.parts]
         if not parts:
             return ""
@@ -242,8 +257,8 @@ class Lake:
         return live.scan(self._s3, parts.urls, table)
 
     def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
-        """All rows of that batch's generation up to it, in order, with the columns and types that they landed with, under whatever record
-        that was, then `_batch`, `_seq` and `_deleted`. Read when the frame is collected.
+        """All rows of that batch's generation up to it, in order: the columns and types that they landed with, then `_batch`, `_seq` and
+        `_deleted`. The table's definition may have changed since. Read when the frame is collected.
 
         Raises:
             LakeError: the generation's snapshot is gone.
@@ -258,7 +273,8 @@ class Lake:
         batches = self._later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
             raise LakeError(
-                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; read a new one"
+                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; land a new one "
+                f"with `stori sync --full {table.full_name}`"
             )
         return batches
 
@@ -267,11 +283,11 @@ class Lake:
         return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
-        """All rows of one or more batches, in order: the record's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. Of a
-        deleted row only the key has values. Read when the frame is collected.
+        """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A
+        deleted row has values in its key only. Read when the frame is collected.
 
-        A batch that landed under another record is given in the present one's columns: what it lacks, or has in a form that does not
-        convert, is null.
+        Of a batch that landed under another definition, the columns are those of the present one. A column that it lacks is null, and so
+        is a value that does not convert.
         """
         from stori_pipeline.lake import live  # polars is heavy, and landing does without
 
@@ -282,7 +298,7 @@ class Lake:
         body = manifest.to_json()
         if not self.bucket.create(key, body):
             raise LandingConflict(
-                f"{table.full_name}: another run landed batch {manifest.batch} first, so this one changed nothing; run again to read on"
+                f"{table.full_name}: another run landed batch {manifest.batch} first, so this one changed nothing; run again to continue"
             )
         return Manifest.from_json(body, table, manifest.batch, key)
 
@@ -305,7 +321,7 @@ class Lake:
     def _manifest(self, table: Table, number: int) -> Manifest:
         manifest = self.find(table, number)
         if manifest is None:
-            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed but is gone: something else deletes manifests")
+            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed and is gone; find out what deletes manifests")
         return manifest
 
     def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
@@ -315,10 +331,11 @@ class Lake:
 
 def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
     if reading.kind == "changes" and newest is None:
-        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot has; read the whole table first")
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; land one with `stori sync --full {table.full_name}`")
     if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
         raise LakeError(
-            f"{table.full_name}: its definition changed since batch {newest.batch} landed; read a new generation, that is from None"
+            f"{table.full_name}: its definition changed since batch {newest.batch} landed; "
+            f"land a new snapshot with `stori sync --full {table.full_name}`"
         )
     if reading.taken_at.tzinfo is None:
         raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

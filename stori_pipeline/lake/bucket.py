@@ -1,7 +1,7 @@
-"""The S3 bucket that the lake lives in: the few calls we make, and what their failures mean.
+"""The S3 bucket of a lake: the few calls that are made on it, and what their failures mean.
 
-Belongs here: S3 calls and the errors they turn into; nothing of botocore leaves this module. Does not belong here: what is
-stored under which key (`manifest`), Parquet (`parts`), or any retry of our own: the client retries what is transient.
+Belongs here: S3 calls, and their errors in our own words. Does not belong here: which key holds what (`manifest`), Parquet (`parts`), or
+retries: the client retries transient errors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 """The most keys that S3 lists, or deletes, in one request."""
 
-_PASSING = {
+_TRANSIENT_CODES = {
     "SlowDown",
     "Throttling",
     "ThrottlingException",
@@ -102,8 +102,8 @@ class Bucket:
             raise LakeUnavailable(f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again") from error
         except ClientError as error:
             code = _code(error)
-            if code in _PASSING or _status(error) >= 500:
-                raise LakeUnavailable(f"{where}: S3 answers {code}, which passes; run again later") from error
+            if code in _TRANSIENT_CODES or _status(error) >= 500:
+                raise LakeUnavailable(f"{where}: S3 is busy and answers {code}; run again later") from error
             if code == "NoSuchBucket":
                 raise LakeError(f"{where}: there is no bucket {self.name!r}; create it, or correct the setting that names it") from error
             raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket") from error
@@ -115,12 +115,12 @@ class Bucket:
             self.client.put_object(Bucket=self.name, Key=key, Body=body)
 
     def put_file(self, key: str, body: bytes, content_type: str, notes: Mapping[str, str]) -> None:
-        """Writes an object for people and programs besides ours. `notes` are kept with it, in ASCII."""
+        """Writes an object that others read. `notes`, in ASCII, are stored with it."""
         with self._explained("writing", key):
             self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, Metadata=notes)
 
     def notes(self, key: str) -> dict[str, str] | None:
-        """What was kept with an object, or None where there is no such object."""
+        """The notes that are stored with an object; None where there is no such object."""
         from botocore.exceptions import ClientError
 
         with self._explained("checking", key):
@@ -132,14 +132,14 @@ class Bucket:
                 raise
 
     def create(self, key: str, body: bytes) -> bool:
-        """Writes an object that must not exist yet; says whether this call, or one whose answer was lost, made it.
+        """Writes an object that must not exist yet. Returns whether this call made it.
 
-        The client repeats a request whose answer was lost, and S3 then refuses the repetition of what it had already
-        done; so a refusal is only believed after the object's content was compared with ours.
+        If an answer of S3 is lost, the client repeats the request, and S3 refuses what it has already done. So a refusal counts only if
+        the object has another content.
         """
         from botocore.exceptions import ClientError
 
-        for _ in range(4):  # a 409 asks for another try: the key was just then being written or deleted by someone else
+        for _ in range(4):  # 409 asks for another try: another client was writing or deleting the key
             with self._explained("committing", key):
                 try:
                     self.client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
@@ -151,7 +151,7 @@ class Bucket:
             existing = self.get(key)
             if existing is not None:
                 return existing == body
-        raise LakeUnavailable(f"committing {self.url(key)}: S3 keeps answering that the key is in use; run again")
+        raise LakeUnavailable(f"committing {self.url(key)}: S3 still answers that another client is writing the key; run again")
 
     def get(self, key: str) -> bytes | None:
         """The content, or None where there is no such object."""

@@ -1,4 +1,4 @@
-"""What a batch is, written down: its manifest, and the names of everything a table has in the lake.
+"""What a batch is: its manifest, and the keys of everything that a table has in the lake.
 
 Belongs here: the manifest and its JSON, keys and how they sort. Does not belong here: any call to S3 (`bucket`).
 
@@ -23,7 +23,7 @@ MAX_BATCH = 99_999_999
 
 
 class LandingConflict(LakeError):
-    """Another run landed a batch under the same number first. Nothing was changed; run again to read on from there."""
+    """Another run landed a batch of the same number first. Nothing was changed; run again to continue from there."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Manifest:
 
     Args:
         table: the table's full name.
-        generation, batch: the batch's place in the order of all batches of its table, warehouse and lost lakes included.
+        generation, batch: its place in the order of all batches of its table, those of lost lakes included.
         kind: `snapshot` starts a generation and replaces every row; `changes` adds to it.
         since: the position it was read from; None for a snapshot.
         until: the position it reached.
         rows: rows landed, deleted ones included.
         rejected: rows that went to quarantine.
-        fingerprint: of the record that it landed under.
+        fingerprint: of the table's definition when it landed.
         run_id: the run that landed it.
         taken_at: when the source's snapshot was taken, in UTC.
         parts: in the order of the rows.
@@ -102,7 +102,7 @@ class Manifest:
         """The manifest in `body`, found at `where` under the name of that batch of that table.
 
         Raises:
-            LakeError: it is not one, or is another table's or batch's.
+            LakeError: it is no manifest, or it is the manifest of another table or batch.
         """
         try:
             document = json.loads(body)
@@ -111,7 +111,7 @@ class Manifest:
                 Part(str(entry["url"]), int(rows), int(entry["meta"]["content_length"]))
                 for entry, rows in zip(document["entries"], meta["part_rows"], strict=True)
             )
-            _refuse_strangers(meta, table, batch)
+            _refuse_other_batch(meta, table, batch)
             return cls(
                 table=meta["table"],
                 generation=int(meta["generation"]),
@@ -136,9 +136,9 @@ class Manifest:
             ) from error
 
 
-def _refuse_strangers(meta: Mapping[str, Any], table: Table, batch: int) -> None:
+def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> None:
     if (meta["table"], meta["batch"]) != (table.full_name, batch):
-        raise ValueError(f"it says to be batch {meta['batch']} of {meta['table']}")
+        raise ValueError(f"it is the manifest of batch {meta['batch']} of {meta['table']}")
     if meta["kind"] not in ("snapshot", "changes"):
         raise ValueError(f"its kind is {meta['kind']!r}")
 
@@ -153,7 +153,7 @@ def manifests_prefix(table: Table) -> str:
 
 
 def manifest_key(table: Table, batch: int) -> str:
-    """Padded with zeros, because positions rest on names that sort as their numbers do."""
+    """Padded with zeros, so that names sort as their numbers do: positions depend on that."""
     return f"{manifests_prefix(table)}{batch:08d}.json"
 
 
@@ -161,11 +161,11 @@ def batch_number(table: Table, key: str) -> int:
     """The batch that a key under `_manifests/` names.
 
     Raises:
-        LakeError: the name is no manifest's.
+        LakeError: it names none.
     """
     match = re.fullmatch(r"(\d{8})\.json", key.removeprefix(manifests_prefix(table)))
     if not match:
-        raise LakeError(f"{key} is among the manifests of {table.full_name} but its name is no batch's; move it elsewhere")
+        raise LakeError(f"{key} is among the manifests of {table.full_name}, but its name names no batch; move it elsewhere")
     return int(match[1])
 
 
@@ -203,19 +203,19 @@ def compacted_key(table: Table, generation: int, batch: int, unique: str) -> str
 
 
 def compacted_order(key: str) -> tuple[int, int]:
-    """The generation and batch up to which the rows are that lie under a key of `compacted_key`.
+    """The (generation, batch) up to which a compacted file holds the live rows.
 
     Raises:
-        LakeError: the name is none of those.
+        LakeError: the key is no compacted file's.
     """
     match = re.search(r"/_compacted/(\d{20})-(\d{8})-[^/]*\.parquet$", key)
     if not match:
-        raise LakeError(f"{key} is among the compacted rows of a table but its name says of no batch; move it elsewhere")
+        raise LakeError(f"{key} is among the compacted files of a table, but its name names no batch; move it elsewhere")
     return int(match[1]), int(match[2])
 
 
 def batch_of(key: str) -> int:
-    """The batch in the key of a part or of rejected rows; 0 where it is neither's."""
+    """The batch that the key of a part or of a quarantine names; 0 for another key."""
     match = re.search(r"/(?:batch=(\d{8})/[^/]+|(\d{8})-[^/]+)$", key)
     return int(match[1] or match[2]) if match else 0
 
@@ -229,12 +229,12 @@ def day_of(key: str) -> date | None:
 def highest_batch(page: Callable[[int], tuple[list[int], bool]]) -> int:
     """The highest batch number, or 0 where there is none.
 
-    S3 lists upwards only, so the end of a long listing is searched for: in growing strides, then by halves. Each step asks what
-    comes after a number, and whatever comes is itself a batch. So gaps, and a lowest number other than 1, may cost a few
-    more steps but never the right answer.
+    S3 lists upwards only, so the end of a long listing is searched: in growing strides, then by halves. Each step asks for the numbers
+    after one, and each number that is listed is a batch. So gaps, or a lowest number other than 1, cost a few more steps and never the
+    right answer.
 
     Args:
-        page: the next numbers above the one it is given, ascending, as many as one request lists; and whether more follow.
+        page: called with a number, returns the numbers after it, ascending, as many as one request lists, and whether more follow.
     """
     low, high, probe = 0, MAX_BATCH, 0  # the answer is from low to high, both included
     stride, bounded = PAGE, False

@@ -43,9 +43,9 @@ class PartWriter:
     As a context it aborts what is not finished when an error passes through.
     """
 
-    def __init__(self, bucket: Bucket, crew: BoundedPool, key: Callable[[int], str], sizes: Sizes) -> None:
+    def __init__(self, bucket: Bucket, pool: BoundedPool, key: Callable[[int], str], sizes: Sizes) -> None:
         self._bucket = bucket
-        self._crew = crew
+        self._uploads = pool
         self._key = key
         self._sizes = sizes
         self._waiting: list[pa.RecordBatch] = []
@@ -83,7 +83,7 @@ class PartWriter:
         if self._dictionary is None:
             self._dictionary = repeating_columns(rows)
         if not self._parts or self._parts[-1].sealed:
-            upload = Upload(self._bucket, self._key(len(self._parts)), self._crew, self._sizes.piece_bytes)
+            upload = Upload(self._bucket, self._key(len(self._parts)), self._uploads, self._sizes.piece_bytes)
             self._parts.append(_OpenPart(upload, rows.schema, self._dictionary))
         part = self._parts[-1]
         part.write(rows, min(self._sizes.group_rows, by_bytes))
@@ -95,7 +95,7 @@ class PartWriter:
         self._encode()
         if self._parts and not self._parts[-1].sealed:
             self._parts[-1].seal()
-        for future in [self._crew.submit(part.upload.finish) for part in self._parts]:
+        for future in [self._uploads.submit(part.upload.finish) for part in self._parts]:
             future.result()
         return tuple(Part(self._bucket.url(part.upload.key), part.rows, part.upload.size) for part in self._parts)
 

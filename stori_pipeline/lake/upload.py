@@ -1,7 +1,7 @@
-"""Getting bytes into S3 while more of them are being made: bounded threads, and a file that uploads itself in pieces.
+"""Uploading to S3 while more bytes are still being written: a bounded thread pool, and a file that uploads itself in pieces.
 
-Belongs here: threads, back-pressure, and the way an error takes from a thread to the caller. Does not belong here: what the
-bytes are (`parts`) or what a failing S3 means (`bucket`).
+Belongs here: threads, back-pressure, and how an error gets from a thread to the caller. Does not belong here: what the bytes are
+(`parts`), or what an error of S3 means (`bucket`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class BoundedPool:
-    """A few threads before which at most `depth` tasks are unfinished: who submits one more, waits.
+    """A thread pool with at most `depth` unfinished tasks. Submitting one more waits.
 
-    The first failure of any task is raised by every later `submit` and by `join`, in the thread that calls them, so that
-    none is lost. Leaving the context drops what has not begun and waits for what has.
+    The first failure of a task is raised by every later `submit` and by `join`, in the caller's thread, so no failure is lost. At the end
+    of the context, tasks that have not begun are dropped, and the others are awaited.
     """
 
     def __init__(self, name: str, threads: int, depth: int) -> None:
@@ -67,15 +67,15 @@ class BoundedPool:
 
 
 class Upload(io.RawIOBase):
-    """A file to write to, that becomes the object `key` when it is finished, and not before.
+    """A file that becomes the object `key` when it is finished, and not before.
 
-    It holds one piece in memory; full pieces go to the crew. What stays under one piece goes up in one request at the end.
-    Written to by one thread at a time.
+    It holds one piece in memory and gives full pieces to the pool. A file smaller than a piece is uploaded in one request at the end. One
+    thread writes to it at a time.
     """
 
-    def __init__(self, bucket: Bucket, key: str, crew: BoundedPool, piece_bytes: int) -> None:
+    def __init__(self, bucket: Bucket, key: str, pool: BoundedPool, piece_bytes: int) -> None:
         self._bucket = bucket
-        self._crew = crew
+        self._uploads = pool
         self._piece_bytes = piece_bytes
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -93,7 +93,7 @@ class Upload(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         content = bytes(data)
-        if self._aborted:  # a Parquet writer that is given up still writes its footer
+        if self._aborted:  # a Parquet writer that is abandoned still writes its footer
             return len(content)
         self._waiting.append(content)
         self._waiting_bytes += len(content)
@@ -108,26 +108,26 @@ class Upload(io.RawIOBase):
         body = b"".join(self._waiting)
         self._waiting, self._waiting_bytes = [], 0
         number = len(self._pieces) + 1
-        self._pieces.append(self._crew.submit(self._bucket.upload_piece, self.key, self._upload, number, body))
+        self._pieces.append(self._uploads.submit(self._bucket.upload_piece, self.key, self._upload, number, body))
 
     def seal(self) -> None:
-        """Sends the last piece on its way; nothing is written after this."""
+        """Submits the last piece; nothing is written after this."""
         if self._upload and self._waiting:
             self._send()
 
     def finish(self) -> None:
-        """Makes the object appear, and checks that it has the size that was written.
+        """Completes the upload and checks the size of the object.
 
         Raises:
-            LakeError: it has not.
+            LakeError: the size is not that which was written.
         """
         failure: LakeError | None = None
         if self._upload:
             try:
                 self._bucket.complete_upload(self.key, self._upload, [piece.result() for piece in self._pieces])
             except LakeError as error:
-                # A completion whose answer was lost is refused when the client repeats it. The name is this upload's alone,
-                # so an object of the right size under it was made by the first try.
+                # If the answer to a completion is lost, the client repeats it, and S3 refuses the repetition. Only this upload uses the
+                # key, so an object of the right size comes from the first try.
                 failure = error
         else:
             self._bucket.put(self.key, b"".join(self._waiting))
@@ -140,11 +140,11 @@ class Upload(io.RawIOBase):
         raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {found}; run again")
 
     def abort(self) -> None:
-        """Gives it up: no object appears, and S3 keeps no piece of it."""
+        """Abandons the upload: no object appears, and S3 keeps no piece of it."""
         self._aborted = True
         self._waiting = []
         if self._upload:
             for piece in self._pieces:
                 piece.cancel()
-            wait(self._pieces)  # a piece that arrives after the abort would be kept, and paid for; the client bounds each in time
+            wait(self._pieces)  # S3 would keep, and charge for, a piece that arrives after the abort
             self._bucket.abort_upload(self.key, self._upload)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stori_pipeline.local import probe, process
+from redshift_local.embedded import process
+from redshift_local.embedded.ports import free_port
+from stori_pipeline.local import probe
 from stori_pipeline.local.program import Program
 from stori_pipeline.local.state import Run, StackError, State
 
@@ -90,17 +91,14 @@ class Mongo(Program):
         if growing.exists():
             shutil.rmtree(growing)
         growing.mkdir(mode=0o700)
-        port = probe.free_port()
+        port = free_port()
         command = tuple(self._command(port, growing))
         log = self.home / "log" / f"{self.name}.log"
         self._state.note(self._making, Run(port, command))
         pid = process.launch(command, log=log, env=self.env(), cwd=self.home)
         try:
-            deadline = time.monotonic() + _PATIENCE
-            while not (process.listens(pid, port) and self.answers(port)):
-                if not process.alive(pid, command) or time.monotonic() > deadline:
-                    raise StackError(f"mongo could not be set up; its log {log} ends with\n{process.tail(log)}")
-                time.sleep(0.03)
+            if not self._starts(port, pid, command):
+                raise StackError(f"mongo could not be set up; its log {log} ends with\n{process.tail(log)}")
             with _client(f"{self.address(port)}/?directConnection=true") as client:
                 client.admin.command("createUser", ADMIN, pwd=self._password(ADMIN), roles=["root"])
                 for user, role in _ROLE.items():
@@ -111,6 +109,13 @@ class Mongo(Program):
             process.stop(pid, command, signal.SIGKILL, _PATIENCE)
         growing.rename(self.data)
         self._state.forget(self._making)
+
+    def _starts(self, port: int, pid: int, command: tuple[str, ...]) -> bool:
+        """Whether it answers within the time that it may take."""
+        try:
+            return process.wait_until(lambda: process.listens(pid, port) and self.answers(port), pid, command, _PATIENCE)
+        except TimeoutError:
+            return False
 
     def clear_away(self) -> None:
         for pid, command in process.having("--storage-path", str(self.home / self._making)).items():

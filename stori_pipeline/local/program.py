@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from stori_pipeline.local import process
+from redshift_local.embedded import process
 
 
 class Program(ABC):

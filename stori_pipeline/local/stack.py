@@ -16,13 +16,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from stori_pipeline.local import probe, process
+from redshift_local.embedded import process
+from redshift_local.embedded.cluster import REFUSED_CHARACTERS
+from redshift_local.embedded.ports import free_port, is_free
 from stori_pipeline.local.aws import Aws
 from stori_pipeline.local.mongo import Mongo
 from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
 from stori_pipeline.local.program import Program
 from stori_pipeline.local.rates import Rates
-from stori_pipeline.local.state import Run, StackError, State, exclusively
+from stori_pipeline.local.state import Run, StackError, State, alone
 from stori_pipeline.local.warehouse import Redshift
 
 SERVERS = ("sources", "mongo", "aws", "rates", "platform", "redshift")
@@ -35,8 +37,8 @@ ALERTS_QUEUE = "alerts"
 """Where everything that the topic is told can be read."""
 COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
 
-_REFUSED = frozenset('%$"`\n')
-"""initdb puts its path into a command of a shell, and Dagster puts that of its migrations into a file in which % begins a variable."""
+_REFUSED = REFUSED_CHARACTERS | {"%"}
+"""Dagster puts the path of its migrations into a file in which % begins a variable."""
 
 _LOCK_PATIENCE = 180.0
 _STOP_PATIENCE = 30.0
@@ -112,7 +114,7 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o711)  # the account that Postgres runs under passes through, and sees nothing
         (self.home / "log").mkdir(mode=0o700, exist_ok=True)
-        with exclusively(self.home / "lock", _LOCK_PATIENCE):
+        with alone(self.home, _LOCK_PATIENCE):
             self._reread()
             first = [name for name in wanted if not self._programs[name].needs]
             problems = self._each(first, lambda name: self._start(name, told.get(name)), say)
@@ -131,7 +133,7 @@ class Stack:
         """
         if not self.home.exists():
             return self.status()
-        with exclusively(self.home / "lock", _LOCK_PATIENCE):
+        with alone(self.home, _LOCK_PATIENCE):
             self._reread()
             running = [name for name in SERVERS if name in self._state.runs]
             problems = self._each([name for name in running if self._programs[name].needs], self._stop, say)
@@ -251,32 +253,28 @@ class Stack:
         Raises:
             StackError: neither came within its patience; the process is stopped if this command started it.
         """
-        deadline = time.monotonic() + program.patience
-        while process.alive(pid, command):
-            if program.listens(port, pid) and program.ready(port):
-                return True
-            if time.monotonic() > deadline:
-                if started:
-                    process.stop(pid, command, program.quit_signal, _STOP_PATIENCE)
-                log = self.home / "log" / f"{program.name}.log"
-                raise StackError(
-                    f"{program.name} did not answer within {program.patience:.0f} s; its log {log} ends with\n{process.tail(log)}"
-                )
-            time.sleep(0.03)
-        return False
+        try:
+            return process.wait_until(lambda: program.listens(port, pid) and program.ready(port), pid, command, program.patience)
+        except TimeoutError as error:
+            if started:
+                process.stop(pid, command, program.quit_signal, _STOP_PATIENCE)
+            log = self.home / "log" / f"{program.name}.log"
+            raise StackError(
+                f"{program.name} did not answer within {program.patience:.0f} s; its log {log} ends with\n{process.tail(log)}"
+            ) from error
 
     def _choose_port(self, program: Program, told: int | None) -> int:
         if told:
-            if not probe.bindable(told):
+            if not is_free(told):
                 raise StackError(f"{program.name}: port {told} is taken by another program; free it, or give another port")
             return told
         before = self._state.runs[program.name].port if program.name in self._state.runs else 0
         candidates = [before] if told == 0 else [before, program.preferred_port]
         mine = {run.port for name, run in self._state.runs.items() if name != program.name}
         for port in candidates:
-            if port and port not in mine and probe.bindable(port):
+            if port and port not in mine and is_free(port):
                 return port
-        return probe.free_port()
+        return free_port()
 
     def _stop(self, name: str) -> str:
         program, run = self._programs[name], self._state.runs[name]

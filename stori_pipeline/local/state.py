@@ -1,44 +1,24 @@
 """What the local stack remembers between two commands: its servers' ports, processes and passwords, and the lock over them.
 
-Belongs here: reading and writing that one file so that no crash can leave half of it, and keeping two commands from changing the
-stack at once. Does not belong here: what the servers are or how they are started.
+Belongs here: what is in that one file, and keeping two commands from changing the stack at once. Does not belong here: what the
+servers are or how they are started.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from stori_pipeline.local import process
+from redshift_local.embedded.files import LockTimeout, exclusively, write_atomically
 
 
 class StackError(RuntimeError):
     """The local stack could not do what was asked. The message says which server, why, where its log is, and what to do."""
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` at `path` so that a reader, also after a crash, finds either the old file or the whole new one."""
-    for leftover in path.parent.glob(f"{path.name}.*.new"):
-        if not process.exists(int(leftover.name.split(".")[-2])):
-            leftover.unlink(missing_ok=True)  # of a process that was killed here
-    temporary = path.with_name(f"{path.name}.{threading.get_ident()}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -106,22 +86,16 @@ class State:
 
 
 @contextmanager
-def exclusively(lock: Path, patience: float) -> Iterator[None]:
-    """Hold `lock` for the block. The operating system gives it back when the process ends, however it ends.
+def alone(home: Path, patience: float) -> Iterator[None]:
+    """Keep other commands off the stack in `home` for the block.
 
     Raises:
-        StackError: another process still holds it after `patience` seconds.
+        StackError: another one is still at work after `patience` seconds.
     """
-    deadline = time.monotonic() + patience
-    with lock.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StackError(
-                        f"another `stori up` or `stori down` has been at work on {lock.parent} for {patience:.0f} s; wait for it or end it"
-                    ) from None
-                time.sleep(0.05)
-        yield
+    try:
+        with exclusively(home / "lock", patience):
+            yield
+    except LockTimeout as error:
+        raise StackError(
+            f"another `stori up` or `stori down` has been at work on {home} for {patience:.0f} s; wait for it or end it"
+        ) from error

@@ -1,6 +1,6 @@
 """The local Redshift, as a server of the local stack.
 
-Belongs here: how that program is started. Does not belong here: the program, which is the package `redshift` beside this module.
+Belongs here: how that program is started. Does not belong here: the program, which is the distribution `redshift-local`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stori_pipeline.local import probe
+from redshift_local.embedded.ports import speaks_postgres
 from stori_pipeline.local.program import Program
 
 
@@ -41,13 +41,13 @@ class Redshift(Program):
         endpoint = self._s3()["AWS_ENDPOINT_URL"]
         url = urlsplit(self._backend())
         backend = f"{url.scheme}://{url.username}@{url.hostname}:{url.port}{url.path}"
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
+        arguments = ["--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
         # The program takes no folder, so the interpreter is told one: by it this stack's process is known from another stack's.
-        return [sys.executable, "-X", f"stack={self.home}", "-m", "stori_pipeline.local.redshift", *arguments]
+        return [sys.executable, "-X", f"stack={self.home}", "-m", "redshift_local", *arguments]
 
     def env(self) -> dict[str, str]:
         # By the environment, because arguments are seen by everybody on the machine.
         return super().env() | self._s3() | {"PGPASSWORD": urlsplit(self._backend()).password or ""}
 
     def answers(self, port: int) -> bool:
-        return probe.postgres(port)
+        return speaks_postgres(port)

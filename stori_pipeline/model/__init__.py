@@ -1,11 +1,11 @@
 """What a table, a star table, a report, a chart and a project are: data, and pure functions of it.
 
 Belongs here and beside: definitions, and what follows from a definition alone. Does not belong here: anything that touches a server.
-This module holds the words that a table's definition is written in.
+This module holds the words that a table's definition is written in; a kind's own ways of finding changes are in its package in `readers`.
 """
 
 from stori_pipeline.model.business_hours import BusinessHours
-from stori_pipeline.model.changes import ByDay, Changes, ChangeStream, Cursor, History, Objects, Queue, Rebuilt, Xmin
+from stori_pipeline.model.changes import Changes, Cursor, History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -26,20 +26,15 @@ from stori_pipeline.model.types import (
 
 __all__ = [
     "BusinessHours",
-    "ByDay",
-    "ChangeStream",
     "Changes",
     "Column",
     "Cursor",
     "DefinitionError",
     "History",
-    "Objects",
-    "Queue",
     "Rebuilt",
     "Source",
     "Table",
     "Type",
-    "Xmin",
     "bigint",
     "boolean",
     "date",

@@ -1,19 +1,22 @@
 """How a table's changes are found: what a definition says to the reader of its source.
 
-Belongs here: those declarations, which are data. Does not belong here: finding changes (`readers`), or making star tables (`pipeline`).
+Belongs here: what every such declaration says, those that several kinds of source share, and those of star tables. Does not belong here:
+a kind's own (the kind's package in `readers` declares it), or finding changes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date as date_
 from datetime import timedelta
 from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Changes:
-    """How a table's changes are found. One class for each way; a reader says which of them it can read by."""
+    """How a table's changes are found. One class for each way, by which some kinds of source can be read (`readers.SourceKind.CHANGES`).
+
+    What follows from a way is a property here, so that nobody needs to know the ways one by one.
+    """
 
     is_replayable: ClassVar[bool] = True
     """Whether the source still has what it has handed over, so that a full refresh can read it again."""
@@ -29,11 +32,6 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Xmin(Changes):
-    """Postgres: every row whose inserting transaction was not visible in the last snapshot. Exact; sees no deletes."""
-
-
-@dataclass(frozen=True)
 class Cursor(Changes):
     """Rows whose `column` is at or after the last bound. For sources that keep no better trace of change.
 
@@ -46,40 +44,6 @@ class Cursor(Changes):
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
         return {"Cursor": (self.column,)}
-
-
-@dataclass(frozen=True)
-class ChangeStream(Changes):
-    """MongoDB: a snapshot, then every insert, update, replace and delete in order, by resume token."""
-
-    sees_deletes: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class Queue(Changes):
-    """SQS: each message once it is sent, deleted from the queue once it is durable. The source does not keep what it handed over, so the
-    lake holds the only copy, and there is nothing to read again."""
-
-    is_replayable: ClassVar[bool] = False
-
-
-@dataclass(frozen=True)
-class Objects(Changes):
-    """Files that others drop under `prefix` of a bucket, each read once, and again when it is overwritten.
-
-    `format` is `json` (an array, one object a line, or an object whose `data` holds the array), `csv` or `parquet`; each may be
-    gzipped. Empty: by the name's ending.
-    """
-
-    prefix: str
-    format: str = ""
-
-
-@dataclass(frozen=True)
-class ByDay(Changes):
-    """An HTTP API that answers for one day at a time, from the day `start` on; missed days are read when it answers again."""
-
-    start: date_
 
 
 @dataclass(frozen=True)

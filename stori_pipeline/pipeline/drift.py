@@ -15,14 +15,15 @@ from stori_pipeline.readers import Reader
 
 @runtime_checkable
 class RemembersDrift(Protocol):
-    """A reader of a source that cannot be replayed. It keeps in its position the columns that it met and the definition does not name."""
+    """A reader whose positions say which columns the rows had that were read, since the source no longer shows them."""
 
-    def noticed(self, table: Table, since: Position) -> list[str]: ...
+    def past_drift(self, table: Table, since: Position) -> list[str]:
+        """Like `Reader.drift`, of the rows that were read up to a position."""
 
 
 def drift(table: Table, reader: Reader, lake: Lake) -> list[str]:
     """A line for each column of the source that the definition does not name: those that the source has now, and those of rows that it
     has handed over."""
     newest = lake.newest(table) if isinstance(reader, RemembersDrift) else None
-    noticed = reader.noticed(table, newest.until) if isinstance(reader, RemembersDrift) and newest else []
-    return sorted({*reader.drift(table), *noticed})
+    past = reader.past_drift(table, newest.until) if isinstance(reader, RemembersDrift) and newest else []
+    return sorted({*reader.drift(table), *past})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from stori_pipeline.lake import Lake, Manifest
-from stori_pipeline.model.reading import Reading
+from stori_pipeline.model.reading import Chunk, Reading
 from stori_pipeline.model.table import Table
 
 Progress = Callable[[int], None]
@@ -51,6 +51,8 @@ class RowStream:
         """The batch that the rows became; None before, and where there was nothing to land."""
         self.full_refresh_reason = full_refresh_reason
         """Why all rows are read; empty where only changes are."""
+        self.first: Chunk | None = None
+        """The first chunk that holds anything, None where none does."""
         self._lake = lake
         if reading:
             self.begin(reading)
@@ -59,7 +61,6 @@ class RowStream:
         self.reading = reading
         self._chunks = iter(reading)
         self.first = next((chunk for chunk in self._chunks if chunk.rows.num_rows or chunk.rejected.num_rows), None)
-        """The first chunk that holds anything, None where none does."""
         self._order = self._lake.next_order(reading.kind, self.newest)
 
     @property

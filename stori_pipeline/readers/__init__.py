@@ -1,8 +1,8 @@
-"""How each kind of source is read: one module per kind, all behind the same few functions.
+"""How each kind of source is read: one package a kind, all behind the same few functions.
 
-Belongs here: the reader contract. Each module beside this one keeps it, and the conformance suite
-(`stori_pipeline_tests/readers/test_conformance.py`) holds every one of them to it. What fits a record and what goes to
-quarantine is `contract`'s business; where rows go is `lake`'s.
+Belongs here: what every kind has (`SourceKind`, `Reader`), and finding a kind by its name or by an address. Does not belong here: any
+kind (the packages beside this module), which rows fit a definition (`contract`), or where rows go (`lake`).
+The conformance suite, `stori_pipeline_tests/readers/test_conformance.py`, holds every kind to the protocol.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib
 from contextlib import AbstractContextManager
 from datetime import date
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 
 
 class SourceError(RuntimeError):
-    """A source could not be read. The message says which table, what went wrong and what to do; no row is lost by it."""
+    """A source could not be read. The message says which table, what went wrong and what to do. No row is lost by it."""
 
 
 class SourceUnavailable(SourceError):
@@ -29,7 +30,10 @@ class PositionLost(SourceError):
 
 
 class Reader(Protocol):
-    """The contract of a kind of source. Made with the source's address; holds no state between calls."""
+    """What reads the sources of one kind. Made with the source's address; holds no state between calls.
+
+    Each function raises SourceError where the kind cannot find changes as `table.changes` says, see `changes_of`.
+    """
 
     def head(self, table: Table, since: Position | None) -> str:
         """Cheap: an opaque text that differs from the last one when something may have changed past `since`.
@@ -45,11 +49,27 @@ class Reader(Protocol):
         Raises:
             SourceUnavailable: the source is away; try again.
             PositionLost: `since` is too old, or belongs to another server; read with None.
-            SourceError: the source's table no longer fits the record (a column is missing or of another type), or else failed.
+            SourceError: the source's table no longer fits its definition (a column is missing or of another type), or else failed.
         """
 
     def drift(self, table: Table) -> list[str]:
-        """One line for each source column that the record does not name, saying what to add to it. Empty where there is none."""
+        """One line for each source column that the definition does not name, saying what to add to it. Empty where there is none."""
+
+
+class SourceKind(Protocol):
+    """What the package of a kind has in its `__init__`. To import that imports no driver, since every definition of a table does."""
+
+    CHANGES: tuple[type[Changes], ...]
+    """The ways of finding changes that its reader can do: the kind's own, which are declared in the package, and shared ones."""
+
+    URL_PREFIXES: tuple[str, ...]
+    """How addresses of such sources begin. Where several kinds have one that fits, the longest tells."""
+
+    def reader_at(self, url: str) -> Reader:
+        """The reader of the source at that address."""
+
+    def scaffold(self, url: str, name: str, *, source: str) -> str:
+        """See `readers.scaffold`."""
 
 
 READERS: dict[str, str] = {
@@ -59,14 +79,25 @@ READERS: dict[str, str] = {
     "s3_drop": "stori_pipeline.readers.s3_drop",
     "http_api": "stori_pipeline.readers.http_api",
 }
-"""The package of each kind of source: it has `reader`, which makes the reader of an address, and `scaffold`. A text, so that a driver is
-imported only where its kind is read. Dagster has an icon for a kind of that name, where it has one."""
+"""The package of each kind of source, which is a `SourceKind`. Dagster has an icon for a kind of that name, where it has one."""
+
+_Way = TypeVar("_Way", bound=Changes)
+
+
+def source_kind(kind: str) -> SourceKind:
+    """The package of that kind.
+
+    Raises:
+        SourceError: there is no such kind.
+    """
+    if kind not in READERS:
+        raise SourceError(f"there is no kind of source {kind!r}; there are {', '.join(READERS)}")
+    return cast(SourceKind, importlib.import_module(READERS[kind]))
 
 
 def reader_for(kind: str, url: str) -> Reader:
     """The reader of that kind, for the source at `url`."""
-    reader: Reader = importlib.import_module(READERS[kind]).reader(url)
-    return reader
+    return source_kind(kind).reader_at(url)
 
 
 def scaffold(kind: str, url: str, source: str, name: str) -> str:
@@ -80,5 +111,25 @@ def scaffold(kind: str, url: str, source: str, name: str) -> str:
         SourceUnavailable: the source is away.
         SourceError: it has no such table, or none that may be read.
     """
-    text: str = importlib.import_module(READERS[kind]).scaffold(url, name, source=source)
-    return text
+    return source_kind(kind).scaffold(url, name, source=source)
+
+
+def kind_of_url(url: str) -> str:
+    """The kind of the source at that address, by how the address begins; empty where no kind has such addresses."""
+    prefixes = [(prefix, kind) for kind in READERS for prefix in source_kind(kind).URL_PREFIXES if url.startswith(prefix)]
+    return max(prefixes, key=lambda found: len(found[0]), default=("", ""))[1]
+
+
+def changes_of(table: Table, ways: tuple[type[_Way], ...]) -> _Way:
+    """How the table's changes are found, for a reader that can do these ways.
+
+    Raises:
+        SourceError: its definition names another way.
+    """
+    for way in ways:
+        if isinstance(table.changes, way):
+            return table.changes
+    raise SourceError(
+        f"{table.full_name}: its definition says changes={type(table.changes).__name__}(…), by which a source of the kind "
+        f"{table.source.kind} cannot be read; use {' or '.join(f'{way.__name__}(…)' for way in ways)}"
+    )

@@ -37,8 +37,6 @@ from dagster import (
     SkipReason,
     sensor,
 )
-from dagster._core.definitions.freshness import FreshnessState  # it is public only as what a condition asks about
-from dagster._core.events import RunFailureReason  # as what an event of the public instance holds
 
 from stori_pipeline.alerts import Cause, Channel, Landing, Memory, Message, Unsent, Verdict, channels
 from stori_pipeline.alerts.causes import broken, counted, newest, overflowing
@@ -47,7 +45,7 @@ from stori_pipeline.model.names import chart_path, relation_path
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA
 from stori_pipeline.model.table import STALE_AFTER
-from stori_pipeline.runtime.failures import first_error, root, steps_about, words_of
+from stori_pipeline.runtime.failures import failure_message, first_error, root_message, steps_about
 from stori_pipeline.runtime.names import CONTRACT, TABLES_TAG
 from stori_pipeline.settings import Settings
 
@@ -287,7 +285,7 @@ def _of_step(event: DagsterEvent, at: float, run_id: str, events: Iterable[Dagst
     )
     error = event.step_failure_data.error
     blocked = blocked or bool(error and first_error(error).cls_name == "LoadBlocked")
-    return Verdict(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, words_of(event, events), run_id)
+    return Verdict(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, failure_message(event, events), run_id)
 
 
 def _of_check(event: DagsterEvent, at: float, run_id: str) -> list[Verdict]:
@@ -304,8 +302,10 @@ def _of_check(event: DagsterEvent, at: float, run_id: str) -> list[Verdict]:
 def _of_run(event: DagsterEvent, at: float, run: DagsterRun) -> list[Verdict]:
     """Of a run that fails as a whole, such as one that was killed, every table of it fails; a failed step is not that."""
     data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
-    bad = event.event_type == DagsterEventType.RUN_FAILURE and (data is None or data.failure_reason != RunFailureReason.STEP_FAILURE)
-    words = (root(data.error) if data and data.error else event.message or "the run failed") if bad else ""
+    bad = event.event_type == DagsterEventType.RUN_FAILURE and (
+        data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"
+    )
+    words = (root_message(data.error) if data and data.error else event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]
     return [Verdict(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
 
@@ -336,7 +336,7 @@ def _stale(instance: DagsterInstance, project: Project) -> list[Cause]:
     return [
         Cause("freshness", keys[key], state.updated_at.timestamp(), words)
         for key, state in sorted(states.items(), key=lambda each: keys[each[0]])
-        if state.freshness_state == FreshnessState.FAIL
+        if state.freshness_state.value == "FAIL"
     ]
 
 

@@ -1,6 +1,6 @@
-"""What the checks say at present.
+"""The newest result of each asset check.
 
-Belongs here: reading the newest evaluation of each from Dagster's instance. Does not belong here: checking.
+Belongs here: reading them from Dagster's instance. Does not belong here: checking.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ _EVALUATIONS = 5_000
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One check's newest evaluation."""
+class CheckResult:
+    """The newest evaluation of one check."""
 
     asset: str
     check: str
     passed: bool
     warns: bool
     """Whether it only warns where it does not pass."""
-    said: str
+    message: str
 
 
-def verdicts(instance: DagsterInstance | None = None) -> list[Verdict]:
-    """The newest evaluation of each check among the last few thousand, by asset and name; by default in the instance of `DAGSTER_HOME`."""
+def check_results(instance: DagsterInstance | None = None) -> list[CheckResult]:
+    """The newest result of each check among the last few thousand, by asset and name. By default of the instance of `DAGSTER_HOME`."""
     if instance is None:
-        with DagsterInstance.get() as found_there:
-            return verdicts(found_there)
+        with DagsterInstance.get() as opened:
+            return check_results(opened)
     records = instance.get_event_records(EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION), limit=_EVALUATIONS, ascending=False)
-    newest: dict[tuple[str, str], Verdict] = {}
+    newest: dict[tuple[str, str], CheckResult] = {}
     for record in records:
         event = record.event_log_entry.dagster_event
         if event is None:
@@ -39,6 +39,6 @@ def verdicts(instance: DagsterInstance | None = None) -> list[Verdict]:
         asset = found.asset_key.to_user_string()
         newest.setdefault(
             (asset, found.check_name),
-            Verdict(asset, found.check_name, found.passed, found.severity == AssetCheckSeverity.WARN, found.description or ""),
+            CheckResult(asset, found.check_name, found.passed, found.severity == AssetCheckSeverity.WARN, found.description or ""),
         )
     return [newest[key] for key in sorted(newest)]

@@ -1,31 +1,42 @@
 """Why a step failed, in the words of its own error.
 
-Belongs here: from Dagster's events to words, and from a step to the table or report that it is about. Does not belong here: what is done
-about it (`run` shows it, `alerts` tells it).
+Belongs here: from Dagster's events to a message, and from a step to its table or report. Does not belong here: showing the message
+(`cli`), or alerting people (`alerts`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 from dagster import DagsterEvent
-from dagster_shared.error import SerializableErrorInfo
 
 from stori_pipeline.runtime.names import OWN_STEPS
 
 
-def steps_about(names: Iterable[str]) -> re.Pattern[str]:
-    """Matches the steps that are about any of these (full names), whose name is then the group `name`, with `__` for its dot.
+class ErrorInfo(Protocol):
+    """An error as Dagster stores it; its own class is not public."""
 
-    A check of its own has its asset's step with the check's name behind it; no other asset's step can look so.
+    @property
+    def message(self) -> str: ...
+    @property
+    def cls_name(self) -> str | None: ...
+    @property
+    def cause(self) -> ErrorInfo | None: ...
+
+
+def steps_about(names: Iterable[str]) -> re.Pattern[str]:
+    """Matches the steps of these tables and reports (full names). The group `name` is the full name, with `__` for its dot.
+
+    A check with a step of its own has the name of its asset's step, then the check's. No other asset's step has such a name.
     """
     either = "|".join(re.escape(name.replace(".", "__")) for name in sorted(names, key=len, reverse=True))
     return re.compile(rf"(checks__)?(landing__|warehouse__)?(?P<name>{either})(__across|_({'|'.join(OWN_STEPS)}))?")
 
 
-def words_of(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
-    """Why that step failed; `events` are those of its run."""
+def failure_message(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
+    """Why a step failed. `events` are those of its run."""
     failure = failed.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
@@ -34,18 +45,18 @@ def words_of(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
             evaluation = each.asset_check_evaluation_data
             if not evaluation.passed and evaluation.description:
                 return evaluation.description
-    return root(failure.error) if failure.error else f"{failed.step_key} failed"
+    return root_message(failure.error) if failure.error else f"{failed.step_key} failed"
 
 
-def first_error(error: SerializableErrorInfo) -> SerializableErrorInfo:
+def first_error(error: ErrorInfo) -> ErrorInfo:
     """The error at the beginning of a chain."""
     while error.cause:
         error = error.cause
     return error
 
 
-def root(error: SerializableErrorInfo) -> str:
-    """What the first error of a chain says."""
+def root_message(error: ErrorInfo) -> str:
+    """The message of the error at the beginning of a chain."""
     error = first_error(error)
     name, _, message = error.message.strip().partition(": ")
     return message if error.cls_name and name.endswith(error.cls_name) else error.message.strip()

@@ -1,12 +1,11 @@
-"""Runs whose process was killed: told apart from those that go on, and ended.
+"""Liveness of runs: whether a run's process still lives, and ending runs whose process was killed.
 
-Belongs here: how a run shows that its process lives, and ending one that does not show it. Does not belong here: runs of other
-machines; on AWS Dagster's launcher there watches its tasks.
+Belongs here: the sign that a process lives, and ending a run without it. Does not belong here: runs of other machines: on AWS, Dagster's
+launcher watches its tasks.
 
-A process that is killed can neither end its run nor give back its table's slot in the pool, so that every later run of the table
-would wait for it for ever. Dagster by itself watches no process that it did not start, and none once its own code server was killed with
-them, as when the machine goes down. A lock on a file is what the system
-always takes back from a dead process, at once, and it cannot be mistaken for another process that came to the same number.
+A killed process neither ends its run nor frees its slot in a pool, so every later run of the table would wait for ever. Dagster does not
+notice when it is killed together with its runs, as when the machine goes down. The sign is a lock on a file: the system releases it as soon
+as the process dies, and no later process with the same number can hold it by mistake.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
-_BEING_MADE = ".new"
+_UNLOCKED = ".new"
 
 
 def _folder(instance: DagsterInstance) -> Path:
@@ -29,15 +28,15 @@ def _folder(instance: DagsterInstance) -> Path:
 
 @contextmanager
 def shown_alive(instance: DagsterInstance, run_id: str) -> Iterator[None]:
-    """Within, `end_killed_runs` of any process on this machine leaves that run alone."""
-    place = _folder(instance) / run_id
-    made = place.with_name(run_id + _BEING_MADE)
-    with made.open("wb") as file:
+    """Show, within the block, that the run's process lives: `end_killed_runs` leaves the run alone."""
+    path = _folder(instance) / run_id
+    unlocked = path.with_name(run_id + _UNLOCKED)
+    with unlocked.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        made.rename(place)  # it has its name only once it is locked
+        unlocked.rename(path)  # it gets its name only once it is locked
         yield
-        # Not after an exception: whether its run has ended by then is for `end_killed_runs` to see.
-        place.unlink(missing_ok=True)
+        # Not after an exception: the run may not have ended, and `end_killed_runs` finds that out.
+        path.unlink(missing_ok=True)
 
 
 def is_shown_alive(instance: DagsterInstance, run_id: str) -> bool:
@@ -45,19 +44,19 @@ def is_shown_alive(instance: DagsterInstance, run_id: str) -> bool:
 
 
 def end_killed_runs(instance: DagsterInstance) -> list[str]:
-    """End the runs of this machine whose process was killed, and free their slots; returns their ids."""
+    """End the runs of this machine whose process was killed, and free their slots. Returns their ids."""
     ended = []
-    for place in _folder(instance).iterdir():
-        if place.name.endswith(_BEING_MADE):
-            continue  # of a process that was killed before it had a run, or has yet to
+    for path in _folder(instance).iterdir():
+        if path.name.endswith(_UNLOCKED):
+            continue  # its process has no run yet, or was killed before it had one
         try:
-            with place.open("rb") as file:
+            with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _end(instance, place.name):
-                    ended.append(place.name)
-                place.unlink(missing_ok=True)
+                if _end(instance, path.name):
+                    ended.append(path.name)
+                path.unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError):
-            continue  # it lives, or has just ended by itself
+            continue  # the process lives, or has just ended
     return ended
 
 
@@ -66,7 +65,7 @@ def _end(instance: DagsterInstance, run_id: str) -> bool:
     if run is None:
         return False
     if unfinished := not run.is_finished:
-        instance.report_run_failed(run, "The process that this run was in has died. The next run of its tables goes on from what it left.")
-    # Last: whoever is killed in between leaves the file, and the next one comes here again.
+        instance.report_run_failed(run, "The process of this run was killed. The next run of its tables continues from what it left.")
+    # Last: if this process is killed before, the file is still there, and the next call gets here again.
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return unfinished

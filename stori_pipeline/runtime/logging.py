@@ -1,8 +1,7 @@
-"""The console's log of a run, as JSON where that is wanted.
+"""The log of a run on the console, as JSON if that is switched on.
 
-Belongs here: what Dagster knows of a log record. Does not belong here: how a record is written (`stori_pipeline.logs`).
-
-The event log, which the UI shows, is another one and is not touched by this.
+Belongs here: the fields of a log line that Dagster knows. Does not belong here: how a line is written (`stori_pipeline.logs`), or the
+event log that the UI shows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from dagster import DagsterEvent, DagsterEventType, InitLoggerContext, LoggerDefinition, colored_console_logger
 
 from stori_pipeline.logs import JsonFormatter, wanted
-from stori_pipeline.runtime.failures import root
+from stori_pipeline.runtime.failures import root_message
 
 
 class RunFormatter(JsonFormatter):
@@ -32,7 +31,7 @@ class RunFormatter(JsonFormatter):
             if event.asset_key:
                 said["asset"] = event.asset_key.to_user_string()
             if event.event_type == DagsterEventType.STEP_FAILURE and (failed := event.step_failure_data.error):
-                said["error"] = root(failed)
+                said["error"] = root_message(failed)
         return said
 
 

@@ -1,7 +1,7 @@
-"""Which failures a step tries again, and how often.
+"""Which errors a step is retried for, and how often.
 
-Belongs here: the one list of what passes by itself, and the policy that waits for it. Does not belong here: retries of a
-single request or transaction, which `lake` and `redshift` do themselves.
+Belongs here: the one list of transient errors, and the retry policy. Does not belong here: retries of a single request or transaction,
+which `lake` and `warehouse` do themselves.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ TRANSIENT = (SourceUnavailable, LakeUnavailable, WarehouseUnavailable)
 # Waits of about 2, 4, 8 and 16 seconds: long enough for a restart or a failover, short enough that the schedule takes over from there.
 RETRY = RetryPolicy(max_retries=4, delay=2, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 
-AT_ONCE: ContextVar[bool] = ContextVar("AT_ONCE", default=False)
-"""For a run in this very process: someone waits for it, and is better told at once what is away than after half a minute."""
+NO_RETRIES: ContextVar[bool] = ContextVar("NO_RETRIES", default=False)
+"""Set for a run that somebody waits for at a terminal: an error at once is better than one after half a minute."""
 
 
 @contextmanager
 def only_transient() -> Iterator[None]:
-    """Let the step's policy see what passes by itself; everything else fails the step at once, in the error's own words."""
+    """Let the retry policy see transient errors only. Any other error fails the step at once, with the error's own message."""
     try:
         yield
     except (DagsterError, Failure, RetryRequested):
         raise
     except Exception as error:
-        if isinstance(error, TRANSIENT) and not AT_ONCE.get():
+        if isinstance(error, TRANSIENT) and not NO_RETRIES.get():
             raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error

@@ -1,11 +1,10 @@
 """Dagster's own storage in Postgres, over connections that are kept.
 
-Belongs here: how the instance connects, and what of its storage fails on Postgres when two processes begin
-at once. Does not belong here: where it is; `dagster.yaml` says that.
+Belongs here: how the instance connects, and what fails in its storage on Postgres when two processes begin at the same time. Does not
+belong here: where the storage is (`dagster.yaml`).
 
-Dagster's Postgres storage opens a connection for every statement, some thirty for each step; that took two thirds of the time of a
-run with nothing to do (7 s against 2.5 s for two tables on a laptop's storage). The webserver avoids it by a method of the storage, which
-here is called for every process.
+Dagster's Postgres storage opens a connection for every statement, some thirty a step. That took two thirds of the time of a quiet run (7 s
+against 2.5 s for two tables). The webserver avoids it with a method of the storage; here every process calls that method.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dagster._serdes import ConfigurableClassData
-from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import pg_url_from_config
 from psycopg2.errors import InFailedSqlTransaction
@@ -31,7 +28,7 @@ class _EventLogStorage(PostgresEventLogStorage):
         super().__init__(postgres_url, should_autocreate_tables)
 
     def has_table(self, table_name: str) -> bool:
-        """Asked with every event, which was a fifth of all statements of a run; what is there stays there."""
+        """Dagster asks with every event: a fifth of all statements of a run. A table that exists is not asked for again."""
         return self._once(table_name, super().has_table)
 
     def has_asset_key_col(self, column_name: str) -> bool:
@@ -44,9 +41,9 @@ class _EventLogStorage(PostgresEventLogStorage):
         return name in self._known
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
-        """Make the pool, unless it is there.
+        """Make the pool, unless it exists.
 
-        Dagster catches that another run has just made it, and goes on in the transaction that this has ended in Postgres.
+        Dagster catches the error that another run has just made it, and goes on in a transaction that Postgres has aborted by then.
         """
         try:
             return super().initialize_concurrency_limit_to_default(concurrency_key)
@@ -55,19 +52,17 @@ class _EventLogStorage(PostgresEventLogStorage):
                 return True
             raise
 
-    def claim_concurrency_slot(
-        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
-    ) -> ConcurrencyClaimStatus:
+    def claim_concurrency_slot(self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None) -> Any:
         """Claim a slot of the pool for a step, or queue the step.
 
-        Dagster looks for a free slot only once, before it queues the step, and gives a slot that is freed to a step that is queued by
-        then. A slot that is freed in between goes to nobody, and the step waits until another one of the pool ends, which may be for
-        ever. So a queued step looks again with each claim.
+        Dagster looks for a free slot once, before it queues the step, and gives a freed slot to a step that is queued already. A slot that
+        is freed in between goes to nobody, and the step waits until another step of the pool ends, perhaps for ever. So a queued step
+        looks again with each claim.
         """
         claim = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
         if claim.is_claimed or claim.is_assigned or not self.has_unassigned_slots(concurrency_key):
             return claim
-        # Two processes may both assign: the rows of the slots, which are locked, still let in no more than there are.
+        # Two processes may both assign: the slots' rows are locked, so no more steps get in than there are slots.
         self.assign_pending_steps([concurrency_key])
         return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
 
@@ -75,12 +70,12 @@ class _EventLogStorage(PostgresEventLogStorage):
 class KeptPostgresStorage(DagsterPostgresStorage):
     """As `storage: postgres` in `dagster.yaml`, with the same configuration."""
 
-    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
         self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)
         for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
             storage.optimize_for_webserver(_STATEMENT_TIMEOUT, _RECYCLE, _OVERFLOW)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> KeptPostgresStorage:
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> KeptPostgresStorage:
         return cls(pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data)

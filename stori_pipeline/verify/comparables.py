@@ -25,7 +25,7 @@ from stori_pipeline.model.types import super_
 from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
-_LOW_BITS = (1 << 30) - 1
+_HALF = (1 << 30) - 1
 
 Values = Mapping[str, list[Any]]
 
@@ -46,29 +46,29 @@ class LakeComparable:
         self._lake = lake
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
-        rows, places = 0, array("q")
+        rows, partition_values = 0, array("q")
         for values in self._batches(table, _keys_of(table)):
             rows += len(values[table.key[0]])
             if has_integer_key(table):
-                places.extend(row_checksum.partition_values(table, values))
+                partition_values.extend(row_checksum.partition_values(table, values))
         if not has_integer_key(table):
             return rows, HASH_RANGE
-        return rows, KeyRange(min(places), max(places) + 1) if places else KeyRange(0, 0)
+        return rows, KeyRange(min(partition_values), max(partition_values) + 1) if partition_values else KeyRange(0, 0)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         digested = _keys_of(table) if keys_only else table
-        places, numbers = array("q"), array("q")
+        partition_values, numbers = array("q"), array("q")
         for values in self._batches(table, digested):
             for at, number in zip(row_checksum.partition_values(table, values), row_checksum.checksums(digested, values), strict=True):
                 if key_range.low <= at < key_range.high:
-                    places.append(at)
+                    partition_values.append(at)
                     numbers.append(number)
-        frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
+        frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
         # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
-        found = frame.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
+        found = frame.group_by(((pl.col("value") - key_range.low) // width).alias("bucket")).agg(
             pl.len().alias("rows"),
-            (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
-            (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
+            (pl.col("checksum") & _HALF).sum().alias("low"),
+            (pl.col("checksum") // (_HALF + 1)).sum().alias("high"),
         )
         return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
 

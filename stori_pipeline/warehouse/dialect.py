@@ -1,9 +1,8 @@
-"""What Redshift is told: pure functions of a record that return whole statements.
+"""Redshift's SQL: pure functions of a table's definition that return whole statements.
 
-Belongs here: SQL text. Does not belong here: a connection, or the order in which statements run (that is the load).
-
-Rules that shape the statements: DELETE takes no alias on its target; TRUNCATE commits, so a replaced table is emptied by
-DELETE; COPY of Parquet goes by position; keys are declared for the planner but not enforced, so the load keeps them unique.
+Belongs here: SQL text. Does not belong here: a connection, or the order of statements (`load`). Rules of Redshift that shape them: DELETE
+takes no alias on its target; TRUNCATE commits, so DELETE empties a table; COPY of Parquet goes by position; keys are declared for the
+planner and not enforced, so the load keeps them unique.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def relation(table: Table) -> str:
 
 
 def stage(table: Table) -> str:
-    """The temporary table that COPY fills; a session loads one table, so the name need not be more than plain."""
+    """The temporary table that COPY fills. A session loads one table, so the name needs no unique part."""
     return quoted(f"stage_{table.name}")
 
 
@@ -63,10 +62,10 @@ def create_schema(table: Table) -> str:
 
 
 def create_mirror(table: Table) -> str:
-    """The mirror's DDL: the record's columns, then the pipeline's own."""
+    """The mirror's DDL: the definition's columns, then the pipeline's own."""
     lines = [f"  {quoted(c.name)} {c.type.redshift}{'' if c.nullable else ' NOT NULL'}" for c in table.columns]
     if table.keep_deleted:
-        # A deleted row keeps its last values, so what the record requires still holds for it.
+        # A deleted row keeps its last values, so it still fits the definition.
         lines.append('  "_deleted" BOOLEAN NOT NULL')
     lines += ['  "_batch" BIGINT NOT NULL', '  "_loaded_at" TIMESTAMPTZ NOT NULL', f"  PRIMARY KEY ({_list(table.key)})"]
     layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
@@ -75,13 +74,13 @@ def create_mirror(table: Table) -> str:
 
 
 def drop_mirror(table: Table) -> str:
-    """Views over it go too, or Redshift would refuse: those of the record are made again with it, reports by the run that follows."""
+    """With the views over it, or Redshift would refuse. The load makes the table's own views again, and the run remakes reports."""
     return f"DROP TABLE {relation(table)} CASCADE"
 
 
 def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
-    """The views that belong to a mirror: of a history, the newest version of each row that is not removed, as `<name>_current`; and the
-    whole table under each other name that it has."""
+    """The views of a mirror: the whole table under each name of `also`; for a history also `<name>_current`, the newest version of each row
+    that is not removed."""
     views = []
     if isinstance(table.changes, History):
         columns = _list([c.name for c in table.columns if c.name != "_removed"])
@@ -96,7 +95,7 @@ def _view(table: Table, name: str) -> str:
 
 
 def view_name(view: str) -> str:
-    """The name, without its schema, of the view that one of these statements makes."""
+    """The name, without its schema, of the view that a statement of `create_views` makes."""
     return view.split('"')[3]
 
 
@@ -134,17 +133,17 @@ def _same_key(table: Table, other: str) -> str:
 
 
 def _won_by(table: Table, condition: str) -> str:
-    """A condition on the mirror's row: the stage's newest version of it fulfils this condition."""
+    """A condition on a row of the mirror: the stage holds a version of it, and its newest one meets `condition`."""
     return f"EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
 
 
 def count_gone(table: Table) -> str:
-    """How many tombstones the stage holds; mostly none, which spares the mirror a scan."""
+    """How many tombstones the stage holds. Mostly none: then the mirror needs no scan."""
     return f'SELECT COUNT(*) FROM {stage(table)} WHERE "_deleted"'
 
 
 def delete_gone(table: Table) -> str:
-    """Rows deleted in the source: removed from the mirror, or marked where the record keeps them."""
+    """Removes rows that the source has deleted, or marks them where the definition keeps them."""
     gone = _won_by(table, 'winner."_deleted"')
     if table.keep_deleted:
         return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {gone}'
@@ -152,7 +151,7 @@ def delete_gone(table: Table) -> str:
 
 
 def count_vanished(table: Table) -> str:
-    """How many rows of the mirror a snapshot in the stage no longer has."""
+    """How many rows of the mirror are not in the snapshot in the stage."""
     return f"SELECT COUNT(*) FROM {relation(table)} WHERE NOT EXISTS (SELECT 1 FROM {stage(table)} AS new WHERE {_same_key(table, 'new')})"
 
 
@@ -161,7 +160,7 @@ def delete_all(table: Table) -> str:
 
 
 def delete_replaced(table: Table) -> str:
-    """Rows of which the stage holds a newer version; where deleted rows are kept, only if the newest one is live."""
+    """Removes rows of which the stage holds a newer version. Where deleted rows are kept, only those whose newest version is live."""
     if table.keep_deleted:
         return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted')}"
     return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
@@ -184,9 +183,9 @@ DIALECT = Dialect(
     bits=lambda text: f"STRTOL(SUBSTRING(MD5({text}), 1, 15), 16)",
     json=lambda value: f"REGEXP_REPLACE(JSON_SERIALIZE({value}), '[[:space:]]', '')",
 )
-"""How Redshift says what `digest` leaves to the engine."""
+"""The parts of a checksum that engines write differently, as Redshift writes them."""
 
 
 def live(table: Table) -> str:
-    """What a comparison reads: the mirror's rows that are not marked as deleted."""
+    """The rows that a comparison reads: those of the mirror that are not marked as deleted."""
     return f'(SELECT * FROM {relation(table)} WHERE NOT "_deleted") AS live' if table.keep_deleted else relation(table)

@@ -82,7 +82,8 @@ def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type]
 
 def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], before: Mapping[str, str]) -> None:
     """The table as it must be for the new rows: with their columns, and without the rows that give way."""
-    fits = list(before.items()) == [(name, _CATALOG_NAMES.get(kind.base, kind.base)) for name, kind in types.items()]
+    # Redshift keeps names in lower case, quoted or not.
+    fits = list(before.items()) == [(name.lower(), _CATALOG_NAMES.get(kind.base, kind.base)) for name, kind in types.items()]
     if before and not fits and target.partitions:
         raise WarehouseError(
             f"load of {target.full_name}: its columns are {_listed(before)}, and this partition has {_listed(types)}; drop the table and "

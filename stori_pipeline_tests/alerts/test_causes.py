@@ -27,9 +27,7 @@ _VERDICTS = st.lists(st.builds(_verdict, st.integers(0, 3), st.integers(1, 1000)
 
 @settings(max_examples=60)
 @given(_VERDICTS, st.lists(st.integers(0, 40), max_size=4), st.data())
-def test_what_is_in_force_does_not_depend_on_how_often_and_in_which_portions_runs_are_read(
-    verdicts: list[Verdict], cuts: list[int], data: st.DataObject
-) -> None:
+def test_the_causes_in_force_do_not_depend_on_how_runs_are_portioned(verdicts: list[Verdict], cuts: list[int], data: st.DataObject) -> None:
     at_once = broken(newest({}, verdicts, now=1000.0).values())
     in_order = sorted(verdicts, key=lambda each: each.at)
     last: dict[str, Verdict] = {}
@@ -58,7 +56,7 @@ def test_a_cause_that_is_over_before_anybody_was_told_is_not_told() -> None:
     assert (memory.unsent, memory.told) == ([], {})
 
 
-def test_what_follows_from_a_cause_is_not_told_but_what_was_told_before_it_is_over_only_when_it_is() -> None:
+def test_a_consequence_is_not_told_and_one_told_before_ends_only_when_it_is_over() -> None:
     made_of = {"star.b": {"bank.a"}, "reports.c": {"star.b"}}
     failed = Cause("run_failed", "bank.a", 300.0, "it broke")
     stale = [Cause("freshness", name, 200.0, "nothing loaded") for name in ("bank.a", "star.b", "reports.c", "bank.other")]

@@ -5,10 +5,10 @@ Eleven columns of the usual kinds; about 150 bytes a row in COPY's binary form.
 
 from __future__ import annotations
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, timestamptz, varchar
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse import dialect
 
 SOURCE = Source("bench", "postgres", "What the benchmark measures.")

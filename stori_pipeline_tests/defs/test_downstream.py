@@ -16,9 +16,9 @@ from stori_pipeline.defs.jobs import selected, sync_request
 from stori_pipeline.defs.keys import landing_key
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.project import load_project
-from stori_pipeline_tests.defs.conftest import BANK, EXCHANGE, World
-from stori_pipeline_tests.defs.small_star import REFERENCE, small_star
+from stori_pipeline_tests.defs.graphs import REFERENCE, small_star
 from stori_pipeline_tests.defs.ticks import Sensor, requested
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 BOTH = (BANK, EXCHANGE)
 OF_TRADES = {
@@ -91,15 +91,15 @@ def test_a_check_waits_for_all_that_its_statement_reads(graph: Project) -> None:
 
 
 def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_for(
-    world: World, instance: DagsterInstance, graph: Project
+    platform: Platform, instance: DagsterInstance, graph: Project
 ) -> None:
-    world.move(3, details="abcd")
-    world.trade(1)
+    platform.move(3, details="abcd")
+    platform.trade(1)
     first = execute_sync(BOTH, instance=instance, project=graph)
     assert first.success, [str(event.message) for event in first.all_events if event.is_failure]
     assert set(made(first)) == WHOLE
     assert all(each.passed for each in checked(first).values())
-    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(3,)]
+    assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(3,)]
     fact, report = made(first)["star/fact_movement"], made(first)["reports/movements_by_ticker"]
     assert (fact["versions_made"], fact["versions_removed"], fact["rows_rejected"]) == (3, 0, 0)
     assert report["preview"].splitlines()[-1] == "| abcd | 3 |"
@@ -110,7 +110,7 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
 
     sensor = Sensor(build_defs(graph), instance)
     requested(sensor.tick())  # a cursor that is new asks once for all
-    world.move(1, details="abcd")
+    platform.move(1, details="abcd")
     request = requested(sensor.tick())
     job = build_defs(graph).resolve_job_def("sync")
     result = job.get_subset(
@@ -118,7 +118,7 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
     ).execute_in_process(run_config=request.run_config, partition_key=request.partition_key, instance=instance)
     assert result.success
     assert set(made(result)) == WHOLE - OF_TRADES | {"reports/movements_by_ticker", "reports/busiest_ticker"}
-    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(4,)]
+    assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(4,)]
     assert made(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
 
     quiet = made(execute_sync(BOTH, instance=instance, project=graph))
@@ -128,30 +128,32 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
     assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
 
 
-def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(world: World, instance: DagsterInstance, graph: Project) -> None:
-    world.move(2, details="abcd")
+def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(
+    platform: Platform, instance: DagsterInstance, graph: Project
+) -> None:
+    platform.move(2, details="abcd")
     early = execute_sync([BANK], instance=instance, project=graph)
     assert early.success  # nothing of the dimension is there yet: no failure, and nothing to compare with
     assert "reports/movements_by_ticker" not in made(early)
-    assert world.mirrored("SELECT COUNT(*) FROM star.fact_movement") == [(2,)]
+    assert platform.query("SELECT COUNT(*) FROM star.fact_movement") == [(2,)]
 
-    world.trades.insert_one({"id": f"{1:024x}", "price": 110, "shares": 200, "ticker": "late"})
+    platform.trades.insert_one({"id": f"{1:024x}", "price": 110, "shares": 200, "ticker": "late"})
     gap = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert failing_rows(gap) == 2
     assert checked(gap)[f"warehouse/star/fact_movement {REFERENCE}"].severity.value == "WARN"
     assert gap.success
 
-    world.trade(2)
+    platform.trade(2)
     closed = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert failing_rows(closed) == 0
     assert "star/fact_movement" not in made(closed)
-    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
+    assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
-def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, instance: DagsterInstance, graph: Project) -> None:
-    world.move(1, details="abcd")
-    world.move(1, details="BOOM")
-    world.trade(1)
+def test_a_star_table_that_fails_stops_no_mirror_and_no_other(platform: Platform, instance: DagsterInstance, graph: Project) -> None:
+    platform.move(1, details="abcd")
+    platform.move(1, details="BOOM")
+    platform.trade(1)
 
     results = {result.table: result for result in run_sync(BOTH, instance=instance, project=graph)}
 
@@ -169,21 +171,21 @@ def test_a_star_table_that_fails_stops_no_mirror_and_no_other(world: World, inst
     assert (results["bank.transactions"].rows_loaded, results["star.fact_movement"].rows_loaded) == (2, 2)
     assert (results["reports.movements_by_ticker"].kind, results["reports.busiest_ticker"].kind) == ("view", "table")
 
-    world.bank("UPDATE transactions SET transaction_details = 'abcd' WHERE transaction_details = 'BOOM'")
+    platform.write("UPDATE transactions SET transaction_details = 'abcd' WHERE transaction_details = 'BOOM'")
     again = {result.table: result for result in run_sync([BANK], instance=instance, project=graph)}
     assert not [result for result in again.values() if result.error]
     assert (again["star.dim_account"].rows_loaded, again["star.fact_movement"].rows_loaded) == (1, 1)
-    assert world.mirrored("SELECT movements FROM reports.busiest_ticker") == [(2,)]
+    assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
 def test_a_dropped_mirror_takes_its_reports_along_and_the_next_run_makes_them_again(
-    world: World, instance: DagsterInstance, graph: Project, tmp_path: Path
+    platform: Platform, instance: DagsterInstance, graph: Project, tmp_path: Path
 ) -> None:
-    world.trade(1)
+    platform.trade(1)
     execute_sync([EXCHANGE], instance=instance, project=graph)
-    with world.warehouse.session("a person") as connection, connection.cursor() as cursor:
+    with platform.warehouse.session("a person") as connection, connection.cursor() as cursor:
         cursor.execute("DROP TABLE exchange.trades CASCADE")
         connection.commit()
     again = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert made(again)["reports/trades_by_system"]["outcome"] == "view made"
-    assert world.mirrored("SELECT trades FROM reports.trades_by_system") == [(1,)]
+    assert platform.query("SELECT trades FROM reports.trades_by_system") == [(1,)]

@@ -89,7 +89,7 @@ def test_every_table_star_table_and_report_has_its_assets_under_one_name(defs: D
 
 # Not polars: the functions that make star tables are written in it, and a process that runs them needs it anyway.
 # Nor boto3 and psycopg2: the resources are dagster-aws's, which imports both; every run uses both anyway.
-HEAVY = {"matplotlib", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres"}
+HEAVY = {"matplotlib", "pymongo", "pandas", "tenacity", "stori_pipeline.readers.postgres.reader"}
 
 
 def test_loading_the_definitions_imports_no_driver_and_needs_no_setting(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,8 +17,6 @@ from stori_pipeline.catalog import checks as shipped
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, rules
 from stori_pipeline.defs.keys import relation_key
-from stori_pipeline.lake import Lake
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.check import PythonCheck, check, checks_in
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Project, downstream
@@ -26,15 +24,13 @@ from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, super_, varchar
-from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline.gate import LoadBlocked
 from stori_pipeline.project import find_table, load_project
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.runtime.in_process import execute_request
-from stori_pipeline.settings import Settings
-from stori_pipeline.warehouse import Warehouse
-from stori_pipeline_tests.lake.readings import Given, rejected, rows
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.readings import Given, rejected, rows
+from stori_pipeline_tests.stores import Stores
 
 _ID = Column("id", integer, nullable=False)
 ORDERS = Table(Source("py_shop", "postgres", "A shop."), "orders", (_ID, Column("item", integer)), ("id",), Xmin())
@@ -69,35 +65,26 @@ def cannot_run(items: pl.LazyFrame) -> pl.LazyFrame:
 PROJECT = Project((ORDERS, ITEMS), python_checks=(item_exists, tags_listed, cannot_run))
 
 
-@dataclass
-class Chunks(Given):
-    """A reading of one chunk, rejected rows included."""
+@dataclass(frozen=True)
+class Mirrors(Stores):
+    """Stores whose tables are checked. `instance` is Dagster's."""
 
-    chunk: Chunk | None = None
-
-    def __iter__(self) -> Iterator[Chunk]:
-        assert self.chunk is not None
-        yield self.chunk
-
-
-@dataclass
-class Mirrors:
-    """A lake and a warehouse for the tables of a test. `instance` is Dagster's."""
-
-    lake: Lake
-    warehouse: Warehouse
     instance: DagsterInstance
 
-    def land(self, table: Table, kind: str, *given: dict[str, Any], rejects: int = 0) -> None:
-        chunk = Chunk(rows(*given, table=table), rejected(*map(str, range(rejects))))
-        reading = Chunks([], kind="snapshot" if kind == "snapshot" else "changes", must_land=True, chunk=chunk)
-        assert self.lake.land(table, reading, newest=self.lake.newest(table), run_id="land") is not None
+    def land(self, table: Table, kind: str, *given: dict[str, Any]) -> None:
+        assert self.land_rows(table, kind, *given) is not None
 
-    def load(self, table: Table) -> None:
-        assert sync.load(table, self.lake, self.warehouse, run_id="load") is not None
+    def land_blocked(self, table: Table, *given: dict[str, Any]) -> None:
+        """A batch with more rejected rows than the contract allows."""
+
+        class Broken(Given):
+            def __iter__(self) -> Iterator[Chunk]:
+                yield Chunk(rows(*given, table=table), rejected(*map(str, range(40))))
+
+        assert self.lake.land(table, Broken(kind="changes"), newest=self.lake.newest(table), run_id="land") is not None
 
     def checked(self, project: Project, *checks: PythonCheck) -> list[AssetCheckEvaluation]:
-        """The verdicts of these checks in one run of theirs alone."""
+        """The verdicts of these checks, in one run of theirs alone."""
         keys = [AssetCheckKey(relation_key(each.table), each.name) for each in checks]
         result = execute_request(build_defs(project), "sync", RunRequest(asset_selection=[], asset_check_keys=keys), instance=self.instance)
         assert result.success
@@ -106,23 +93,17 @@ class Mirrors:
 
 
 @pytest.fixture
-def mirrors(environ: dict[str, str], s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Mirrors]:
-    for name, value in (environ | {"STORI_LANDING_BUCKET": bucket, "STORI_PROCESSED_BUCKET": bucket}).items():
+def mirrors(
+    environ: dict[str, str], stores: Stores, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Mirrors]:
+    buckets = {"STORI_LANDING_BUCKET": stores.bucket, "STORI_PROCESSED_BUCKET": stores.processed.bucket.name}
+    for name, value in (environ | buckets).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)  # a developer's own `.env` must not be read
-    settings = Settings.load()
-    warehouse = Warehouse(settings.warehouse_url, settings.copy_role)
-    _drop(warehouse)
-    with DagsterInstance.ephemeral() as instance:
-        yield Mirrors(Lake(s3, bucket), warehouse, instance)
-    _drop(warehouse)
-
-
-def _drop(warehouse: Warehouse) -> None:
-    with warehouse.session("clean-up") as connection, connection.cursor() as cursor:
-        for schema in ("py_shop", "py_depot", "drops", "pipeline"):
-            cursor.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
-        connection.commit()
+    schemas = ("py_shop", "py_depot", "drops", "pipeline")
+    drop_schemas(stores.warehouse_url, *schemas)
+    yield Mirrors(**vars(stores), instance=instance)
+    drop_schemas(stores.warehouse_url, *schemas)
 
 
 def test_a_failing_row_is_shown_and_is_gone_when_it_is_mended(mirrors: Mirrors) -> None:
@@ -149,8 +130,8 @@ def test_only_what_the_mirror_holds_counts(mirrors: Mirrors) -> None:
     (too_early,) = mirrors.checked(PROJECT, tags_listed)
     assert (too_early.passed, too_early.description) == (False, "py_depot.items: nothing is loaded yet; run `stori sync`")
     mirrors.load(ITEMS)
-    mirrors.land(ITEMS, "changes", {"id": 8, "tags": b"{}"}, rejects=40)  # a batch that the contract blocks
-    with pytest.raises(RuntimeError, match="nothing is loaded"):
+    mirrors.land_blocked(ITEMS, {"id": 8, "tags": b"{}"})
+    with pytest.raises(LoadBlocked, match="nothing is loaded"):
         mirrors.load(ITEMS)
     (passed,) = mirrors.checked(PROJECT, tags_listed)
     assert passed.passed

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Fate = Literal["pass", "lose the answer", "cut"]
-"""Of a request: forwarded; forwarded, but its answer never arrives; or not even forwarded."""
+Fate = Literal["pass", "lose the answer", "cut", "deny"]
+"""Of a request: forwarded; forwarded, but its answer never arrives; not even forwarded; or refused as for a role without that right."""
+
+_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 class Gateway:
@@ -54,6 +56,13 @@ def gateway(before: S3Client) -> Iterator[Gateway]:
             fate = gate.fate(self.command, self.path)
             if fate == "cut":
                 self.close_connection = True
+                return
+            if fate == "deny":
+                self.send_response_only(403)
+                self.send_header("Content-Type", "application/xml")
+                self.send_header("Content-Length", str(len(_DENIED)))
+                self.end_headers()
+                self.wfile.write(_DENIED)
                 return
             onward = http.client.HTTPConnection(target.hostname or "", target.port, timeout=30)
             try:

@@ -20,7 +20,7 @@ from stori_pipeline.lake.upkeep import sweep
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer
-from stori_pipeline_tests.lake.readings import TABLE, Given, changes, orders, rejected, rows
+from stori_pipeline_tests.readings import TABLE, Given, changes, orders, rejected, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -199,7 +199,7 @@ def test_another_tables_manifest_is_refused(lake: Lake, s3: S3Client, bucket: st
     manifest = land(lake, Given())
     body = replace(manifest, table="shop.customers").to_json()
     s3.put_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json", Body=body)
-    with pytest.raises(LakeError, match=r"it says to be batch 1 of shop\.customers"):
+    with pytest.raises(LakeError, match=r"it is the manifest of batch 1 of shop\.customers"):
         lake.newest(TABLE)
 
 
@@ -266,7 +266,7 @@ def test_changes_need_a_snapshot_first(lake: Lake) -> None:
 def test_changes_under_another_record_need_a_new_generation(lake: Lake) -> None:
     newest = land(lake, Given([orders(1, 1)]))
     wider = replace(TABLE, columns=(*TABLE.columns, Column("size", integer)))
-    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed; read a new generation"):
+    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed; land a new snapshot"):
         lake.land(wider, changes(), newest=newest, run_id="r")
     with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed"):
         lake.copy_manifest(wider, [newest], "r")

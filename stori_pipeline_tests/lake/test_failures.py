@@ -11,8 +11,7 @@ import pytest
 from stori_pipeline.lake import Lake, LakeError, LakeUnavailable, LandingConflict, Sizes, connect
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline_tests.lake.gateway import Fate, Gateway, gateway
-from stori_pipeline_tests.lake.readings import TABLE, Given, changes, orders, rejected
-from stori_pipeline_tests.lake.test_parts import MB, incompressible
+from stori_pipeline_tests.readings import MB, TABLE, Given, changes, incompressible, orders, rejected
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -106,7 +105,7 @@ def test_a_conflict_behind_a_lost_answer_is_still_a_conflict(gate: Gateway, s3: 
     assert lake.newest(TABLE) == won
 
 
-def test_an_upload_that_fails_on_its_thread_reaches_the_caller_early_and_leaves_nothing(gate: Gateway, s3: S3Client, bucket: str) -> None:
+def test_an_upload_that_fails_on_its_thread_stops_the_landing_and_leaves_nothing(gate: Gateway, s3: S3Client, bucket: str) -> None:
     gate.fate = lambda method, path: "cut" if method == "PUT" and "partNumber=2" in path else "pass"
     lake = Lake(gate.client(), bucket, sizes=SMALL)
     reading = Endless()

@@ -15,8 +15,7 @@ import json, sys
 import boto3, psutil, pyarrow as pa
 from stori_pipeline.lake import Lake, Sizes
 from stori_pipeline.model.reading import Chunk
-from stori_pipeline_tests.lake.readings import TABLE, Given, orders, rejected
-from stori_pipeline_tests.lake.test_parts import MB, incompressible
+from stori_pipeline_tests.readings import TABLE, Given, orders, rejected, MB, incompressible
 
 endpoint, bucket, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 client = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-2")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import io
-import random
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,12 +13,10 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeError, Manifest, Sizes
 from stori_pipeline.lake.parts import repeating_columns
-from stori_pipeline_tests.lake.readings import TABLE, Given, orders, rows
+from stori_pipeline_tests.readings import MB, TABLE, VALUES, Given, incompressible, orders, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MB = 1024 * 1024
 
 
 def read_back(s3: S3Client, bucket: str, manifest: Manifest) -> list[pq.ParquetFile]:
@@ -33,25 +28,6 @@ def land(lake: Lake, *chunks: pa.RecordBatch) -> Manifest:
     manifest = lake.land(TABLE, Given(chunks), newest=None, run_id="r")
     assert manifest is not None
     return manifest
-
-
-def incompressible(first: int, count: int) -> pa.RecordBatch:
-    """Rows that take about a hundred bytes each, whatever the compression."""
-    bits = random.Random(first).randbytes(96 * count)
-    noise = pa.array([base64.b64encode(bits[i : i + 96]).decode() for i in range(0, len(bits), 96)])
-    chunk = orders(first, count)
-    return chunk.set_column(chunk.schema.get_field_index("customer"), chunk.schema.field("customer"), noise)
-
-
-VALUES = {
-    "day": datetime.date(1969, 12, 31),
-    "customer": "Zoë 漢字 🦊",
-    "price": Decimal("-9999999999999999.99"),
-    "rate": Decimal("12345678901234567890123456789.123456789"),
-    "weight": 0.1,
-    "detail": b'{"a": [1, null]}',
-    "at": datetime.datetime(2026, 11, 21, 23, 59, 59, 999999, tzinfo=datetime.timezone.utc),
-}
 
 
 def test_values_come_back_and_the_physical_types_are_those_that_redshift_reads(s3: S3Client, bucket: str) -> None:

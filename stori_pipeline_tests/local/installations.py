@@ -21,13 +21,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stori_pipeline.local.unprivileged import closed_folders
+from redshift_local.embedded.account import closed_folders
 from stori_pipeline_tests.cli.conftest import Said
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE = 240.0
 _LIBRARY = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}"
-_PROJECT = ("stori_pipeline", "sql", "dagster.yaml", "workspace.yaml", "pyproject.toml")
+_PROJECT = ("stori_pipeline", "redshift_local", "sql", "dagster.yaml", "workspace.yaml", "pyproject.toml")
 _PROGRAMS = ("stori", "secantusd-py")
 
 
@@ -126,9 +126,9 @@ def _link_environment(folder: Path, interpreter: Path) -> None:
     for name in _PROGRAMS:
         shutil.copy(Path(sys.executable).with_name(name), scripts / name)
     shutil.copytree(
-        sysconfig.get_path("purelib"), packages, copy_function=_link, ignore=shutil.ignore_patterns("*editable*stori*"), symlinks=True
+        sysconfig.get_path("purelib"), packages, copy_function=_link, ignore=shutil.ignore_patterns("_editable_impl_*"), symlinks=True
     )
-    (packages / "project.pth").write_text(f"{folder}\n", encoding="utf-8")
+    (packages / "project.pth").write_text(f"{folder}\n{folder / 'redshift_local' / 'src'}\n", encoding="utf-8")
 
 
 def _give(folder: Path, entry: pwd.struct_passwd) -> None:

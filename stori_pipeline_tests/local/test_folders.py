@@ -19,9 +19,9 @@ import pytest
 from dotenv import dotenv_values
 from pymongo import MongoClient
 
+from redshift_local.embedded.account import closed_folders
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import StackError
-from stori_pipeline.local.unprivileged import Account, closed_folders
 from stori_pipeline_tests.local.installations import Installation, installed, open_folder
 from stori_pipeline_tests.local.stacks import execute, running_in
 
@@ -179,19 +179,3 @@ def test_a_path_that_the_servers_cannot_take_is_refused_before_anything_is_made(
     with pytest.raises(StackError, match="cannot take; move the project"):
         Stack(folder / ".stori").up()
     assert not folder.exists()
-
-
-def test_an_account_that_cannot_pass_a_folder_says_which_and_what_to_do(place: Path) -> None:
-    folder = place / "shut"
-    folder.mkdir(mode=0o700)
-    advice = Account(uid=65_534, gid=65_534).advice(folder / "data")
-    assert f"{folder} is closed to others" in advice
-    assert f"chmod o+x {folder}" in advice
-    assert Account(uid=65_534, gid=65_534).advice(place / "data") == ""
-
-
-def test_a_folder_behind_a_symbolic_link_counts_as_one_on_the_way(place: Path) -> None:
-    hidden = place / "hidden"
-    hidden.mkdir(mode=0o700)
-    (place / "link").symlink_to(hidden)
-    assert closed_folders(place / "link" / "data") == [hidden, place / "link"]

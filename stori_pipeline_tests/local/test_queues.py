@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from stori_pipeline.local.stack import EVENTS_QUEUE, Stack
-from stori_pipeline_tests.readers.queues import TestQueue, queue
+from stori_pipeline_tests.queues import TestQueue, queue
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_of_many_clients_at_once_each_message_goes_to_one_and_none_is_lost(some:
     assert some.left() == 0
 
 
-def test_a_message_is_hidden_for_as_long_as_was_said_and_an_old_receipt_deletes_nothing(some: TestQueue) -> None:
+def test_a_message_is_hidden_for_its_timeout_and_an_old_receipt_deletes_nothing(some: TestQueue) -> None:
     some.send("a")
 
     def receive(hidden: int, wait: int = 0) -> Any:

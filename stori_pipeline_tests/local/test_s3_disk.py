@@ -193,7 +193,7 @@ def test_what_a_kill_left_half_written_is_removed(local: Local, own_bucket: str)
     assert "no-bucket-yet" not in {bucket["Name"] for bucket in local.s3.list_buckets()["Buckets"]}
 
 
-def test_a_file_that_is_not_whole_is_set_aside_and_keeps_nothing_else_from_being_restored(local: Local, own_bucket: str) -> None:
+def test_an_incomplete_file_is_set_aside_and_the_others_are_restored(local: Local, own_bucket: str) -> None:
     for key in ("cut", "emptied", "kept"):
         local.s3.put_object(Bucket=own_bucket, Key=key, Body=b"x" * 1000)
     local.kill()

@@ -17,15 +17,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
 
-from stori_pipeline.local import probe, process
+from redshift_local.embedded import process
+from redshift_local.embedded.ports import free_port, is_free
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import Run, StackError, State
-from stori_pipeline_tests.conftest import ANY_PORTS, MongoSource, SourceDatabase
+from stori_pipeline_tests.conftest import ANY_PORTS
 from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
 
 
@@ -171,7 +170,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(home: 
 
 
 def test_a_port_that_was_asked_for_is_used(home: Path) -> None:
-    port = probe.free_port()
+    port = free_port()
     stack = Stack(home, durable=False)
     stack.up(only=["aws"], ports={"aws": port})
     assert stack.client_environ()["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
@@ -182,7 +181,7 @@ def test_the_local_redshift_follows_when_what_stands_behind_it_moves(own: Stack)
     address = next(server.address for server in own.status() if server.name == "platform")
     assert before["platform"] is not None
     os.kill(before["platform"], signal.SIGKILL)
-    until(lambda: probe.bindable(int(address.rsplit(":", 1)[1])), "the port's release")
+    until(lambda: is_free(int(address.rsplit(":", 1)[1])), "the port's release")
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
@@ -199,15 +198,15 @@ def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: S
     state = State(home / "state.json")
     for name, port in theirs.items():
         state.note(name, Run(port))  # it will be asked for again
-    bindable, believed = probe.bindable, set[int]()
+    believed = set[int]()
 
     def once_too_early(port: int) -> bool:
         if port in theirs.values() and port not in believed:
             believed.add(port)
             return True
-        return bindable(port)
+        return is_free(port)
 
-    monkeypatch.setattr(probe, "bindable", once_too_early)
+    monkeypatch.setattr("stori_pipeline.local.stack.is_free", once_too_early)
     stack = Stack(home, durable=False)
     servers = stack.up()
     assert believed == set(theirs.values())
@@ -245,60 +244,6 @@ def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
     (home / "mongo").mkdir(parents=True)
     with pytest.raises(StackError, match="not the passwords to them"):
         Stack(home).up(only=["mongo"])
-
-
-# ---- who may do what
-
-
-def test_the_reader_role_reads_every_table_and_writes_none(source_db: SourceDatabase) -> None:
-    execute(source_db.reader_url, "SELECT 1")
-    execute(source_db.admin_url, "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE SEQUENCE s")
-    execute(source_db.superuser_url, "CREATE TABLE u (a int)")
-    assert execute(source_db.reader_url, "SELECT a FROM t") == [(1,)]
-    assert execute(source_db.reader_url, "SELECT a FROM u") == []
-    for statement in (
-        "INSERT INTO t VALUES (2)",
-        "UPDATE t SET a = 3",
-        "DELETE FROM t",
-        "TRUNCATE t",
-        "DROP TABLE t",
-        "CREATE TABLE v (a int)",
-        "CREATE TEMP TABLE v (a int)",
-        "LOCK TABLE t IN ACCESS EXCLUSIVE MODE",
-        "SELECT nextval('s')",
-        "COPY t FROM PROGRAM 'true'",
-        "CREATE SCHEMA v",
-        "SELECT pg_read_file('PG_VERSION')",
-    ):
-        # Read-only by default is a courtesy that a session may take back; the rights are what holds.
-        for guard in ("", "SET TRANSACTION READ WRITE; "):
-            with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)):
-                execute(source_db.reader_url, guard + statement)
-    assert execute(source_db.reader_url, "SHOW default_transaction_read_only") == [("on",)]
-    assert execute(source_db.reader_url, "SELECT a FROM t") == [(1,)]
-
-
-def test_the_reader_user_of_mongo_reads_and_writes_nothing(mongo_db: MongoSource) -> None:
-    mongo_db.database.trades.insert_one({"_id": 1})
-    with MongoClient[dict[str, object]](mongo_db.url) as client:
-        database = client[mongo_db.name]
-        assert database.trades.find_one() == {"_id": 1}
-        with database.trades.watch() as stream:
-            mongo_db.database.trades.insert_one({"_id": 2})
-            assert stream.next()["documentKey"] == {"_id": 2}
-        for write in (
-            lambda: database.trades.insert_one({}),
-            lambda: database.trades.delete_many({}),
-            lambda: database.trades.drop(),
-            lambda: client.admin.command("createUser", "x", pwd="x", roles=["root"]),
-        ):
-            with pytest.raises(OperationFailure, match="not authorized"):
-                write()
-    assert mongo_db.database.trades.count_documents({}) == 2
-
-
-def test_sources_speak_logical_replication(source_db: SourceDatabase) -> None:
-    assert execute(source_db.superuser_url, "SHOW wal_level") == [("logical",)]
 
 
 # ---- what the pipeline is told

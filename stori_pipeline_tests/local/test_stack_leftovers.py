@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from redshift_local.embedded.account import Account
 from stori_pipeline.local.stack import SERVERS, Stack
-from stori_pipeline.local.unprivileged import Account
 from stori_pipeline_tests.conftest import ANY_PORTS
 from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
 

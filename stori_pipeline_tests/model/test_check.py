@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.check import PythonCheck, check, checks_in
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer
+from stori_pipeline.readers.postgres import Xmin
 
 SHOP, DEPOT = Source("shop", "postgres", "A shop."), Source("depot", "postgres", "A depot.")
 _ID = (Column("id", integer, nullable=False),)

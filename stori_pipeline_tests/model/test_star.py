@@ -8,13 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stori_pipeline.model.changes import History, Xmin
+from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, Carried, StarSchema, carried
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, varchar
+from stori_pipeline.readers.postgres import Xmin
 
 SHOP, DEPOT = Source("shop", "postgres", "A shop."), Source("depot", "mongodb", "A depot.")
 SALE = Table(

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date as day
 from decimal import Decimal
 from threading import Barrier
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
 
-from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest, upkeep
-from stori_pipeline.model.changes import History, Rebuilt, Xmin
+from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
+from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star, StarSchema, carried
@@ -25,10 +25,8 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.row_stream import Landed
-from stori_pipeline_tests.lake.readings import Given, rows
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline_tests.stores import Stores
 
 SHOP = Source("shop", "postgres", "A shop.")
 SALE = Table(
@@ -101,24 +99,17 @@ def gone(number: int) -> dict[str, Any]:
     return {"sale_id": number, "_deleted": True}
 
 
-@dataclass
-class Works:
+@dataclass(frozen=True)
+class Works(Stores):
     """A lake of the shop's tables, and one of the star tables that are derived from them."""
 
-    s3: S3Client
-    bucket: str
-    landing: Lake
-    processed: Lake
-
     def land(self, kind: str, *given: dict[str, Any], table: Table = SALE) -> Manifest:
-        newest = self.landing.newest(table)
-        reading = Given([rows(*given, table=table)], kind="snapshot" if kind == "snapshot" else "changes", must_land=True)
-        manifest = self.landing.land(table, reading, newest=newest, run_id="land")
+        manifest = self.land_rows(table, kind, *given, must_land=True)
         assert manifest is not None
         return manifest
 
     def derive(self, star: Star = FACT, **more: Any) -> Landed:
-        return derive(star, self.landing, self.processed, tables=TABLES, run_id="run", **more)
+        return derive(star, self.lake, self.processed, tables=TABLES, run_id="run", **more)
 
     def rows(self, star: Star = FACT) -> list[dict[str, Any]]:
         return self.processed.live(star.table).collect().sort(star.table.key).to_dicts()
@@ -127,20 +118,10 @@ class Works:
         """(number, sale, price, removed) of each version."""
         return [(row["sale_record_id"], row["sale_id"], str(row["price"]), row["_removed"]) for row in self.rows(star)]
 
-    def quarantine(self, manifest: Manifest | None) -> list[dict[str, Any]]:
-        assert manifest is not None
-        body = self.s3.get_object(Bucket=self.bucket, Key=manifest.quarantine.removeprefix(f"s3://{self.bucket}/"))["Body"].read()
-        return pl.read_parquet(body).to_dicts()
-
-    def lose(self, table: Table) -> None:
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{table.prefix}/"):
-            for item in page.get("Contents", []):
-                self.s3.delete_object(Bucket=self.bucket, Key=item["Key"])
-
 
 @pytest.fixture
-def works(s3: S3Client, bucket: str) -> Works:
-    return Works(s3, bucket, Lake(s3, bucket), Lake(s3, bucket))
+def works(stores: Stores) -> Works:
+    return Works(**vars(replace(stores, processed=stores.lake)))
 
 
 @pytest.fixture
@@ -195,7 +176,7 @@ def test_a_row_that_is_sent_again_unchanged_adds_no_version(history: Works) -> N
     assert history.derive().manifest is None
 
 
-def test_a_row_missing_from_a_snapshot_is_removed_and_one_that_returns_is_new(history: Works) -> None:
+def test_a_row_missing_from_a_snapshot_is_removed_and_returns_as_a_new_version(history: Works) -> None:
     history.land("snapshot", sale(1), sale(3))
     history.derive()
     assert history.versions() == [*HISTORY, (6, 1, "1.00", False), (7, 2, "2.00", True)]
@@ -213,7 +194,7 @@ def test_a_lost_lake_of_star_tables_is_derived_again_with_the_same_numbers(histo
     assert len(before) == len(HISTORY) + 1
 
 
-def test_a_lost_lake_of_sources_costs_no_version_not_even_in_a_full_refresh(history: Works) -> None:
+def test_a_lost_lake_of_sources_costs_no_version_even_in_a_full_refresh(history: Works) -> None:
     history.lose(SALE)
     history.land("snapshot", sale(2, "2.00"), sale(3))
     landed = history.derive()
@@ -386,8 +367,8 @@ def test_a_star_table_may_have_inputs_of_any_source(works: Works) -> None:
     tables = {table.full_name: table for table in (ITEM, depot)}
     works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": "ink"}, table=ITEM)
     works.land("snapshot", {"item_id": 1, "shelf": "A1"}, table=depot)
-    assert derive(star, works.landing, works.processed, tables=tables, run_id="run").manifest is not None
+    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
     assert works.rows(star) == [{"item_id": 1, "name": "pen", "shelf": "A1"}, {"item_id": 2, "name": "ink", "shelf": None}]
     works.land("changes", {"item_id": 2, "shelf": "B2"}, table=depot)
-    assert derive(star, works.landing, works.processed, tables=tables, run_id="run").manifest is not None
+    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
     assert works.rows(star)[1] == {"item_id": 2, "name": "ink", "shelf": "B2"}

@@ -21,7 +21,8 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.project import find_table
-from stori_pipeline.readers.sqs import Limits, SqsReader
+from stori_pipeline.readers.sqs.reader import SqsReader
+from stori_pipeline.readers.sqs.reading import Limits
 
 LIMITS = Limits(messages=800, seconds=5, hidden=4, wait=1, threads=4)
 """Small readings, and messages that come back soon after whoever held them was killed."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, super_, timestamptz, varchar
 from stori_pipeline.readers import Reader
+from stori_pipeline.readers.s3_drop import Objects
 from stori_pipeline_tests.readers.drained import Drained, drained
 
 if TYPE_CHECKING:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.readers import Reader, reader_for
+from stori_pipeline.readers.s3_drop import Objects
 from stori_pipeline_tests.readers.mongo_servers import free_port
-from stori_pipeline_tests.readers.rig_sqs import body
-from stori_pipeline_tests.readers.shop import Row, now, shop_table
+from stori_pipeline_tests.readers.shop import Row, json_row, now, shop_table
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 class DropsRig:
     kind = "s3_drop"
-    sees_deletes = False
+    ways: ClassVar[Mapping[str, Changes]] = {"files": Objects("items/")}
     missing_is_empty = False
-    forgets = False
     whole_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
@@ -48,7 +47,7 @@ class DropsRig:
 
     def _drop(self, rows: Sequence[Row]) -> None:
         self._dropped += 1
-        text = "\n".join(map(body, rows))
+        text = "\n".join(map(json_row, rows))
         self._s3.put_object(Bucket=self._bucket, Key=f"items/{self._dropped:06d}.jsonl", Body=text.encode())
 
     def insert(self, rows: Sequence[Row]) -> None:

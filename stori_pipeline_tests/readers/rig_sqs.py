@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import boto3
 import pytest
 
 from stori_pipeline.model.changes import Changes
-from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.readers import Reader, reader_for
+from stori_pipeline.readers.sqs import Queue
 from stori_pipeline_tests.readers.mongo_servers import free_port
-from stori_pipeline_tests.readers.shop import Row, now, shop_table
-
-
-def body(row: Row) -> str:
-    """A row as a message: what JSON has no word for is a text, and numbers keep every digit."""
-    return json_text({name: _said(value) for name, value in row.items()})
-
-
-def _said(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value
+from stori_pipeline_tests.readers.shop import Row, json_row, now, shop_table
 
 
 class SqsRig:
     kind = "sqs"
-    sees_deletes = False
+    ways: ClassVar[Mapping[str, Changes]] = {"receiving": Queue()}
     missing_is_empty = False
-    forgets = True
     whole_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
@@ -46,7 +35,7 @@ class SqsRig:
 
     def _send(self, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), 10):
-            entries = [{"Id": str(n), "MessageBody": body(row)} for n, row in enumerate(rows[start : start + 10])]
+            entries = [{"Id": str(n), "MessageBody": json_row(row)} for n, row in enumerate(rows[start : start + 10])]
             assert not self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")
 
     def insert(self, rows: Sequence[Row]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timezone
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
 from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, decimal, double, integer, smallint, super_, timestamptz, varchar
@@ -38,15 +39,14 @@ class Rig(Protocol):
     """One table of one kind of source. Values are those of `COLUMNS` as Python has them; documents are not encoded."""
 
     kind: str
-    table: Table
-    reader: Reader
-    sees_deletes: bool
+    ways: ClassVar[Mapping[str, Changes]]
+    """The ways of finding changes that are tested with this rig, by a name for the test's id."""
     missing_is_empty: bool
     """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
-    forgets: bool
-    """Whether the source hands each row over once, so that neither a past position nor a past day can be read again."""
     whole_rows: bool
     """Whether its rows can have a value for every one of `COLUMNS`, and not for `id` and `name` alone."""
+    table: Table
+    reader: Reader
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None: ...
 
@@ -62,10 +62,10 @@ class Rig(Protocol):
         """Drop the table itself."""
 
     def add_field(self, name: str) -> None:
-        """Let the rows have one more field, of text, that the record does not name."""
+        """Let the rows have one more field, of text, that the definition does not name."""
 
     def unreachable(self) -> Reader:
-        """A reader of the same kind, of a server that is not there. Its password is `s3cret`."""
+        """A reader of the same kind, of a server at 127.0.0.1 that is away. Its password is `s3cret`."""
 
 
 def shop_table(kind: str, changes: Changes) -> Table:
@@ -76,3 +76,8 @@ def now() -> datetime:
     """To the millisecond, which is as fine as MongoDB keeps it."""
     moment = datetime.now(timezone.utc)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def json_row(row: Row) -> str:
+    """A row as JSON: what JSON has no type for is a text, and numbers keep every digit."""
+    return json_text({name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()})

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ import pytest
 from stori_pipeline.contract import REJECTED
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.pipeline import sync
-from stori_pipeline.readers import READERS, SourceError, SourceUnavailable
+from stori_pipeline.readers import READERS, SourceError, SourceUnavailable, source_kind
 from stori_pipeline.verify.comparables import LakeComparable, source_side
 from stori_pipeline_tests.readers.drained import Drained, drained
-from stori_pipeline_tests.readers.rigs import COLUMNS, NAME_BYTES, RIGS, Rig, Row
+from stori_pipeline_tests.readers.rigs import CASES, RIGS
+from stori_pipeline_tests.readers.shop import COLUMNS, NAME_BYTES, Rig, Row
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,14 +34,13 @@ if TYPE_CHECKING:
 UTC = timezone.utc
 
 
-@pytest.fixture(params=RIGS)
+@pytest.fixture(params=CASES)
 def rig(request: pytest.FixtureRequest) -> Rig:
-    make, changes = RIGS[request.param]
-    made: Rig = make(request, changes)
-    return made
+    rig, changes = CASES[request.param]
+    return rig(request, changes)
 
 
-with_whole_rows = pytest.mark.parametrize("rig", [name for name, (make, _) in RIGS.items() if make.whole_rows], indirect=True)
+with_whole_rows = pytest.mark.parametrize("rig", [name for name, (rig, _) in CASES.items() if rig.whole_rows], indirect=True)
 """For what takes rows that have all of `COLUMNS`."""
 
 
@@ -77,7 +79,32 @@ def _eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 def test_every_kind_of_source_has_a_rig() -> None:
-    assert {make.kind for make, _ in RIGS.values()} == set(READERS)
+    assert {rig.kind for rig in RIGS} == set(READERS)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_every_way_of_finding_changes_has_a_rig(kind: str) -> None:
+    tested = {type(changes) for rig in RIGS for changes in rig.ways.values() if rig.kind == kind}
+    assert tested == set(source_kind(kind).CHANGES)
+
+
+class _AnotherWay(Changes):
+    """A way that no kind can do."""
+
+
+def test_a_way_that_the_kind_cannot_do_is_refused_with_those_that_it_can(rig: Rig) -> None:
+    rig.insert(_items(1))
+    until = drained(rig.reader, rig.table).until
+    table = replace(rig.table, changes=_AnotherWay())
+    acts: list[Callable[[], object]] = [
+        lambda: drained(rig.reader, table),
+        lambda: rig.reader.head(table, None),
+        lambda: rig.reader.head(table, until),
+    ]
+    for act in acts:
+        with pytest.raises(SourceError, match=r"shop\.items.*_AnotherWay") as raised:
+            act()
+        assert all(f"{way.__name__}(…)" in str(raised.value) for way in source_kind(rig.kind).CHANGES)
 
 
 @pytest.mark.clock
@@ -157,7 +184,7 @@ def test_reading_again_from_an_old_position_comes_to_the_same_state(rig: Rig) ->
     third = drained(rig.reader, rig.table, second.until)
     skipping = drained(rig.reader, rig.table, first.until)
     assert _state(first, second, third) == _state(first, second, third, skipping) == {1: "c", 2: "item 2", 3: "item 3"}
-    if rig.forgets:
+    if not rig.table.changes.is_replayable:
         assert (skipping.kind, skipping.rows, skipping.rejected) == ("changes", [], [])
     else:
         assert _state(first, skipping) == _state(first, second, third)
@@ -285,7 +312,7 @@ def test_a_source_that_is_away_is_unavailable_and_keeps_its_password(rig: Rig) -
         assert "s3cret" not in f"{raised.value} {away!r}"
 
 
-def test_a_table_that_is_not_there_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
+def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
     rig.drop()
     if rig.missing_is_empty:
         assert drained(rig.reader, rig.table).rows == []
@@ -302,7 +329,7 @@ def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: R
     rig.delete(2)
     second = drained(rig.reader, rig.table, first.until)
     assert second.rejected == []
-    if rig.sees_deletes:
+    if rig.table.changes.sees_deletes:
         assert [(row["id"], row["_deleted"], row["name"]) for row in second.rows] == [(2, True, None)]
     else:
         assert second.rows == []
@@ -322,7 +349,7 @@ def test_acknowledging_may_be_repeated(rig: Rig) -> None:
 
 
 @with_whole_rows
-def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_source_forgets(rig: Rig) -> None:
+def test_a_day_read_again_leaves_the_position_or_is_refused_if_the_source_forgets(rig: Rig) -> None:
     midnight = datetime(2026, 3, 29, tzinfo=UTC)
     moments = {
         1: midnight - timedelta(milliseconds=1),
@@ -332,7 +359,7 @@ def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_sou
         5: None,
     }
     rig.insert([{"id": key, "at": at} for key, at in moments.items()])
-    if not rig.forgets:
+    if rig.table.changes.is_replayable:
         until = drained(rig.reader, rig.table).until
         result = drained(rig.reader, rig.table, until, day=midnight.date())
         assert sorted(_ids(result)) == [2, 3]
@@ -349,10 +376,10 @@ def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
     return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
 
 
-def test_a_mirror_is_compared_with_its_source_unless_the_source_cannot_say_what_it_has(rig: Rig, lake: Lake) -> None:
+def test_a_mirror_is_compared_with_its_source_if_that_can_say_what_it_has(rig: Rig, lake: Lake) -> None:
     can_say = isinstance(rig.reader, Comparable)
     assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
-    assert not (can_say and rig.forgets)
+    assert not (can_say and not rig.table.changes.is_replayable)
 
 
 @with_whole_rows

@@ -15,12 +15,15 @@ import pytest
 
 from stori_pipeline.catalog.rates import TABLES
 from stori_pipeline.local.rates_server import RatesServer
-from stori_pipeline.model.changes import ByDay
 from stori_pipeline.model.reading import Position
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
+from stori_pipeline.readers.http_api import ByDay
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import Drained, drained
 
-TABLE = replace(TABLES[0], changes=ByDay(date(2024, 11, 11)))  # a Monday
+_CHANGES = TABLES[0].changes
+assert isinstance(_CHANGES, ByDay)
+TABLE = replace(TABLES[0], changes=replace(_CHANGES, start=date(2024, 11, 11)))  # a Monday
 
 
 @dataclass
@@ -200,7 +203,7 @@ def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_ther
     assert rates.read(third.until).rows == []
 
 
-def test_a_back_fill_that_fails_at_once_fails_and_so_does_a_full_reading_that_breaks_off(rates: Rates) -> None:
+def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(rates: Rates) -> None:
     first = rates.read()
     refusal = {"status": 429, "retry_after": "3600"}
     rates.told(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])
@@ -229,7 +232,7 @@ def test_an_older_latest_is_not_taken_for_news(rates: Rates) -> None:
 def test_another_base_currency_is_read_from_the_start(rates: Rates) -> None:
     first = rates.read()
     other = reader_for("http_api", f"{rates.server.url}?base=EUR")
-    with pytest.raises(PositionLost, match="one EUR now, and were for one GBP"):
+    with pytest.raises(PositionLost, match="its base is EUR now and was GBP before"):
         drained(other, TABLE, first.until)
     assert other.head(TABLE, first.until) != ""
     with pytest.raises(PositionLost):
@@ -238,9 +241,9 @@ def test_another_base_currency_is_read_from_the_start(rates: Rates) -> None:
 
 ANSWERS = {
     "a page": ("<html>log in</html>", "is not JSON"),
-    "another shape": ('{"conversion_rates": {}}', "not of the shape"),
+    "another shape": ('{"conversion_rates": {}}', "has no object at 'rates'"),
     "no date": ('{"base": "GBP", "rates": {}, "date": "today"}', "no date"),
-    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "for an amount of 100"),
+    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "amount is 100, where the definition expects 1"),
     "too much": (" " * 6_000_000, "more than"),
     "deep": ("[" * 100_000, "is not JSON"),
 }
@@ -285,14 +288,25 @@ def test_an_address_that_is_none_is_refused_without_being_shown() -> None:
         assert "s3cret" not in str(raised.value)
 
 
-def test_drift_and_a_new_record(rates: Rates) -> None:
+def test_drift_names_a_member_that_no_column_reads(rates: Rates) -> None:
     assert reader_for("http_api", rates.url).drift(TABLE) == []
     rates.told(fail=[{"body": '{"base": "GBP", "date": "2024-11-15", "provider": "x", "amount": 1.0, "rates": {"USD": 1.2}}'}])
     (line,) = reader_for("http_api", rates.url).drift(TABLE)
     assert "'provider'" in line
+    assert 'add Column("provider", varchar(16))' in line
+
+
+def test_a_scaffolded_definition_reads_the_newest_day(rates: Rates) -> None:
     text = scaffold("http_api", rates.url, "rates", "daily")
-    assert "ByDay(datetime.date(2024, 11, 15))" in text
+    assert "start=datetime.date(2024, 11, 15)" in text
     assert "s3cret" not in text
+    table = pasted(text, TABLE.source)
+    assert table.key == ("day", "base", "name")
+    read = drained(reader_for("http_api", rates.url), table)
+    assert (len(read.rows), read.rejected, {str(row["day"]) for row in read.rows}) == (8, [], {"2024-11-15"})
+    assert sorted(row["value"] for row in read.rows) == sorted(
+        row["rate"] for row in rates.read().rows if str(row["rate_date"]) == "2024-11-15"
+    )
 
 
 @pytest.mark.clock

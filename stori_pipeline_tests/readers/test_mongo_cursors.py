@@ -19,7 +19,8 @@ from stori_pipeline.model.types import date as date_type
 from stori_pipeline.model.types import integer
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import PositionLost, SourceError
-from stori_pipeline.readers.mongo import MongoReader, cursors
+from stori_pipeline.readers.mongo import cursors
+from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import mongo_server
 

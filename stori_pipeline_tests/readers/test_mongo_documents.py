@@ -15,11 +15,11 @@ from bson import Binary, Code, Decimal128, Int64, MaxKey, ObjectId, Regex, Times
 from bson.datetime_ms import DatetimeMS
 
 from stori_pipeline.contract import conform
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, decimal, double, integer, super_, timestamptz, varchar
 from stori_pipeline.project import find_table
+from stori_pipeline.readers.mongo import ChangeStream
 from stori_pipeline.readers.mongo.connection import CODEC
 from stori_pipeline.readers.mongo.documents import Documents, extended_json
 

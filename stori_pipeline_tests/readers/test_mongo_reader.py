@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from stori_pipeline.model.changes import Xmin
-from stori_pipeline.readers import SourceError, SourceUnavailable
-from stori_pipeline.readers.mongo import MongoReader, scaffold, scans
+from stori_pipeline.readers import SourceError, SourceUnavailable, scaffold
+from stori_pipeline.readers.mongo import scans
+from stori_pipeline.readers.mongo.reader import MongoReader
+from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline_tests.conftest import MongoSource
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.mongo_servers import free_port, mongo_server
 from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade
@@ -43,7 +45,7 @@ def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None
     assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_a_server_that_goes_away_is_unavailable_by_host_and_table_without_the_password() -> None:
+def test_a_server_that_goes_away_is_named_by_host_and_table_without_the_password() -> None:
     reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange?serverSelectionTimeoutMS=300")
     for act in (lambda: drained(reader, TRADES), lambda: reader.key_range(TRADES), lambda: reader.drift(TRADES)):
         with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
@@ -99,20 +101,16 @@ def test_drift_says_that_a_collection_is_not_there(reader: MongoReader) -> None:
     assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
 
 
-def test_records_prints_a_record_that_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:
+def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:
     mongo_db.database["orders"].insert_many(
         [
             {"_id": n, "customerName": "a", "total": 1.5, "lines": [1], "when": {"at": datetime(2026, 1, 1, tzinfo=timezone.utc)}}
             for n in range(3)
         ]
     )
-    names: dict[str, Any] = {}
-    exec("from stori_pipeline.model import *", names)  # noqa: S102
-    names["SOURCE"] = TRADES.source
-    printed = scaffold(mongo_db.url, "orders")
-    (table,) = eval(f"({printed})", names)  # noqa: S307
+    table = pasted(scaffold("mongodb", mongo_db.url, "exchange", "orders"), TRADES.source)
     assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
     result = drained(reader, table)
     assert (len(result.rows), result.rejected) == (3, [])
     with pytest.raises(SourceError, match="no documents"):
-        scaffold(mongo_db.url, "nothing")
+        scaffold("mongodb", mongo_db.url, "exchange", "nothing")

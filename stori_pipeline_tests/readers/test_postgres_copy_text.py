@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type, bigint, decimal, double, integer, super_, timestamptz, varchar
-from stori_pipeline.readers.postgres import copy_text
+from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, timestamptz, varchar
-from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import PostgresReader
-from stori_pipeline.readers.postgres.introspect import scaffold
+from stori_pipeline.readers import SourceError, scaffold
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import drained
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")
@@ -35,17 +33,6 @@ def run(connection: extensions.connection, *statements: str) -> None:
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-
-
-def pasted(text: str) -> Table:
-    """What the printed Python makes: its imports run, its last expression evaluated."""
-    *before, last = ast.parse(text).body
-    assert isinstance(last, ast.Expr)
-    names: dict[str, Any] = {"SOURCE": SOURCE}
-    exec(compile(ast.Module(before, []), "record", "exec"), names)  # noqa: S102 -- to run what is printed is the point
-    table = eval(compile(ast.Expression(last.value), "record", "eval"), names)  # noqa: S307
-    assert isinstance(table, Table)
-    return table
 
 
 def test_a_record_of_every_type_can_be_pasted_and_read_by(app: extensions.connection, source_db: SourceDatabase) -> None:
@@ -67,8 +54,8 @@ def test_a_record_of_every_type_can_be_pasted_and_read_by(app: extensions.connec
              1, 2, 3, 4.5, 1.2345, 5, 12345, 6.78, 0.5, 0.5, true, '2026-11-21', '2026-11-21', '2026-11-21 10:00', '{}', '{}', '{a}',
              'c', 'f', repeat('n', 20), repeat('l', 3000), NULL, repeat('x', 70000), gen_random_uuid(), 'glad', 'ab', '1 day', 's')""",
     )
-    text = scaffold(source_db.reader_url, "public.everything", source="shop")
-    table = pasted(text)
+    text = scaffold("postgres", source_db.reader_url, "shop", "public.everything")
+    table = pasted(text, SOURCE)
     assert table == Table(
         SOURCE,
         "everything",
@@ -119,13 +106,13 @@ def test_a_table_without_a_primary_key_takes_a_unique_index_or_asks(app: extensi
         "CREATE TABLE keyed (a int, b int NOT NULL UNIQUE, UNIQUE (a))",
         "CREATE TABLE keyless (a int)",
     )
-    assert pasted(scaffold(source_db.reader_url, "keyed")).key == ("b",)
-    assert "key=(),  # it has no primary key" in scaffold(source_db.reader_url, "keyless")
+    assert pasted(scaffold("postgres", source_db.reader_url, "shop", "keyed"), SOURCE).key == ("b",)
+    assert "key=(),  # it has no primary key" in scaffold("postgres", source_db.reader_url, "shop", "keyless")
 
 
 def test_a_record_of_no_table_is_refused(source_db: SourceDatabase) -> None:
     with pytest.raises(SourceError, match=r"there is no table 'public\.nowhere'"):
-        scaffold(source_db.reader_url, "public.nowhere")
+        scaffold("postgres", source_db.reader_url, "shop", "public.nowhere")
 
 
 def test_drift_names_each_new_column_with_the_line_to_add(app: extensions.connection, source_db: SourceDatabase) -> None:

@@ -12,13 +12,15 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from stori_pipeline.model.changes import Changes, ChangeStream, Cursor, Xmin
+from stori_pipeline.model.changes import Changes, Cursor
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date as date_type
 from stori_pipeline.model.types import integer, timestamptz, varchar
 from stori_pipeline.readers import Reader, SourceError, SourceUnavailable, reader_for
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.mongo import ChangeStream
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 

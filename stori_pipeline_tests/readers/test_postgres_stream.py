@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 from psycopg2 import extensions
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import decimal, integer, super_, varchar
 from stori_pipeline.readers import SourceError, SourceUnavailable
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")
@@ -175,7 +175,7 @@ def test_an_error_of_the_callers_own_database_stays_its_own(app: extensions.conn
 
 _MEASURE = """
 import resource, sys
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.readers.test_postgres_stream import EVENTS
 rows = 0
 with PostgresReader(sys.argv[1]).read(EVENTS, None) as reading:

@@ -17,12 +17,12 @@ from psycopg2 import extensions
 
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type, bigint, boolean, date, decimal, double, integer, smallint, super_, time, timestamptz, varchar
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.readers.drained import drained
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2 import extensions
 
-from stori_pipeline.model.changes import Xmin
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.readers import PositionLost
-from stori_pipeline.readers.postgres import PostgresReader, xmin
+from stori_pipeline.readers.postgres import Xmin, xmin
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.drained import drained
 

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from stori_pipeline.catalog import drops as catalog
 from stori_pipeline.local.samples.drops import write_drops
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
-from stori_pipeline.readers.s3_drop import position, reading
+from stori_pipeline.readers.s3_drop import Objects, position, reading
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.dropping import TABLE, Drops
@@ -57,7 +56,7 @@ def test_each_file_is_read_once_and_again_when_it_is_overwritten(drops: Drops) -
     assert drops.reader.head(TABLE, second.until) == ""
 
 
-def test_a_file_that_appears_in_the_second_of_one_that_was_read_is_read_and_loses_to_it_as_the_later_name(drops: Drops) -> None:
+def test_a_file_of_the_same_second_as_one_read_is_read_and_the_later_name_wins(drops: Drops) -> None:
     drops.put("sales/z.json", _line(1, amount="1") + _line(2, amount="2"))
     first = drops.read()
     # S3 tells whole seconds. Where these two fall into one, the lower name comes first however late it appeared.
@@ -83,7 +82,7 @@ def test_a_file_without_rows_is_remembered(drops: Drops) -> None:
     assert drops.read(second.until).must_land is False
 
 
-def test_broken_files_are_quarantined_whole_while_others_go_on_and_are_read_when_they_were_mended(drops: Drops) -> None:
+def test_a_broken_file_is_quarantined_whole_and_read_once_it_is_mended(drops: Drops) -> None:
     rows = "\n".join(_line(key, amount="1") for key in range(100))
     broken: dict[str, bytes | str] = {
         "sales/cut.json": rows[:-5],
@@ -172,7 +171,7 @@ def test_a_removed_file_takes_nothing_with_it(drops: Drops) -> None:
 
 
 @pytest.mark.parametrize("change", ["overwritten", "removed"])
-def test_a_file_that_changes_between_listing_and_reading_is_left_to_the_next_reading(
+def test_a_file_that_changes_between_listing_and_reading_waits_for_the_next_reading(
     drops: Drops, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drops.put("sales/1.json", _line(1))
@@ -336,9 +335,7 @@ def late_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
 
 
 @pytest.mark.clock
-def test_a_large_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(
-    drops: Drops, late_files: dict[str, datetime]
-) -> None:
+def test_an_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(drops: Drops, late_files: dict[str, datetime]) -> None:
     drops.put("sales/quick.json", _line(1, amount="2") + _line(2, amount="2"))
     first = drops.read()
     late_files["sales/large.json"] = datetime.now(timezone.utc) - timedelta(hours=5)

@@ -18,12 +18,12 @@ from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.events_producer import EventProducer
 from stori_pipeline.local.stack import COPY_ROLE
 from stori_pipeline.pipeline import sync
-from stori_pipeline.readers.sqs import SqsReader
+from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.consumers import LIMITS, consumers, table
-from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 MESSAGES = 20_000
 UNTIL = datetime(2026, 11, 15, tzinfo=timezone.utc)

@@ -23,19 +23,20 @@ from stori_pipeline.catalog import totesys as catalog
 from stori_pipeline.defs.sql_checks import parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
-from stori_pipeline.local.stack import Stack
+from stori_pipeline.local.stack import COPY_ROLE, Stack
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.project import CHECKS_FOLDER
-from stori_pipeline.readers.postgres import PostgresReader
+from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import create_views
-from stori_pipeline_tests.redshift.shops import run
+from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.star import recomputed
+from stori_pipeline_tests.stores import Stores
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,42 +49,34 @@ FACTS = {
 RECORDS = {table.full_name: table for table in (*catalog.TABLES, *(star.table for star in STARS.values()))}
 
 
-@dataclass
-class Company:
+@dataclass(frozen=True)
+class Totesys(Stores):
     """The trading system and all that is made of it. `admin_url` is the application's."""
 
     admin_url: str = field(repr=False)
-    warehouse_url: str = field(repr=False)
     reader: PostgresReader
-    landing: Lake
-    processed: Lake
-    warehouse: Warehouse
 
     def write(self, *statements: str) -> None:
         """One transaction of the application."""
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
+        execute(self.admin_url, *statements)
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall()
+        return execute(self.admin_url, statement)
 
     def land(self, **more: Any) -> set[str]:
         """The tables of which something landed."""
-        return {t.full_name for t in catalog.TABLES if sync.land(t, self.reader, self.landing, run_id="land", **more).manifest}
+        return {t.full_name for t in catalog.TABLES if sync.land(t, self.reader, self.lake, run_id="land", **more).manifest}
 
     def arrive(self, moved: Collection[str] = tuple(RECORDS), *, full: bool = False) -> None:
         """What has landed of these tables reaches their mirrors, and the star tables that are made of them."""
         reached = set(moved)
         for table in catalog.TABLES:
             if table.full_name in reached:
-                sync.load(table, self.landing, self.warehouse, run_id="load")
+                self.load(table)
         for each in STARS.values():
             if reached & {each.table.full_name, *each.inputs.values()}:
                 reached.add(each.table.full_name)
-                derive(each, self.landing, self.processed, tables=RECORDS, run_id="derive", full=full)
+                derive(each, self.lake, self.processed, tables=RECORDS, run_id="derive", full=full)
                 sync.load(each.table, self.processed, self.warehouse, run_id="load", views=create_views(each.table, each.aliases))
 
     def sync(self) -> None:
@@ -92,7 +85,7 @@ class Company:
     def detect_deletes(self) -> None:
         """Rows that the source has deleted are looked for, and what is found arrives."""
         self.arrive(
-            {t.full_name for t in catalog.TABLES if detect_deletes(t, self.reader, self.landing, self.warehouse, run_id="detect_deletes")}
+            {t.full_name for t in catalog.TABLES if detect_deletes(t, self.reader, self.lake, self.warehouse, run_id="detect_deletes")}
         )
 
     def present(self, name: str, columns: list[str]) -> Counter[tuple[Any, ...]]:
@@ -141,21 +134,18 @@ def own_columns(table: Table) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Company]:
+def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Totesys]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     landing, processed = (f"{name}-{each}".replace("_", "-") for each in ("landing", "processed"))
     sources.create_source_database(name)
     for bucket in (landing, processed):
         s3.create_bucket(Bucket=bucket)
-    forget = "DROP SCHEMA IF EXISTS totesys CASCADE", "DROP SCHEMA IF EXISTS star CASCADE"
-    run(warehouse_url, forget)
-    made = Company(
-        sources.postgres_url("sources", "app", name),
-        warehouse_url,
-        PostgresReader(sources.postgres_url("sources", "reader", name)),
-        Lake(s3, landing),
-        Lake(s3, processed),
-        Warehouse(warehouse_url, "arn:aws:iam::000000000000:role/copy"),
+    drop_schemas(warehouse_url, "totesys", "star")
+    stores = Stores(s3, landing, Lake(s3, landing), Lake(s3, processed), Warehouse(warehouse_url, COPY_ROLE), warehouse_url)
+    made = Totesys(
+        **vars(stores),
+        admin_url=sources.postgres_url("sources", "app", name),
+        reader=PostgresReader(sources.postgres_url("sources", "reader", name)),
     )
     write_past(made.admin_url, until=day(2022, 11, 14), seed=3)
     made.sync()
@@ -164,18 +154,18 @@ def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Compan
     made.write("UPDATE payment SET paid = NOT paid, last_updated = '2022-11-14 07:55:00.012' WHERE payment_id > 20")
     made.sync()
     yield made
-    run(warehouse_url, forget)
+    drop_schemas(warehouse_url, "totesys", "star")
     sources.drop_source_database(name)
 
 
-def test_the_past_and_its_first_changes_are_in_the_stars_row_for_row(company: Company) -> None:
+def test_the_past_and_its_first_changes_are_in_the_stars_row_for_row(company: Totesys) -> None:
     assert {each.name for each in STARS.values()} == {file.stem for file in RECOMPUTED.glob("*.sql")}
     assert company.differences() == {}
     assert company.findings() == {}
     assert min(company.versions().values()) > 0
 
 
-def test_a_day_of_traffic_makes_one_version_of_each_row_that_it_wrote(company: Company) -> None:
+def test_a_day_of_traffic_makes_one_version_of_each_row_that_it_wrote(company: Totesys) -> None:
     before = company.versions()
     with late_order(company.admin_url, day(2022, 11, 15), seed=3) as late:
         truth = simulate_day(company.admin_url, day(2022, 11, 15), seed=3)
@@ -189,7 +179,7 @@ def test_a_day_of_traffic_makes_one_version_of_each_row_that_it_wrote(company: C
     assert {change.kind for change in (*truth.changes, *late)} == {"insert", "update", "silent"}
 
 
-def test_changes_reach_every_table_that_is_made_of_them(company: Company) -> None:
+def test_changes_reach_every_table_that_is_made_of_them(company: Totesys) -> None:
     before = company.everything()
     company.write(
         # A department moves and another loses its town: of the staff, no row changes.
@@ -222,7 +212,7 @@ def test_changes_reach_every_table_that_is_made_of_them(company: Company) -> Non
     }
 
 
-def test_a_row_that_is_gone_is_gone_from_the_present_and_kept_in_the_history(company: Company) -> None:
+def test_a_row_that_is_gone_is_gone_from_the_present_and_kept_in_the_history(company: Totesys) -> None:
     ((order, transaction, payment),) = company.ask(
         "SELECT sales_order_id, transaction_id, payment_id FROM transaction JOIN payment USING (transaction_id)"
         " WHERE sales_order_id IS NOT NULL ORDER BY transaction_id DESC LIMIT 1"
@@ -243,22 +233,22 @@ def test_a_row_that_is_gone_is_gone_from_the_present_and_kept_in_the_history(com
 # ---- a real mess leaves every star table as it was, the versions' numbers included
 
 
-def _everything_is_landed_again(company: Company) -> None:
+def _everything_is_landed_again(company: Totesys) -> None:
     company.land(full=True)
     company.arrive()
 
 
-def _a_day_is_landed_again(company: Company) -> None:
+def _a_day_is_landed_again(company: Totesys) -> None:
     company.land(day=day(2022, 11, 14))
     company.arrive()
 
 
-def _the_stars_are_made_from_all_batches(company: Company) -> None:
+def _the_stars_are_made_from_all_batches(company: Totesys) -> None:
     company.arrive(full=True)
 
 
-def _the_warehouse_is_dropped(company: Company) -> None:
-    run(company.warehouse_url, ["DROP SCHEMA star CASCADE", "DROP SCHEMA totesys CASCADE", "DROP SCHEMA pipeline CASCADE"])
+def _the_warehouse_is_dropped(company: Totesys) -> None:
+    drop_schemas(company.warehouse_url, "star", "totesys", "pipeline")
     company.arrive()
 
 
@@ -266,7 +256,7 @@ MESSES = [_everything_is_landed_again, _a_day_is_landed_again, _the_stars_are_ma
 
 
 @pytest.mark.parametrize("mess", MESSES, ids=lambda mess: mess.__name__.strip("_"))
-def test_a_mess_leaves_the_stars_identical(company: Company, mess: Any) -> None:
+def test_a_mess_leaves_the_stars_identical(company: Totesys, mess: Any) -> None:
     before = company.everything()
     mess(company)
     assert company.everything() == before

@@ -1,256 +1,152 @@
-"""The reader of HTTP APIs that answer for one day at a time, such as those of exchange rates.
+"""The kind `http_api`: JSON APIs over HTTP that answer for one day at a time, or with a page of rows at a time.
 
-Belongs here: which days are read, and the contract of readers. `client` asks, `answers` says what an answer means and which rates are
-plausible.
-
-The API has `/latest` and `/<day>`. A day on which nothing was published is answered with the rates of the day before it that has some,
-under that day's date; so a rate belongs to the date that the answer says, and such a day adds none.
-
-**Position**: `{"through", "etag", "version", "base", "rates"}`. Everything up to the day `through` has been read, and what `/latest` then
-answered had that ETag and that content; `rates` is what later ones are judged by. The next reading asks whether `/latest` still is that
-version. If not, it asks for `through` again, which may have been restated while it was the latest, and for every day since, in order.
-Nothing is skipped: where the API fails on the way, the days before land and the position says so; a full reading, which would replace
-the table, lands whole or not at all. A day that the API does not know although it knows later ones is a row in quarantine (`day`).
-
-A day that is restated after others have followed it is found by reading it again (`day=`), since no API tells. There are no rows to
-compare a mirror with, hence no `span`, `digests` and `checksums`.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
+be asked of a source, `days` and `pages` what changed, `answers` what an answer means as rows, `plausibility` which values are believed,
+`scaffolding` definitions of tables that have none, `client` the server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, timedelta
-from itertools import islice
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
 
-from stori_pipeline.clock import utc_now
-from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.changes import ByDay
-from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
-from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
-from stori_pipeline.readers.http_api import answers
-from stori_pipeline.readers.http_api.answers import Day, Plausibility, Row
-from stori_pipeline.readers.http_api.client import Answer, Api, opened
+from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.errors import DefinitionError
 
-__all__ = ["HttpApiReader", "reader", "scaffold"]
+if TYPE_CHECKING:
+    from stori_pipeline.readers import Reader
 
-_ROWS = 5_000
-_ONE = timedelta(days=1)
+__all__ = ["CHANGES", "URL_PREFIXES", "ByDay", "ByPage", "Plausible", "RequestLimits", "reader_at", "scaffold"]
 
 
-class _Rates:
-    """A table's days, asked of its API."""
+@dataclass(frozen=True)
+class RequestLimits:
+    """How long an API is waited for.
 
-    def __init__(self, api: Api, table: Table) -> None:
-        self._api, self._table = api, table
+    Args:
+        attempts: how often a request is sent in all where the API is away, overloaded or asks to wait.
+        longest_wait: seconds of a Retry-After that are waited for. An API that asks for more is asked again by a later run.
+        answer_seconds: how long one answer may take in all.
+        answer_bytes: how large one answer may be.
+    """
 
-    def _where(self, path: str) -> str:
-        return f"{self._table.full_name} at /{path}"
-
-    def latest(self, since: Position | None) -> tuple[Answer, Day | None]:
-        """What was published last; no day where that still is what the position knows.
-
-        Raises:
-            PositionLost: it has another base currency than was read so far.
-            SourceUnavailable: it is older than what was read, as a cache's may be.
-        """
-        answer = self._api.get("latest", etag=since["etag"] if since else "")
-        if answer.status == 304:
-            return answer, None
-        if answer.status == 404:
-            raise SourceError(f"{self._where('latest')}: there is no such page; check the source's address, to which /latest is added")
-        day = answers.day(answer.body, self._where("latest"))
-        if since is None or not since["base"]:
-            return answer, day
-        if day.base != since["base"]:
-            raise PositionLost(f"{self._where('latest')}: rates are for one {day.base} now, and were for one {since['base']}")
-        if since["through"] and day.date.isoformat() < since["through"]:
-            raise SourceUnavailable(f"{self._where('latest')}: it answers for {day.date}, and has answered for {since['through']} before")
-        return answer, None if day.version == since["version"] else day
-
-    def on(self, asked: date, *, etag: str = "") -> Day | None:
-        """What was published on that day or, where nothing was, before; None where the API does not know, or `etag` says it all.
-
-        Raises:
-            SourceError: the answer is for a later day.
-        """
-        answer = self._api.get(asked.isoformat(), etag=etag)
-        if answer.status != 200:
-            return None
-        day = answers.day(answer.body, self._where(asked.isoformat()))
-        if day.date > asked:
-            raise SourceError(f"{self._where(asked.isoformat())}: it answers for {day.date}, which is later than what was asked for")
-        return day
-
-    def row(self, row: Row) -> Row:
-        """By the record's columns."""
-        return {**{column.name: row.get(column.source_path) for column in self._table.columns}, "_raw": row["_raw"]}
-
-    def chunk(self, rows: list[Row | Refused]) -> Chunk:
-        return Chunk(*conform(self._table, rows))
+    attempts: int = 4
+    longest_wait: float = 60.0
+    answer_seconds: float = 30.0
+    answer_bytes: int = 5_000_000
 
 
-class ApiReading:
-    """A reading of all days since a position. Iterate it once."""
+@dataclass(frozen=True)
+class Plausible:
+    """A rule for the numbers of a column. What breaks it goes to quarantine, with the code `implausible`.
 
-    def __init__(self, api: Api, table: Table, changes: ByDay, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self.must_land = False
-        self._rates, self._table, self._start, self._since = _Rates(api, table), table, changes.start, since
-        self._until: Position | None = None
+    A number is plausible if it is more than `above`, and less than `factor` times more or less than the last plausible one of its series.
+    A real jump would break that for ever, so a number is taken, too, that is near one which was refused on an *earlier day*: then two
+    days agree, and people know of it since the first.
+
+    Args:
+        column: the column of the numbers, which are those of one day after the other.
+        per: the columns that tell one series from another.
+        above: 0 or more, since below zero a factor means nothing.
+        factor: 2 or more.
+    """
+
+    column: str
+    per: tuple[str, ...] = ()
+    above: int = 0
+    factor: int = 10
+
+    def __post_init__(self) -> None:
+        if self.factor < 2 or self.above < 0:
+            raise DefinitionError(
+                f"Plausible({self.column!r}): a factor is 2 or more and above is 0 or more, not factor={self.factor} and above={self.above}"
+            )
+
+
+@dataclass(frozen=True)
+class ByDay(Changes):
+    """An API that answers for one day at a time. Missed days are read when it answers again; the newest is read again if it changes.
+
+    A column's `path` is looked for in the row, and where the row has no such member in the answer around it; dots lead into objects. The
+    path `$day` is the day of the answer. All paths of requests are below the source's address, whose parameters go with every request.
+
+    Args:
+        start: the first day that is read.
+        path: the path of a day's rows; `{day}` in it stands for the day: `{day}`, or `reports?on={day}`.
+        day_format: how a day is written, in requests and in answers, as for `date.strftime`.
+        latest: the path of the newest day's rows. Empty where the API has none: then the newest is the last day up to today, in UTC, that
+            the API knows, which takes one request for each day since.
+        day_at: where an answer names its day; required with `latest`. An answer for a day without rows may be that of an earlier day.
+            Empty where answers do not name their day: then it is the day that was asked for.
+        rows_at: where an answer has its rows: an array of objects, or an object with `entry`. Empty: the answer is the array.
+        entry: where the rows are the members of one object, what a column's path calls a member's name, and its value.
+        unchanging: members of the answer that are the same in all answers. Where one changes, everything is read again.
+        expected: members of the answer, and the only value that each may have where the answer has it.
+        rules: which values are believed.
+        limits: how long the API is waited for.
+    """
+
+    start: date
+    path: str = "{day}"
+    day_format: str = "%Y-%m-%d"
+    latest: str = ""
+    day_at: str = ""
+    rows_at: str = ""
+    entry: tuple[str, str] | None = None
+    unchanging: tuple[str, ...] = ()
+    expected: tuple[tuple[str, object], ...] = ()
+    rules: tuple[Plausible, ...] = ()
+    limits: RequestLimits = RequestLimits()
+
+    def __post_init__(self) -> None:
+        if "{day}" not in self.path:
+            raise DefinitionError(f"ByDay: path={self.path!r} says nowhere which day is asked for; write {{day}} where the day belongs")
+        if self.latest and not self.day_at:
+            raise DefinitionError(
+                f"ByDay: which day the answer of latest={self.latest!r} is for is not known; say in day_at where it is named"
+            )
 
     @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to tell: an API does not know what was read."""
-
-    def __iter__(self) -> Iterator[Chunk]:
-        answer, latest = self._rates.latest(self._since)
-        if latest is None:
-            self._until = self._since
-            return
-        plausible = Plausibility(self._since["rates"] if self._since else None)
-        rows = self._rows(answer, latest, plausible)
-        while some := list(islice(rows, _ROWS)):
-            yield self._rates.chunk(some)
-
-    def _rows(self, answer: Answer, latest: Day, plausible: Plausibility) -> Iterator[Row | Refused]:
-        """The rows of every day that may have changed up to the latest, which is at hand. Leaves the position that was reached."""
-        told = self._since["through"] if self._since else None
-        known = date.fromisoformat(told) if told else None
-        through = known
-        day = through or self._start
-        while day < latest.date:
-            try:
-                # The day that was the latest is asked for once more: it may have been restated since.
-                found = self._rates.on(day, etag=self._since["etag"] if self._since and day == known else "")
-            except SourceUnavailable:
-                if self._since is None or through == known:
-                    raise
-                self._reached(through, "", "", latest.base, plausible)
-                return
-            yield from self._of(day, found, day == known, plausible)
-            through, day = day, day + _ONE
-        if latest.date >= self._start:
-            yield from self._of(latest.date, latest, False, plausible)
-            through = latest.date
-        self._reached(through, answer.etag, latest.version, latest.base, plausible)
-
-    def _of(self, day: date, found: Day | None, read_before: bool, plausible: Plausibility) -> Iterator[Row | Refused]:
-        if found is not None and found.date == day:
-            for row in answers.rows(found):
-                yield self._rates.row(plausible.judged(row))
-        elif found is None and not read_before:
-            yield Refused("day", f"the API does not know {day}, although it knows later days", raw_text({"date": day}))
-
-    def _reached(self, through: date | None, etag: str, version: str, base: str, plausible: Plausibility) -> None:
-        told = through.isoformat() if through else None
-        self._until = {"through": told, "etag": etag, "version": version, "base": base, "rates": plausible.known()}
-        self.must_land = True  # what was passed must not be asked for again, whether it had rows or none
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        return {"Plausible": tuple(name for rule in self.rules for name in (rule.column, *rule.per))}
 
 
-class DayReading:
-    """The rates of one day again; the position stays."""
+@dataclass(frozen=True)
+class ByPage(Changes):
+    """An API that lists rows a page at a time, oldest first, and goes on after a mark: a row's number, or another value that grows.
 
-    kind: Kind = "changes"
-    must_land = False
+    The next reading goes on after the last row's mark. So no row is missed if the API never lists a new or changed row before one that it
+    has listed already, and a change is seen if it gives the row a new mark. Paths are as for `ByDay`, without `$day`.
 
-    def __init__(self, api: Api, table: Table, since: Position | None, day: date) -> None:
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._rates, self._day = _Rates(api, table), day
-
-    def ack(self) -> None:
-        """Nothing to tell."""
-
-    def __iter__(self) -> Iterator[Chunk]:
-        found = self._rates.on(self._day)
-        if found is None or found.date != self._day:
-            return
-        plausible = Plausibility()
-        before = self._rates.on(self._day - _ONE)
-        for row in answers.rows(before) if before is not None and before.base == found.base else ():
-            plausible.judged(row)
-        yield self._rates.chunk([self._rates.row(plausible.judged(row)) for row in answers.rows(found)])
-
-
-class HttpApiReader:
-    """Reads the API at an address, whose parameters (the base currency, a key) go with every question. See `readers.Reader`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __repr__(self) -> str:
-        return "HttpApiReader(…)"  # the address may hold a key
-
-    @contextmanager
-    def _opened(self, table: Table) -> Iterator[tuple[Api, ByDay]]:
-        if not isinstance(table.changes, ByDay):
-            raise SourceError(f"{table.full_name}: an HTTP API is read by ByDay(start), not by {type(table.changes).__name__}")
-        with opened(self._url, table.full_name, table.source.name) as api:
-            yield api, table.changes
-
-    def head(self, table: Table, since: Position | None) -> str:
-        """Takes one request, which an API that knows ETags answers with nothing."""
-        if since is None or "through" not in since:
-            return "new"
-        with self._opened(table) as (api, _):
-            try:
-                _, day = _Rates(api, table).latest(since)
-            except PositionLost as lost:
-                return str(lost)
-            return f"{day.date} {day.version}" if day is not None else ""
-
-    @contextmanager
-    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        if since is not None and "through" not in since:
-            raise PositionLost(f"{table.full_name}: its position was not made by days; a new generation must be read")
-        with self._opened(table) as (api, changes):
-            yield DayReading(api, table, since, day) if day is not None else ApiReading(api, table, changes, since)
-
-    def drift(self, table: Table) -> list[str]:
-        with self._opened(table) as (api, _):
-            _, day = _Rates(api, table).latest(None)
-        covered = {column.source_path for column in table.columns} | {"base", "date"}
-        unnamed = sorted(set(day.facts if day is not None else ()) - covered)
-        return [
-            f"the answers have {name!r}, which the record does not name; to read it add a column with path={name!r}" for name in unnamed
-        ]
-
-
-def scaffold(url: str, name: str, *, source: str = "") -> str:
-    """The record of an API's daily rates, from the day that it now calls the latest on.
-
-    Raises:
-        SourceError: the API does not answer as one of daily rates does.
+    Args:
+        path: the path of the list: `orders`, or `orders?limit=500`.
+        after: the parameter that takes the mark. The first page is asked for without it; an answer without rows is the end.
+        mark_at: where a row has its mark.
+        rows_at: where an answer has its rows, an array of objects. Empty: the answer is the array.
+        limits: how long the API is waited for.
     """
-    with opened(url, f"{source}.{name}".lstrip("."), source) as api:
-        day = answers.day(api.get("latest").body, "/latest")
-    return "\n".join(
-        [
-            "Table(",
-            "    source=SOURCE,",
-            f'    name="{name}",',
-            "    columns=(",
-            '        Column("rate_date", date, nullable=False, path="date"),',
-            '        Column("base", varchar(3), nullable=False),',
-            '        Column("currency", varchar(3), nullable=False),',
-            '        Column("rate", decimal(18, 8), nullable=False),',
-            "    ),",
-            '    key=("rate_date", "base", "currency"),',
-            f"    changes=ByDay({day.date:datetime.date(%Y, %-m, %-d)}),",
-            '    cursor="rate_date",',
-            "),",
-        ]
-    )
+
+    path: str
+    after: str
+    mark_at: str
+    rows_at: str = ""
+    limits: RequestLimits = RequestLimits()
 
 
-reader = HttpApiReader
+CHANGES: tuple[type[ByDay | ByPage], ...] = (ByDay, ByPage)
+URL_PREFIXES = ("https://", "http://")
+
+
+def reader_at(url: str) -> Reader:
+    """The reader of the API at an address such as `https://api.example/v1?base=GBP`."""
+    from stori_pipeline.readers.http_api.reader import HttpApiReader
+
+    return HttpApiReader(url)
+
+
+def scaffold(url: str, name: str, *, source: str) -> str:
+    """See `readers.scaffold`. It looks at the answer of `/latest` or, where the API has no such path, at the list `/<name>`."""
+    from stori_pipeline.readers.http_api.scaffolding import scaffold
+
+    return scaffold(url, name, source=source)

@@ -1,109 +1,161 @@
-"""What an answer says: a day, a base currency, and a rate for each other currency.
+"""What an answer means: JSON, the rows in it, and each row's values by the table's columns.
 
-Belongs here: reading the JSON and refusing what is not of this shape, and which rates are plausible. Does not belong here: asking
-(`client`), or which days are asked for (the package's `reading`).
-
-    {"base": "GBP", "date": "2024-11-15", "rates": {"USD": 1.2676, "EUR": 1.1973}}
-
-Numbers are exact: what the API writes is what lands. Other members with plain values are there for a record that names them.
+Belongs here: finding rows and values where a definition says they are, and refusing answers of another shape. Does not belong here:
+requests (`client`), which of them are sent (`days`, `pages`), or which values fit (`contract`).
+Numbers are exact: what the API writes is what lands.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.contract import Misfit, raw_text
+from stori_pipeline.contract import raw_text
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import super_
 from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.http_api import ByDay
 
 Row = dict[str, object]
+"""A row by the table's columns, as `contract.conform` takes it."""
 
-_JUMP = 10
+_ABSENT = object()
+
+
+def parse(body: bytes, where: str) -> Any:
+    """The JSON of an answer. `where` is how errors call the place that was asked.
+
+    Raises:
+        SourceError: it is not JSON.
+    """
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}. Check the source's address") from error
+
+
+def value_at(document: Any, path: str, default: Any = None) -> Any:
+    """The value at a dotted path; the document itself where the path is empty."""
+    for name in path.split(".") if path else ():
+        if not isinstance(document, Mapping) or name not in document:
+            return default
+        document = document[name]
+    return document
+
+
+def rows_at(document: Any, path: str, entry: tuple[str, str] | None, where: str) -> list[Any]:
+    """The rows of an answer: mappings, if the API keeps to what the definition says of it.
+
+    Raises:
+        SourceError: there is no array at that path, or no object where the rows are entries of one.
+    """
+    rows = value_at(document, path)
+    place = f"at {path!r}" if path else "at its top"
+    if entry is not None:
+        if not isinstance(rows, Mapping):
+            raise SourceError(f"{where}: its answer has no object {place}; it begins with {_beginning(document)}. Correct rows_at or entry")
+        return [{entry[0]: name, entry[1]: value} for name, value in rows.items()]
+    if not isinstance(rows, list):
+        raise SourceError(f"{where}: its answer has no array {place}; it begins with {_beginning(document)}. Correct rows_at")
+    return rows
+
+
+def _beginning(document: Any) -> str:
+    return ascii(raw_text(document)[:60])
 
 
 @dataclass(frozen=True)
-class Day:
-    """One day's rates, as they were published. `facts` are the answer's members with plain values, `base` and `date` among them."""
+class DayAnswer:
+    """The rows of one day, as they were published.
 
-    date: date
-    base: str
-    rates: Mapping[str, object]
-    facts: Mapping[str, object]
+    `members` are the answer's own members with plain values, but those that have only one value anyway.
+    """
+
+    day: date
+    rows: Sequence[Any]
+    document: Any = field(repr=False)
+    unchanging: Mapping[str, str]
+    members: Mapping[str, object]
 
     @property
     def version(self) -> str:
-        """The same for the same rates, whatever the API says of its own versions."""
-        said = json.dumps(sorted((name, str(rate)) for name, rate in self.rates.items()))
-        return hashlib.md5(f"{self.date} {self.base} {said}".encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:16]
+        """The same for the same rows, whatever the API says of its own versions."""
+        text = raw_text([self.day, self.unchanging, sorted(map(raw_text, self.rows))])
+        return hashlib.md5(text.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:16]
 
 
-def day(body: bytes, where: str) -> Day:
-    """What an answer says. `where` is how errors call the place that was asked.
+def day_answer(body: bytes, changes: ByDay, asked: date | None, where: str) -> DayAnswer:
+    """What an answer says. `asked` is the day that was asked for, None where it was the newest.
 
     Raises:
-        SourceError: it is not of this shape.
+        SourceError: it is not of the shape that the definition says.
     """
+    document = parse(body, where)
+    rows = rows_at(document, changes.rows_at, changes.entry, where)
+    for name, value in changes.expected:
+        if (actual := value_at(document, name, value)) != value:
+            raise SourceError(
+                f"{where}: its answer's {name} is {actual}, where the definition expects {value}; correct the source's address"
+            )
+    unchanging = {name: value_at(document, name, _ABSENT) for name in changes.unchanging}
+    if missing := [name for name, value in unchanging.items() if value is _ABSENT]:
+        raise SourceError(f"{where}: its answer has no {missing[0]!r}, which the definition calls unchanging")
+    expected = {name for name, _ in changes.expected}
+    members = document.items() if isinstance(document, Mapping) else ()
+    return DayAnswer(
+        day=_day_of(document, changes, asked, where),
+        rows=rows,
+        document=document,
+        unchanging={name: str(value) for name, value in unchanging.items()},
+        members={name: value for name, value in members if not isinstance(value, (dict, list)) and name not in expected},
+    )
+
+
+def _day_of(document: Any, changes: ByDay, asked: date | None, where: str) -> date:
+    if not changes.day_at and asked is not None:
+        return asked
+    text = value_at(document, changes.day_at)
     try:
-        said: Any = json.loads(body, parse_float=Decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}") from error
-    shape = '{"base": "GBP", "date": "2024-11-15", "rates": {"USD": 1.2676}}'
-    if not isinstance(said, dict) or not isinstance(said.get("rates"), dict) or not isinstance(said.get("base"), str):
-        raise SourceError(f"{where}: its answer is not of the shape {shape}; it begins with {ascii(body[:60])[1:]}")
-    try:
-        at = date.fromisoformat(said.get("date"))  # type: ignore[arg-type]  # whatever it is, it is refused if it is no date
+        return datetime.strptime(text, changes.day_format).date()  # noqa: DTZ007  (a day has no zone)
     except (TypeError, ValueError) as error:
-        raise SourceError(f"{where}: its answer has no date of the form 2024-11-15") from error
-    if said.get("amount", 1) != 1:
-        raise SourceError(f"{where}: its rates are for an amount of {said['amount']}; take the amount out of the source's address")
-    facts = {name: value for name, value in said.items() if not isinstance(value, (dict, list)) and name != "amount"}
-    return Day(at, said["base"], said["rates"], {**facts, "date": at})
+        example = date(2024, 11, 15).strftime(changes.day_format)
+        raise SourceError(f"{where}: its answer has no date of the form {example} at {changes.day_at!r}") from error
 
 
-def rows(day: Day) -> Iterator[Row]:
-    """A row for each rate, by the names that a record's paths have for it: `date`, `base`, `currency`, `rate`, and the other facts."""
-    for currency, rate in day.rates.items():
-        yield {**day.facts, "currency": currency, "rate": rate, "_raw": raw_text({**day.facts, "currency": currency, "rate": rate})}
+class Columns:
+    """Where each of a table's columns is found."""
 
+    def __init__(self, table: Table) -> None:
+        self._paths = [(column.name, column.source_path) for column in table.columns]
+        self._documents = [column.name for column in table.columns if column.type == super_]
+        self.paths = frozenset(path for _, path in self._paths)
 
-class Plausibility:
-    """What rates were before, currency by currency, and whether others can follow them.
+    def row(self, element: Any, document: Any, members: Mapping[str, object], *, day: date | None = None) -> Any:
+        """The row of an element; an element that is no object stays as it is, and the contract refuses it."""
+        if not isinstance(element, Mapping):
+            return element
+        row: Row = {name: self._value(path, element, document, day) for name, path in self._paths}
+        # A text given for a document would be taken for JSON; here it is a document that is a text.
+        row |= {name: json.dumps(row[name]) for name in self._documents if isinstance(row[name], str)}
+        row["_raw"] = lambda: raw_text({**members, **element})
+        return row
 
-    A rate follows if it is above zero and less than ten times more or less than the last one that was plausible. A jump that was real
-    would so never end; so one is taken, too, that is near what an *earlier day* was refused for: two days agree, and people have been told
-    by the first. What it remembers is plain JSON: for each currency the last plausible rate, and the day and rate of a later refusal.
-    """
+    def _value(self, path: str, element: Any, document: Any, day: date | None) -> object:
+        if path == "$day":
+            return day
+        value = value_at(element, path, _ABSENT)
+        return value_at(document, path) if value is _ABSENT else value
 
-    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
-        self._known: dict[str, list[str]] = {name: list(said) for name, said in (known or {}).items()}
-
-    def known(self) -> dict[str, list[str]]:
-        return self._known
-
-    def judged(self, row: Row) -> Row:
-        """The row, with a Misfit in the place of a rate that is not plausible. A value that is no number is left to the contract."""
-        rate, currency = row["rate"], str(row["currency"])
-        if isinstance(rate, bool) or not isinstance(rate, (int, Decimal)):
-            return row
-        number = Decimal(rate)
-        if not number.is_finite() or number <= 0:
-            return {**row, "rate": Misfit("implausible", f"a rate of {rate} is not above zero")}
-        known = self._known.get(currency)
-        if known is None or _near(number, Decimal(known[0])) or self._again(number, known, row):
-            self._known[currency] = [str(rate)]
-            return row
-        self._known[currency] = [known[0], *(known[1:] or [str(row["date"]), str(rate)])]
-        return {**row, "rate": Misfit("implausible", f"a rate of {rate} is tenfold off the {known[0]} of the day before")}
-
-    @staticmethod
-    def _again(number: Decimal, known: list[str], row: Row) -> bool:
-        return len(known) == 3 and known[1] < str(row["date"]) and _near(number, Decimal(known[2]))
-
-
-def _near(one: Decimal, other: Decimal) -> bool:
-    return one < other * _JUMP and other < one * _JUMP
+    def unnamed(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
+        """The members of rows, and of the answer around them, in which no column is found, each with its values that are not null."""
+        found: dict[str, list[Any]] = {}
+        for element in (*elements, members):
+            for name, value in element.items() if isinstance(element, Mapping) else ():
+                if value is not None and not any(path == name or path.startswith(f"{name}.") for path in self.paths):
+                    found.setdefault(name, []).append(value)
+        return found

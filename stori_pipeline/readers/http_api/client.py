@@ -1,10 +1,8 @@
-"""Asking an HTTP API: one GET at a time, with bounded waits, and what its answers mean to a reader.
+"""Requests to an HTTP API: one GET at a time, with bounded waits, and its failures as the errors of readers.
 
-Belongs here: timeouts, retries, rate limits, and turning failures into this project's errors. Does not belong here: what an answer
-says (the package's other modules).
-
-The address is a secret as a whole: it may hold a password or, as many APIs want it, a key among its parameters. Errors name the
-host and the path.
+Belongs here: timeouts, retries, rate limits. Does not belong here: what an answer means (`answers`).
+The address is a secret as a whole: it may hold a password or, as many APIs want it, a key among its parameters. Errors name the host
+and the path.
 """
 
 from __future__ import annotations
@@ -13,31 +11,26 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers.http_api import RequestLimits
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-_ANSWER_SECONDS = 30.0
-"""How long one answer may take in all; the timeouts above are for each piece of it."""
-
-_ANSWER_BYTES = 5_000_000
-_ATTEMPTS = 4
-_LONGEST_WAIT = 60.0
-"""How many seconds of a Retry-After are waited for. An API that asks for more is asked again by a later run."""
+"""Seconds for each piece of an answer; `RequestLimits.answer_seconds` is for all of it."""
 
 _BACKOFF = wait_exponential(multiplier=0.2, max=8.0) + wait_random(0.0, 0.2)
 
-# httpx says each address that it asks, parameters included, at a level that a program may well show.
+# httpx logs the address of each request, with its parameters, at a level that a program may well show.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
@@ -59,8 +52,8 @@ class Answer:
 class _Passing(SourceUnavailable):
     """A failure that may pass within a run."""
 
-    def __init__(self, said: str, wait: float | None = None) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
         self.wait = wait
 
 
@@ -72,7 +65,7 @@ def _seconds(state: RetryCallState) -> float:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """A Retry-After in seconds, which it may say as a number or as a date; None where it says nothing."""
+    """A Retry-After in seconds, which may be given as a number or as a date; None where it is neither."""
     if not header:
         return None
     if header.strip().isdigit():
@@ -86,38 +79,43 @@ def _retry_after(header: str | None) -> float | None:
 
 
 class Api:
-    """An open connection to the API at an address. `table` and `source` are how errors call what is read."""
+    """An open connection to the API at an address. `table` is how errors call what is read."""
 
-    def __init__(self, client: httpx.Client, table: str, host: str) -> None:
-        self._client, self._where = client, f"{table} at {host}"
+    def __init__(self, client: httpx.Client, table: str, host: str, limits: RequestLimits) -> None:
+        self._client, self._where, self._limits = client, f"{table} at {host}", limits
 
-    def get(self, path: str, *, etag: str = "") -> Answer:
-        """The answer for a path below the address, asked with its parameters; 304 where `etag` still is its version.
+    def get(self, path: str, *, etag: str = "", parameters: Mapping[str, str] | None = None) -> Answer:
+        """The answer for a path below the address; 304 where `etag` still is its version.
 
-        Tried up to four times where the API is away, overloaded or asks to wait.
+        The parameters of the address, those of the path and these are sent. The request is tried again where the API is away, overloaded
+        or asks to wait.
 
         Raises:
-            SourceUnavailable: it is so still.
-            SourceError: it refuses, or answers with what is no answer.
+            SourceUnavailable: the last attempt failed, too.
+            SourceError: the API refuses, or its answer is none to this question.
         """
-        patiently = Retrying(retry=retry_if_exception_type(_Passing), stop=stop_after_attempt(_ATTEMPTS), wait=_seconds, reraise=True)
-        answer: Answer = patiently(self._once, path, etag)
+        attempts = stop_after_attempt(self._limits.attempts)
+        retrying = Retrying(retry=retry_if_exception_type(_Passing), stop=attempts, wait=_seconds, reraise=True)
+        answer: Answer = retrying(self._once, path, etag, dict(parameters or {}))
         return answer
 
-    def _once(self, path: str, etag: str) -> Answer:
-        where = f"{self._where}/{path}"
+    def _once(self, path: str, etag: str, parameters: dict[str, str]) -> Answer:
+        bare, _, query = path.partition("?")
+        where = f"{self._where}/{bare}"
+        # httpx would drop the path's own parameters for those of the address.
+        parameters = {**dict(parse_qsl(query, keep_blank_values=True)), **parameters}
         try:
-            with self._client.stream("GET", path, headers={"If-None-Match": etag} if etag else {}) as response:
+            with self._client.stream("GET", bare, params=parameters, headers={"If-None-Match": etag} if etag else {}) as response:
                 status = response.status_code
                 if status in (200, 304, 404):
-                    return Answer(status, _body(response, where), response.headers.get("ETag", ""))
+                    return Answer(status, _body(response, where, self._limits), response.headers.get("ETag", ""))
                 wait = _retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
         except httpx.TransportError as error:
             raise _Passing(f"{where}: it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?") from error
         except httpx.HTTPError as error:
             raise SourceError(f"{where}: its answer cannot be read ({type(error).__name__}: {error})") from error
         if status == 429 or status >= 500:
-            if wait is not None and wait > _LONGEST_WAIT:
+            if wait is not None and wait > self._limits.longest_wait:
                 raise SourceUnavailable(f"{where}: it answers {status} and asks to wait {wait:.0f} seconds; a later run goes on from here")
             raise _Passing(f"{where}: it answers {status}, which passes; run again later", wait)
         if status in (401, 403):
@@ -130,22 +128,22 @@ class Api:
         raise SourceError(f"{where}: it answers {status}, which is no answer to this question; check the source's address")
 
 
-def _body(response: httpx.Response, where: str) -> bytes:
-    """The whole answer, which neither its size nor its slowness makes unbounded."""
+def _body(response: httpx.Response, where: str, limits: RequestLimits) -> bytes:
+    """The whole answer, bounded in size and in time."""
     began, pieces, size = time.monotonic(), list[bytes](), 0
     for piece in response.iter_bytes():
         pieces.append(piece)
         size += len(piece)
-        if size > _ANSWER_BYTES:
-            raise SourceError(f"{where}: its answer has more than {_ANSWER_BYTES} bytes; is this the right address?")
-        if time.monotonic() - began > _ANSWER_SECONDS:
-            raise _Passing(f"{where}: its answer takes longer than {_ANSWER_SECONDS:.0f} seconds")
+        if size > limits.answer_bytes:
+            raise SourceError(f"{where}: its answer has more than {limits.answer_bytes} bytes; is this the right address?")
+        if time.monotonic() - began > limits.answer_seconds:
+            raise _Passing(f"{where}: its answer takes longer than {limits.answer_seconds:.0f} seconds")
     return b"".join(pieces)
 
 
 @contextmanager
-def opened(url: str, table: str, source: str) -> Iterator[Api]:
-    """The API that the source's address names, such as `https://api.example/v1?base=GBP`.
+def opened(url: str, table: str, source: str, limits: RequestLimits) -> Iterator[Api]:
+    """The API at the source's address, such as `https://api.example/v1?base=GBP`.
 
     Raises:
         SourceError: it is not such an address.
@@ -165,4 +163,4 @@ def opened(url: str, table: str, source: str) -> Iterator[Api]:
         verify=_trust(),
         headers={"User-Agent": "stori_pipeline"},
     ) as client:
-        yield Api(client, table, host)
+        yield Api(client, table, host, limits)

@@ -1,94 +1,43 @@
-"""The reader of MongoDB: the contract of readers, put together from the parts of this package.
+"""The kind `mongodb`: MongoDB collections.
 
-Belongs here: which part answers for which of the contract's functions. `documents` says what a document means as rows, `streams` and
-`cursors` what changed, `scans` goes through collections, `proof` digests them, `sampling` looks for fields without a column,
-`connection` reaches the server.
-
-A collection that does not exist is an empty table, because MongoDB makes one with its first document; `drift` says so.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
+be asked of a source, `streams` and `cursors` what changed, `documents` what a document means as rows, `scans` going through collections,
+`proof` their checksums, `sampling` fields without a column, `connection` the server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import date
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from stori_pipeline.model.changes import ChangeStream, Cursor
-from stori_pipeline.model.reading import Position, Reading
-from stori_pipeline.model.row_checksum import Digest, KeyRange
-from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.mongo import cursors, proof, sampling, streams
-from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+from stori_pipeline.model.changes import Changes, Cursor
 
-__all__ = ["MongoReader", "reader", "scaffold"]
+if TYPE_CHECKING:
+    from stori_pipeline.readers import Reader
+
+__all__ = ["CHANGES", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold"]
 
 
-class MongoReader:
-    """Reads collections of the database that the address names; a table's name is its collection's. See `readers.Reader`."""
+@dataclass(frozen=True)
+class ChangeStream(Changes):
+    """A snapshot, then every insert, update, replace and delete in order, by resume token."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __repr__(self) -> str:
-        return "MongoReader(…)"  # the address holds a password
-
-    def _opened(self, table: Table) -> AbstractContextManager[Connection]:
-        return opened(self._url, table.full_name, table.source.name)
-
-    def head(self, table: Table, since: Position | None) -> str:
-        if since is None:
-            return "new"
-        with self._opened(table) as connection:
-            if isinstance(table.changes, Cursor):
-                return cursors.head(table, cursors.CursorReading(connection, table, table.changes, since))
-            return streams.head(connection, table, since)
-
-    @contextmanager
-    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        with self._opened(table) as connection:
-            if day is not None:
-                yield cursors.DayReading(connection, table, since, day)
-            elif isinstance(table.changes, Cursor):
-                yield cursors.CursorReading(connection, table, table.changes, since)
-            elif isinstance(table.changes, ChangeStream):
-                yield streams.StreamReading(connection, table, since)
-            else:
-                said = type(table.changes).__name__
-                raise SourceError(f"{table.full_name}: MongoDB is read by ChangeStream() or Cursor(column), not by {said}")
-
-    def drift(self, table: Table) -> list[str]:
-        with self._opened(table) as connection:
-            if not identity(connection.database, table):
-                return [f"there is no collection {table.name}; MongoDB makes it with its first document"]
-            return sampling.drift(connection.database[table.name], table)
-
-    def key_range(self, table: Table) -> tuple[int, KeyRange]:
-        with self._opened(table) as connection:
-            return proof.key_range(connection.database[table.name], table)
-
-    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
-        with self._opened(table) as connection:
-            return proof.digests(connection.database[table.name], table, key_range, width, keys_only=keys_only)
-
-    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-        with self._opened(table) as connection:
-            return proof.checksums(connection.database[table.name], table, *ranges)
+    sees_deletes: ClassVar[bool] = True
 
 
-def scaffold(url: str, collection: str, *, source: str = "") -> str:
-    """The record of a collection, from a sample of its documents, ready to paste into the catalog.
-
-    `source` is what the catalog calls the source, for errors; the record itself says `SOURCE`.
-
-    Raises:
-        SourceError: there are no documents in it to go by, or the server cannot be read.
-    """
-    with opened(url, f"{source}.{collection}".lstrip("."), source) as connection:
-        text = sampling.record(connection.database[collection])
-    if not text:
-        raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")
-    return text
+CHANGES = (ChangeStream, Cursor)
+URL_PREFIXES = ("mongodb://", "mongodb+srv://")
 
 
-reader = MongoReader
+def reader_at(url: str) -> Reader:
+    """The reader of the database that a `mongodb://` address names."""
+    from stori_pipeline.readers.mongo.reader import MongoReader
+
+    return MongoReader(url)
+
+
+def scaffold(url: str, name: str, *, source: str) -> str:
+    """See `readers.scaffold`; `name` is a collection, of which a sample of documents is looked at."""
+    from stori_pipeline.readers.mongo.reader import scaffold
+
+    return scaffold(url, name, source=source)

@@ -22,10 +22,9 @@ from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.mongo import scans
+from stori_pipeline.readers.mongo import ChangeStream, scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
 

@@ -1,11 +1,10 @@
-"""What a collection holds that its record does not name, and the record of a collection that has none yet.
+"""Fields of a collection's documents that no column reads, and a suggested definition of a collection.
 
 Belongs here: looking at a sample of documents. Does not belong here: reading tables.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,9 @@ from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
 from stori_pipeline.model.table import Table
+from stori_pipeline.readers.json_fields import column_name
 from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
+from stori_pipeline.readers.scaffolding import definition_text
 
 _EACH_END = 500
 """How many documents are looked at: so many of the oldest and so many of the newest."""
@@ -43,38 +44,26 @@ def drift(collection: Collection[Document], table: Table) -> list[str]:
     for path, values in _leaves(rows).items():
         if path != "_id" and not any(path == known or path.startswith(f"{known}.") for known in covered):
             taken = {column.name for column in table.columns}
-            lines.append(f"the documents have {path}, which the record does not name; to read it add {_column(path, values, taken)}")
+            lines.append(f"the documents have {path}, which the definition does not name; to read it add {_column(path, values, taken)}")
     return sorted(lines)
 
 
-def record(collection: Collection[Document]) -> str:
-    """The record of a collection, from a sample of it, ready to paste into the catalog. Empty where there are no documents.
+def definition(collection: Collection[Document]) -> str:
+    """A suggested definition of a collection, from a sample of its documents. Empty where there are none.
 
-    A guess where documents say little: lengths are twice the longest text seen, and a field that holds numbers of several kinds
-    becomes a decimal.
+    A guess where documents say little: lengths are twice that of the longest text, and a field that holds numbers of several kinds becomes
+    a decimal.
     """
     leaves = _leaves(_samples(collection))
     if not leaves:
         return ""
     names: set[str] = set()
-    lines = []
+    columns = []
     for path, values in leaves.items():
-        text = _column(path, values, names, key=path == "_id")
-        names.add(text.split('"')[1])
-        lines.append(f"        {text},")
-    return "\n".join(
-        [
-            "Table(",
-            "    source=SOURCE,",
-            f'    name="{_name(collection.name)}",',
-            "    columns=(",
-            *lines,
-            "    ),",
-            '    key=("id",),',
-            "    changes=ChangeStream(),",
-            "),",
-        ]
-    )
+        column = _column(path, values, names, key=path == "_id")
+        names.add(column.split('"')[1])
+        columns.append(f"{column},")
+    return definition_text(column_name(collection.name), columns, ["id"], "ChangeStream()", "stori_pipeline.readers.mongo")
 
 
 def _samples(collection: Collection[Document]) -> list[Document]:
@@ -111,19 +100,13 @@ def _leaves(documents: Iterable[Document]) -> dict[str, list[Any]]:
 
 
 def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False) -> str:
-    name = "id" if key else _name(path.rpartition(".")[2])
+    name = "id" if key else column_name(path.rpartition(".")[2])
     if name in taken or (name == "id" and not key):
-        name = _name(path)
-    said = [f'"{name}"', _type(values)]
-    said += ["nullable=False"] if key else []
-    said += [f'path="{path}"'] if name != path else []
-    return f"Column({', '.join(said)})"
-
-
-def _name(text: str) -> str:
-    """A name that a record takes, close to what the source calls it."""
-    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
-    return (snake if snake[:1].isalpha() else f"field_{snake}")[:63]
+        name = column_name(path)
+    arguments = [f'"{name}"', _type(values)]
+    arguments += ["nullable=False"] if key else []
+    arguments += [f'path="{path}"'] if name != path else []
+    return f"Column({', '.join(arguments)})"
 
 
 def _type(values: list[Any]) -> str:

@@ -20,7 +20,6 @@ The mapping:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -31,6 +30,7 @@ from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
+from stori_pipeline.readers.scaffolding import definition_text, text
 
 _PLAIN = {
     "smallint": "smallint",
@@ -76,7 +76,7 @@ def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
             if relation is None:
                 raise SourceError(f"there is no table {schema_table!r} that the role {address.role!r} can see at {address!r}")
             begin_snapshot(connection, relation.sql if relation.lockable else "")
-            return _record(cursor, relation)
+            return _definition(cursor, relation)
     finally:
         connection.close()
 
@@ -89,54 +89,41 @@ def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[s
         return []
     types = _types(cursor, f"(SELECT * FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
     return [
-        f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the record does not name; to land it, add"
+        f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the definition does not name; to land it, add"
         f" {_column(column, types[name], nullable=True)}"
         for name, column in added.items()
     ]
 
 
-def _record(cursor: extensions.cursor, relation: Relation) -> str:
+def _definition(cursor: extensions.cursor, relation: Relation) -> str:
     key = _key(cursor, relation)
     types = _types(cursor, relation.sql, relation.columns)
-    names = {"Column", "Table", "Xmin", *(re.match(r"\w+", kind)[0] for kind in types.values())}  # type: ignore[index]  # each begins with a name
     cursor.execute("SELECT obj_description(%s, 'pg_class')", [relation.oid])
-    description = cursor.fetchall()[0][0] or ""
-    lines = [
-        f"from stori_pipeline.model import {', '.join(sorted(names))}",
-        "",
-        "Table(",
-        "    source=SOURCE,",
-        f"    name={_text(relation.name)},",
-        *([f"    description={_text(description)},"] if description else []),
-        "    columns=(",
-        *(f"        {_column(c, types[c.name], nullable=not (c.not_null or c.name in key))}" for c in relation.columns.values()),
-        "    ),",
-        f"    key=({''.join(f'{_text(_name(name))}, ' for name in key).rstrip()}),"
-        + ("" if key else "  # it has no primary key: name the columns that identify a row"),
-        "    changes=Xmin(),",
-        ")",
-    ]
-    return "\n".join(lines) + "\n"
+    return definition_text(
+        relation.name,
+        [_column(each, types[each.name], nullable=not (each.not_null or each.name in key)) for each in relation.columns.values()],
+        [_name(each) for each in key],
+        "Xmin()",
+        "stori_pipeline.readers.postgres",
+        description=cursor.fetchall()[0][0] or "",
+        key_comment="" if key else "it has no primary key: name the columns that identify a row",
+    )
 
 
 def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
     name = _name(column.name)
-    said = [_text(name), kind]
-    said += [] if nullable else ["nullable=False"]
-    said += [f"path={_text(column.name)}"] if name != column.name else []
-    said += [f"description={_text(column.description)}"] if column.description else []
+    arguments = [text(name), kind]
+    arguments += [] if nullable else ["nullable=False"]
+    arguments += [f"path={text(column.name)}"] if name != column.name else []
+    arguments += [f"description={text(column.description)}"] if column.description else []
     naive = "  # naive in the source: read as UTC" if column.base == "timestamp without time zone" else ""
-    return f"Column({', '.join(said)}),{naive}"
+    return f"Column({', '.join(arguments)}),{naive}"
 
 
 def _name(name: str) -> str:
     """The name in the record for a column of that name: `customerID` becomes `customer_id`."""
     plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
     return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)  # JSON's texts are Python's too
 
 
 def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:

@@ -13,7 +13,6 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.model.changes import ChangeStream
 from stori_pipeline.model.changes import Cursor as ByCursor
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
@@ -112,8 +111,6 @@ def found(address: Address, cursor: extensions.cursor, table: Table) -> Relation
 
 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
-    if isinstance(table.changes, ChangeStream):
-        raise SourceError(f"{table.full_name}: a Postgres table has no change stream; its record should say Xmin() or Cursor(…)")
     if not relation.has_xmin:
         raise SourceError(f"{table.full_name}: {relation.sql} is a view or a foreign table, which do not say what changed; read its tables")
     if relation.version < 140000:

@@ -1,81 +1,48 @@
-"""The reader of files that others drop into a bucket: the contract of readers, put together from the parts of this package.
+"""The kind `s3_drop`: files that others drop into a bucket.
 
-Belongs here: which part answers for which of the contract's functions. `bucket` is S3, `position` says which files are new, `reading`
-gives their rows, `formats` and `json_values` say what is in a file, `sampling` looks for columns without a record.
-
-A table is all files under one prefix, in any mixture of JSON, CSV and Parquet, each plain or gzipped. A file that is broken as a whole
-is one row in quarantine (code `file`); the others go on, and it is read again when it is overwritten. A file that is removed takes
-no row with it, nor do rows that are missing from a file's new version: files bring rows and never take them away. A full reading, which
-follows when the record changes, can of course read only the files that are still there.
-
-A source like this has no rows to compare a mirror with, so it has no `span`, `digests` and `checksums`.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
+be asked of a source, `position` which files are new, `reading` their rows, `formats` and `json_values` what is in a file, `sampling`
+columns that no definition names, `bucket` S3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stori_pipeline.model.changes import Objects
-from stori_pipeline.model.reading import Position, Reading
-from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError
-from stori_pipeline.readers.s3_drop import position, reading, sampling
-from stori_pipeline.readers.s3_drop.bucket import Bucket
+from stori_pipeline.model.changes import Changes
 
-__all__ = ["S3DropReader", "reader", "scaffold"]
+if TYPE_CHECKING:
+    from stori_pipeline.readers import Reader
+
+__all__ = ["CHANGES", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
 
 
-class S3DropReader:
-    """Reads the files under a prefix of the bucket that the address names, `s3://bucket`. See `readers.Reader`."""
+@dataclass(frozen=True)
+class Objects(Changes):
+    """The files under `prefix` of a bucket, each read once, and again when it is overwritten.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __repr__(self) -> str:
-        return f"S3DropReader({self._url!r})"
-
-    def _opened(self, table: Table) -> tuple[Bucket, Objects]:
-        if not isinstance(table.changes, Objects):
-            raise SourceError(f"{table.full_name}: dropped files are read by Objects(prefix), not by {type(table.changes).__name__}")
-        return Bucket(self._url, table.full_name, table.source.name), table.changes
-
-    def head(self, table: Table, since: Position | None) -> str:
-        """Takes one request for a thousand files."""
-        bucket, objects = self._opened(table)
-        if since is None or "before" not in since:
-            return "new"
-        new = position.new_files(bucket.files(objects.prefix), since)
-        return f"{len(new)} {sum(int(position.identity(file), 16) for file in new):x}" if new else ""
-
-    @contextmanager
-    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        bucket, objects = self._opened(table)
-        if since is not None and "before" not in since:
-            raise PositionLost(f"{table.full_name}: its position was not made by files; a new generation must be read")
-        if day is not None:
-            yield reading.DayReading(bucket, table, objects, since, day)
-        else:
-            yield reading.DropReading(bucket, table, objects, since)
-
-    def drift(self, table: Table) -> list[str]:
-        bucket, objects = self._opened(table)
-        return sampling.drift(bucket, table, objects)
-
-
-def scaffold(url: str, prefix: str, *, source: str = "") -> str:
-    """The record of the files under a prefix, from a sample of them, ready to paste into the catalog.
-
-    Raises:
-        SourceError: there are no readable files to go by, or the bucket cannot be read.
+    `format` is `json` (an array, one object a line, or an object whose `data` holds the array), `csv` or `parquet`; each may be
+    gzipped. Empty: by the name's ending.
     """
-    bucket = Bucket(url, f"{source}.{prefix}".lstrip("."), source)
-    text = sampling.record(bucket, Source(source or "drops", "s3_drop", ""), prefix)
-    if not text:
-        raise SourceError(f"s3://{bucket.name}/{prefix}: there are no files that could be read, so there is nothing to go by")
-    return text
+
+    prefix: str
+    format: str = ""
 
 
-reader = S3DropReader
+CHANGES = (Objects,)
+URL_PREFIXES = ("s3://",)
+
+
+def reader_at(url: str) -> Reader:
+    """The reader of the bucket `s3://bucket`."""
+    from stori_pipeline.readers.s3_drop.reader import S3DropReader
+
+    return S3DropReader(url)
+
+
+def scaffold(url: str, name: str, *, source: str) -> str:
+    """See `readers.scaffold`; `name` is the prefix of the files, of which the newest are looked at."""
+    from stori_pipeline.readers.s3_drop.reader import scaffold
+
+    return scaffold(url, name, source=source)

@@ -22,11 +22,10 @@ import pyarrow as pa
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.s3_drop import formats, position
+from stori_pipeline.readers.s3_drop import Objects, formats, position
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, Row
 

@@ -1,4 +1,4 @@
-"""What dropped files hold that their record does not name, and the record of files that have none yet.
+"""Columns of dropped files that no definition names, and a suggested definition of files.
 
 Belongs here: looking at the newest files. Does not belong here: reading tables.
 """
@@ -15,12 +15,13 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stori_pipeline.model.changes import Objects
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.s3_drop import formats, json_values
+from stori_pipeline.readers.json_fields import column_name
+from stori_pipeline.readers.s3_drop import Objects, formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, folded
+from stori_pipeline.readers.scaffolding import definition_text, text
 
 _FILES = 3
 _ROWS = 500
@@ -55,37 +56,28 @@ def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
                 found.setdefault(name, said)
     taken = {column.name for column in table.columns}
     return [
-        f"the files have {name!r}, which the record does not name; to read it add {_column(name, said, taken)}"
+        f"the files have {name!r}, which the definition does not name; to read it add {_column(name, said, taken)}"
         for name, said in sorted(found.items())
     ]
 
 
-def record(bucket: Bucket, source: Source, prefix: str) -> str:
-    """The record of the files under a prefix, ready to paste into the catalog: a guess from the newest. Empty where there are none."""
+def definition(bucket: Bucket, source: Source, prefix: str) -> str:
+    """A suggested definition of the files under a prefix, from the newest of them. Empty where there are none."""
     objects = Objects(prefix)
-    table = Table(source, _name(prefix) or "files", formats.FILE_COLUMNS, ("file", "line"), objects)
+    name = column_name(prefix) if re.search("[A-Za-z0-9]", prefix) else "files"
+    table = Table(source, name, formats.FILE_COLUMNS, ("file", "line"), objects)
     found: dict[str, str] = {}
     for _, names in _newest(bucket, table, objects):
         found = {**names, **found}
     if not found:
         return ""
     taken = {column.name for column in table.columns}
-    columns = [f"        {_column(name, said, taken)}," for name, said in found.items()]
-    return "\n".join(
-        [
-            "Table(",
-            "    source=SOURCE,",
-            f'    name="{table.name}",',
-            "    columns=(",
-            '        Column("file", varchar(1024), nullable=False, path="$key"),',
-            '        Column("line", bigint, nullable=False, path="$line"),',
-            *columns,
-            "    ),",
-            '    key=("file", "line"),',
-            f'    changes=Objects("{prefix}"),',
-            "),",
-        ]
-    )
+    columns = [
+        'Column("file", varchar(1024), nullable=False, path="$key"),',
+        'Column("line", bigint, nullable=False, path="$line"),',
+        *(f"{_column(name, type_, taken)}," for name, type_ in found.items()),
+    ]
+    return definition_text(table.name, columns, ["file", "line"], f"Objects({text(prefix)})", "stori_pipeline.readers.s3_drop")
 
 
 def _newest(bucket: Bucket, table: Table, objects: Objects) -> Iterator[tuple[str, dict[str, str]]]:
@@ -156,17 +148,11 @@ def _of_arrow(kind: pa.DataType) -> str:
 
 
 def _column(path: str, said: str, taken: set[str]) -> str:
-    name = _name(path.rpartition(".")[2])
+    name = column_name(path.rpartition(".")[2])
     if name in taken:
-        name = _name(path)
+        name = column_name(path)
     taken.add(name)
     return f'Column("{name}", {said}' + (f", path={path!r})" if name != path else ")")
-
-
-def _name(text: str) -> str:
-    """A name that a record takes, close to what the file calls it."""
-    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")
-    return (snake if not snake or snake[0].isalpha() else f"field_{snake}")[:63]
 
 
 _LOOK = {"json": _json, "csv": _csv, "parquet": _parquet}

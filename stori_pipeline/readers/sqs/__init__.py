@@ -1,86 +1,44 @@
-"""The reader of SQS: the contract of readers for a source that forgets what it has handed over.
+"""The kind `sqs`: queues of Amazon SQS.
 
-Belongs here: which part answers for which of the contract's functions. `messages` says what a message means as a row, `reading` how
-many are received, held and deleted, `sampling` looks for fields without a column, `connection` reaches the queue.
-
-A message is deleted only once its row, or its place in quarantine, is durable; one that is handed over again meanwhile becomes the
-same row again, by its key. So an id that has come before means the same event, whose last copy to be read is kept. There is nothing
-to compare a mirror with but the lake: this reader has no `span`, `digests` and `checksums` (see `lake_side`).
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
+be asked of a source, `reading` how messages are received, held and deleted, `messages` what one means as a row, `sampling` fields without
+a column, `connection` the queue.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from stori_pipeline.model.changes import Queue
-from stori_pipeline.model.reading import Position, Reading
-from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.sqs import sampling
-from stori_pipeline.readers.sqs.connection import Connection, opened
-from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unnamed_at
+from stori_pipeline.model.changes import Changes
 
-__all__ = ["Limits", "SqsReader", "reader", "scaffold"]
+if TYPE_CHECKING:
+    from stori_pipeline.readers import Reader
 
-_ASKED_AGAIN = 60
-"""After so many seconds a queue in which messages wait looks changed, whatever their number: a reading may have failed."""
+__all__ = ["CHANGES", "URL_PREFIXES", "Queue", "reader_at", "scaffold"]
 
 
-class SqsReader:
-    """Reads the standard queue whose address `url` is, into one table. See `readers.Reader`. Credentials come from the ordinary
-    environment of AWS, and the region, where the address does not tell it."""
+@dataclass(frozen=True)
+class Queue(Changes):
+    """Each message once it is sent, deleted from the queue once it is durable. The queue does not keep what it handed over, so the lake
+    holds the only copy, and there is nothing to read again."""
 
-    def __init__(self, url: str, limits: Limits | None = None) -> None:
-        self._url = url
-        self._limits = limits or Limits()
-
-    def __repr__(self) -> str:
-        return "SqsReader(…)"
-
-    def _opened(self, table: Table) -> Connection:
-        if not isinstance(table.changes, Queue):
-            raise SourceError(f"{table.full_name}: SQS is read by Queue(), not by {type(table.changes).__name__}")
-        return opened(self._url, table.full_name, table.source.name)
-
-    def head(self, table: Table, since: Position | None) -> str:
-        waiting = self._opened(table).waiting()
-        # The number alone may come back to what it was; what has been read in between does not.
-        read = received(since)
-        return f"{read} read, {waiting} waiting at {int(time.time()) // _ASKED_AGAIN}" if waiting else f"{read} read, none waiting"
-
-    @contextmanager
-    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        if day is not None:
-            raise SourceError(
-                f"{table.full_name}: {day} cannot be read again, because a queue forgets what it has handed over. What landed is in the "
-                f"lake; `stori sync --full {table.full_name}` makes a new generation of it"
-            )
-        with QueueReading(self._opened(table), table, since, self._limits) as reading:
-            yield reading
-
-    def noticed(self, table: Table, since: Position) -> list[str]:
-        """What `drift` would have told of the messages that have been read up to a position, which are gone from the queue."""
-        return sampling.told(table, unnamed_at(since))
-
-    def drift(self, table: Table) -> list[str]:
-        """Of up to ten messages that wait now; they are given back at once."""
-        return sampling.drift(table, self._opened(table).peek())
+    is_replayable: ClassVar[bool] = False
 
 
-def scaffold(url: str, name: str, *, source: str = "") -> str:
-    """The record of a queue's messages, from up to ten that wait now, ready to paste into the catalog; they are given back at once.
-
-    Raises:
-        SourceError: none waits that could be read, or the queue cannot be reached.
-    """
-    where = f"{source}.{name}".lstrip(".")
-    text = sampling.record(name, opened(url, where, source).peek())
-    if not text:
-        raise SourceError(f"{where}: no message waits in the queue that could be read, so there is nothing to go by")
-    return text
+CHANGES = (Queue,)
+URL_PREFIXES = ("https://sqs.",)
 
 
-reader = SqsReader
+def reader_at(url: str) -> Reader:
+    """The reader of the standard queue at that address."""
+    from stori_pipeline.readers.sqs.reader import SqsReader
+
+    return SqsReader(url)
+
+
+def scaffold(url: str, name: str, *, source: str) -> str:
+    """See `readers.scaffold`; a queue holds one table, which `name` gives a name, and up to ten messages that wait now are looked at."""
+    from stori_pipeline.readers.sqs.reader import scaffold
+
+    return scaffold(url, name, source=source)

@@ -24,7 +24,8 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
-from stori_pipeline.readers.sqs import messages, sampling
+from stori_pipeline.readers.json_fields import column_text
+from stori_pipeline.readers.sqs import messages
 from stori_pipeline.readers.sqs.connection import AT_ONCE, Connection, Message
 
 _log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class QueueReading:
         if not self._exhausted:
             raise SourceError(f"{self._connection.where}: a reading has no position before its end")
         known = messages.covered(self._table)
-        seen = {name: sampling.column(name, [value]) for name, value in self._unnamed.items()}
+        seen = {name: column_text(name, [value]) for name, value in self._unnamed.items()}
         unnamed = {name: text for name, text in sorted((unnamed_at(self._since) | seen).items()) if name not in known}
         return {"messages": self._before + self._count, **({"unnamed": dict(list(unnamed.items())[:_NOTED])} if unnamed else {})}
 

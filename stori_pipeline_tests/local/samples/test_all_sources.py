@@ -93,7 +93,7 @@ def test_a_second_seed_leaves_the_pasts_alone(environ: dict[str, str], tmp_path:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_round_does_every_kind_of_every_application_even_while_late_transactions_are_held(environ: dict[str, str]) -> None:
+def test_a_round_has_every_kind_of_change_while_late_transactions_are_open(environ: dict[str, str]) -> None:
     with late_transaction(environ, seed=41):
         assert open_transactions(environ) == dict.fromkeys(POSTGRES, 1)
         counts = round_of_changes(environ, seed=42, operations=300)

@@ -15,10 +15,11 @@ from stori_pipeline.local.samples.events import Sent, Traffic
 from stori_pipeline.local.samples.events_producer import EventProducer, write_events
 from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.project import find_table
-from stori_pipeline.readers.sqs import SqsReader, messages
+from stori_pipeline.readers.sqs import messages
 from stori_pipeline.readers.sqs.connection import Message
+from stori_pipeline.readers.sqs.reader import SqsReader
+from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.drained import drained
-from stori_pipeline_tests.readers.queues import TestQueue, queue
 
 EVENTS = find_table("events.app_events")
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

@@ -1,0 +1,104 @@
+"""Refusals: the errors for what is not run, and the statements that are refused for their first words alone.
+
+Belongs here: making the errors. Does not belong here: finding the reasons, which each module does for its own part of the grammar.
+What Redshift itself refuses has Redshift's words and SQLSTATE. What Redshift does and the local one does not is 0A000 "not supported by
+the local Redshift", so that nobody takes a gap here for a rule of Redshift's.
+"""
+
+from __future__ import annotations
+
+from redshift_local.errors import FEATURE_NOT_SUPPORTED, SYNTAX_ERROR, RedshiftError
+
+_GENERAL_HINT = "The local Redshift runs what it can answer exactly as a cluster would, and refuses the rest; see its README."
+
+
+def unsupported(what: str, hint: str = "") -> RedshiftError:
+    """The error for what Redshift has and the local one lacks."""
+    return RedshiftError(FEATURE_NOT_SUPPORTED, f"not supported by the local Redshift: {what}", hint=hint or _GENERAL_HINT)
+
+
+def syntax(near: str, hint: str = "") -> RedshiftError:
+    """The error for what Redshift's own grammar lacks."""
+    return RedshiftError(SYNTAX_ERROR, f'syntax error at or near "{near}"', hint=hint)
+
+
+def refused(code: str, message: str, hint: str = "") -> RedshiftError:
+    """Redshift's own refusal, in its words."""
+    return RedshiftError(code, message, hint=hint)
+
+
+def no_such_function(name: str) -> RedshiftError:
+    return RedshiftError("42883", f"function {name} does not exist", hint="PostgreSQL has this function; Redshift does not.")
+
+
+NOT_SUPPORTED_STATEMENTS: dict[tuple[str, ...], str] = {
+    ("unload",): "UNLOAD",
+    ("create", "function"): "CREATE FUNCTION",
+    ("create", "or", "replace", "function"): "CREATE FUNCTION",
+    ("create", "procedure"): "CREATE PROCEDURE",
+    ("create", "or", "replace", "procedure"): "CREATE PROCEDURE",
+    ("create", "library"): "CREATE LIBRARY",
+    ("create", "model"): "CREATE MODEL",
+    ("create", "external"): "external schemas, tables and views",
+    ("create", "datashare"): "datashares",
+    ("create", "materialized"): "materialized views",
+    ("create", "identity", "provider"): "identity providers",
+    ("create", "masking", "policy"): "masking policies",
+    ("create", "rls", "policy"): "row-level security policies",
+    ("create", "database"): "CREATE DATABASE",
+    ("drop", "database"): "DROP DATABASE",
+    ("drop", "function"): "functions of one's own",
+    ("drop", "procedure"): "procedures",
+    ("drop", "materialized"): "materialized views",
+    ("drop", "datashare"): "datashares",
+    ("alter", "datashare"): "datashares",
+    ("alter", "database"): "ALTER DATABASE",
+    ("alter", "function"): "functions of one's own",
+    ("alter", "materialized"): "materialized views",
+    ("refresh",): "materialized views",
+    ("copy", "job"): "auto-copy jobs",
+    ("call",): "procedures",
+    ("cancel",): "CANCEL; use the driver's own cancel, or pg_cancel_backend(pid)",
+    ("use",): "USE",
+    ("attach",): "policies",
+    ("detach",): "policies",
+}
+"""Statements of Redshift that the local one does not run, by their first words."""
+
+NOT_IN_REDSHIFT: dict[tuple[str, ...], str] = {
+    ("savepoint",): "SAVEPOINT",
+    ("release",): "RELEASE SAVEPOINT",
+    ("create", "index"): "CREATE INDEX",
+    ("create", "unique"): "CREATE INDEX",
+    ("create", "sequence"): "CREATE SEQUENCE",
+    ("create", "trigger"): "CREATE TRIGGER",
+    ("create", "type"): "CREATE TYPE",
+    ("create", "domain"): "CREATE DOMAIN",
+    ("create", "extension"): "CREATE EXTENSION",
+    ("create", "rule"): "CREATE RULE",
+    ("create", "aggregate"): "CREATE AGGREGATE",
+    ("create", "operator"): "CREATE OPERATOR",
+    ("create", "tablespace"): "CREATE TABLESPACE",
+    ("create", "unlogged"): "UNLOGGED tables",
+    ("listen",): "LISTEN",
+    ("notify",): "NOTIFY",
+    ("unlisten",): "UNLISTEN",
+    ("cluster",): "CLUSTER",
+    ("reindex",): "REINDEX",
+    ("checkpoint",): "CHECKPOINT",
+    ("do",): "DO",
+    ("values",): "VALUES as a statement",
+    ("discard",): "DISCARD",
+    ("import",): "IMPORT FOREIGN SCHEMA",
+}
+"""Statements of PostgreSQL that Redshift lacks."""
+
+
+def refuse_by_first_words(words: tuple[str, ...]) -> None:
+    """Raise RedshiftError for a statement that begins with `words` (lower case) if it is refused for them."""
+    for length in range(1, min(len(words), 4) + 1):
+        start = words[:length]
+        if start in NOT_SUPPORTED_STATEMENTS:
+            raise unsupported(NOT_SUPPORTED_STATEMENTS[start])
+        if start in NOT_IN_REDSHIFT:
+            raise refused(FEATURE_NOT_SUPPORTED, f"{NOT_IN_REDSHIFT[start]} is not supported", "Redshift has no such statement.")

@@ -1,0 +1,46 @@
+"""BEGIN, COMMIT and ROLLBACK in all their spellings.
+
+Belongs here: reading them. Does not belong here: what they do to a session (`proxy.execution`).
+"""
+
+from __future__ import annotations
+
+from redshift_local.sql.cursor import Cursor
+from redshift_local.sql.plan import Statement, TransactionControl
+from redshift_local.sql.refusals import syntax
+
+
+def begin(cursor: Cursor) -> Statement:
+    """BEGIN or START TRANSACTION. Every isolation level that SQL names is accepted, and means the cluster's own."""
+    if cursor.words[0].text == "start":
+        cursor.expect("transaction")
+    else:
+        cursor.one_of("work", "transaction")
+    mode = ""
+    while cursor.here.kind != "end":
+        if cursor.accept("isolation", "level"):
+            if not (cursor.accept("serializable") or cursor.accept("snapshot") or _named_level(cursor)):
+                raise cursor.error()
+        elif cursor.accept("read"):
+            mode = " READ " + (cursor.one_of("write", "only") or cursor.take("string")).upper()
+        elif not cursor.accept(","):
+            raise cursor.error()
+    return TransactionControl(f"BEGIN{mode}", "begin")
+
+
+def _named_level(cursor: Cursor) -> bool:
+    return cursor.accept("read", "committed") or cursor.accept("read", "uncommitted") or cursor.accept("repeatable", "read")
+
+
+def commit(cursor: Cursor) -> Statement:
+    cursor.one_of("work", "transaction")
+    cursor.expect_end()
+    return TransactionControl("COMMIT", "commit")
+
+
+def rollback(cursor: Cursor) -> Statement:
+    cursor.one_of("work", "transaction")
+    if cursor.peek("to"):
+        raise syntax("to", "Redshift has no savepoints.")
+    cursor.expect_end()
+    return TransactionControl("ROLLBACK", "rollback")

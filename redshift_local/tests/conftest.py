@@ -1,0 +1,131 @@
+"""The local Redshift for its own tests, in this process, with an S3 of theirs: moto's server.
+
+Belongs here: fixtures of more than one module. The server itself comes from the plugin (`redshift_local.pytest_plugin`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import hypothesis
+import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from redshift_local.instance import LocalRedshift
+from tests.copies import Put
+from tests.sessions import Connect, ask
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The endpoint of the tests' S3, with credentials for it in this process's environment."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redshift_s3_endpoint(aws: str) -> str:
+    return aws
+
+
+@pytest.fixture(scope="session")
+def s3(aws: str) -> Iterator[S3Client]:
+    client = boto3.client("s3", endpoint_url=aws)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: S3Client) -> str:
+    """The name of an empty bucket. It ends with the tests' S3."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def put(s3: S3Client, bucket: str) -> Put:
+    """Writes a table (or bytes, or a dict as JSON) under a key and returns its url."""
+
+    def written(key: str, content: pa.Table | bytes | dict[str, Any], **options: Any) -> str:
+        if isinstance(content, pa.Table):
+            file = io.BytesIO()
+            pq.write_table(content, file, **options)
+            content = file.getvalue()
+        elif isinstance(content, dict):
+            content = json.dumps(content).encode()
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+        return f"s3://{bucket}/{key}"
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def url(redshift: LocalRedshift) -> str:
+    """The local Redshift's address, as its user."""
+    return redshift.url
+
+
+@pytest.fixture(scope="session")
+def superuser_url(redshift: LocalRedshift) -> str:
+    """The database behind the local Redshift, past it, as the superuser."""
+    return redshift.superuser_url
+
+
+@pytest.fixture(scope="session")
+def backend(redshift: LocalRedshift) -> tuple[str, int]:
+    """Where the PostgreSQL behind the local Redshift listens."""
+    return "127.0.0.1", redshift.postgres.port
+
+
+@pytest.fixture
+def schema(redshift_schema: str) -> str:
+    """An empty schema, gone after the test."""
+    return redshift_schema
+
+
+@pytest.fixture
+def connect(url: str, schema: str) -> Iterator[Connect]:
+    """Opens connections that find their tables in the test's schema and commit each statement; all are closed after the test."""
+    opened: list[Connection] = []
+
+    def one_more() -> Connection:
+        connection = psycopg2.connect(url, options=f"-c search_path={schema},public")
+        connection.autocommit = True
+        opened.append(connection)
+        return connection
+
+    yield one_more
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def connection(connect: Connect) -> Connection:
+    """A session that has a table `t` of one BIGINT column."""
+    opened = connect()
+    ask(opened, "CREATE TABLE t (a BIGINT)")
+    return opened

@@ -1,0 +1,124 @@
+"""COPY while it runs: cancelled, without its client or its backend, beside other sessions, and without S3."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from redshift_local.load.s3 import Store
+from redshift_local.proxy import wire
+from redshift_local.proxy.server import Server
+from tests.client import Client, error, rows
+from tests.copies import ROLE, Put, ints
+from tests.sessions import Connect, ask, at_port, eventually, serving, waits_for_a_lock
+
+
+@pytest.fixture
+def long(connect: Connect, put: Put) -> str:
+    """A COPY into `t` that takes some seconds, because it reads many files one after the other."""
+    ask(connect(), "CREATE TABLE t (a BIGINT)")
+    urls = [put(f"x/{i}.parquet", ints(*range(1000))) for i in range(300)]
+    return f"COPY t FROM '{urls[0].removesuffix('0.parquet')}' {ROLE} FORMAT AS PARQUET"
+
+
+def pid_of(client: Client) -> int:
+    return int(struct.unpack_from("!I", client.key)[0])
+
+
+def activity(connection: Connection, pid: int) -> str:
+    """What the backend of that number was last sent; empty once it is gone."""
+    found = ask(connection, f"SELECT query FROM pg_catalog.pg_stat_activity WHERE pid = {pid}")
+    return str(found[0][0]) if found else ""
+
+
+def cancel(url: str, key: bytes) -> None:
+    with Client(url, start=False) as canceller:
+        canceller.send(struct.pack("!II", 8 + len(key), wire.CANCEL_REQUEST) + key)
+        with pytest.raises(wire.Gone):
+            canceller.stream.message()  # the server hangs up once it has passed the request on
+
+
+def test_cancel_stops_a_load_and_keeps_the_session(long: str, url: str, schema: str, connect: Connect) -> None:
+    watcher = connect()
+    with Client(url, options=f"-c search_path={schema}") as client:
+        client.send(wire.query(long))
+        assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
+        cancel(url, client.key)
+        assert error(client.until(b"Z"))["C"] == "57014"
+        client.send(wire.query("SELECT count(*) FROM t"))
+        assert rows(client.until(b"Z")) == [["0"]]
+
+
+def test_cancel_stops_a_load_that_waits_for_a_lock(connection: Connection, put: Put, url: str, schema: str, connect: Connect) -> None:
+    watcher = connect()
+    connection.autocommit = False
+    ask(connection, "LOCK t")
+    with Client(url, options=f"-c search_path={schema}") as client:
+        client.send(wire.query(f"COPY t FROM '{put('t.parquet', ints(1))}' {ROLE} FORMAT AS PARQUET"))
+        assert eventually(lambda: waits_for_a_lock(watcher, pid_of(client)))
+        cancel(url, client.key)
+        assert error(client.until(b"Z"))["C"] == "57014"
+    connection.rollback()
+
+
+def test_a_client_that_leaves_during_a_load_loads_nothing(long: str, url: str, schema: str, connect: Connect) -> None:
+    watcher = connect()
+    with Client(url, options=f"-c search_path={schema}") as client:
+        client.send(wire.query(long))
+        assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
+        pid = pid_of(client)
+    assert eventually(lambda: activity(watcher, pid) == "")
+    assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_a_client_learns_that_its_backend_ended_in_a_load(long: str, url: str, schema: str, connect: Connect, superuser_url: str) -> None:
+    watcher = connect()
+    with Client(url, options=f"-c search_path={schema}") as client, closing(psycopg2.connect(superuser_url)) as superuser:
+        client.send(wire.query(long))
+        assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
+        ask(superuser, f"SELECT pg_terminate_backend({pid_of(client)})")
+        fields = error([client.stream.message()])
+        assert (fields["S"], fields["C"]) == ("FATAL", "57P01")
+    assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_other_sessions_work_while_one_loads(long: str, connect: Connect) -> None:
+    loader, other = connect(), connect()
+    pid = loader.info.backend_pid
+    thread = threading.Thread(target=ask, args=(loader, long))
+    thread.start()
+    assert eventually(lambda: activity(other, pid).startswith("COPY"))
+    ask(other, "CREATE TABLE u (a INT); INSERT INTO u VALUES (1)")
+    assert ask(other, "SELECT a FROM u") == [(1,)]
+    assert activity(other, pid).startswith("COPY")
+    thread.join(60)
+    assert ask(other, "SELECT count(*) FROM t") == [(300_000,)]
+
+
+@pytest.fixture
+def without_s3(backend: tuple[str, int], aws: str, url: str) -> Iterator[str]:
+    """The address of a local Redshift whose S3 does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with serving(Server(0, backend, Store(f"http://127.0.0.1:{port}"))) as server:
+        yield at_port(url, server.port)
+
+
+@pytest.mark.parametrize("manifest", ["", " MANIFEST"])
+def test_s3_that_does_not_answer_is_an_error_and_the_session_goes_on(without_s3: str, schema: str, manifest: str) -> None:
+    with closing(psycopg2.connect(without_s3)) as connection:
+        ask(connection, f"CREATE TABLE {schema}.t (a BIGINT)")
+        connection.commit()
+        with pytest.raises(psycopg2.Error) as caught:
+            ask(connection, f"COPY {schema}.t FROM 's3://b/k' {ROLE} FORMAT AS PARQUET{manifest}")
+        assert "S3ServiceException:" in str(caught.value.diag.message_primary)
+        assert "does not answer" in str(caught.value.diag.message_primary)
+        connection.rollback()
+        assert ask(connection, "SELECT 1") == [(1,)]

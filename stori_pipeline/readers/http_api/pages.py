@@ -1,0 +1,151 @@
+"""Readings of an API that lists rows a page at a time, after a mark.
+
+Belongs here: which pages are read, and the position. Does not belong here: what an answer means (`answers`), or requests (`client`).
+
+**Position**: `{"after", "page"}`: the mark of the last row that was read, null where there was none, and the mark after which the page
+with that row began. The next reading goes on after the former. The latter is for `drift`: what the newest rows look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from stori_pipeline.clock import utc_now
+from stori_pipeline.contract import conform
+from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.http_api import ByPage
+from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at, value_at
+from stori_pipeline.readers.http_api.client import Api
+
+POSITION = frozenset({"after", "page"})
+
+
+@dataclass(frozen=True)
+class Page:
+    """The rows after a mark. `last` is the mark of the last of them."""
+
+    document: Any
+    elements: list[Any]
+    last: str
+
+
+class Pages:
+    """A table's pages, asked of its API."""
+
+    def __init__(self, api: Api, table: Table, changes: ByPage) -> None:
+        self._api, self._table, self._changes = api, table, changes
+        self._columns = Columns(table)
+
+    def after(self, mark: str | None) -> Page | None:
+        """The page after that mark, the first one after None; None where there are no rows.
+
+        Raises:
+            SourceError: there is no such list, a row has no mark, or the API does not go on.
+        """
+        where = f"{self._table.full_name} at /{self._changes.path}"
+        answer = self._api.get(self._changes.path, parameters={self._changes.after: mark} if mark is not None else {})
+        if answer.status == 404:
+            raise SourceError(f"{where}: there is no such page; check the source's address, to which /{self._changes.path} is added")
+        document = parse(answer.body, where)
+        elements = rows_at(document, self._changes.rows_at, None, where)
+        if not elements:
+            return None
+        last = value_at(elements[-1], self._changes.mark_at)
+        if isinstance(last, (dict, list, bool)) or last is None:
+            raise SourceError(f"{where}: the last row of the page has no mark at {self._changes.mark_at!r}; correct mark_at")
+        if str(last) == mark:
+            raise SourceError(
+                f"{where}: the page after {mark} ends with {mark} again; does the API take the parameter {self._changes.after!r}?"
+            )
+        return Page(document, elements, str(last))
+
+    def all_after(self, mark: str | None) -> Iterator[Page]:
+        while (page := self.after(mark)) is not None:
+            yield page
+            mark = page.last
+
+    def chunk(self, page: Page) -> Chunk:
+        return Chunk(*conform(self._table, (self._columns.row(element, page.document, {}) for element in page.elements)))
+
+    def unnamed(self, mark: str | None) -> dict[str, list[Any]]:
+        """The members of the rows after a mark in which no column is found, with their values."""
+        page = self.after(mark)
+        unnamed = self._columns.unnamed(page.elements, {}) if page else {}
+        unnamed.pop(self._changes.mark_at.partition(".")[0], None)
+        return unnamed
+
+
+class PagesReading:
+    """A reading of all pages after a position. Iterate it once."""
+
+    must_land = False
+
+    def __init__(self, pages: Pages, table: Table, since: Position | None) -> None:
+        self.kind: Kind = "snapshot" if since is None else "changes"
+        self.taken_at = utc_now()
+        self._pages, self._table = pages, table
+        self._since: Position = since or {"after": None, "page": None}
+        self._until: Position | None = None
+
+    @property
+    def until(self) -> Position:
+        if self._until is None:
+            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+        return self._until
+
+    def ack(self) -> None:
+        """Nothing to do: an API does not know what was read."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        position = self._since
+        for page in self._pages.all_after(self._since["after"]):
+            yield self._pages.chunk(page)
+            position = {"after": page.last, "page": position["after"]}
+        self._until = position
+
+
+class DayOfPagesReading:
+    """The rows whose cursor falls in one UTC day; the position stays.
+
+    All pages are gone through, twice: of each key that has a row of that day every version is given, in order, so that the last one wins.
+    """
+
+    kind: Kind = "changes"
+    must_land = False
+
+    def __init__(self, pages: Pages, table: Table, since: Position | None, day: date) -> None:
+        if not table.cursor:
+            raise SourceError(
+                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
+            )
+        if since is None:
+            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+        self.taken_at = utc_now()
+        self.until: Position = since
+        self._pages, self._table, self._day = pages, table, day
+
+    def ack(self) -> None:
+        """Nothing to do: an API does not know what was read."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        keys: set[tuple[Any, ...]] = set()
+        for chunk in self._chunks():
+            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
+            keys.update(key for key, day in zip(self._keys(chunk), days, strict=True) if day == self._day)
+        for chunk in self._chunks():
+            kept = pa.array([key in keys for key in self._keys(chunk)], pa.bool_())
+            if (rows := chunk.rows.filter(kept)).num_rows:
+                yield Chunk(rows, chunk.rejected.slice(0, 0))
+
+    def _chunks(self) -> Iterator[Chunk]:
+        return (self._pages.chunk(page) for page in self._pages.all_after(None))
+
+    def _keys(self, chunk: Chunk) -> list[tuple[Any, ...]]:
+        return list(zip(*(chunk.rows.column(name).to_pylist() for name in self._table.key), strict=True))

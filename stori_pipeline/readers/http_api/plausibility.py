@@ -1,0 +1,66 @@
+"""Which values are believed: the rule `Plausible` of a definition, applied to one day's rows after the other's.
+
+Belongs here: the judgement, and what it remembers from one reading to the next. Does not belong here: the rule's parameters (a definition
+has those), or what becomes of a value that is not believed (`contract`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from stori_pipeline.contract import Misfit
+from stori_pipeline.readers.http_api import Plausible
+from stori_pipeline.readers.http_api.answers import Row
+
+Memory = dict[str, list[str]]
+"""For each series the last plausible value and, after one that was refused, the day and the value of the first refusal."""
+
+
+class Judge:
+    """Applies the rules of a table. Rows are to come in the order of their days."""
+
+    def __init__(self, rules: Sequence[Plausible], memory: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> None:
+        self._rules = rules
+        self._memory: dict[str, Memory] = {
+            rule.column: {series: list(values) for series, values in (memory or {}).get(rule.column, {}).items()} for rule in rules
+        }
+
+    def memory(self) -> dict[str, Memory]:
+        """What later rows are judged by, as plain JSON, by column."""
+        return self._memory
+
+    def judged(self, row: Any, day: date) -> Any:
+        """The row, with a Misfit in the place of each value that is not plausible. What is no number is left to the contract."""
+        if isinstance(row, dict):
+            for rule in self._rules:
+                row = _judged(rule, row, day.isoformat(), self._memory[rule.column])
+        return row
+
+
+def _judged(rule: Plausible, row: Row, day: str, memory: Memory) -> Row:
+    value = row[rule.column]
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        return row
+    number = Decimal(value)
+    if not number.is_finite() or number <= rule.above:
+        return {**row, rule.column: Misfit("implausible", f"{value} is not more than {rule.above}")}
+    series = "/".join(str(row[name]) for name in rule.per)
+    known = memory.get(series)
+    if known is None or _near(rule, number, known[0]) or _is_confirmed(rule, number, day, known):
+        memory[series] = [str(value)]
+        return row
+    memory[series] = [known[0], *(known[1:] or [day, str(value)])]
+    reason = f"{value} is at least {rule.factor} times more or less than {known[0]}, the last plausible value"
+    return {**row, rule.column: Misfit("implausible", reason)}
+
+
+def _is_confirmed(rule: Plausible, number: Decimal, day: str, known: Sequence[str]) -> bool:
+    """Whether an earlier day's value was refused that is near this one."""
+    return len(known) == 3 and known[1] < day and _near(rule, number, known[2])
+
+
+def _near(rule: Plausible, one: Decimal, other: str) -> bool:
+    return one < Decimal(other) * rule.factor and Decimal(other) < one * rule.factor

@@ -1,0 +1,83 @@
+"""The reader of HTTP APIs.
+
+Belongs here: what can be asked of a source. Does not belong here: how it is answered (`days`, `pages`, `answers`, `client`).
+An API has no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import PositionLost, changes_of
+from stori_pipeline.readers.http_api import CHANGES, ByDay, days, pages
+from stori_pipeline.readers.http_api.client import opened
+from stori_pipeline.readers.json_fields import column_text
+
+
+class HttpApiReader:
+    """Reads the API at an address, whose parameters (a currency, a key) go with every request. See `readers.Reader`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        return "HttpApiReader(…)"  # the address may hold a key
+
+    @contextmanager
+    def _opened(self, table: Table) -> Iterator[days.Days | pages.Pages]:
+        changes = changes_of(table, CHANGES)
+        with opened(self._url, table.full_name, table.source.name, changes.limits) as api:
+            yield days.Days(api, table, changes) if isinstance(changes, ByDay) else pages.Pages(api, table, changes)
+
+    def head(self, table: Table, since: Position | None) -> str:
+        """Takes one request; where `ByDay` names no `latest`, one for each day since the newest that the API knows."""
+        with self._opened(table) as source:
+            if since is None or _is_other(since, source):
+                return "new"
+            if isinstance(source, pages.Pages):
+                page = source.after(since["after"])
+                return f"{len(page.elements)} rows to {page.last}" if page else ""
+            try:
+                _, newest = source.newest(since)
+            except PositionLost as lost:
+                return str(lost)
+            return f"{newest.day} {newest.version}" if newest else ""
+
+    @contextmanager
+    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
+        with self._opened(table) as source:
+            if since is not None and _is_other(since, source):
+                raise PositionLost(f"{table.full_name}: its position is that of another way of reading; a new generation must be read")
+            if isinstance(source, pages.Pages):
+                yield pages.DayOfPagesReading(source, table, since, day) if day else pages.PagesReading(source, table, since)
+            else:
+                yield days.DayReading(source, table, since, day) if day else days.DaysReading(source, table, since)
+
+    def drift(self, table: Table) -> list[str]:
+        """By the newest day's answer or the first page; see `past_drift` for later pages."""
+        with self._opened(table) as source:
+            return _lines(table, source.unnamed() if isinstance(source, days.Days) else source.unnamed(None))
+
+    def past_drift(self, table: Table, since: Position) -> list[str]:
+        """By the last page that was read up to a position. Of days nothing, since `drift` sees the newest."""
+        with self._opened(table) as source:
+            if isinstance(source, days.Days) or _is_other(since, source):
+                return []
+            return _lines(table, source.unnamed(since["page"]))
+
+
+def _is_other(since: Position, source: days.Days | pages.Pages) -> bool:
+    """Whether a position was written by readings of the other way, or of none of these."""
+    return not since.keys() >= (days.POSITION if isinstance(source, days.Days) else pages.POSITION)
+
+
+def _lines(table: Table, unnamed: dict[str, list[Any]]) -> list[str]:
+    return [
+        f"the answers have {name!r}, which the definition of {table.full_name} does not name; to read it add {column_text(name, values)}"
+        for name, values in sorted(unnamed.items())
+    ]

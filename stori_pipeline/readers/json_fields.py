@@ -1,0 +1,56 @@
+"""Columns suggested from the values of a JSON field, which a person reads, corrects and pastes.
+
+Belongs here: what kinds have in common whose rows are JSON objects. Does not belong here: which pairs of types fit (`contract`), or
+the definition around the columns (`scaffolding`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from stori_pipeline.contract.verdicts import MisfitError, conversion
+from stori_pipeline.model.types import timestamptz
+
+_TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)"}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def column_text(field: str, values: Sequence[Any], *, key: bool = False) -> str:
+    """The column that reads a field with such values, as Python. Lengths are twice that of the longest text."""
+    name = column_name(field)
+    arguments = [json.dumps(name), _type(values)]
+    arguments += ["nullable=False"] if key else []
+    arguments += [f"path={json.dumps(field)}"] if field != name else []
+    return f"Column({', '.join(arguments)})"
+
+
+def column_name(field: str) -> str:
+    """A name that a column may have, close to the field's: `customerID` becomes `customer_id`."""
+    if _NAME.fullmatch(field):
+        return field
+    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field).lower()).strip("_")
+    return (snake if snake[:1].isalpha() else f"field_{snake}")[:63]
+
+
+def _type(values: Sequence[Any]) -> str:
+    kinds = {type(value) for value in values}
+    if kinds == {str}:
+        if all(map(_is_instant, values)):
+            return "timestamptz"
+        longest = max(len(value.encode(errors="replace")) for value in values)
+        return f"varchar({max(16, 1 << (2 * longest - 1).bit_length())})" if longest <= 32_767 else "super_"
+    if kinds == {int, Decimal}:
+        return _TYPES[Decimal]
+    return _TYPES.get(kinds.pop(), "super_") if len(kinds) == 1 else "super_"
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        conversion(timestamptz)(text)
+    except MisfitError:
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""The reader of MongoDB.
+
+Belongs here: what can be asked of a source. Does not belong here: how it is answered (`streams`, `cursors`, `proof`, `sampling`).
+A collection that does not exist is an empty table, because MongoDB creates one with its first document; `drift` reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+
+from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.row_checksum import Digest, KeyRange
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import SourceError, changes_of
+from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, streams
+from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+
+
+class MongoReader:
+    """Reads collections of the database that the address names; a table's name is its collection's. See `readers.Reader`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        return "MongoReader(…)"  # the address holds a password
+
+    def _opened(self, table: Table) -> AbstractContextManager[Connection]:
+        return opened(self._url, table.full_name, table.source.name)
+
+    def head(self, table: Table, since: Position | None) -> str:
+        changes = changes_of(table, CHANGES)
+        if since is None:
+            return "new"
+        with self._opened(table) as connection:
+            if isinstance(changes, Cursor):
+                return cursors.head(table, cursors.CursorReading(connection, table, changes, since))
+            return streams.head(connection, table, since)
+
+    @contextmanager
+    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
+        changes = changes_of(table, CHANGES)
+        with self._opened(table) as connection:
+            if day is not None:
+                yield cursors.DayReading(connection, table, since, day)
+            elif isinstance(changes, Cursor):
+                yield cursors.CursorReading(connection, table, changes, since)
+            else:
+                yield streams.StreamReading(connection, table, since)
+
+    def drift(self, table: Table) -> list[str]:
+        with self._opened(table) as connection:
+            if not identity(connection.database, table):
+                return [f"there is no collection {table.name}; MongoDB makes it with its first document"]
+            return sampling.drift(connection.database[table.name], table)
+
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
+        with self._opened(table) as connection:
+            return proof.key_range(connection.database[table.name], table)
+
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        with self._opened(table) as connection:
+            return proof.digests(connection.database[table.name], table, key_range, width, keys_only=keys_only)
+
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
+        with self._opened(table) as connection:
+            return proof.checksums(connection.database[table.name], table, *ranges)
+
+
+def scaffold(url: str, collection: str, *, source: str = "") -> str:
+    """The record of a collection, from a sample of its documents, ready to paste into the catalog.
+
+    `source` is what the catalog calls the source, for errors; the record itself says `SOURCE`.
+
+    Raises:
+        SourceError: there are no documents in it to go by, or the server cannot be read.
+    """
+    with opened(url, f"{source}.{collection}".lstrip("."), source) as connection:
+        text = sampling.definition(connection.database[collection])
+    if not text:
+        raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")
+    return text

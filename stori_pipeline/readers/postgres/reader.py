@@ -1,0 +1,117 @@
+"""The reader of Postgres.
+
+Belongs here: what can be asked of a source. Does not belong here: how it is answered (`reading`, `introspect`, `shape`, `session`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+
+from psycopg2 import extensions
+
+from stori_pipeline.model import row_checksum
+from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.row_checksum import Digest, KeyRange
+from stori_pipeline.model.table import Table
+from stori_pipeline.readers import changes_of
+from stori_pipeline.readers.postgres import CHANGES, introspect, shape
+from stori_pipeline.readers.postgres.reading import begin, found
+from stori_pipeline.readers.postgres.session import Address, begin_snapshot
+from stori_pipeline.readers.postgres.shape import Relation
+
+
+class PostgresReader:
+    """See `readers.Reader`. Every call has a connection of its own, read-only, and leaves nothing behind on the server."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is a libpq address. Tables are looked for on its role's search path, which is `public` unless it says otherwise."""
+        self._address = Address(url)
+
+    def __repr__(self) -> str:
+        return f"PostgresReader({self._address!r})"
+
+    def head(self, table: Table, since: Position | None) -> str:
+        """The table's counters of rows inserted, updated and deleted, and what tells that these began anew.
+
+        A backend reports its counts some time after it commits: within a second if it goes on working, within ten if it falls idle, a
+        minute at the very most. Until then the text stays the same, so a change shows late, but it shows; deletes and TRUNCATE too.
+        Transactions that were rolled back show as well. Where the server does not count (`track_counts`), every transaction in the
+        cluster moves the text.
+        """
+        changes_of(table, CHANGES)
+        with self._cursor(table) as cursor:
+            cursor.execute(_HEAD, [shape.quoted(table.name)])
+            return json.dumps([since is None, *(cursor.fetchone() or ())])
+
+    @contextmanager
+    def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
+        """See `readers.Reader.read`. A sequential scan, under `Xmin`; a position stays good for two thousand million transactions."""
+        changes_of(table, CHANGES)
+        connection = self._address.connect()
+        try:
+            with self._address.errors(connection, table.full_name, shape.quoted(table.name)):
+                result = begin(self._address, connection, table, since, day)
+            try:
+                yield result
+            finally:
+                result.close()
+        finally:
+            connection.close()
+
+    def drift(self, table: Table) -> list[str]:
+        with self._snapshot(table) as (cursor, relation):
+            return introspect.drift(cursor, table, relation)
+
+    def key_range(self, table: Table) -> tuple[int, KeyRange]:
+        with self._snapshot(table) as (cursor, relation):
+            cursor.execute(row_checksum.key_range_sql(table, relation.sql, shape.dialect(relation)))
+            rows, low, high = cursor.fetchall()[0]
+        return rows, KeyRange(int(low), int(high) + 1) if low is not None else KeyRange(0, 0)
+
+    def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
+        with self._snapshot(table) as (cursor, relation):
+            cursor.execute(row_checksum.digests_sql(table, relation.sql, shape.dialect(relation), key_range, width, keys_only=keys_only))
+            return {int(bucket): Digest(rows, int(checksum)) for bucket, rows, checksum in cursor.fetchall()}
+
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
+        with self._snapshot(table) as (cursor, relation):
+            cursor.execute(row_checksum.row_checksums_sql(table, relation.sql, shape.dialect(relation), *ranges))
+            return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
+
+    @contextmanager
+    def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
+        with (
+            closing(self._address.connect()) as connection,
+            self._address.errors(connection, table.full_name, shape.quoted(table.name)),
+            connection.cursor() as cursor,
+        ):
+            yield cursor
+
+    @contextmanager
+    def _snapshot(self, table: Table) -> Iterator[tuple[extensions.cursor, Relation]]:
+        """One consistent view of the table, which fits its record."""
+        with self._cursor(table) as cursor:
+            relation = found(self._address, cursor, table)
+            begin_snapshot(cursor.connection, relation.sql if relation.lockable else "")
+            relation = found(self._address, cursor, table)
+            shape.refuse_misfit(table, relation)
+            yield cursor, relation
+
+
+# Partitions and children count for their parent. A crash throws the counters away, hence the time from which they count.
+_HEAD = """
+WITH RECURSIVE tree(oid) AS (
+  SELECT to_regclass(%s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
+SELECT string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
+       sum(pg_stat_get_tuples_inserted(oid))::text,
+       sum(pg_stat_get_tuples_updated(oid))::text,
+       sum(pg_stat_get_tuples_deleted(oid))::text,
+       (SELECT stats_reset::text FROM pg_stat_bgwriter),
+       (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()),
+       pg_postmaster_start_time()::text,
+       CASE WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END
+FROM tree
+"""

@@ -1,0 +1,55 @@
+"""The text of a suggested definition: imports, and a `Table(…)` to paste into the project.
+
+Belongs here: the form that all kinds of source share. Does not belong here: which columns a table has, which each kind finds out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+
+def definition_text(
+    name: str,
+    columns: Sequence[str],
+    key: Sequence[str],
+    changes: str,
+    package: str,
+    *,
+    description: str = "",
+    key_comment: str = "",
+    more: Sequence[str] = (),
+) -> str:
+    """A definition as Python.
+
+    Args:
+        columns: `Column(…)`, each with its comma, and with a comment where it needs one.
+        changes: how changes are found, such as `Queue()`; what it calls is declared in `package`, a kind's.
+        more: further arguments, such as `cursor="day"`.
+    """
+    types = {match[1] for column in columns if (match := re.match(r'Column\("(?:[^"\\]|\\.)*", (\w+)', column))}
+    ways = sorted(set(re.findall(r"\b([A-Z]\w*)\(", changes)))
+    lines = [
+        *(["import datetime", ""] if "datetime." in changes else []),
+        f"from stori_pipeline.model import {', '.join(sorted({'Column', 'Table', *types}))}",
+        f"from {package} import {', '.join(ways)}",
+        "",
+        "Table(",
+        "    source=SOURCE,",
+        f"    name={text(name)},",
+        *([f"    description={text(description)},"] if description else []),
+        "    columns=(",
+        *(f"        {column}" for column in columns),
+        "    ),",
+        f"    key=({''.join(f'{text(each)}, ' for each in key).rstrip()}),{f'  # {key_comment}' if key_comment else ''}",
+        f"    changes={changes},",
+        *(f"    {each}," for each in more),
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def text(value: str) -> str:
+    """A text as Python; JSON's texts are Python's, too."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,162 @@
+"""Business time, and what the check `arrivals` makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from dagster import AssetKey, AssetSelection, Definitions, define_asset_job
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stori_pipeline.clock import utc_now
+from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys, judge
+from stori_pipeline.defs.keys import mirror_key
+from stori_pipeline.defs.resources import WarehouseResource
+from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.table import Table
+from stori_pipeline.project import find_table
+from stori_pipeline.runtime.names import ARRIVALS
+from stori_pipeline.warehouse.dialect import create_mirror, relation
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.stores import under_own_source
+
+pytestmark = pytest.mark.clock
+
+HOURS = BusinessHours("created_at", 8, 19, timedelta(hours=5), timedelta(hours=11))
+LONDON = replace(HOURS, time_zone="Europe/London")
+PAYMENT = find_table("totesys.payment")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+INSTANTS = st.datetimes(datetime(2022, 1, 1), datetime(2027, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001  (hypothesis adds the zone)
+CLOCKS = st.sampled_from([HOURS, LONDON, replace(HOURS, time_zone="America/St_Johns", closes=24), replace(HOURS, opens=0, weekdays=(6, 7))])
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "hours", "open_time"),
+    [
+        ("2024-11-13T10:00", "2024-11-13T10:45", HOURS, timedelta(minutes=45)),
+        ("2024-11-13T18:50", "2024-11-14T08:20", HOURS, timedelta(minutes=30)),  # over a night
+        ("2024-11-15T18:59", "2024-11-18T08:01", HOURS, timedelta(minutes=2)),  # over a weekend
+        ("2024-11-15T19:00", "2024-11-18T08:00", HOURS, timedelta(0)),
+        ("2024-11-13T03:00", "2024-11-13T23:00", HOURS, timedelta(hours=11)),
+        ("2024-11-11T08:00", "2024-11-25T08:00", HOURS, timedelta(hours=110)),  # ten days of eleven hours
+        ("2024-11-13T12:00", "2024-11-13T11:00", HOURS, timedelta(0)),  # a clock that is ahead of ours
+        ("2024-07-01T06:30", "2024-07-01T07:30", LONDON, timedelta(minutes=30)),  # there it is an hour later in summer
+        ("2024-01-01T07:30", "2024-01-01T08:30", LONDON, timedelta(minutes=30)),
+        (
+            "2024-03-31T00:00",
+            "2024-03-31T23:00",
+            replace(LONDON, opens=0, closes=24, weekdays=(7,)),
+            timedelta(hours=23),
+        ),  # clocks go forward
+        ("2024-10-26T23:00", "2024-10-28T00:00", replace(LONDON, opens=0, closes=24, weekdays=(7,)), timedelta(hours=25)),  # and back
+    ],
+)
+def test_only_open_time_counts(since: str, until: str, hours: BusinessHours, open_time: timedelta) -> None:
+    assert business_time(at(since), at(until), hours) == open_time
+
+
+@given(st.lists(INSTANTS, min_size=3, max_size=3).map(sorted), CLOCKS)
+def test_business_time_adds_up_and_never_passes_faster_than_time(instants: list[datetime], hours: BusinessHours) -> None:
+    first, second, third = instants
+    assert business_time(first, second, hours) + business_time(second, third, hours) == business_time(first, third, hours)
+    assert timedelta(0) <= business_time(first, third, hours) <= third - first
+
+
+@given(INSTANTS, st.timedeltas(timedelta(0), timedelta(hours=13)))
+def test_no_business_time_passes_at_night_or_over_a_weekend(day: datetime, later: timedelta) -> None:
+    evening = day.replace(hour=19, minute=0, second=0, microsecond=0)
+    assert business_time(evening, evening + later, HOURS) == timedelta(0)
+    friday = evening + timedelta(days=(5 - evening.isoweekday()) % 7)
+    assert business_time(friday, friday + timedelta(days=2) + later, HOURS) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("newest", "passed", "says"),
+    [
+        ("2024-11-15T18:58", True, None),  # Friday evening, judged on Monday morning
+        ("2024-11-15T14:30", True, None),  # 4 h 30 min on Friday and 30 min on Monday
+        ("2024-11-15T14:29", False, "no row for 5 h 01 min of open time; rows should arrive every 5 h 00 min"),
+        ("2024-11-14T08:00", False, "22 h 30 min of open time; rows should arrive every 5 h 00 min. The source has stopped"),
+        ("2024-11-18T09:00", True, None),
+        (None, False, "holds no row"),
+    ],
+)
+def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says: str | None) -> None:
+    result = judge(PAYMENT, HOURS, at(newest) if newest else None, at("2024-11-18T08:30"))
+    assert (result.passed, result.severity.value) == (passed, "WARN")
+    assert (result.description is None) == (says is None)
+    assert (says or "") in (result.description or "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"opens": 19}, "hours of one day"),
+        ({"closes": 25}, "hours of one day"),
+        ({"weekdays": ()}, "ISO numbers"),
+        ({"weekdays": (0, 1)}, "ISO numbers"),
+        ({"stopped_after": timedelta(hours=1)}, "no less than late_after"),
+        ({"time_zone": "Europe/Atlantis"}, "no time zone 'Europe/Atlantis'"),
+    ],
+)
+def test_hours_that_make_no_sense_are_refused(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        replace(HOURS, **wrong)  # type: ignore[arg-type]  # whatever the case is about
+
+
+@pytest.mark.parametrize(("column", "says"), [("when", "names 'when'"), ("payment_date", "told by a timestamptz")])
+def test_arrivals_are_told_by_an_instant_of_the_table(column: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        replace(PAYMENT, arrivals=replace(HOURS, column=column))
+
+
+def test_only_tables_that_are_written_to_all_day_have_the_check() -> None:
+    assert not arrivals_checks(find_table("totesys.staff"))
+    assert [key.to_user_string() for key in arrivals_keys(PAYMENT)] == ["warehouse/totesys/payment:arrivals"]
+
+
+@pytest.fixture
+def mirror(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """An empty mirror like that of the payments, in a schema of its own, where the environment says."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    table = under_own_source(PAYMENT)
+    execute(environ["STORI_WAREHOUSE"], f"CREATE SCHEMA {table.source.name}", create_mirror(table))
+    yield table
+    execute(environ["STORI_WAREHOUSE"], f"DROP SCHEMA {table.source.name} CASCADE")
+
+
+def test_the_check_looks_at_the_newest_row_of_the_mirror(mirror: Table, environ: dict[str, str]) -> None:
+    definitions = Definitions(
+        asset_checks=arrivals_checks(mirror),
+        jobs=[define_asset_job("look", AssetSelection.checks_for_assets(mirror_key(mirror)))],
+        resources={"warehouse": WarehouseResource()},
+    )
+
+    def looked() -> tuple[bool, str]:
+        done = definitions.resolve_job_def("look").execute_in_process()
+        (evaluation,) = done.get_asset_check_evaluations()
+        assert (evaluation.check_name, evaluation.asset_key) == (ARRIVALS, AssetKey(["warehouse", mirror.source.name, "payment"]))
+        return evaluation.passed, str(evaluation.metadata["newest_row"].value)
+
+    assert looked() == (False, "none")
+    row = "1, {at}, {at}, 1, 1, 1, 1, 1, FALSE, '2024-11-15', 1, 1, 1, GETDATE()"
+    execute(
+        environ["STORI_WAREHOUSE"],
+        f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr('2024-11-15 18:50:09.123+00'))})",
+    )
+    assert looked() == (False, "2024-11-15T18:50:09.123000+00:00")
+    newest = utc_now().replace(microsecond=0)  # not GETDATE(): the check takes its time from this process
+    execute(
+        environ["STORI_WAREHOUSE"], f"INSERT INTO {relation(mirror)} VALUES ({row.format(at='TIMESTAMPTZ ' + repr(newest.isoformat()))})"
+    )
+    assert looked() == (True, newest.isoformat())

@@ -1,0 +1,250 @@
+"""A run of `sync` on real servers: what it materializes, what stops it, and what does not."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from datetime import date
+from typing import Any
+
+import boto3
+import pytest
+from dagster import (
+    AssetCheckEvaluation,
+    AssetKey,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    ExecuteInProcessResult,
+)
+
+from stori_pipeline.cli.sync import execute_sync as execute_sync_of
+from stori_pipeline.cli.sync import run_sync as run_sync_of
+from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
+from stori_pipeline_tests.databases import at_port, closed_port
+from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
+
+TABLES = PLAIN.tables
+execute_sync = functools.partial(execute_sync_of, project=PLAIN)
+run_sync = functools.partial(run_sync_of, project=PLAIN)
+
+
+def said(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
+    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def version(result: ExecuteInProcessResult, key: AssetKey) -> str:
+    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
+    return (event.materialization.tags or {})["dagster/data_version"]
+
+
+def checks(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+    return {f"{e.asset_key.to_user_string()} {e.check_name}": e for e in result.get_asset_check_evaluations()}
+
+
+def why(result: ExecuteInProcessResult) -> list[str]:
+    """What to show where a run was meant to succeed."""
+    return [str(e.step_failure_data.error) if e.is_step_failure else str(e.message) for e in result.all_events if e.is_failure]
+
+
+def steps(result: ExecuteInProcessResult, kind: DagsterEventType) -> list[str]:
+    return [e.step_key or "" for e in result.all_events if e.event_type == kind]
+
+
+def test_both_tables_end_to_end_and_then_nothing_new(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(30)
+    for number in range(20):
+        platform.trade(number)
+
+    first = execute_sync(TABLES, instance=instance, prove=True)
+    assert first.success, why(first)
+    failed = {name: e.description for name, e in checks(first).items() if not e.passed}
+    assert failed == {}
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(30,)]
+    assert platform.query("SELECT COUNT(*) FROM exchange.trades") == [(20,)]
+    landed, loaded = said(first, landing_key(BANK)), said(first, mirror_key(BANK))
+    assert (landed["kind"], landed["rows_landed"], landed["rows_rejected"]) == ("snapshot", 30, 0)
+    assert landed["full_refresh_reason"] == "nothing has landed yet"
+    assert landed["preview"].count("\n") == 11
+    assert (loaded["rows_inserted"], loaded["dagster/row_count"]) == (30, 30)
+
+    quiet = execute_sync(TABLES, instance=instance)
+    assert quiet.success
+    for table in TABLES:
+        for key in (landing_key(table), mirror_key(table)):
+            assert said(quiet, key)["outcome"] == "nothing new"
+            assert version(quiet, key) == version(first, key)
+        assert len(platform.lake.manifests(table)) == 1
+
+
+def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(5)
+    platform.trade(1)
+    execute_sync(TABLES, instance=instance)
+    platform.write("UPDATE transactions SET chip_used = true WHERE transaction_no = 2")
+    platform.write("DELETE FROM transactions WHERE transaction_no = 5")
+
+    result = execute_sync([BANK], instance=instance, detect_deletes=True, prove=True)
+
+    assert result.success
+    assert all(each.passed for each in checks(result).values())
+    assert platform.query("SELECT transaction_no FROM bank.transactions WHERE chip_used") == [(2,)]
+    assert platform.query("SELECT MAX(transaction_no) FROM bank.transactions") == [(4,)]
+    assert said(result, landing_key(BANK))["deletes"].startswith("1 rows deleted in the source")
+    assert said(result, mirror_key(BANK))["rows_deleted"] == 1
+
+
+def test_the_source_is_observed_before_it_is_read(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(1)
+    result = execute_sync([BANK], instance=instance)
+    (observed,) = instance.fetch_observations(source_key(BANK), limit=5).records
+    assert observed.asset_observation is not None
+    landing = next(e for e in result.get_asset_materialization_events() if e.asset_key == landing_key(BANK))
+    tags = landing.materialization.tags or {}
+    assert tags["dagster/input_data_version/bank/transactions"] == (observed.asset_observation.tags or {})["dagster/data_version"]
+
+
+def test_a_column_that_the_record_does_not_name_is_a_warning(platform: Platform, instance: DagsterInstance) -> None:
+    platform.write("ALTER TABLE transactions ADD COLUMN branch text")
+    platform.move(1)
+    result = execute_sync([BANK], instance=instance, prove=True)
+    assert result.success
+    drift = checks(result)["landing/bank/transactions definition_complete"]
+    assert (drift.passed, drift.severity.value) == (False, "WARN")
+    assert "branch" in (drift.description or "")
+
+
+def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(100)
+    execute_sync([BANK], instance=instance)
+    platform.move(20, details="x" * 1025)  # one byte more than the record allows
+    platform.move(1)
+
+    result = execute_sync([BANK], instance=instance)
+
+    assert not result.success
+    contract = checks(result)["landing/bank/transactions contract"]
+    assert not contract.passed
+    assert "20 of the 21 rows of batch 2 break the table's definition" in (contract.description or "")
+    assert mirror_key(BANK) not in {e.asset_key for e in result.get_asset_materialization_events()}
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
+
+    # A later run must not load what was blocked, just because it has landed nothing wrong itself.
+    again = run_sync([BANK], instance=instance)
+    assert "batch 2 break the table's definition" in again[0].error
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
+
+    platform.write("UPDATE transactions SET transaction_details = 'x' WHERE length(transaction_details) > 1024")
+    mended = execute_sync([BANK], instance=instance, full=True, prove=True)
+    assert mended.success
+    assert all(each.passed for each in checks(mended).values())
+    assert said(mended, landing_key(BANK))["full_refresh_reason"] == "a full refresh was requested"
+
+
+def test_a_few_rejected_rows_do_not_block(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(3)
+    platform.move(1, details="x" * 1025)
+    result = execute_sync([BANK], instance=instance)
+    assert result.success
+    assert said(result, landing_key(BANK))["rows_rejected"] == 1
+    assert said(result, landing_key(BANK))["quarantine"].startswith(f"s3://{platform.bucket}/bank/transactions/_quarantine/")
+
+
+def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(30)
+    platform.write("UPDATE transactions SET balance_amt = 1000 WHERE transaction_no = 7")
+    platform.write("UPDATE transactions SET withdrawal_amt = 1, balance_amt = balance_amt WHERE transaction_no = 9")
+    result = execute_sync([BANK], instance=instance)
+    assert result.success
+    found = checks(result)
+    continuity, amount = (found[f"warehouse/bank/transactions {name}"] for name in ("balance_continuity", "one_amount"))
+    assert (continuity.passed, continuity.severity.value, continuity.metadata["failing_rows"].value) == (False, "WARN", 3)
+    assert (amount.passed, amount.severity.value, amount.metadata["failing_rows"].value) == (False, "ERROR", 1)
+    assert "| 9 |" in str(amount.metadata["examples"].value)
+
+
+@pytest.mark.clock
+def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance) -> None:
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-05 12:00Z'")
+    platform.move(4)
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-06 12:00Z'")
+    platform.move(3)
+    execute_sync([BANK], instance=instance)
+    before = platform.lake.newest(BANK)
+
+    result = execute_sync([BANK], instance=instance, day=date(2026, 1, 5))
+
+    assert result.success
+    after = platform.lake.newest(BANK)
+    assert before is not None
+    assert after is not None
+    assert (after.batch, after.kind, after.rows, after.until) == (2, "changes", 4, before.until)
+    assert said(result, mirror_key(BANK))["dagster/row_count"] == 7
+    (landing,) = [e for e in result.get_asset_materialization_events() if e.asset_key == landing_key(BANK)]
+    assert landing.materialization.partition == "2026-01-05"
+
+
+def test_one_table_that_fails_stops_no_other_and_is_not_tried_again(platform: Platform, instance: DagsterInstance) -> None:
+    platform.write("ALTER TABLE transactions DROP COLUMN chip_used")
+    platform.trade(1)
+    result = execute_sync(TABLES, instance=instance)
+    assert not result.success
+    assert steps(result, DagsterEventType.STEP_UP_FOR_RETRY) == []
+    assert steps(result, DagsterEventType.STEP_FAILURE) == ["landing__bank__transactions"]
+    assert said(result, mirror_key(EXCHANGE))["rows_inserted"] == 1
+    bank, exchange = run_sync(TABLES, instance=instance)
+    assert "chip_used" in bank.error
+    assert (exchange.error, exchange.batch) == ("", None)
+
+
+def test_a_source_that_comes_back_is_tried_again(platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.move(2)
+    working = os.environ["STORI_SOURCE_BANK"]
+    monkeypatch.setenv("STORI_SOURCE_BANK", at_port(working, closed_port()))
+    results: list[ExecuteInProcessResult] = []
+    running = threading.Thread(target=lambda: results.append(execute_sync([BANK], instance=instance)))
+    running.start()
+    _wait_for(instance, DagsterEventType.STEP_UP_FOR_RETRY)
+    monkeypatch.setenv("STORI_SOURCE_BANK", working)
+    running.join(timeout=180)
+    assert results, "the run has not ended"
+    assert results[0].success
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(2,)]
+
+
+def test_a_lost_lake_is_read_again_and_says_so(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(3)
+    execute_sync([BANK], instance=instance)
+    boto3.resource("s3").Bucket(platform.bucket).objects.all().delete()
+    platform.move(1)
+    result = execute_sync([BANK], instance=instance, prove=True)
+    assert result.success
+    assert said(result, landing_key(BANK))["full_refresh_reason"] == "nothing has landed yet"
+    assert all(each.passed for each in checks(result).values())
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(4,)]
+
+
+def test_run_sync_says_what_came_of_each_table(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(6)
+    seen: list[tuple[str, int]] = []
+    bank, exchange = run_sync(TABLES, instance=instance, progress=lambda table, rows: seen.append((table, rows)))
+    assert (bank.batch, bank.kind, bank.rows_landed, bank.rows_loaded, bank.rejected, bank.error) == (1, "snapshot", 6, 6, 0, "")
+    assert (exchange.rows_landed, exchange.error) == (0, "")
+    assert ("bank.transactions", 6) in seen
+    (quiet,) = run_sync([BANK], instance=instance)
+    assert (quiet.batch, quiet.kind, quiet.rows_landed, quiet.rows_loaded) == (None, None, 0, 0)
+
+
+def _wait_for(instance: DagsterInstance, kind: DagsterEventType, seconds: float = 40) -> DagsterEvent:
+    """The first event of that kind in any run of the instance."""
+    stop = threading.Event()
+    for _ in range(int(seconds / 0.1)):
+        for run in instance.get_runs():
+            for entry in instance.all_logs(run.run_id, of_type=kind):
+                if entry.dagster_event:
+                    return entry.dagster_event
+        stop.wait(0.1)
+    raise AssertionError(f"no {kind} within {seconds} s")

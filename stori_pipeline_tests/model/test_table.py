@@ -1,0 +1,177 @@
+"""What a record says, and what it refuses to say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stori_pipeline import catalog, model
+from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import bigint, decimal, double, super_, timestamptz, varchar
+from stori_pipeline.project import find_table
+from stori_pipeline.readers import READERS
+from stori_pipeline.readers.mongo import ChangeStream
+from stori_pipeline.readers.postgres import Xmin
+
+SOURCE = Source("shop", "postgres", "A shop.")
+COLUMNS = (
+    Column("no", bigint, nullable=False),
+    Column("price", decimal(18, 2)),
+    Column("ratio", double),
+    Column("doc", super_),
+    Column("at", timestamptz, path="time.at"),
+    Column("maybe", varchar(8)),
+)
+ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"columns": ()}, "table shop.orders: it has no columns"),
+        ({"key": ()}, "table shop.orders: it has no key"),
+        ({"name": "Orders"}, "'Orders' is not a name"),
+        ({"name": "2orders"}, "'2orders' is not a name"),
+        ({"name": "or ders"}, "'or ders' is not a name"),
+        ({"name": 'or"ders'}, "is not a name"),
+        ({"name": ""}, "'' is not a name"),
+        ({"name": "o" * 64}, "is not a name"),
+        ({"columns": (*COLUMNS, Column("Bad", bigint))}, "table shop.orders, column 'Bad'"),
+        ({"columns": (*COLUMNS, Column("_deleted", bigint))}, "table shop.orders, column '_deleted'"),
+        ({"columns": (*COLUMNS, COLUMNS[1], COLUMNS[2])}, "price, ratio is declared more than once"),
+        ({"key": ("nothing",)}, "its key names 'nothing', which is not one of its columns"),
+        ({"key": ("maybe",)}, "column 'maybe': a key column must be declared nullable=False"),
+        ({"columns": (Column("no", double, nullable=False),)}, "column 'no': a double column cannot be a key"),
+        ({"columns": (Column("no", super_, nullable=False),)}, "column 'no': a super column cannot be a key"),
+        ({"sortkey": ("doc",)}, "column 'doc': a super column cannot be a sortkey"),
+        ({"sortkey": ("no", "nothing")}, "its sortkey names 'nothing'"),
+        ({"distkey": "ratio"}, "column 'ratio': a double column cannot be a distkey"),
+        ({"distkey": "nothing"}, "its distkey names 'nothing'"),
+        ({"cursor": "nothing"}, "its cursor names 'nothing'"),
+        ({"cursor": "no"}, "column 'no': the cursor must be a date or a timestamptz"),
+        ({"changes": Cursor("nothing")}, "its Cursor names 'nothing'"),
+        ({"max_rejected": 1.5}, "max_rejected is a share between 0 and 1, not 1.5"),
+        ({"max_rejected": -0.1}, "max_rejected is a share"),
+    ],
+    ids=str,
+)
+def test_a_record_refuses_nonsense_naming_the_table_and_the_column(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(said)) as raised:
+        replace(ORDERS, **change)
+    assert str(raised.value).startswith("table shop.")
+
+
+@pytest.mark.parametrize("name", ["Shop", "", "1shop", "shop.eu", "s" * 64])
+def test_a_source_refuses_a_name_that_is_none(name: str) -> None:
+    with pytest.raises(DefinitionError, match="is not a name"):
+        Source(name, "postgres", "A shop.")
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(0, 0), (39, 0), (38, 38), (5, 6), (5, -1)])
+def test_a_decimal_that_redshift_has_not_is_refused(precision: int, scale: int) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(f"decimal({precision},{scale})")):
+        decimal(precision, scale)
+
+
+@pytest.mark.parametrize("length", [0, -1, 65_536])
+def test_a_varchar_that_redshift_has_not_is_refused(length: int) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(f"varchar({length})")):
+        varchar(length)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "arrow", "redshift", "stage"),
+    [
+        (model.bigint, "bigint", pa.int64(), "BIGINT", "BIGINT"),
+        (model.integer, "integer", pa.int32(), "INTEGER", "INTEGER"),
+        (model.smallint, "smallint", pa.int16(), "SMALLINT", "SMALLINT"),
+        (model.boolean, "boolean", pa.bool_(), "BOOLEAN", "BOOLEAN"),
+        (model.date, "date", pa.date32(), "DATE", "DATE"),
+        (model.timestamptz, "timestamptz", pa.timestamp("us", tz="UTC"), "TIMESTAMPTZ", "TIMESTAMPTZ"),
+        (model.double, "double", pa.float64(), "DOUBLE PRECISION", "DOUBLE PRECISION"),
+        (model.super_, "super", pa.binary(), "SUPER", "VARBYTE(16777216)"),
+        (model.decimal(18, 2), "decimal(18,2)", pa.decimal128(18, 2), "DECIMAL(18,2)", "DECIMAL(18,2)"),
+        (model.varchar(65_535), "varchar(65535)", pa.string(), "VARCHAR(65535)", "VARCHAR(65535)"),
+    ],
+    ids=str,
+)
+def test_a_type_is_one_in_every_place(kind: model.Type, name: str, arrow: pa.DataType, redshift: str, stage: str) -> None:
+    assert (str(kind), kind.arrow, kind.redshift, kind.stage) == (name, arrow, redshift, stage)
+
+
+def test_a_table_is_called_the_same_everywhere() -> None:
+    assert (ORDERS.full_name, ORDERS.prefix) == ("shop.orders", "shop/orders")
+    assert ORDERS["at"].source_path == "time.at"
+    assert ORDERS["no"].source_path == "no"
+
+
+def test_schemas_follow_from_the_columns_in_their_order() -> None:
+    names = [column.name for column in COLUMNS]
+    assert ORDERS.schema.names == names
+    assert [field.nullable for field in ORDERS.schema] == [False, True, True, True, True, True]
+    assert ORDERS.read_schema.names == [*names, "_deleted"]
+    assert ORDERS.landed_schema.names == [*names, "_batch", "_seq", "_deleted"]
+    assert [field.type for field in ORDERS.landed_schema] == [*(c.type.arrow for c in COLUMNS), pa.int64(), pa.int64(), pa.bool_()]
+
+
+def test_a_deleted_row_may_lack_everything_but_its_key() -> None:
+    table = replace(ORDERS, columns=tuple(replace(column, nullable=False) for column in COLUMNS))
+    for schema in (table.read_schema, table.landed_schema):
+        required = {field.name for field in schema if not field.nullable} - {"_batch", "_seq", "_deleted"}
+        assert required == {"no"}
+    assert not any(field.nullable for field in table.schema)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": COLUMNS[:-1]},
+        {"columns": (COLUMNS[0], *COLUMNS[:0:-1])},
+        {"columns": (*COLUMNS[:-1], Column("maybe", varchar(16)))},
+        {"columns": (*COLUMNS[:-1], Column("maybe", varchar(8), nullable=False))},
+        {"columns": (*COLUMNS[:-1], Column("maybe", varchar(8), path="elsewhere"))},
+        {"columns": (*COLUMNS[:-1], Column("perhaps", varchar(8), path="maybe"))},
+        {"unnest": "data"},
+        {"keep_deleted": True},
+    ],
+    ids=str,
+)
+def test_whatever_changes_what_lands_changes_the_fingerprint(change: dict[str, Any]) -> None:
+    assert replace(ORDERS, **change).fingerprint != ORDERS.fingerprint
+
+
+def test_what_does_not_change_what_lands_leaves_the_fingerprint() -> None:
+    described = tuple(replace(column, description="said anew") for column in COLUMNS)
+    same = replace(
+        ORDERS, columns=described, description="x", changes=ChangeStream(), cursor="at", max_rejected=0.5, sortkey=("at",), distkey="no"
+    )
+    assert same.fingerprint == ORDERS.fingerprint
+    assert re.fullmatch(r"[0-9a-f]{16}", ORDERS.fingerprint)
+
+
+def test_the_catalog_names_every_table_once_and_every_kind_has_a_reader() -> None:
+    names = [table.full_name for table in catalog.TABLES]
+    assert len(names) == len(set(names))
+    assert {table.source for table in catalog.TABLES} <= set(catalog.SOURCES)
+    assert {source.kind for source in catalog.SOURCES} <= READERS.keys()
+    for table in catalog.TABLES:
+        assert find_table(table.full_name) is table
+
+
+def test_a_table_that_is_not_in_the_catalog_is_told_with_those_that_are() -> None:
+    with pytest.raises(DefinitionError, match=r"no table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
+        find_table("shop.orders")
+
+
+@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.full_name)
+def test_every_table_and_column_of_the_catalog_is_described(table: Table) -> None:
+    assert table.description
+    assert table.source.description
+    assert all(column.description for column in table.columns)

@@ -1,0 +1,231 @@
+"""What a load brings to the mirror: first rows, changes, deletes, snapshots, and any history of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stori_pipeline.model.row_checksum import KeyRange
+from stori_pipeline.warehouse.load import Loaded
+from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
+
+KEEPING = replace(ITEMS, keep_deleted=True)
+
+
+def facts(loaded: Loaded) -> tuple[int, int, int, int]:
+    return loaded.batch, loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted
+
+
+def test_the_first_load_makes_the_mirror_and_the_ledger_entry(items: StoredTable) -> None:
+    assert items.stores.warehouse.ledger(items.table) is None
+    landed = items.snapshot((1, "a"), (2, None))
+    assert facts(items.loaded()) == (1, 2, 2, 0)
+    assert items.mirror() == [(1, "a"), (2, None)]
+    assert items.loads() == [(1, 2, 2, 0)]
+    assert items.stores.warehouse.ledger(items.table) == (landed.generation, 1)
+
+
+def test_nothing_landed_makes_nothing(items: StoredTable) -> None:
+    assert items.load() is None
+    schema = items.table.source.name
+    assert items.stores.query(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema}'") == []
+
+
+def test_a_load_that_is_repeated_finds_nothing_to_do(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    assert items.load() is None
+    assert items.loads() == [(1, 1, 1, 0)]
+
+
+def test_changes_replace_add_and_delete(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"), (3, "c"))
+    items.loaded()
+    items.changes((2, "B"), (3,), (4, "d"))
+    assert facts(items.loaded()) == (2, 3, 2, 1)
+    assert items.mirror("_batch") == [(1, "a", 1), (2, "B", 2), (4, "d", 2)]
+
+
+def test_a_tombstone_for_a_row_that_is_not_there_is_no_deletion(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.changes((7,))
+    assert facts(items.loaded()) == (2, 1, 0, 0)
+    assert items.mirror() == [(1, "a")]
+
+
+def test_several_batches_come_in_one_load_and_one_copy(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.changes((1, "a2"))
+    items.changes((1, "a3"), (2,))
+    items.changes((3, "c"))
+    assert facts(items.loaded()) == (4, 6, 2, 0)
+    assert items.mirror("_batch") == [(1, "a3", 3), (3, "c", 4)]
+    assert len(items.loads()) == 1
+
+
+def test_within_a_batch_the_last_version_wins(items: StoredTable) -> None:
+    items.snapshot((1, "old"), (1, "new"), (2, "gone"), (2,), (3,), (3, "back"))
+    items.loaded()
+    assert items.mirror() == [(1, "new"), (3, "back")]
+
+
+def test_a_later_batch_wins_although_its_place_in_the_batch_is_lower(items: StoredTable) -> None:
+    items.snapshot((9, "x"))
+    items.loaded()
+    items.changes((2, "x"), (3, "x"), (1, "first batch, third row"))
+    items.changes((1, "second batch, first row"))
+    items.loaded()
+    assert items.mirror()[0] == (1, "second batch, first row")
+
+
+def test_deleted_and_written_again_across_batches(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    items.changes((1,), (2,))
+    items.changes((1, "again"))
+    items.loaded()
+    assert items.mirror() == [(1, "again")]
+
+
+def test_a_snapshot_replaces_the_mirror_and_counts_what_vanished(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"), (3, "c"))
+    items.loaded()
+    items.snapshot((2, "B"), (4, "d"))
+    assert facts(items.loaded()) == (2, 2, 2, 2)
+    assert items.mirror() == [(2, "B"), (4, "d")]
+
+
+def test_a_later_snapshot_makes_earlier_batches_superfluous(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.changes((2, "b"))
+    items.snapshot((3, "c"))
+    items.changes((4, "d"))
+    assert facts(items.loaded()) == (4, 2, 2, 1)  # the changes before the snapshot were not even copied
+    assert items.mirror() == [(3, "c"), (4, "d")]
+
+
+def test_an_empty_snapshot_empties_the_mirror(items: StoredTable) -> None:
+    items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    items.snapshot()
+    assert facts(items.loaded()) == (2, 0, 0, 2)
+    assert items.mirror() == []
+    assert items.load() is None
+
+
+def test_a_table_of_no_rows_has_a_mirror(items: StoredTable) -> None:
+    items.snapshot()
+    assert facts(items.loaded()) == (1, 0, 0, 0)
+    assert items.mirror() == []
+    items.changes((1, "first"))
+    items.loaded()
+    assert items.mirror() == [(1, "first")]
+
+
+def test_a_batch_without_rows_moves_the_ledger_and_nothing_else(items: StoredTable) -> None:
+    items.snapshot((1, "a"))
+    items.loaded()
+    newest = items.changes(must_land=True)
+    assert newest.parts == ()
+    assert facts(items.loaded()) == (2, 0, 0, 0)
+    assert items.mirror("_batch") == [(1, "a", 1)]
+    assert items.stores.warehouse.ledger(items.table) == (newest.generation, 2)
+    assert items.load() is None
+
+
+def test_a_composite_key_is_one_key(store: StoreTable) -> None:
+    items = store(BY_TWO)
+    items.snapshot((1, "a", "x"), (1, "b", "x"), (2, "a", "x"))
+    items.loaded()
+    items.changes((1, "a", "y"), (2, "a"))
+    assert facts(items.loaded()) == (2, 2, 1, 1)
+    assert items.mirror() == [(1, "a", "y"), (1, "b", "x")]
+
+
+# ---- deleted rows are kept
+
+
+def test_deleted_rows_are_marked_and_keep_their_values(store: StoreTable) -> None:
+    items = store(KEEPING)
+    items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    items.changes((1,))
+    assert facts(items.loaded()) == (2, 1, 0, 1)
+    assert items.mirror("_deleted") == [(1, "a", True), (2, "b", False)]
+    assert items.stores.warehouse.key_range(items.table) == (1, KeyRange(2, 3))
+
+
+def test_a_marked_row_that_is_written_again_is_live_and_single(store: StoreTable) -> None:
+    items = store(KEEPING)
+    items.snapshot((1, "a"))
+    items.changes((1,))
+    items.loaded()
+    items.changes((1, "again"))
+    items.loaded()
+    assert items.mirror("_deleted") == [(1, "again", False)]
+
+
+def test_a_row_written_and_then_deleted_between_two_loads_is_marked_and_not_lost(store: StoreTable) -> None:
+    items = store(KEEPING)
+    items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    items.changes((1, "written"), (1,))
+    items.changes((2, "written"))
+    items.changes((2,))
+    assert items.loaded().rows_deleted == 2
+    assert [row[-1] for row in items.mirror("_deleted")] == [True, True]
+
+
+def test_marking_twice_counts_once(store: StoreTable) -> None:
+    items = store(KEEPING)
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.changes((1,))
+    items.loaded()
+    items.changes((1,))
+    assert items.loaded().rows_deleted == 0
+
+
+def test_a_record_that_begins_to_keep_deleted_rows_wants_a_new_generation() -> None:
+    assert KEEPING.fingerprint != ITEMS.fingerprint
+
+
+# ---- any history
+
+KEYS = st.integers(1, 6)
+WRITES = st.lists(st.tuples(KEYS, st.sampled_from(["a", "b", "ß", None])) | st.tuples(KEYS), max_size=8)
+HISTORY = st.lists(st.tuples(st.sampled_from(["snapshot", "changes", "changes", "changes"]), WRITES, st.booleans()), min_size=1, max_size=7)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(history=HISTORY, keeping=st.booleans())
+def test_any_history_loaded_at_any_points_ends_as_the_last_version_of_each_row(store: StoreTable, history: Any, keeping: bool) -> None:
+    items = store(KEEPING if keeping else ITEMS)
+    model: dict[int, str | None] = {}
+    for number, (kind, writes, loads) in enumerate(history):
+        whole = kind == "snapshot" or number == 0
+        if whole:
+            model.clear()
+        for key, *value in writes:
+            model.pop(key, None)
+            if value:
+                model[key] = value[0]
+        items.stores.land_rows(items.table, "snapshot" if whole else "changes", *writes)
+        if loads:
+            items.load()
+            assert _live(items) == model
+    items.load()
+    assert _live(items) == model
+    assert items.load() is None
+
+
+def _live(items: StoredTable) -> dict[int, str | None]:
+    names = ("_deleted",) if items.table.keep_deleted else ()
+    found = [row[:2] for row in items.mirror(*names) if not row[2:] or not row[2]]
+    assert len(dict(found)) == len(found)
+    return dict(found)
