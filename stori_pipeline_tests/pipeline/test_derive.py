@@ -20,7 +20,7 @@ from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
 from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star, StarSchema, carried
+from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, varchar
 from stori_pipeline.pipeline.derive import derive
@@ -347,28 +347,3 @@ def test_a_batch_that_changes_no_row_of_the_present_is_read_once(works: Works) -
     assert (seen.kind, seen.rows, seen.parts) == ("changes", 0, ())
     assert works.derive(DIM).manifest is None
     assert works.rows(DIM) == [{"item_id": 1, "name": "pen", "sold": 1}]
-
-
-def test_a_star_table_may_have_inputs_of_any_source(works: Works) -> None:
-    depot = replace(ITEM, source=Source("depot", "mongodb", "A depot."), columns=(ITEM["item_id"], Column("shelf", varchar(8))))
-    schema = StarSchema(SALE, ITEM, depot)
-
-    @schema.star_table(
-        carried("item.item_id"),
-        carried("item.name"),
-        carried("stock.shelf", joined_by="item.item_id stock.item_id"),
-        key="item_id",
-        inputs={"item": "shop.item", "stock": "depot.item"},
-    )
-    def dim_stock(item: pl.LazyFrame, stock: pl.LazyFrame) -> pl.LazyFrame:
-        return item.join(stock, on="item_id", how="left")
-
-    (star,) = schema.stars
-    tables = {table.full_name: table for table in (ITEM, depot)}
-    works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": "ink"}, table=ITEM)
-    works.land("snapshot", {"item_id": 1, "shelf": "A1"}, table=depot)
-    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
-    assert works.rows(star) == [{"item_id": 1, "name": "pen", "shelf": "A1"}, {"item_id": 2, "name": "ink", "shelf": None}]
-    works.land("changes", {"item_id": 2, "shelf": "B2"}, table=depot)
-    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
-    assert works.rows(star)[1] == {"item_id": 2, "name": "ink", "shelf": "B2"}
