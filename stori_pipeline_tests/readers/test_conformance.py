@@ -20,6 +20,7 @@ from stori_pipeline.contract import REJECTED
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers import READERS, SourceError, SourceUnavailable, source_kind
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.rigs import RIGS, with_whole_rows
@@ -226,7 +227,7 @@ def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
 
 
 def _as_landed(row: Row) -> Row:
-    encoded = row_checksum.json_text(row["doc"]).encode() if row.get("doc") is not None else None
+    encoded = json_text(row["doc"]).encode() if row.get("doc") is not None else None
     return {**dict.fromkeys(column.name for column in COLUMNS), **row, "doc": encoded}
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline.contract import conform
-from stori_pipeline.model import row_checksum
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type, bigint, decimal, double, integer, super_, timestamptz, varchar
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 
@@ -82,7 +82,7 @@ _ROW = st.tuples(
     st.integers(-(2**63), 2**63 - 1).map(str),
     st.none() | _TEXT,
     # As jsonb writes it, spaces after colons and commas included.
-    st.none() | _JSON.map(lambda value: json.dumps(json.loads(row_checksum.json_text(value), parse_float=str), ensure_ascii=False)),
+    st.none() | _JSON.map(lambda value: json.dumps(json.loads(json_text(value), parse_float=str), ensure_ascii=False)),
     st.none()
     | st.decimals(allow_nan=True, allow_infinity=True).map(lambda value: format(value, "f"))
     | st.decimals(-(10**8), 10**8, places=2).map(str)

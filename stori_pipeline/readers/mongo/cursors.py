@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 from stori_pipeline import model
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
-from stori_pipeline.contract.verdicts import MisfitError, conversion
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.row_checksum import checksum
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types.misfit import MisfitError
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
@@ -52,7 +52,7 @@ class _Column:
             )
         self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
-        self._convert = conversion(self.type)
+        self._convert = self.type.convert
 
     def of(self, row: Row) -> Bound:
         """The row's value, or None where it has none that fits."""

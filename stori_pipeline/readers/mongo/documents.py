@@ -29,7 +29,6 @@ from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers.mongo.connection import Document
 
 Row = Mapping[str, object]
@@ -206,7 +205,7 @@ class Documents:
 
 
 def _converter(column: Column) -> Callable[[Any], object]:
-    return _json_value if column.type == super_ else native
+    return _json_value if column.type.is_document else native
 
 
 def _at(fields: Any, path: tuple[str, ...]) -> Any:

@@ -32,9 +32,9 @@ import pyarrow.parquet as pq
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, super_, varchar
+from stori_pipeline.model.types import bigint, varchar
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
@@ -141,7 +141,7 @@ def fields(table: Table) -> list[Column]:
 
 
 def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    paths = [(column.name, column.source_path.split("."), column.type == super_) for column in fields(table)]
+    paths = [(column.name, column.source_path.split("."), column.type.is_document) for column in fields(table)]
     for value in json_values.values(text_of(file)):
         if not isinstance(value, dict):
             yield value

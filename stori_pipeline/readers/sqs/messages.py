@@ -13,7 +13,6 @@ from typing import Any
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers.sqs.connection import Message
 
 
@@ -33,7 +32,7 @@ def rows(
     """For each message what `contract.conform` takes. Fields that the record does not name are noted in `unnamed`, with a value each."""
     known = covered(table)
     paths = [(column.name, column.source_path.split(".")) for column in table.columns]
-    documents = [column.name for column in table.columns if column.type == super_]
+    documents = [column.name for column in table.columns if column.type.is_document]
     for message in messages:
         document = parsed(message)
         if isinstance(document, Refused):
