@@ -272,7 +272,7 @@ def test_a_source_that_is_away_is_unavailable_and_keeps_its_password(rig: Rig) -
         assert "s3cret" not in f"{raised.value} {away!r}"
 
 
-def test_a_table_that_is_not_there_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
+def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
     rig.drop()
     if rig.missing_is_empty:
         assert drained(rig.reader, rig.table).rows == []
@@ -283,7 +283,7 @@ def test_a_table_that_is_not_there_is_an_error_unless_the_source_makes_no_differ
         assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: Rig) -> None:
+def test_deletes_are_seen_where_the_source_reports_them_and_otherwise_do_no_harm(rig: Rig) -> None:
     rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)
     rig.delete(2)
@@ -309,7 +309,7 @@ def test_acknowledging_may_be_repeated(rig: Rig) -> None:
 
 
 @with_whole_rows
-def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_source_forgets(rig: Rig) -> None:
+def test_a_day_is_read_again_at_the_same_position_where_the_source_is_replayable(rig: Rig) -> None:
     midnight = datetime(2026, 3, 29, tzinfo=UTC)
     moments = {
         1: midnight - timedelta(milliseconds=1),
@@ -330,7 +330,7 @@ def test_a_day_is_read_again_and_leaves_the_position_or_is_refused_where_the_sou
 
 
 @with_whole_rows
-def test_drift_tells_of_a_field_that_no_column_covers(rig: Rig) -> None:
+def test_drift_names_a_field_that_no_column_reads(rig: Rig) -> None:
     rig.insert([{**row, "id": 1} for row in EDGES[5:6]])
     assert rig.reader.drift(rig.table) == []
     rig.add_field("colour")

@@ -30,7 +30,7 @@ def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
     return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
 
 
-def test_a_mirror_is_compared_with_its_source_unless_the_source_cannot_say_what_it_has(rig: Rig, lake: Lake) -> None:
+def test_a_mirror_is_compared_with_its_source_unless_that_cannot_list_its_rows(rig: Rig, lake: Lake) -> None:
     can_say = isinstance(rig.reader, Comparable)
     assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
     assert not (can_say and not rig.table.changes.is_replayable)

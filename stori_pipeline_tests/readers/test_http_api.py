@@ -203,7 +203,7 @@ def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_ther
     assert rates.read(third.until).rows == []
 
 
-def test_a_back_fill_that_fails_at_once_fails_and_so_does_a_full_reading_that_breaks_off(rates: Rates) -> None:
+def test_a_back_fill_that_fails_on_its_first_day_fails_as_a_broken_snapshot_does(rates: Rates) -> None:
     first = rates.read()
     refusal = {"status": 429, "retry_after": "3600"}
     rates.told(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])
@@ -214,7 +214,7 @@ def test_a_back_fill_that_fails_at_once_fails_and_so_does_a_full_reading_that_br
         rates.read()
 
 
-def test_a_day_that_is_missing_among_known_ones_is_told(rates: Rates) -> None:
+def test_a_day_that_the_api_does_not_know_among_others_is_quarantined(rates: Rates) -> None:
     rates.told(unknown=["2024-11-13"])
     first = rates.read()
     assert "2024-11-13" not in _days(first)

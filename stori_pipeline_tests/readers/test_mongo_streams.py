@@ -160,7 +160,7 @@ _WRITES = st.one_of(
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writes=st.lists(_WRITES, max_size=20), window=st.sampled_from([1, 2, 5_000]))
-def test_whatever_an_application_does_the_mirror_has_the_rows_that_the_documents_have(
+def test_after_any_writes_the_mirror_has_the_rows_of_the_documents(
     writes: list[tuple[str, int, Any]], window: int, mongo_db: MongoSource, reader: MongoReader
 ) -> None:
     mongo_db.database.drop_collection("trades")
@@ -204,7 +204,7 @@ def test_without_images_a_table_keyed_by_underscore_id_sees_deletes(mongo_db: Mo
     assert changes.rows == [{"id": 1, "name": None, "_deleted": True}, {"id": 2, "name": "c", "_deleted": False}]
 
 
-def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forgetful: Documents, reader: MongoReader) -> None:
+def test_without_images_a_delete_is_quarantined_with_its_underscore_id(forgetful: Documents, reader: MongoReader) -> None:
     forgetful.insert_one({"_id": "x", "price": 1, "shares": 1})
     start = drained(reader, TRADES)
     forgetful.delete_one({"_id": "x"})
@@ -217,9 +217,7 @@ def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forget
     assert json.loads(wrong["raw"]) == {"operationType": "delete", "documentKey": {"_id": "x"}}
 
 
-def test_without_images_an_update_that_may_take_rows_is_quarantined_and_one_that_cannot_is_not(
-    forgetful: Documents, reader: MongoReader
-) -> None:
+def test_without_images_only_updates_that_may_remove_rows_are_quarantined(forgetful: Documents, reader: MongoReader) -> None:
     forgetful.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b")]})
     start = drained(reader, TRADES)
     forgetful.update_one({"_id": 1}, {"$push": {"data": a_trade("c")}})

@@ -54,7 +54,7 @@ def test_each_file_is_read_once_and_again_when_it_is_overwritten(drops: Drops) -
     assert drops.reader.head(TABLE, second.until) == ""
 
 
-def test_a_file_that_appears_in_the_second_of_one_that_was_read_is_read_and_loses_to_it_as_the_later_name(drops: Drops) -> None:
+def test_a_file_in_the_same_second_as_one_that_was_read_is_read_and_loses_to_it(drops: Drops) -> None:
     drops.put("sales/z.json", _line(1, amount="1") + _line(2, amount="2"))
     first = drops.read()
     # S3 tells whole seconds. Where these two fall into one, the lower name comes first however late it appeared.
@@ -80,7 +80,7 @@ def test_a_file_without_rows_is_remembered(drops: Drops) -> None:
     assert drops.read(second.until).must_land is False
 
 
-def test_broken_files_are_quarantined_whole_while_others_go_on_and_are_read_when_they_were_mended(drops: Drops) -> None:
+def test_broken_files_are_quarantined_and_read_after_they_were_mended(drops: Drops) -> None:
     rows = "\n".join(_line(key, amount="1") for key in range(100))
     broken: dict[str, bytes | str] = {
         "sales/cut.json": rows[:-5],
@@ -140,7 +140,7 @@ def test_a_listing_of_more_than_a_page_is_read_to_its_end(drops: Drops, monkeypa
 ODD = ["a b", "ü/ż🚀", "100%", "%2F", "a+b", "'quoted'", '"', "k=v", "a&b?c#d", "..", "\\", "<x>", "tab\t", "a//b", "x;y,z", "~"]
 
 
-def test_names_of_every_sort_are_read_and_told_as_they_are(drops: Drops) -> None:
+def test_file_names_of_every_sort_are_read_and_land_unchanged(drops: Drops) -> None:
     keys = [f"sales/{odd}.json" for odd in ODD]
     for number, key in enumerate(keys):
         drops.put(key, _line(number))
@@ -169,7 +169,7 @@ def test_a_removed_file_takes_nothing_with_it(drops: Drops) -> None:
 
 
 @pytest.mark.parametrize("change", ["overwritten", "removed"])
-def test_a_file_that_changes_between_listing_and_reading_is_left_to_the_next_reading(
+def test_a_file_that_changes_after_the_listing_is_left_to_the_next_reading(
     drops: Drops, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drops.put("sales/1.json", _line(1))
@@ -226,7 +226,7 @@ def test_errors_say_what_to_do(drops: Drops, monkeypatch: pytest.MonkeyPatch) ->
         drops.read()
 
 
-def test_drift_and_a_new_record_come_from_the_newest_files(drops: Drops) -> None:
+def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drops) -> None:
     assert drops.reader.drift(TABLE) == []
     drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
     drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
@@ -271,9 +271,7 @@ def late_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
 
 
 @pytest.mark.clock
-def test_a_large_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(
-    drops: Drops, late_files: dict[str, datetime]
-) -> None:
+def test_an_upload_that_took_hours_does_not_win_over_files_begun_later(drops: Drops, late_files: dict[str, datetime]) -> None:
     drops.put("sales/quick.json", _line(1, amount="2") + _line(2, amount="2"))
     first = drops.read()
     late_files["sales/large.json"] = datetime.now(timezone.utc) - timedelta(hours=5)
@@ -284,7 +282,7 @@ def test_a_large_upload_that_took_hours_takes_no_row_back_from_files_that_began_
     assert drops.read(second.until).must_land is False
 
 
-def test_the_format_that_a_record_declares_outweighs_a_name(drops: Drops) -> None:
+def test_a_declared_format_outweighs_a_file_name(drops: Drops) -> None:
     declared = replace(drops, table=replace(TABLE, changes=Objects("sales/", "csv")))
     drops.put("sales/export.txt", "ID;x,Amount\n")
     drops.put("sales/export.dat", "ID,Amount\n5, 2.50 \n")
