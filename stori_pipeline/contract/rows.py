@@ -210,9 +210,10 @@ _TEXT_FORMS: dict[str, str] = {
     "date": r"^[0-9]{4}-",
     "timestamptz": r"^[0-9]{4}-.*([Z]|[+-][0-9:]+)$",
     "double": r"^[-+0-9.eE]+$",
-    "decimal": r"^-?[0-9]+([.][0-9]+)?$",
+    "decimal": r"^-?[0-9]+([.][0-9]{1,38})?$",
 }
-"""The texts that Arrow may read: it takes more than Postgres writes, such as 0x1F for a number."""
+"""The texts that Arrow may read: it takes more than Postgres writes, such as 0x1F for a number, and of numbers with more than 38 places it
+makes others."""
 
 _YEARS = {
     "date": (date.min, date.max),

@@ -4,7 +4,7 @@ Belongs here: parsing whole rows of that form. Does not belong here: getting the
 (`contract`).
 """
 
-# The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\\N`) cannot be mistaken for a text.
+# The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\N`) cannot be mistaken for a text.
 #
 # A block is parsed by Arrow with the table's own types; a row that fits needs no Python at all, and what is taken here the contract would
 # have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
@@ -109,7 +109,10 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     """The column as it lands, or _Doubtful where the contract must judge."""
     kind = column.type
     if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
-        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1").cast(kind.arrow)
+        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1")
+        if pc.any(pc.match_substring_regex(array, _MORE_PLACES_THAN_ARROW_CASTS)).as_py():
+            raise _Doubtful
+        array = array.cast(kind.arrow)
     if kind == super_:
         array = _json(array)
     elif kind == time and not pc.all(pc.match_substring_regex(array, _WHOLE_TIME)).as_py():
@@ -127,6 +130,9 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
 
 
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
+
+_MORE_PLACES_THAN_ARROW_CASTS = r"[.][0-9]{39}"
+"""Of such a text Arrow's cast makes another number, mostly zero, instead of refusing it."""
 
 _WHOLE_TIME = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$"
 
