@@ -262,7 +262,7 @@ def test_the_worked_example_of_adding_a_table_works(
 ) -> None:
     _write(source_db, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(vocabulary), Xmin=Xmin)
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), {**vars(vocabulary), "Xmin": Xmin})
     assert table.name == "branches"
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), lake_at(environ, bucket), Warehouse(warehouse_url, "arn:x")
     try:
