@@ -284,7 +284,7 @@ def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: 
         assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: Rig) -> None:
+def test_deletes_are_seen_where_the_source_reports_them_and_otherwise_do_no_harm(rig: Rig) -> None:
     rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)
     rig.delete(2)
@@ -331,7 +331,7 @@ def test_a_day_read_again_leaves_the_position_or_is_refused_if_the_source_forget
 
 
 @with_whole_rows
-def test_drift_tells_of_a_field_that_no_column_covers(rig: Rig) -> None:
+def test_drift_names_a_field_that_no_column_reads(rig: Rig) -> None:
     rig.insert([{**row, "id": 1} for row in EDGES[5:6]])
     assert rig.reader.drift(rig.table) == []
     rig.add_field("colour")

@@ -100,6 +100,16 @@ def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+@pytest.mark.parametrize("places", [3, 38, 39, 40, 71, 200])
+def test_a_number_with_more_places_than_arrow_casts_is_rejected_and_not_made_zero(places: int) -> None:
+    row = ("1", None, None, "0." + "0" * (places - 1) + "9", None, None)
+    names = [column.name for column in _EVERYTHING.columns]
+    (chunk,) = BlockParser(_EVERYTHING).parse(_copy_text([row]))
+    fitting, rejected = conform(_EVERYTHING, [dict(zip(names, row, strict=True))])
+    assert chunk.rows.num_rows == fitting.num_rows == 0
+    assert chunk.rejected.column("code").to_pylist() == rejected.column("code").to_pylist() == ["scale"]
+
+
 @given(st.lists(_ROW, min_size=1, max_size=6))
 def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
     names = [column.name for column in _EVERYTHING.columns]

@@ -150,7 +150,7 @@ class Columns:
         value = value_at(element, path, _ABSENT)
         return value_at(document, path) if value is _ABSENT else value
 
-    def unnamed(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
+    def unmapped(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
         """The members of rows, and of the answer around them, in which no column is found, each with its values that are not null."""
         found: dict[str, list[Any]] = {}
         for element in (*elements, members):

@@ -1,15 +1,15 @@
 """Blocks of `COPY … TO STDOUT` in its text form, turned into Arrow chunks, exactly.
 
-Belongs here: parsing whole rows of that form. Does not belong here: getting them from a server (`stream`), or what fits a record
+Belongs here: parsing whole rows of that form. Does not belong here: getting them from a server (`stream`), or what fits a definition
 (`contract`).
-
-The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\\N`) cannot be mistaken for a text.
-
-A block is parsed by Arrow with the record's own types; a row that fits needs no Python at all, and what is taken here the contract would
-have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
-those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
-that only the rows at fault are rejected.
 """
+
+# The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\N`) cannot be mistaken for a text.
+#
+# A block is parsed by Arrow with the table's own types; a row that fits needs no Python at all, and what is taken here the contract would
+# have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
+# those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
+# that only the rows at fault are rejected.
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class BlockParser:
             self._ways = []  # a type that says no more is judged value by value
 
     def parse(self, block: bytes) -> list[Chunk]:
-        """The rows of a block, in order. It ends with the end of a row, and its columns are the record's."""
+        """The rows of a block, in order. It ends with the end of a row, and its columns are the table's."""
         ways = self._ways
         for i, way in enumerate(ways):
             with contextlib.suppress(pa.ArrowInvalid, _Doubtful):
