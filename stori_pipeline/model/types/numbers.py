@@ -108,7 +108,7 @@ def decimal(precision: int, scale: int) -> Type:
         redshift=redshift,
         convert=_to_decimal(f"decimal({precision},{scale})", precision, scale),
         natives=frozenset({int, float, Decimal}),
-        text_form=r"^-?[0-9]+([.][0-9]+)?$",
+        text_form=r"^-?[0-9]+([.][0-9]{1,38})?$",  # of numbers with more places Arrow makes others
         copy_form="",
         canonical=lambda value: format(value, "f"),
         canonical_sql=lambda x, _: f"CAST(CAST({x} AS {redshift}) AS VARCHAR(42))",

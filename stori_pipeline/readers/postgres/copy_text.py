@@ -110,7 +110,10 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     """The column as it lands, or _Doubtful where the contract must judge."""
     kind = column.type
     if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
-        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1").cast(kind.arrow)
+        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1")
+        if pc.any(pc.match_substring_regex(array, _MORE_PLACES_THAN_ARROW_CASTS)).as_py():
+            raise _Doubtful
+        array = array.cast(kind.arrow)
     if kind.is_document:
         array = _json(array, kind.max_bytes)
     elif kind.copy_form and not pc.all(pc.match_substring_regex(array, kind.copy_form)).as_py():
@@ -128,6 +131,9 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
 
 
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
+
+_MORE_PLACES_THAN_ARROW_CASTS = r"[.][0-9]{39}"
+"""Of such a text Arrow's cast makes another number, mostly zero, instead of refusing it."""
 
 
 def _refuse(longest: int | None, allowed: int | None) -> None:
