@@ -1,4 +1,4 @@
-"""Which project this is: the one place that imports the shipped tables and star tables.
+"""Which project this is: the one place that imports the shipped tables, star tables and checks.
 
 Belongs here: putting the shipped project together, and where its SQL is. Does not belong here: what a project is (`model.project`).
 """
@@ -20,19 +20,20 @@ REPORTS_FOLDER = _SQL / "reports"
 
 @functools.cache
 def load_project() -> Project:
-    """The project's tables, star tables, reports and charts. Its files are read once in a process.
+    """The project's tables, star tables, reports, checks and charts. Its files are read once in a process.
 
     Raises:
         DefinitionError: a definition or a file makes no sense.
     """
-    from stori_pipeline.catalog import TABLES
+    from stori_pipeline.catalog import TABLES, checks
     from stori_pipeline.catalog.charts import CHARTS
+    from stori_pipeline.model.check import checks_in
     from stori_pipeline.model.project import Project, refuse_stray_checks
     from stori_pipeline.model.report import load_reports
     from stori_pipeline.star import STARS
 
     reports = tuple(load_reports(REPORTS_FOLDER, TABLES, STARS))
-    project = Project(TABLES, tuple(STARS.values()), reports, CHECKS_FOLDER, CHARTS)
+    project = Project(TABLES, tuple(STARS.values()), reports, CHECKS_FOLDER, CHARTS, checks_in(checks))
     refuse_stray_checks(project.names, CHECKS_FOLDER)
     return project
 

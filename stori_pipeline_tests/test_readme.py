@@ -56,7 +56,7 @@ def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
 
 
 def test_the_readme_lists_the_reports_and_no_others() -> None:
-    assert names(README, "What comes of them") == sorted(file.stem for file in REPORTS_FOLDER.rglob("*.sql"))
+    assert names(README, "What is made from them") == sorted(file.stem for file in REPORTS_FOLDER.rglob("*.sql"))
 
 
 def test_the_documents_list_the_charts_their_reports_and_no_others() -> None:
@@ -79,7 +79,7 @@ def test_the_documents_name_every_server_of_the_local_stack() -> None:
 def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
     schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
     assert schemas == set(names(WAREHOUSE, "Schemas"))
-    views = [also for star in STARS.values() for also in star.also]
+    views = [alias for star in STARS.values() for alias in star.aliases]
     views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
     assert sorted(name for name in (*STARS, *views) if f"`{name}`" not in WAREHOUSE) == []
 

@@ -16,7 +16,7 @@ from dagster import instance_for_test, materialize
 import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
 from stori_pipeline import catalog
-from stori_pipeline.defs.sql_checks import RowCheck, parse
+from stori_pipeline.defs.sql_checks import SqlCheck, parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples import totesys
@@ -135,12 +135,12 @@ def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, s
 # ---- adding a rule, a star table
 
 
-def _the_rule(folder: Path) -> RowCheck:
+def _the_rule(folder: Path) -> SqlCheck:
     """The worked example of adding a quality rule, for the table of the one before."""
     file = folder / "opened_in_the_past.sql"
     assert f"sql/checks/bank/branches/{file.name}`" in README
     file.write_text(example("add-a-rule").replace("bank.branches", "readme_bank.branches"))
-    rule = parse(file)
+    rule = parse_check(file)
     assert (rule.severity.value, rule.description) == ("WARN", "No branch opens in the future.")
     return rule
 

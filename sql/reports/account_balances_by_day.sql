@@ -1,7 +1,7 @@
 -- The closing balance of each account on each day, from its first movement to the newest day on which any account moved.
 --
--- The balance is the one that the bank wrote at the day's movement posted last. A day without movement carries on the balance of the day
--- before, with no movements. Amounts are in the bank's one currency. After 10,000 days without movement an account is no longer carried on.
+-- The closing balance is what the bank wrote with the day's last posted movement. A day without movements repeats the balance of the day
+-- before. Amounts are in the bank's one currency. After 10,000 days without a movement, an account has no more rows.
 -- materialized: table
 WITH moved AS (
   SELECT

@@ -1,8 +1,8 @@
 -- The app's transactions, one row each.
 --
--- Amounts are positive for refunds too, and the source names no currency. The newest version of each id: the one of the later batch,
--- since a later batch is read from a later state of the source whatever `updated_at` says, and within a batch the one updated last.
--- A transaction may arrive before its user, or have none.
+-- Amounts are positive for refunds, too, and the source names no currency. A row is the newest version of its id. A later batch is newer,
+-- because it is read from a later state of the source, whatever `updated_at` says; within a batch, the row updated last is newer. A
+-- transaction may arrive before its user, or have no user.
 SELECT
   id,
   user_id,

@@ -1,7 +1,7 @@
--- The app's users, one row each, as they typed their data and beside it in lower case to search and to join by.
+-- The app's users, one row each: their data as they typed them, and in lower case for searching and joining.
 --
--- The newest version of each id: the one of the later batch, since a later batch is read from a later state of the source whatever
--- `updated_at` says, and within a batch the one updated last. E-mail addresses are not unique.
+-- A row is the newest version of its id. A later batch is newer, because it is read from a later state of the source, whatever `updated_at`
+-- says; within a batch, the row updated last is newer. E-mail addresses are not unique.
 SELECT
   id,
   name,

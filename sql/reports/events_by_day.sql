@@ -1,10 +1,10 @@
--- Registrations begun and submissions made, by day and platform: events, the people behind them, and how many of those who began came to
--- submit.
+-- Registrations begun and submissions made, by day and platform: events, people, and how many of those who began a registration also
+-- submitted.
 --
--- A day is one of the calendar that `time_zone` names, by the event's `timestamp`: each event counts once in the rows of Europe/Berlin, where
--- the business is, and once in those of UTC; do not add them up. An event that arrives late counts on the day on which it happened, so
--- past days change. People are told apart by installation (`anonymous_id`). `converted_people` are those among `registering_people`
--- who have submitted since, on whatever day or platform; `conversion` is their share.
+-- `time_zone` says in which calendar a day is counted. Each event counts once in the rows of Europe/Berlin, where the business is, and once
+-- in the rows of UTC, on the day of its `timestamp`; do not add the two up. A late event counts on the day on which it happened, so past
+-- days change. An installation (`anonymous_id`) counts as one person. `converted_people` are the `registering_people` who have submitted
+-- since, on any day and platform; `conversion` is their share.
 WITH happened AS (
   SELECT
     'Europe/Berlin' AS time_zone,

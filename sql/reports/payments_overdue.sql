@@ -1,14 +1,14 @@
--- Payments that fell due, by month, kind and currency: how many the source's flag calls unpaid, and of how many of those that means anything.
+-- Payments that fell due, by month, type and currency: how many the source's flag calls unpaid, and how many of those are overdue.
 --
--- The flag `paid` is set by a run early in the morning of the payment date, Monday to Friday, and by nothing else. A payment that fell due
--- on a weekend, one that was entered on (or after) its payment date, and one that fell due on a day without such a run keep
--- `paid = false` for ever, paid or not: about them the source says nothing, and whether the money came is to be seen at the bank. A
--- payment is overdue where the run of its day was there, the payment too, and the flag still is not set. So
--- `unpaid_by_flag = weekend + entered_late + no_run + overdue`, each payment counted under the first that fits.
+-- The source sets the flag `paid` in a run early in the morning of the payment date, Monday to Friday, and at no other time. Three kinds of
+-- payment keep `paid = false` for ever, paid or not: those due on a weekend (`weekend`), those entered on or after their payment date
+-- (`entered_late`), and those due on a day without a run (`no_run`). The source does not say whether their money came; the bank does. A
+-- payment is `overdue` if its day had a run, the payment existed by then, and the flag is still not set. Each payment counts under the
+-- first of these that fits, so `unpaid_by_flag = weekend + entered_late + no_run + overdue`.
 --
--- Due means that the payment date is before `as_of`, the newest day on which the source has written a payment; the clock on the wall
--- plays no part. That there was a run on a day shows by a payment of that day which was flagged on it. Amounts are in the payment's
--- own currency and are never added up across currencies.
+-- A payment is due if its payment date is before `as_of`, the newest day on which the source wrote a payment; the clock on the wall plays
+-- no part. A day had a run if a payment of that day was flagged on it. Amounts are in the payment's own currency and are never added up
+-- across currencies.
 WITH clock AS (
   SELECT MAX(GREATEST(created_date, last_updated_date)) AS as_of
   FROM star.fact_payment_current

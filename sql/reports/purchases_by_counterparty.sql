@@ -1,7 +1,7 @@
--- Purchases by the company bought from and currency: how many orders, how many items, what they cost, and when the last one was.
+-- Purchases by counterparty and currency: how many orders, how many items, what they cost, and when the last order was entered.
 --
--- Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. A company that
--- has not arrived yet has no name.
+-- Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. A counterparty
+-- that has not arrived yet has no name.
 SELECT
   purchase.counterparty_id,
   counterparty.counterparty_legal_name,

@@ -1,8 +1,8 @@
 -- Purchases by department and currency: how many orders, how many items, and what they cost.
 --
--- The department is that in which the member of staff who answers for the order works today; where people worked when they ordered is not
--- kept. Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. Orders
--- whose member of staff has not arrived yet have no department.
+-- The department is the one in which the order's member of staff works today; the department at the time of the order is not kept. Values
+-- are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. An order whose member of
+-- staff has not arrived yet has no department.
 SELECT
   staff.department_name,
   NVL(currency.currency_code, CAST(purchase.currency_id AS VARCHAR(12))) AS currency_code,

@@ -1,7 +1,8 @@
 -- Sales by design and currency: how many orders, how many bags, what they are worth, and when the design first and last sold.
 --
--- Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. Many designs
--- share a name, so a design is told by its number. Designs that were never sold are left out; one that has not arrived yet has no name.
+-- Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now. Many designs share
+-- a name, so each design number has rows of its own. Designs that were never sold are left out. A design that has not arrived yet has no
+-- name.
 SELECT
   sale.design_id,
   design.design_name,

@@ -1,7 +1,7 @@
 -- Sales by place of delivery and currency: how many orders, how many bags, and what they are worth.
 --
--- The place is the agreed address of delivery as it is now; the source corrects it without a trace, so figures of past days may move from
--- place to place. Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now.
+-- The place is the agreed delivery address as it is now. The source corrects it without a trace, so figures of past days may move from one
+-- place to another. Values are in the order's own currency and are never added up across currencies. Each order counts once, as it is now.
 SELECT
   sale.agreed_delivery_location_id AS location_id,
   location.city,

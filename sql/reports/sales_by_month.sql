@@ -1,7 +1,7 @@
 -- Sales by month and currency: how many orders, how many bags, and what they are worth.
 --
--- The month is that in which the order was entered. Values are in the order's own currency and are never added up across currencies. Each
--- order counts once, as it is now; orders that the source has deleted do not count. A currency that has not arrived yet is shown by its
+-- The month is the one in which the order was entered. Values are in the order's own currency and are never added up across currencies.
+-- Each order counts once, as it is now; orders that the source has deleted do not count. A currency that has not arrived yet shows as its
 -- number.
 SELECT
   CAST(DATE_TRUNC('month', sale.created_date) AS DATE) AS month,

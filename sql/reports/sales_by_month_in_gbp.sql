@@ -1,9 +1,9 @@
--- Sales by month in pounds sterling, each order at its day's rate, with the rates that were used.
+-- Sales by month in pounds sterling, each order at its day's rate, with the rates used.
 --
--- The month is that in which the order was entered. An order's rate is that of the day on which it was entered or, where that day has
--- none, of the last day before it that has one; it says how much of the order's currency one pound buys. Each order's value is converted
--- and rounded by itself. `oldest_rate_days` is how many days before its order the oldest of these rates was published. Orders without any
--- rate, as are those in a currency that has not arrived yet, are in `orders_without_rate` and `sales_value`, and not in `sales_value_gbp`.
+-- The month is the one in which the order was entered. A rate says how much of the order's currency one pound buys. An order uses the rate
+-- of the day on which it was entered or, if that day has none, the last rate before it. Each order's value is converted and rounded by
+-- itself. `oldest_rate_days` says how many days before its order the oldest of these rates was published. Orders without a rate, such as
+-- those in a currency that has not arrived yet, count in `orders_without_rate` and `sales_value`, and not in `sales_value_gbp`.
 WITH rate AS (
   SELECT
     currency,

@@ -1,8 +1,8 @@
 -- Trades by ticker and day in UTC: positions, turnover and spread.
 --
--- The source does not say who bought and who sold, so the position is the number of shares that changed hands: that day, and to date. The
--- spread is the best ask less the best bid at the time of the trade, in the price's unit, over those trades that have both; it is negative
--- where the quotes crossed. Trades without a ticker, or without a time, are rows of their own.
+-- The source does not say who bought and who sold. So the position is the number of shares that changed hands: on that day (`shares`), and
+-- to date (`shares_to_date`). The spread is the best ask minus the best bid at the time of the trade, in the price's unit, over the trades
+-- that have both. It is negative if the quotes crossed. Trades without a ticker or without a time have rows of their own.
 WITH trade AS (
   SELECT
     ticker,

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS users (
     updated_at  timestamptz  NOT NULL DEFAULT now()
 );
 
--- The amount is positive for a refund too; what it means is in the type, which nothing constrains.
+-- The amount is positive for a refund, too. The type says what an amount means, and nothing constrains the type.
 CREATE TABLE IF NOT EXISTS transactions (
     id                serial          PRIMARY KEY,
     user_id           integer         REFERENCES users (id),
@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS transactions (
 CREATE INDEX IF NOT EXISTS users_updated_at ON users (updated_at);
 CREATE INDEX IF NOT EXISTS transactions_updated_at ON transactions (updated_at);
 
--- Every update is stamped, whatever the statement says. The stamp is the transaction's start, as now() is: two updates in one
--- transaction carry the same, and a transaction that commits late carries one that lies behind others.
+-- Every update gets a stamp, whatever the statement sets. The stamp is now(), the transaction's start: two updates in one transaction get
+-- the same stamp, and a transaction that commits late gets an older stamp than those that committed before it.
 CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.updated_at := now();

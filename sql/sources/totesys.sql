@@ -1,8 +1,8 @@
 -- The database of the tote bag company's trading application. `stori seed` runs this; running it again changes nothing.
 
--- The application sets last_updated itself: the column has neither a default nor a trigger, so an edit that does not pass through the
--- application leaves it where it was. Timestamps are naive and cut to the millisecond; agreed dates are texts. All of this is the
--- application's, and none of it is put right here: the pipeline has to live with it.
+-- The application sets last_updated itself: the column has neither a default nor a trigger, so an edit that bypasses the application
+-- leaves it as it was. Timestamps have no zone and are cut to the millisecond; agreed dates are texts. This is how the application made
+-- its tables, and nothing is corrected here, because the pipeline has to work with them.
 
 DO $$ BEGIN
     CREATE TYPE "PaymentTypeName" AS ENUM ('SALES_RECEIPT', 'SALES_REFUND', 'PURCHASE_PAYMENT', 'PURCHASE_REFUND');
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS department (
     last_updated     timestamp(3)  NOT NULL
 );
 
--- The one table with its timestamps apart.
+-- The one table whose two timestamps are not side by side.
 CREATE TABLE IF NOT EXISTS design (
     design_id      serial        PRIMARY KEY,
     created_at     timestamp(3)  NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -110,7 +110,7 @@ CREATE TABLE IF NOT EXISTS payment_type (
     last_updated       timestamp(3)       NOT NULL
 );
 
--- A transaction outlives its order.
+-- If an order is deleted, its transaction stays.
 CREATE TABLE IF NOT EXISTS "transaction" (
     transaction_id     serial             PRIMARY KEY,
     transaction_type   "TransactionType"  NOT NULL,
@@ -135,8 +135,8 @@ CREATE TABLE IF NOT EXISTS payment (
     counterparty_ac_number  integer        NOT NULL
 );
 
--- What the application's migrations keep about themselves: a table of the same schema that is none of the business's. It has no
--- last_updated, which ends whoever reads "every table".
+-- The bookkeeping of the application's migrations, in the same schema as the business's tables. It has no last_updated, so a program that
+-- reads "every table" by that column fails here.
 CREATE TABLE IF NOT EXISTS _prisma_migrations (
     id                   varchar(36)   PRIMARY KEY,
     checksum             varchar(64)   NOT NULL,

@@ -1,12 +1,12 @@
-"""Telling people what is wrong: what a cause is, how it is told, and to whom.
+"""Alerts: what is wrong now, the messages about it, and the channels that deliver them.
 
-Belongs here: `causes` (which causes are in force, from what was seen), `messages` (how one is told), `memory` (what is remembered
-from look to look), `sending` (a topic of SNS, a webhook). Does not belong here: Dagster; reading what its runs did is `defs.alerts`.
+Belongs here: `causes` (what is wrong), `messages` (the text), `memory` (what was read and sent), `sending` (SNS, a webhook), `metrics`
+(CloudWatch). Does not belong here: Dagster; `runtime.alerts` reads its runs.
 """
 
-from stori_pipeline.alerts.causes import Cause, Kind, Landing, Verdict
+from stori_pipeline.alerts.causes import Cause, Kind, Landing, Signal
 from stori_pipeline.alerts.memory import Memory
 from stori_pipeline.alerts.messages import Message
-from stori_pipeline.alerts.sending import Channel, Topic, Unsent, Webhook, channels
+from stori_pipeline.alerts.sending import Channel, SendError, SnsTopic, Webhook, configured_channels
 
-__all__ = ["Cause", "Channel", "Kind", "Landing", "Memory", "Message", "Topic", "Unsent", "Verdict", "Webhook", "channels"]
+__all__ = ["Cause", "Channel", "Kind", "Landing", "Memory", "Message", "SendError", "Signal", "SnsTopic", "Webhook", "configured_channels"]

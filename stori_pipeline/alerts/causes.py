@@ -1,9 +1,8 @@
-"""What a cause is, and which causes are in force.
+"""Causes: one cause is one thing that is wrong with one table, however many runs meet it.
 
-Belongs here: pure functions from what was seen to what is wrong now. Does not belong here: where it was seen, and how it is told.
-
-A cause is one thing that is wrong with one table, however many runs meet it. It begins with the first verdict that says so and is over
-with the first that says otherwise, so that attempts, retries and later runs of a table that stays broken add nothing to it.
+Belongs here: pure functions that turn signals and landings into the causes in force. Does not belong here: reading the signals, and
+sending messages. A cause begins with the first failing signal and ends with the first healthy one, so retries and later runs of a
+table that stays broken add nothing.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from typing import Literal
 
 Kind = Literal["run_failed", "load_blocked", "freshness", "check_failed", "quarantine"]
 
-ROOTS: frozenset[Kind] = frozenset({"run_failed", "load_blocked"})
-"""What keeps rows from arriving. The other kinds can follow from these, in the same table and in all that is made of it."""
+ROOT_KINDS: frozenset[Kind] = frozenset({"run_failed", "load_blocked"})
+"""These keep rows from arriving. The other kinds can follow from them, in the same table and in every table downstream."""
 
-SMALL_DAY = 1_000
-"""A table that landed fewer rows within a day is judged as if it had so many."""
+MIN_DAY_ROWS = 1_000
+"""A table that landed fewer rows within a day is judged as if it had landed this many."""
 
 _HOUR = 3_600.0
 _DAY = 24 * _HOUR
-_SILENT = 7 * _DAY  # a step or check that nothing was heard of for so long is gone: its table was renamed, or its file removed
+_EXPIRY = 7 * _DAY  # a step or check without a signal for this long no longer exists: its table was renamed, or its file was removed
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing that is wrong. `since` is in seconds since 1970; `detail` is a check's name; `words` are those of the error itself."""
+    """One thing that is wrong. `since` is in seconds since 1970, `detail` is the name of a check, `words` is the error's message."""
 
     kind: Kind
     table: str
@@ -38,15 +37,15 @@ class Cause:
 
     @property
     def key(self) -> str:
-        """The same for as long as the same thing is wrong."""
+        """Identifies the cause; it does not change while the cause lasts."""
         return " ".join(filter(None, (self.kind, self.table, self.detail)))
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a step, a check or a whole run said about a table at `at`: that it is well, or what is wrong.
+class Signal:
+    """What a step, a check or a whole run reported about a table at time `at`: healthy, or failing and why.
 
-    `about` names the one that said it. Only its own later verdict can take back what it said.
+    `about` names the step, check or run. Only a later signal with the same `about` can replace this one.
     """
 
     about: str
@@ -62,7 +61,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Landing:
-    """One batch, as far as its rejected rows are concerned. `allowed` is the share that its record allows."""
+    """The row counts of one batch. `allowed` is the share of rejected rows that the table's definition allows."""
 
     table: str
     at: float
@@ -74,44 +73,47 @@ class Landing:
 
 @dataclass
 class Day:
-    """Of one table's batches of the last day, or since its last snapshot: rows that landed and rows that were rejected, by hour."""
+    """One table's last 24 hours, or the time since its last snapshot. `hours` holds [rows landed, rows rejected] by hour since 1970."""
 
     allowed: float = 0.0
     hours: dict[str, list[int]] = field(default_factory=dict)
 
 
-def newest(known: Mapping[str, Verdict], said: Iterable[Verdict], now: float) -> dict[str, Verdict]:
-    """What each last said. Good news of one that never said anything else is not kept; other good news is, for a day, so that bad
-    news from before, of a run that is read late, is known to be old."""
-    last = dict(known)
-    for verdict in sorted(said, key=lambda each: each.at):
-        before = last.get(verdict.about)
-        if before and verdict.at <= before.at:
+def latest_signals(known: Mapping[str, Signal], signals: Iterable[Signal], now: float) -> dict[str, Signal]:
+    """The latest signal of each step, check and run, by its `about`.
+
+    A healthy signal is kept only where a failing one came before, and for one day: a run that is read late may bring an older failing
+    signal, which must not count. A failing signal is kept for seven days.
+    """
+    latest = dict(known)
+    for signal in sorted(signals, key=lambda each: each.at):
+        before = latest.get(signal.about)
+        if before and signal.at <= before.at:
             continue
-        if verdict.bad:
-            goes_on = before is not None and before.bad and before.kind == verdict.kind
-            last[verdict.about] = replace(verdict, since=before.since if before and goes_on else verdict.at)
+        if signal.bad:
+            continues = before is not None and before.bad and before.kind == signal.kind
+            latest[signal.about] = replace(signal, since=before.since if before and continues else signal.at)
         elif before:
-            last[verdict.about] = verdict
-    return {about: each for about, each in last.items() if now - each.at < (_SILENT if each.bad else _DAY)}
+            latest[signal.about] = signal
+    return {about: each for about, each in latest.items() if now - each.at < (_EXPIRY if each.bad else _DAY)}
 
 
-def broken(last: Iterable[Verdict]) -> list[Cause]:
-    """The causes that these verdicts make; several steps of one table that fail make one, with the words of the first."""
-    found: dict[str, Cause] = {}
-    for each in sorted((each for each in last if each.bad), key=lambda each: each.since):
+def signal_causes(signals: Iterable[Signal]) -> list[Cause]:
+    """The causes of the failing signals. Several failing steps of one table make one cause, with the message of the first."""
+    causes: dict[str, Cause] = {}
+    for each in sorted((each for each in signals if each.bad), key=lambda each: each.since):
         cause = Cause(each.kind, each.table, each.since, each.words, each.run_id, each.detail)
-        found.setdefault(cause.key, cause)
-    return list(found.values())
+        causes.setdefault(cause.key, cause)
+    return list(causes.values())
 
 
-def counted(days: Mapping[str, Day], landings: Iterable[Landing], now: float) -> dict[str, Day]:
-    """The rows of the last day, with those of these batches."""
+def add_landings(days: Mapping[str, Day], landings: Iterable[Landing], now: float) -> dict[str, Day]:
+    """The row counts of the last 24 hours by table, with these landings added."""
     result = {table: Day(day.allowed, {hour: list(pair) for hour, pair in day.hours.items()}) for table, day in days.items()}
     for landing in landings:
         day = result.setdefault(landing.table, Day())
         day.allowed = landing.allowed
-        if landing.snapshot:  # it stands for all that landed before
+        if landing.snapshot:  # a snapshot replaces everything that landed before
             day.hours.clear()
         pair = day.hours.setdefault(str(int(landing.at // _HOUR)), [0, 0])
         pair[0] += landing.rows
@@ -122,24 +124,27 @@ def counted(days: Mapping[str, Day], landings: Iterable[Landing], now: float) ->
     return {table: day for table, day in result.items() if day.hours}
 
 
-def overflowing(days: Mapping[str, Day], now: float) -> list[Cause]:
-    """Tables whose quarantine took more of a day's rows than their record allows of a batch's.
+def quarantine_causes(days: Mapping[str, Day], now: float) -> list[Cause]:
+    """A cause for each table whose share of rejected rows over 24 hours exceeds what its definition allows for a batch.
 
-    A single batch above that share is blocked. This finds the source of which every small batch loses a row.
+    A single batch over that share is blocked. This finds a source that loses one row in each of many small batches.
     """
-    found = []
+    causes = []
     for table, day in sorted(days.items()):
         rows, rejected = (sum(pair[i] for pair in day.hours.values()) for i in (0, 1))
-        if rejected > day.allowed * max(rows + rejected, SMALL_DAY):
+        if rejected > day.allowed * max(rows + rejected, MIN_DAY_ROWS):
             words = f"{rejected} of the {rows + rejected} rows of the last 24 hours are in quarantine; max_rejected is {day.allowed:g}"
-            found.append(Cause("quarantine", table, now, words))
-    return found
+            causes.append(Cause("quarantine", table, now, words))
+    return causes
 
 
-def consequences(causes: Collection[Cause], made_of: Mapping[str, Collection[str]]) -> set[str]:
-    """The keys of those that follow from another: of tables that nothing reaches because a load is blocked or fails, in them or
-    in what they are made of (`made_of`: full name to those of the inputs)."""
-    cut_off = {cause.table for cause in causes if cause.kind in ROOTS}
-    while more := {table for table, inputs in made_of.items() if table not in cut_off and not cut_off.isdisjoint(inputs)}:
+def consequences(causes: Collection[Cause], inputs: Mapping[str, Collection[str]]) -> set[str]:
+    """The keys of the causes that follow from another cause: those of tables that receive no rows because a load fails or is blocked.
+
+    Args:
+        inputs: full name of a derived table to the full names of the tables it reads.
+    """
+    cut_off = {cause.table for cause in causes if cause.kind in ROOT_KINDS}
+    while more := {table for table, names in inputs.items() if table not in cut_off and not cut_off.isdisjoint(names)}:
         cut_off |= more
-    return {cause.key for cause in causes if cause.kind not in ROOTS and cause.table in cut_off}
+    return {cause.key for cause in causes if cause.kind not in ROOT_KINDS and cause.table in cut_off}

@@ -1,9 +1,8 @@
-"""What is remembered from one look to the next, and what follows from a look.
+"""What the alerts remember from one evaluation to the next.
 
-Belongs here: the memory, as data and as JSON. Does not belong here: where it is kept.
-
-A message is in `unsent` from the moment that its cause is noted in `told`, and leaves it once its channels have taken it. Between that
-and the next writing of the memory a process may die: then the message is sent again, with the same id. None is lost, one may come twice.
+Belongs here: the memory, as data and as JSON. Does not belong here: where it is stored. A message enters `unsent` when its cause enters
+`announced`, and leaves once its channels have accepted it. If the process dies before the memory is stored, the message is sent again
+with the same id: no message is lost, one may arrive twice.
 """
 
 from __future__ import annotations
@@ -13,80 +12,104 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from stori_pipeline.alerts.causes import Cause, Day, Verdict, consequences
+from stori_pipeline.alerts.causes import Cause, Day, Signal, consequences
 from stori_pipeline.alerts.messages import Message, compose
+
+# The JSON keep the keys of earlier versions, whose memory must stay readable.
+_JSON_KEYS = {
+    "read_until": "until",
+    "read_runs": "done",
+    "signals": "last",
+    "days": "days",
+    "announced": "told",
+    "unsent": "unsent",
+    "as_of": "as_of",
+    "unsent_metrics": "measured",
+}
 
 
 @dataclass
 class Memory:
-    """Where the looking has come to (`until`, and the runs at that edge which are done), what was seen, told, and not yet sent."""
+    """Instants are in seconds since 1970."""
 
-    until: float = 0.0
-    done: dict[str, float] = field(default_factory=dict)
-    last: dict[str, Verdict] = field(default_factory=dict)
+    read_until: float = 0.0
+    """Runs that ended before this were read."""
+    read_runs: dict[str, float] = field(default_factory=dict)
+    """Runs that ended about that time and were read: id to end."""
+    signals: dict[str, Signal] = field(default_factory=dict)
     days: dict[str, Day] = field(default_factory=dict)
-    told: dict[str, Cause] = field(default_factory=dict)
+    announced: dict[str, Cause] = field(default_factory=dict)
+    """Causes in force with a message that was sent or is in `unsent`, by key."""
     unsent: list[Message] = field(default_factory=list)
     as_of: dict[str, float] = field(default_factory=dict)
-    """Of each table, the time as of which the source is in its mirror."""
-    measured: list[list[Any]] = field(default_factory=list)
-    """Metrics that are not sent yet: name, table, seconds since 1970, value, unit."""
+    """By table: the mirror equals the source as of this instant."""
+    unsent_metrics: list[list[Any]] = field(default_factory=list)
+    """Each as name, table, instant, value."""
 
     @classmethod
     def from_json(cls, text: str) -> Memory:
-        said = json.loads(text)
+        values = json.loads(text)
         return cls(
-            until=said["until"],
-            done=said["done"],
-            last={about: Verdict(**each) for about, each in said["last"].items()},
-            days={table: Day(**each) for table, each in said["days"].items()},
-            told={key: Cause(**each) for key, each in said["told"].items()},
-            unsent=[Message(**{**each, "keys": tuple(each["keys"]), "to": tuple(each["to"])}) for each in said["unsent"]],
-            as_of=said["as_of"],
-            measured=said["measured"],
+            read_until=values["until"],
+            read_runs=values["done"],
+            signals={about: Signal(**each) for about, each in values["last"].items()},
+            days={table: Day(**each) for table, each in values["days"].items()},
+            announced={key: Cause(**each) for key, each in values["told"].items()},
+            unsent=[Message(**{**each, "keys": tuple(each["keys"]), "to": tuple(each["to"])}) for each in values["unsent"]],
+            as_of=values["as_of"],
+            unsent_metrics=values["measured"],
         )
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps({_JSON_KEYS[name]: value for name, value in asdict(self).items()}, sort_keys=True)
 
-    def note(
+    def update(
         self,
         in_force: Sequence[Cause],
         *,
-        made_of: Mapping[str, Collection[str]],
+        inputs: Mapping[str, Collection[str]],
         to: Sequence[str],
         ui: str,
         now: float,
         pages: Mapping[str, str],
     ) -> None:
-        """Put into `unsent` what begins and what is over. A cause that was told keeps the beginning that was told."""
+        """Compare the causes in force with those announced, and add a message to `unsent` for each that began or ended.
+
+        An announced cause keeps its first `since`. A consequence of another cause gets no message.
+
+        Args:
+            inputs: full name of a derived table to the full names of the tables it reads.
+            to: names of the channels.
+            ui: address of Dagster's UI.
+            pages: full name to the path of its asset in the UI.
+        """
         keys = {cause.key for cause in in_force}
-        follow = consequences(in_force, made_of)
-        begun = [cause for cause in in_force if cause.key not in self.told and cause.key not in follow]
-        over = [cause for key, cause in self.told.items() if key not in keys]
-        unheard = self._withdraw({cause.key for cause in over})
-        over = [cause for cause in over if cause.key not in unheard]
+        follow = consequences(in_force, inputs)
+        begun = [cause for cause in in_force if cause.key not in self.announced and cause.key not in follow]
+        over = [cause for key, cause in self.announced.items() if key not in keys]
+        withdrawn = self._withdraw({cause.key for cause in over})
+        over = [cause for cause in over if cause.key not in withdrawn]
         for cause in begun:
-            self.told[cause.key] = cause
-        self.told = {key: cause for key, cause in self.told.items() if key in keys}
+            self.announced[cause.key] = cause
+        self.announced = {key: cause for key, cause in self.announced.items() if key in keys}
         for causes, state in ((over, "over"), (begun, "begun")):
             self.unsent += compose(causes, state, to=to, ui=ui, now=now, pages=pages)  # type: ignore[arg-type]  # it infers str
 
     def _withdraw(self, over: Collection[str]) -> set[str]:
-        """Take back messages about causes that are all over before anybody was told; returns their keys."""
-        gone: set[str] = set()
+        """Remove the messages that no channel has accepted and whose causes have all ended; returns the keys of these causes."""
+        withdrawn: set[str] = set()
         kept = []
         for message in self.unsent:
-            untouched = message.state == "begun" and not message.taken
-            if untouched and set(message.keys) <= set(over):
-                gone |= set(message.keys)
+            undelivered = message.state == "begun" and not message.taken
+            if undelivered and set(message.keys) <= set(over):
+                withdrawn |= set(message.keys)
             else:
                 kept.append(message)
         self.unsent = kept
-        return gone
+        return withdrawn
 
-    def sent(self, message: Message, channel: str) -> None:
-        """That channel has taken the message."""
+    def mark_sent(self, message: Message, channel: str) -> None:
+        """Note that the channel has accepted the message."""
         left = tuple(name for name in message.to if name != channel)
         self.unsent = [
             replace(each, to=left, taken=True) if each.id == message.id and left else each

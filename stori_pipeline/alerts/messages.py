@@ -1,6 +1,6 @@
-"""How a cause is told: what, where, since when, the link, and what to do.
+"""The text of an alert: what is wrong, where, since when, a link, and what to do.
 
-Belongs here: text. Does not belong here: sending it.
+Belongs here: composing messages. Does not belong here: sending them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from urllib.parse import quote
 from stori_pipeline.alerts.causes import Cause, Kind
 from stori_pipeline.logs import redacted
 
-FEW = 5
-"""Of one kind at one time, so many causes are told each by itself; more of them have one reason, and are told in one message."""
+MAX_SEPARATE = 5
+"""Up to this many causes of one kind get a message each. More at the same time probably have one reason, and share one message."""
 
-SUBJECT = 100  # characters, the most that SNS takes, and only ASCII
-_SHOWN = 50  # tables that a message for many lists
-_WORDS = 2_000  # characters of an error; SNS takes 256 kB, Slack 3,000 characters
+MAX_SUBJECT = 100  # characters; SNS accepts no more, and only ASCII
+_MAX_TABLES = 50  # tables that a shared message lists
+_MAX_ERROR = 2_000  # characters of an error; SNS accepts 256 kB, Slack 3,000 characters
 
 State = Literal["begun", "over"]
 
@@ -33,18 +33,18 @@ _WHAT: Mapping[Kind, str] = {
     "quarantine": "quarantine over threshold",
 }
 _TO_DO: Mapping[Kind, str] = {
-    "run_failed": "Mend what the error names; the schedule tries again within 20 minutes, and `stori sync {table}` at once.",
-    "load_blocked": "Look into the table's quarantine, mend the source or the table's definition, then run `stori sync --full {table}`.",
-    "freshness": "See with `stori status` that the servers are up, and in the UI that the schedule runs; then run `stori sync {table}`.",
-    "check_failed": "Look at the failing rows on the asset's page; `stori verify {table}` lists where source and mirror differ.",
-    "quarantine": "Look into the table's quarantine, mend the source or the table's definition, then run `stori sync --full {table}`.",
+    "run_failed": "Fix what the error names. The schedule retries within 20 minutes; `stori sync {table}` retries now.",
+    "load_blocked": "Read the table's quarantine, fix the source or the table's definition, then run `stori sync --full {table}`.",
+    "freshness": "Check with `stori status` that the servers answer, and in the UI that the schedule is on; then run `stori sync {table}`.",
+    "check_failed": "Open the asset's page to see the failing rows. `stori verify {table}` lists the rows that differ from the source.",
+    "quarantine": "Read the table's quarantine, fix the source or the table's definition, then run `stori sync --full {table}`.",
 }
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message. `id` is the same each time that it is sent, so that a receiver can tell a repetition; `to` names the channels that
-    have yet to take it."""
+    """One message. `id` stays the same when the message is sent again, so that a receiver can recognise a duplicate. `to` names the
+    channels that have not accepted it yet."""
 
     id: str
     state: State
@@ -53,29 +53,34 @@ class Message:
     keys: tuple[str, ...]
     to: tuple[str, ...]
     taken: bool = False
-    """Whether a channel has taken it already."""
+    """Whether a channel has accepted it."""
 
     def as_slack(self) -> dict[str, Any]:
-        """What a webhook of Slack's takes, or of anything that takes the same."""
+        """The message as the JSON that Slack's webhooks accept."""
         text = f"*{_escaped(self.subject)}*\n{_escaped(self.body)}"
         return {"text": self.subject, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}]}
 
 
 def compose(causes: Iterable[Cause], state: State, *, to: Sequence[str], ui: str, now: float, pages: Mapping[str, str]) -> list[Message]:
-    """A message for each cause, or one for all of a kind that say the same or are many.
+    """A message for each cause. Causes of one kind share a message if they have the same error, or if there are more than `MAX_SEPARATE`.
 
     Args:
+        to: names of the channels.
+        ui: address of Dagster's UI.
+        now: seconds since 1970.
         pages: full name to the path of its asset in the UI.
     """
     messages = []
     for kind, same_kind in groupby(sorted(causes, key=lambda each: (each.kind, each.words, each.key)), key=lambda each: each.kind):
         all_of_kind = list(same_kind)
-        groups = [all_of_kind] if len(all_of_kind) > FEW else [list(g) for _, g in groupby(all_of_kind, key=lambda each: each.words)]
+        groups = (
+            [all_of_kind] if len(all_of_kind) > MAX_SEPARATE else [list(g) for _, g in groupby(all_of_kind, key=lambda each: each.words)]
+        )
         for group in groups:
             keys = tuple(cause.key for cause in group)
-            body = _one(group[0], state, ui, now, pages) if len(group) == 1 else _many(group, kind, state, ui, now, pages)
-            name = "\n".join([state, *(f"{cause.key} {cause.since:.3f}" for cause in group)])
-            digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+            body = _body_of_one(group[0], state, ui, now, pages) if len(group) == 1 else _body_of_many(group, kind, state, ui, now, pages)
+            identity = "\n".join([state, *(f"{cause.key} {cause.since:.3f}" for cause in group)])
+            digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
             messages.append(Message(digest, state, _subject(group, kind, state), redacted(body), keys, tuple(to)))
     return messages
 
@@ -83,14 +88,14 @@ def compose(causes: Iterable[Cause], state: State, *, to: Sequence[str], ui: str
 def _subject(group: Sequence[Cause], kind: Kind, state: State) -> str:
     where = group[0].table if len(group) == 1 else f"{len(group)} tables"
     detail = f" ({group[0].detail})" if len(group) == 1 and group[0].detail else ""
-    said = f"[stori] {'resolved: ' if state == 'over' else ''}{_WHAT[kind]}: {where}{detail}"
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in said)[:SUBJECT]
+    subject = f"[stori] {'resolved: ' if state == 'over' else ''}{_WHAT[kind]}: {where}{detail}"
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in subject)[:MAX_SUBJECT]
 
 
-def _one(cause: Cause, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
+def _body_of_one(cause: Cause, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
     where = cause.table + (f", check {cause.detail}" if cause.detail else "") + (f", run {cause.run_id}" if cause.run_id else "")
     lines = [
-        f"What:  {cause.words[:_WORDS]}",
+        f"What:  {cause.words[:_MAX_ERROR]}",
         f"Where: {where}",
         f"Since: {_instant(cause.since)}",
         f"Link:  {_link(cause, ui, pages)}",
@@ -99,17 +104,17 @@ def _one(cause: Cause, state: State, ui: str, now: float, pages: Mapping[str, st
     return "\n".join(lines)
 
 
-def _many(group: Sequence[Cause], kind: Kind, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
+def _body_of_many(group: Sequence[Cause], kind: Kind, state: State, ui: str, now: float, pages: Mapping[str, str]) -> str:
     first = min(group, key=lambda each: each.since)
     lines = [
-        f"What:  {first.words[:_WORDS]}",
+        f"What:  {first.words[:_MAX_ERROR]}",
         f"Where: {len(group)} tables, listed below" + (f"; first in run {first.run_id}" if first.run_id else ""),
         f"Since: {_instant(first.since)}",
         f"Link:  {_link(first, ui, pages)}",
         f"To do: {_TO_DO[kind].format(table=first.table)}" if state == "begun" else _resolved(first, now),
-        *(f"- {cause.table}{f', check {cause.detail}' if cause.detail else ''}" for cause in group[:_SHOWN]),
+        *(f"- {cause.table}{f', check {cause.detail}' if cause.detail else ''}" for cause in group[:_MAX_TABLES]),
     ]
-    return "\n".join(lines + ([f"- and {len(group) - _SHOWN} more"] if len(group) > _SHOWN else []))
+    return "\n".join(lines + ([f"- and {len(group) - _MAX_TABLES} more"] if len(group) > _MAX_TABLES else []))
 
 
 def _resolved(cause: Cause, now: float) -> str:

@@ -1,14 +1,7 @@
-"""What CloudWatch is told of each table.
+"""CloudWatch metrics of each table: names, dimensions, units, and the request that sends them.
 
-Belongs here: the metrics' names, dimensions and units, and sending them. Does not belong here: when, or what they are taken from
-(`defs.alerts`).
-
-Namespace `stori_pipeline`, dimension `Table` (full name):
-
-- `LagSeconds`: how far the mirror is behind its source: now, less the time as of which the newest load has the source. Of a quiet
-  table that is the time of the last run that found nothing new, so that silence of the source is not lag. It is sent at every look,
-  and so grows while nothing is loaded.
-- `RowsLanded`, `RowsLoaded`, `RowsRejected`, `RunSeconds`: of one run, at its end. `RunSeconds` are those of landing and loading.
+Belongs here: the metrics and sending them. Does not belong here: when they are sent, and where their values come from
+(`runtime.alerts`). Namespace `stori_pipeline`, dimension `Table` (full name).
 """
 
 from __future__ import annotations
@@ -21,19 +14,24 @@ from typing import Any, Literal
 from stori_pipeline.settings import Settings
 
 NAMESPACE = "stori_pipeline"
-AT_ONCE = 1_000
-"""Metrics in one request, the most that CloudWatch takes."""
+MAX_PER_REQUEST = 1_000
+"""CloudWatch accepts at most this many metrics in one request."""
 
 Name = Literal["LagSeconds", "RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds"]
+"""`LagSeconds`: how far the mirror is behind its source: now, less the instant of the source that the newest load shows. A run that finds
+nothing new counts as a load, so that a quiet source causes no lag. The alerts' sensor sends it each time it runs, and so it grows while
+nothing is loaded.
+
+`RowsLanded`, `RowsLoaded`, `RowsRejected`, `RunSeconds`: of one run, sent when it ends. `RunSeconds` is the time of landing and loading."""
 
 
-class MetricsUnsent(RuntimeError):
-    """CloudWatch did not take metrics."""
+class MetricsError(RuntimeError):
+    """CloudWatch did not accept metrics. The message names the error code, and no address."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One value; `at` in seconds since 1970."""
+    """One value; `at` is in seconds since 1970."""
 
     name: Name
     table: str
@@ -51,16 +49,16 @@ class Metric:
         }
 
 
-def switched_on(settings: Settings) -> bool:
-    """`STORI_METRICS=1`."""
+def metrics_enabled(settings: Settings) -> bool:
+    """Whether the setting `STORI_METRICS` is 1."""
     return settings.environ.get("STORI_METRICS", "") == "1"
 
 
-def send(metrics: Sequence[Metric]) -> None:
-    """Send them all, in as few requests as there can be.
+def send_metrics(metrics: Sequence[Metric]) -> None:
+    """Send all metrics in as few requests as possible.
 
     Raises:
-        MetricsUnsent: some or all were not taken.
+        MetricsError: CloudWatch did not accept some or all of them.
     """
     import boto3
     from botocore.config import Config
@@ -72,10 +70,10 @@ def send(metrics: Sequence[Metric]) -> None:
         for batch in _batches(metrics):
             client.put_metric_data(Namespace=NAMESPACE, MetricData=[metric.as_datum() for metric in batch])
     except ClientError as error:
-        raise MetricsUnsent(f"CloudWatch refused metrics: {error.response['Error']['Code']}") from error
+        raise MetricsError(f"CloudWatch refused metrics: {error.response['Error']['Code']}") from error
     except BotoCoreError as error:
-        raise MetricsUnsent(f"CloudWatch cannot be reached: {type(error).__name__}") from error
+        raise MetricsError(f"CloudWatch cannot be reached: {type(error).__name__}") from error
 
 
 def _batches(metrics: Sequence[Metric]) -> Iterable[Sequence[Metric]]:
-    return (metrics[begin : begin + AT_ONCE] for begin in range(0, len(metrics), AT_ONCE))
+    return (metrics[begin : begin + MAX_PER_REQUEST] for begin in range(0, len(metrics), MAX_PER_REQUEST))

@@ -91,22 +91,22 @@ def answers(as_of: date) -> list[str]:
 def alerts() -> list[str]:
     """Lets a source be away for two syncs and come back, and reads what was told of it."""
     from stori_pipeline.project import load_project
-    from stori_pipeline.runtime.alerts import tell_once
+    from stori_pipeline.runtime.alerts import send_alerts_now
 
     name, setting = "rates.daily", "STORI_SOURCE_RATES"
     table, working = list(data.chosen((name,))), os.environ[setting]
-    tell_once(load_project())  # what there was to tell before
+    send_alerts_now(load_project())  # messages about earlier problems
     _read_alerts()
     try:
         os.environ[setting] = "http://127.0.0.1:9?base=GBP"  # where nothing listens
         for _ in range(2):
             data.run_sync(table)
-            tell_once(load_project())
+            send_alerts_now(load_project())
     finally:
         os.environ[setting] = working
     begun = _read_alerts()
     data.run_sync(table)
-    tell_once(load_project())
+    send_alerts_now(load_project())
     ended = _read_alerts()
     for message in (*begun, *ended):
         say(f"  {message['Subject']}")

@@ -1,10 +1,9 @@
-"""One asset for each chart: its pictures in the processed bucket, drawn again when its report has changed.
+"""One asset for each chart: its pictures in the processed bucket, drawn again when its rows have changed.
 
-Belongs here: deriving assets from charts, and what is shown of them. Does not belong here: which charts there are, or drawing and keeping
-them (`stori_pipeline.charts`).
+Belongs here: assets from charts, and the metadata that they show. Does not belong here: which charts a project has, or drawing and keeping
+pictures (`stori_pipeline.charts`).
 
-Drawing takes longer than everything else about a chart, and a run seldom changes what a chart shows. So the rows are asked for each time,
-and drawn only where they are not those of the pictures that are there.
+Drawing takes longer than everything else, and a run seldom changes what a chart shows. So each run reads the rows, and draws only new ones.
 """
 
 import base64
@@ -24,7 +23,7 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 
 
 def chart_asset(chart: Chart) -> AssetsDefinition:
-    """Its output is optional: a chart is not drawn before its report is there, and that is no failure."""
+    """The output is optional: as long as its report does not exist, a chart is not drawn, and the step does not fail."""
 
     @asset(
         key=chart_key(chart.name),
@@ -38,31 +37,32 @@ def chart_asset(chart: Chart) -> AssetsDefinition:
         pool=chart.full_name,
         output_required=False,
     )
-    def drawn(context: AssetExecutionContext, processed: ProcessedResource, warehouse: WarehouseResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+    def pictures(context: AssetExecutionContext, processed: ProcessedResource, warehouse: WarehouseResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         began = time.monotonic()
         with only_transient():
             rows = read(chart, warehouse.open())
             if rows is None:
                 context.log.warning(f"{chart.full_name} is not drawn yet: the warehouse does not have {chart.relation}")
                 return
-            of, bucket = made_from(chart, rows), processed.open_bucket()
-            known = last_metadata(context.instance, chart_key(chart.name), DataVersion(of)) if is_kept(chart, bucket, of) else None
-            said: dict[str, Any] = {**known, "outcome": f"{NOTHING_NEW}: the rows are those that were drawn last"} if known else {}
+            version, bucket = made_from(chart, rows), processed.open_bucket()
+            exists = is_kept(chart, bucket, version)
+            known = last_metadata(context.instance, chart_key(chart.name), DataVersion(version)) if exists else None
+            shown: dict[str, Any] = {**known, "outcome": f"{NOTHING_NEW}: the rows are those that were drawn last"} if known else {}
             if not known:
                 from stori_pipeline.charts.drawing import draw
 
-                pictures = draw(chart, rows)
-                keep(chart, bucket, pictures, of)
-                inline = base64.b64encode(pictures.small).decode()
-                said = {"outcome": "drawn", "chart": MetadataValue.md(f"![{chart.title}](data:image/png;base64,{inline})")}
+                drawing = draw(chart, rows)
+                keep(chart, bucket, drawing, version)
+                inline = base64.b64encode(drawing.small).decode()
+                shown = {"outcome": "drawn", "chart": MetadataValue.md(f"![{chart.title}](data:image/png;base64,{inline})")}
         yield MaterializeResult(
             metadata={
-                **said,
+                **shown,
                 "dagster/uri": bucket.url(key(chart, "svg")),
                 "rows_drawn": len(rows.points),
                 "seconds": round(time.monotonic() - began, 3),
             },
-            data_version=DataVersion(of),
+            data_version=DataVersion(version),
         )
 
-    return drawn
+    return pictures

@@ -1,10 +1,9 @@
 """One asset for each report: a view or a table in the warehouse's schema `reports`.
 
-Belongs here: deriving assets from reports, and what is shown of them. Does not belong here: reading or making a report
-(`stori_pipeline.reports`).
+Belongs here: assets from reports, and the metadata that they show. Does not belong here: parsing a report (`model.report`), or creating
+it (`warehouse.reports`).
 
-A report is made again only where it could come out otherwise: where its file, or a batch of a mirror below it, is another than it was made
-from. A run in which nothing has moved costs it one look at the ledger.
+A report is replaced only if its file, or a batch of a mirror that it depends on, has changed. Otherwise a run costs it one query.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ _TYPES = (
 
 
 def report_asset(report: Report, project: Project) -> AssetsDefinition:
-    """Its output is optional: a report is not made before every mirror that it reads is there, and that is no failure."""
+    """The output is optional: as long as a table that it reads does not exist, a report is not created, and the step does not fail."""
     mirrors = project.mirrors_below(report)
 
     @asset(
@@ -55,21 +54,22 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
         pool=report.full_name,
         output_required=False,
     )
-    def made(context: AssetExecutionContext, warehouse: WarehouseResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+    def materialized(context: AssetExecutionContext, warehouse: WarehouseResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         began = time.monotonic()
         with only_transient():
             store = warehouse.open()
-            loaded, there = _found(store)
-            if missing := sorted(name for name in report.reads if name not in there):
-                context.log.warning(f"{report.full_name} is not made yet: the warehouse does not have {', '.join(missing)}")
+            loaded, relations = _loaded_and_existing(store)
+            if missing := sorted(name for name in report.reads if name not in relations):
+                context.log.warning(f"{report.full_name} is not created yet: the warehouse does not have {', '.join(missing)}")
                 return
-            said = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
-            version = hashlib.sha256(said.encode()).hexdigest()[:16]
-            known = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if report.full_name in there else None
-            said_now = {**known, "outcome": NOTHING_NEW} if known else _make(report, project, store, context.run.run_id)
+            basis = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
+            version = hashlib.sha256(basis.encode()).hexdigest()[:16]
+            exists = report.full_name in relations
+            known = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
+            shown = {**known, "outcome": NOTHING_NEW} if known else _replace(report, project, store, context.run.run_id)
         yield MaterializeResult(
             metadata={
-                **said_now,
+                **shown,
                 "dagster/column_lineage": metadata.report_lineage(report),
                 "dagster/table_name": report.full_name,
                 "dagster/uri": warehouse.uri(report.full_name),
@@ -79,23 +79,24 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
             data_version=DataVersion(version),
         )
 
-    return made
+    return materialized
 
 
-def _found(warehouse: Warehouse) -> tuple[dict[str, tuple[int, int]], set[str]]:
-    """What the ledger says of every mirror, and the relations that are there."""
-    with warehouse.session("making of reports") as connection, connection.cursor() as cursor:
+def _loaded_and_existing(warehouse: Warehouse) -> tuple[dict[str, tuple[int, int]], set[str]]:
+    """The (generation, batch) that each mirror holds, and the full names of the tables and views that exist."""
+    with warehouse.session("look before a report") as connection, connection.cursor() as cursor:
         cursor.execute(_TABLES)
-        there = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
+        relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
         loaded: dict[str, tuple[int, int]] = {}
-        if "pipeline.loads" in there:
+        if "pipeline.loads" in relations:
             cursor.execute(_LEDGER)
             for target, generation, batch in cursor.fetchall():
                 loaded[target] = max(loaded.get(target, (0, 0)), (int(generation), int(batch)))
-    return loaded, there
+    return loaded, relations
 
 
-def _make(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
+def _replace(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
+    """Create or replace the report. Returns the metadata that its asset shows."""
     make_report(report, warehouse, run_id=run_id, reports=project.reports)
     name = f"{quoted(SCHEMA)}.{quoted(report.name)}"
     with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:
@@ -103,11 +104,11 @@ def _make(report: Report, project: Project, warehouse: Warehouse, run_id: str) -
         rows = cursor.fetchall()
         cursor.execute(_TYPES, (SCHEMA, report.name))
         types = dict(cursor.fetchall())
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "outcome": f"{report.materialized} made",
         "dagster/row_count": int(rows[0][-1]) if rows else 0,
         "dagster/column_schema": metadata.report_schema({column: types.get(column, "") for column in report.columns}),
     }
     if rows:
-        said["preview"] = MetadataValue.md(metadata.preview(report.columns, (row[:-1] for row in rows)))
-    return said
+        values["preview"] = MetadataValue.md(metadata.preview(report.columns, (row[:-1] for row in rows)))
+    return values

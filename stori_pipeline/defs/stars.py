@@ -1,7 +1,7 @@
-"""One asset for each star table: its batches in the processed bucket, made from landed tables and other star tables.
+"""One asset for each star table: its batches in the processed bucket, derived from landed tables and other star tables.
 
-Belongs here: deriving assets from the definitions of star tables. Does not belong here: making rows (`pipeline.derive`), or the mirrors,
-which are those of any table (`assets`).
+Belongs here: assets from the definitions of star tables. Does not belong here: computing rows (`pipeline.derive`), or the mirrors, which
+are those of any table (`assets`).
 """
 
 from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, Output, asset
@@ -19,24 +19,24 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 
 class StarConfig(Config):
     full: bool = Field(
-        False, description="Make the table from all batches of its inputs instead of from the new ones; the result is the same."
+        False, description="Derive the table from all batches of its inputs instead of from the new ones; the result is the same."
     )
 
 
 def star_asset(star: Star, project: Project) -> AssetsDefinition:
-    """Its output is optional: where an input has not landed yet, or the contract blocks a batch of it, nothing is made."""
+    """The output is optional: if an input has not landed yet, or the contract blocks a batch of it, nothing is derived."""
     table = star.table
     inputs = [project.mirrors[name] for name in star.inputs.values()]
-    kept = "every version of each row" if isinstance(table.changes, History) else "the present"
+    content = "every version of each row" if isinstance(table.changes, History) else "the present"
 
     @asset(
         key=landing_key(table),
         deps=[AssetDep(landing_key(each), partition_mapping=None if each.is_derived else LastPartitionMapping()) for each in inputs],
         group_name=table.source.name,
-        description=f"{table.description}\n\nHolds {kept}, in batches of Parquet, each sealed by a manifest.",
+        description=f"{table.description}\n\nHolds {content}, in batches of Parquet, each sealed by a manifest.",
         kinds={"polars", "s3", "parquet"},
         owners=list(table.source.owners),
-        code_version=f"{table.fingerprint}-{star.made_by}",
+        code_version=f"{table.fingerprint}-{star.code_hash}",
         metadata={
             "dagster/column_schema": metadata.landing_schema(table),
             "dagster/column_lineage": metadata.star_lineage(star, project.mirrors),
@@ -54,15 +54,15 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
         with only_transient():
             missing = [each.full_name for each in inputs if lake_of(each, lake, processed).open().newest(each) is None]
             if missing:
-                context.log.warning(f"{table.full_name} is not made yet: nothing has landed of {', '.join(missing)}")
+                context.log.warning(f"{table.full_name} is not derived yet: nothing has landed of {', '.join(missing)}")
                 return
             try:
                 rows = derived_rows(star, lake.open(), processed.open(), tables=project.mirrors, full=config.full)
             except LoadBlocked as error:
-                context.log.warning(f"{table.full_name} is not made again: {error}")
+                context.log.warning(f"{table.full_name} is not derived again: {error}")
                 return
             if rows.full_refresh_reason:
-                context.log.info(f"{table.full_name}: made from everything, because {rows.full_refresh_reason}")
+                context.log.info(f"{table.full_name}: all batches of its inputs are read, because {rows.full_refresh_reason}")
             context.set_data_version(landing_key(table), version_of(rows.newest_order))
             yield Output(rows)
             if rows.landed:

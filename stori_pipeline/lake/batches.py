@@ -217,8 +217,8 @@ class Lake:
         self.bucket.put(key, json.dumps({"entries": entries(parts)}, indent=1).encode())
         return self.bucket.url(key)
 
-    def live(self, table: Table) -> pl.LazyFrame:
-        """The live rows: of the newest generation, the last version of each key, deleted rows left out.
+    def live(self, table: Table, at: Manifest | None = None) -> pl.LazyFrame:
+        """The live rows: of the newest generation, the last version of each key, deleted rows left out. With `at`, those as of that batch.
 
         The definition's columns, in order, `super_` as text; with `keep_deleted` deleted rows stay, marked by `_deleted`. Which batches
         count is decided now; their rows are read when the frame is collected. Writes nothing.
@@ -229,10 +229,13 @@ class Lake:
         """
         from stori_pipeline.lake import live  # polars is heavy, and landing does without
 
-        newest = self.newest(table)
+        newest = at or self.newest(table)
         if newest is None:
             raise LakeError(f"{table.full_name}: nothing has landed in {self.bucket.name} yet; run its landing first")
-        return live.live(self.scan(table, self.live_parts(table, newest)), table)
+        parts = self.live_parts(table, newest)
+        if at:
+            parts = LiveParts(parts.compacted, [each for each in parts.batches if each.batch <= at.batch])
+        return live.live(self.scan(table, parts), table)
 
     def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
         """Where the live rows of that batch's generation are: the newest compacted file, and the batches after it.

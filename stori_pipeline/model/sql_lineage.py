@@ -1,8 +1,8 @@
-"""What a SELECT is made of: the tables it reads, the columns it gives, and the columns that each of those comes from.
+"""The lineage of a SELECT: the tables that it reads, its columns, and the columns that each of them comes from.
 
-Belongs here: reading Redshift's SQL. Does not belong here: files, or which tables there are (the caller says what is known).
+Belongs here: parsing Redshift's SQL. Does not belong here: files, or which tables exist (the caller passes them).
 
-sqlglot is imported where it is used: what only wants to know that there are reports shall not wait for a parser.
+sqlglot is imported where it is used: whoever needs only the names of reports should not wait for a parser to load.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 _DIALECT = "redshift"
 
 
-class NotUnderstood(ValueError):
-    """The SQL is not one SELECT that can be followed. The message says what and where, and what to do about it."""
+class UnsupportedSql(ValueError):
+    """The SQL is not one SELECT whose columns can be followed. The message says what is wrong, where, and what to do."""
 
 
 class Relation(NamedTuple):
@@ -27,7 +27,7 @@ class Relation(NamedTuple):
 
 @dataclass(frozen=True)
 class Select:
-    """A SELECT that was followed. `lineage` has an entry for each of `columns`, each a list of (full name, column), sorted."""
+    """The columns of a SELECT. `lineage` has an entry for each of `columns`: a sorted list of (full name, column)."""
 
     columns: tuple[str, ...]
     lineage: dict[str, list[tuple[str, str]]]
@@ -37,7 +37,7 @@ def parse(sql: str) -> Any:
     """The tree of one SELECT.
 
     Raises:
-        NotUnderstood: it is something else, or more than one statement.
+        UnsupportedSql: it is another statement, or more than one.
     """
     import sqlglot
     from sqlglot import exp
@@ -46,35 +46,35 @@ def parse(sql: str) -> Any:
     try:
         trees = [tree for tree in sqlglot.parse(sql, dialect=_DIALECT, error_level=ErrorLevel.IMMEDIATE) if tree is not None]
     except SqlglotError as error:
-        raise NotUnderstood(f"it is no SQL that Redshift reads: {_plain(error)}") from error
+        raise UnsupportedSql(f"it is no SQL that Redshift reads: {_plain(error)}") from error
     if len(trees) != 1:
-        raise NotUnderstood(f"it holds {len(trees)} statements; it must be one SELECT")
+        raise UnsupportedSql(f"it holds {len(trees)} statements; it must be one SELECT")
     (tree,) = trees
     if not isinstance(tree, exp.Query) or tree.find(exp.Into):
-        raise NotUnderstood(f"it is {type(tree).__name__.upper()} rather than a SELECT that only reads; it must be one SELECT")
+        raise UnsupportedSql(f"it is {type(tree).__name__.upper()} rather than a SELECT that only reads; it must be one SELECT")
     return tree
 
 
-def named(tree: Any) -> list[str]:
-    """The tables that a tree names, as `schema.table` in lower case, sorted; names of CTEs are none."""
+def table_names(tree: Any) -> list[str]:
+    """The tables that a tree names, as `schema.table` in lower case, sorted; names of CTEs are left out."""
     from sqlglot import exp
 
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    written = {(table.db.lower(), table.name.lower()) for table in tree.find_all(exp.Table)}
-    return sorted(f"{schema}.{name}" if schema else name for schema, name in written if schema or name not in ctes)
+    tables = {(table.db.lower(), table.name.lower()) for table in tree.find_all(exp.Table)}
+    return sorted(f"{schema}.{name}" if schema else name for schema, name in tables if schema or name not in ctes)
 
 
 def follow(tree: Any, known: Mapping[str, Relation]) -> Select:
-    """The columns of a tree from `parse`, and where they come from. The tree is used up.
+    """The columns of a tree from `parse`, and where they come from. Changes the tree: it cannot be used again.
 
-    A column comes from every column in its expression, through CTEs, joins, unions, subqueries and `*`; conditions of joins and of
-    WHERE decide about rows and are not counted.
+    A column comes from every column in its expression, through CTEs, joins, unions, subqueries and `*`. Conditions of joins and of
+    WHERE decide about rows and do not count.
 
     Args:
-        known: what each name in `named(tree)` stands for.
+        known: the table or view that each name in `table_names(tree)` stands for.
 
     Raises:
-        NotUnderstood: a column that none of the tables has, or that several have; a result column without a name, or two of a name.
+        UnsupportedSql: a column exists in none of the tables, or in several; a result column has no name, or two have the same.
     """
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.qualify import qualify
@@ -83,24 +83,25 @@ def follow(tree: Any, known: Mapping[str, Relation]) -> Select:
 
     _refuse_nameless(tree)
     schema: dict[str, dict[str, dict[str, str]]] = {}
-    for written, relation in known.items():
-        at, _, name = written.partition(".")
-        schema.setdefault(at, {})[name] = dict.fromkeys(relation.columns, "unknown")
+    for full_name, relation in known.items():
+        schema_name, _, name = full_name.partition(".")
+        schema.setdefault(schema_name, {})[name] = dict.fromkeys(relation.columns, "unknown")
     try:
         qualified = qualify(tree, schema=MappingSchema(schema, dialect=_DIALECT, normalize=False), dialect=_DIALECT)
         scope = build_scope(qualified)
     except SqlglotError as error:
-        said = _plain(error)
-        raise NotUnderstood(f"{said}; write a column that its tables have, with the table's name or alias where several have it") from error
+        raise UnsupportedSql(
+            f"{_plain(error)}; write a column that its tables have, with the table's name or alias where several have it"
+        ) from error
     columns = tuple(str(name) for name in qualified.named_selects)
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise NotUnderstood(f"two of its columns are called {', '.join(twice)}; give each a name of its own with AS")
+        raise UnsupportedSql(f"two of its columns are called {', '.join(twice)}; give each a name of its own with AS")
     origins = _Origins(known).of(scope)
     return Select(columns, {name: sorted(origin) for name, origin in zip(columns, origins, strict=True)})
 
 
 def _plain(error: Exception) -> str:
-    """The first line of the parser's own message, which marks the place with a terminal's colours in those after it."""
+    """The first line of the parser's message; the lines after it mark the place with a terminal's colours."""
     return str(error).splitlines()[0].rstrip(".")
 
 
@@ -109,30 +110,30 @@ def _refuse_nameless(tree: Any) -> None:
 
     for place, column in enumerate(tree.selects, 1):
         if not (isinstance(column, (exp.Alias, exp.Column, exp.Star)) and (column.is_star or column.alias_or_name)):
-            raise NotUnderstood(f"its column {place} has no name: {column.sql(dialect=_DIALECT)}; give it one with AS")
+            raise UnsupportedSql(f"its column {place} has no name: {column.sql(dialect=_DIALECT)}; give it one with AS")
 
 
 _Origin = set[tuple[str, str]]
 
 
 class _Origins:
-    """Where the columns of scopes come from, each scope looked at once."""
+    """Where the columns of scopes come from; each scope is followed once."""
 
     def __init__(self, known: Mapping[str, Relation]) -> None:
         self._known = known
         self._seen: dict[int, list[_Origin]] = {}
 
     def of(self, scope: Any) -> list[_Origin]:
-        """For each column of the scope, in order, the columns of tables that it is made of."""
-        # By the expression, since a recursive query is given its first half as a scope that is not the one in the union.
-        at = id(scope.expression)
-        if at not in self._seen:
+        """For each column of the scope, in order, the columns of tables that it comes from."""
+        # By expression: a recursive query gets its first half as a scope that is not the one in the union.
+        key = id(scope.expression)
+        if key not in self._seen:
             if scope.set_operation_scopes:
                 left, right = map(self.of, scope.set_operation_scopes)
-                self._seen[at] = [a | b for a, b in zip(left, right, strict=True)]
+                self._seen[key] = [a | b for a, b in zip(left, right, strict=True)]
             else:
-                self._seen[at] = [self._expression(scope, column) for column in scope.expression.selects]
-        return self._seen[at]
+                self._seen[key] = [self._expression(scope, column) for column in scope.expression.selects]
+        return self._seen[key]
 
     def _expression(self, scope: Any, expression: Any) -> _Origin:
         from sqlglot import exp
@@ -160,7 +161,7 @@ class _Origins:
 
 
 def _outside_subqueries(expression: Any) -> Iterator[Any]:
-    """The nodes of an expression down to its subqueries, which are yielded and not entered."""
+    """The nodes of an expression, its subqueries included, but nothing inside of them."""
     from sqlglot import exp
 
     return iter(expression.walk(prune=lambda node: isinstance(node, exp.Query) and not isinstance(node, exp.Subquery)))

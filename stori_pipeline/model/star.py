@@ -1,7 +1,7 @@
-"""What a star table is: its record, the function that makes it, and the inputs that the function's parameters name.
+"""What a star table is: its definition, the function that makes its rows, and the inputs that the function's parameters name.
 
-Belongs here: the decorator `star`, and the registry that it fills. Does not belong here: any star table (each system's are in a
-module of their own), or where rows are read and written.
+Belongs here: `StarSchema`, with which a module defines star tables, and columns `carried` over from an input. Does not belong here: any
+star table (the project's are in a package of their own), or where rows are read and written (`pipeline.derive`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.changes import Changes, History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.inputs import input_tables
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, timestamptz
@@ -38,82 +39,178 @@ class Star:
     """One star table.
 
     Args:
-        table: its record. A column's `path` says which columns it is made of, as `<input>.<column>` with blanks between several.
-        make: the function. It is given a lazy frame for each input and returns one that has the record's columns; others that it may
-            have are left out. For a `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: the frame then
-            holds versions of its rows, with columns of the pipeline's own which the function passes on, and the version's number,
-            `_observed_at` and `_removed` are not the function's business.
-        inputs: full names (`totesys.staff`, `star.fact_payment`) by the parameters' names.
-        also: other names that the warehouse shall have for the table, as views.
+        table: its definition. A column's `path` names the columns that it is computed from, as `<parameter>.<column>`, with blanks
+            between several.
+        make: the function. It takes a lazy frame for each input and returns one that has the definition's columns; others are left out.
+            For a `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: its frame holds versions of rows, with
+            columns of the pipeline's own, which the function passes on; it does not compute the version's number, `_observed_at` and
+            `_removed`.
+        inputs: full names (`totesys.staff`, `star.fact_payment`) by parameter.
+        aliases: other names for the table in the warehouse, as views.
     """
 
     table: Table
     make: Callable[..., pl.LazyFrame]
     inputs: dict[str, str]
-    also: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return self.table.name
 
     @property
-    def made_by(self) -> str:
-        """A short hash of the module that `make` is in: what a change to it changes, though the record may stay as it is."""
+    def code_hash(self) -> str:
+        """A short hash of the module that holds the function: it changes with the code, even if the definition does not."""
         return hashlib.sha256(inspect.getsource(sys.modules[self.make.__module__]).encode()).hexdigest()[:16]
 
     def lineage(self) -> dict[str, list[tuple[str, str]]]:
-        """For each column the (input's full name, column) pairs that it is made of; none for what the pipeline adds."""
-        return {
-            column.name: [(self.inputs[name], of) for name, _, of in (each.partition(".") for each in column.path.split())]
-            for column in self.table.columns
-        }
+        """For each column the (input's full name, column) pairs that it is computed from; none for columns that the pipeline adds."""
+        return {column.name: [(self.inputs[parameter], name) for parameter, name in _sources(column)] for column in self.table.columns}
 
 
-STARS: dict[str, Star] = {}
-"""Every star table by its name, in an order in which each comes after its inputs."""
+def _sources(column: Column) -> list[tuple[str, str]]:
+    """The (parameter, column) pairs that a column's path names."""
+    pairs = [path.partition(".") for path in column.path.split()]
+    return [(parameter, name) for parameter, _, name in pairs]
 
 
-def star(
-    source: str,
-    *columns: Column,
-    key: str,
-    history: str = "",
-    description: str = "",
-    sortkey: tuple[str, ...] = (),
-    distkey: str = "",
-    also: tuple[str, ...] = (),
-) -> Callable[[Callable[..., pl.LazyFrame]], Callable[..., pl.LazyFrame]]:
-    """Makes a function the star table of its name. Its parameters are its inputs: star tables made before it, or tables of `source`.
+@dataclass(frozen=True)
+class Carried:
+    """A column that an input has and the star table takes over unchanged. Made by `carried`."""
+
+    path: str
+    name: str
+    description: str
+    nullable: bool | None
+    joined_by: str
+
+    def column(self, table: str, inputs: Mapping[str, Table]) -> Column:
+        """The column of the star table. Raises DefinitionError where no input has it."""
+        original = _input_column(f"table {table}, column {self.name!r}", self.path, inputs)
+        return Column(
+            self.name,
+            original.type,
+            nullable=original.nullable if self.nullable is None else self.nullable,
+            path=f"{self.joined_by} {self.path}".strip(),
+            description=self.description or original.description,
+        )
+
+
+def carried(path: str, name: str = "", *, description: str = "", nullable: bool | None = None, joined_by: str = "") -> Carried:
+    """A column that an input has and the star table takes over unchanged, with its type, nullability, description and lineage.
 
     Args:
-        key: the column that identifies a row. For a history it is the version's number, which is the first of `columns`.
-        history: the column that identifies a row of the input, where every version of it is kept.
+        path: `<parameter>.<column>`.
+        name: the star table's name for it; by default the input's.
+        description, nullable: where the star table's differ from the input's.
+        joined_by: the columns by which its row was found, as `<parameter>.<column>` with blanks between; they belong to its lineage.
+    """
+    return Carried(path, name or path.rpartition(".")[2], description, nullable, joined_by)
+
+
+def _input_column(where: str, path: str, inputs: Mapping[str, Table]) -> Column:
+    """The column of an input that `<parameter>.<column>` names."""
+    parameter, _, name = path.partition(".")
+    if parameter not in inputs:
+        raise DefinitionError(f"{where}: {path!r} names no input; write `<parameter>.<column>`, with one of {', '.join(inputs)}")
+    table = inputs[parameter]
+    if name not in (column.name for column in table.columns):
+        raise DefinitionError(
+            f"{where}: {table.full_name} has no column {name!r}; it has {', '.join(column.name for column in table.columns)}"
+        )
+    return table[name]
+
+
+def refuse_unidentified_versions(table: Table, source: Table) -> None:
+    """A history follows the rows of its input by the input's key: a deleted row has its key and nothing else.
+
+    Raises:
+        DefinitionError: a column that identifies a row of the history is computed from another column than those.
+    """
+    assert isinstance(table.changes, History)  # noqa: S101  (for the type checker: only histories come here)
+    for name in table.changes.of:
+        if not {column for _, column in _sources(table[name])} <= set(source.key):
+            raise DefinitionError(
+                f"table {table.full_name}, column {name!r}: a history identifies rows by its input's key ({', '.join(source.key)}), and "
+                f"this column is computed from {table[name].path!r}"
+            )
+
+
+class StarSchema:
+    """Star tables, and the tables that their functions may read, of any source.
+
+    A module that defines star tables makes one. It may read star tables of another module, too: `StarSchema(*TABLES, *other.tables)`.
     """
 
-    def register(make: Callable[..., pl.LazyFrame]) -> Callable[..., pl.LazyFrame]:
-        name = make.__name__
-        changes: Changes = History((history,)) if history else Rebuilt()
-        inputs = {p: f"star.{p}" if p in STARS else f"{source}.{p}" for p in inspect.signature(make).parameters}
-        table = Table(
-            source=STAR,
-            name=name,
-            columns=(*columns, OBSERVED_AT, REMOVED) if history else columns,
-            key=(key,),
-            changes=changes,
-            description=description,
-            sortkey=sortkey,
-            distkey=distkey,
-        )
-        if name in STARS:
-            raise DefinitionError(f"table star.{name}: there are two functions of that name")
-        if history and len(inputs) != 1:
-            raise DefinitionError(f"table star.{name}: a history has one input, not {len(inputs)}")
-        for column in table.columns:
-            if unknown := [each for each in column.path.split() if each.partition(".")[0] not in inputs]:
-                raise DefinitionError(
-                    f"table star.{name}, column {column.name!r}: {unknown[0]!r} is of none of its inputs {', '.join(inputs)}"
-                )
-        STARS[name] = Star(table, make, inputs, also)
-        return make
+    def __init__(self, *tables: Table) -> None:
+        self._readable = {table.full_name: table for table in tables}
+        self._stars: dict[str, Star] = {}
 
-    return register
+    @property
+    def stars(self) -> tuple[Star, ...]:
+        """The star tables, each after its inputs."""
+        return tuple(self._stars.values())
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Their definitions."""
+        return tuple(star.table for star in self.stars)
+
+    def star_table(
+        self,
+        *columns: Column | Carried,
+        key: str,
+        history: str = "",
+        description: str = "",
+        sortkey: tuple[str, ...] = (),
+        distkey: str = "",
+        aliases: tuple[str, ...] = (),
+        inputs: Mapping[str, str] | None = None,
+    ) -> Callable[[Callable[..., pl.LazyFrame]], Callable[..., pl.LazyFrame]]:
+        """Makes a function the star table of its name. The function's parameters are its inputs, by the names of their tables.
+
+        Args:
+            columns: what the function computes (`Column`, whose `path` is its lineage), and what it carries over (`carried`).
+            key: the column that identifies a row. For a history it is the version's number, which is the first of `columns`.
+            history: the column that identifies a row of the input, if every version of it is kept.
+            inputs: full names by parameter (`{"rates": "rates.daily"}`), where the parameter has another name than its table, or where
+                tables of several sources have that name.
+
+        Raises:
+            DefinitionError: the definition makes no sense; the message names the table, and the column or the input.
+        """
+
+        def define(make: Callable[..., pl.LazyFrame]) -> Callable[..., pl.LazyFrame]:
+            full_name = f"{STAR.name}.{make.__name__}"
+            if full_name in self._readable:
+                raise DefinitionError(f"table {full_name}: two functions have that name; rename one")
+            read = input_tables(f"table {full_name}", make, self._readable.values(), inputs or {})
+            own = (each.column(full_name, read) if isinstance(each, Carried) else each for each in columns)
+            changes: Changes = History((history,)) if history else Rebuilt()
+            table = Table(
+                source=STAR,
+                name=make.__name__,
+                columns=(*own, OBSERVED_AT, REMOVED) if history else tuple(own),
+                key=(key,),
+                changes=changes,
+                description=description,
+                sortkey=sortkey,
+                distkey=distkey,
+            )
+            _refuse_bad_lineage(table, read)
+            self._readable[full_name] = table
+            self._stars[full_name] = Star(table, make, {parameter: each.full_name for parameter, each in read.items()}, aliases)
+            return make
+
+        return define
+
+
+def _refuse_bad_lineage(table: Table, inputs: Mapping[str, Table]) -> None:
+    for column in table.columns:
+        for path in column.path.split():
+            _input_column(f"table {table.full_name}, column {column.name!r}", path, inputs)
+    if isinstance(table.changes, History):
+        if len(inputs) != 1:
+            raise DefinitionError(f"table {table.full_name}: a history has one input, and its function has {len(inputs)} parameters")
+        (source,) = inputs.values()
+        refuse_unidentified_versions(table, source)

@@ -1,14 +1,8 @@
-"""The sensor that tells people what is wrong, and CloudWatch how it goes.
+"""The sensor that sends alerts and metrics.
 
-Belongs here: reading what Dagster knows (runs, checks, freshness), where the memory is kept, and when it is looked at. Does not belong
-here: what a cause is and how it is told (`stori_pipeline.alerts`), or what is measured (`stori_pipeline.metrics`).
-
-**Memory.** It is in Dagster's storage, beside the cursors of its daemons, and not in the sensor's own cursor: the command looks too,
-without a daemon, and both must know what has been told. Where it is lost, the last hour is read again, in which the schedule has
-run everything, and what is wrong now is told once more; nothing of the past is.
-
-**Once.** A message is noted before it is sent and crossed out after, so it is sent at least once; a repetition has the same id. Two
-looks at once are kept apart by a lock on a file.
+Belongs here: reading runs, checks and freshness from Dagster, and storing the alerts' memory. Does not belong here: what a cause, a
+message or a metric is (`stori_pipeline.alerts`). The memory is in Dagster's storage and not in the sensor's cursor, because commands
+send alerts too. If it is lost, the sensor reads the last hour again and repeats only the alerts that are still in force.
 """
 
 from __future__ import annotations
@@ -38,9 +32,9 @@ from dagster import (
     sensor,
 )
 
-from stori_pipeline.alerts import Cause, Channel, Landing, Memory, Message, Unsent, Verdict, channels
-from stori_pipeline.alerts.causes import broken, counted, newest, overflowing
-from stori_pipeline.alerts.metrics import Metric, MetricsUnsent, send, switched_on
+from stori_pipeline.alerts import Cause, Channel, Landing, Memory, Message, SendError, Signal, configured_channels
+from stori_pipeline.alerts.causes import add_landings, latest_signals, quarantine_causes, signal_causes
+from stori_pipeline.alerts.metrics import Metric, MetricsError, metrics_enabled, send_metrics
 from stori_pipeline.model.names import chart_path, relation_path
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA
@@ -50,18 +44,18 @@ from stori_pipeline.runtime.names import CONTRACT, TABLES_TAG
 from stori_pipeline.settings import Settings
 
 KEY = "stori/alerts"
-"""What the memory is kept under."""
+"""The key of the memory in the storage of Dagster's daemons."""
 
 UI = "http://127.0.0.1:3000"
-_FIRST = 3_600.0  # seconds that are looked back over without a memory
-_OVERLAP = 60.0  # seconds that are looked at again: two processes' clocks differ, and storage shows a row after it was stamped
-_RUNS = 100  # read in one go
-_PATIENCE = 20.0  # seconds for another look to end; Dagster gives a sensor sixty in all
-_READING = 20.0  # seconds of reading after which a look stops short
-_MOST_MEASURED = 20_000  # metrics that wait for CloudWatch to come back; the oldest are dropped
+_LOOK_BACK = 3_600.0  # seconds to read back without a memory; the schedule runs every table at least once in that time
+_OVERLAP = 60.0  # seconds to read again: the clocks of two processes differ, and storage shows a row after its timestamp
+_RUNS_PER_READ = 100
+_LOCK_SECONDS = 20.0  # wait for another evaluation to end; Dagster stops a sensor after sixty seconds in all
+_READ_SECONDS = 20.0  # after this time the evaluation stops reading, and the next one goes on
+_MAX_WAITING_METRICS = 20_000  # metrics kept while CloudWatch is unavailable; the oldest are dropped
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
-_GOING = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+_IN_PROGRESS = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _EVENTS = {
     DagsterEventType.STEP_SUCCESS,
     DagsterEventType.STEP_FAILURE,
@@ -72,114 +66,116 @@ _EVENTS = {
 }
 
 
-class LookTimeout(RuntimeError):
-    """Another process has been looking for longer than it may take."""
+class AlertsBusy(RuntimeError):
+    """Another process is sending alerts and has not finished in time. The message says what to do."""
 
 
 def alerts_sensor(project: Project) -> SensorDefinition:
     @sensor(
         name="alerts",
-        description="Tells SNS and Slack what is wrong, once for each cause, and when it is over; tells CloudWatch how each table does.",
+        description="Sends SNS and Slack one message per problem and one when it is resolved, and CloudWatch the metrics of each table.",
         minimum_interval_seconds=30,
         default_status=DefaultSensorStatus.RUNNING,
     )
     def alerts(context: SensorEvaluationContext) -> SkipReason:
-        sent = tell(context.instance, project, warn=context.log.warning)
-        return SkipReason("; ".join(message.subject for message in sent) or "nothing to tell")
+        sent = send_alerts(context.instance, project, warn=context.log.warning)
+        return SkipReason("; ".join(message.subject for message in sent) or "no alert to send")
 
     return alerts
 
 
-def tell(
+def send_alerts(
     instance: DagsterInstance, project: Project, *, now: float | None = None, warn: Callable[[str], None] | None = None
 ) -> list[Message]:
-    """Look once at what has happened since the last look, and send what there is to tell; returns what was sent.
+    """Read the runs that ended since the last evaluation, and send the messages and metrics that are due; returns the messages sent.
 
-    A channel that is away keeps nothing else from being done: its messages wait for the next look.
+    If a channel is unavailable, its messages wait for the next evaluation, and everything else is still sent.
+
+    A message is stored in the memory before it is sent and removed afterwards, so it is sent at least once; a duplicate has the same id.
 
     Args:
         now: seconds since 1970.
-        warn: is given what could not be sent; by default nobody is.
+        warn: called with one sentence for each failure to send; by default nothing is called.
 
     Raises:
-        LookTimeout: another look has not ended.
+        AlertsBusy: another process held the lock for 20 seconds.
     """
     settings, warn = Settings.load(), warn or (lambda _: None)
-    measures = switched_on(settings)
-    with _alone(instance):
+    measures = metrics_enabled(settings)
+    with _lock(instance):
         moment = time.time() if now is None else now
-        memory = _recall(instance, moment)
-        until = time.monotonic() + _READING
-        while _catch_up(instance, project, memory, moment, measures=measures):
+        memory = _load_memory(instance, moment)
+        until = time.monotonic() + _READ_SECONDS
+        while _read_runs(instance, project, memory, moment, measures=measures):
             if time.monotonic() > until:
-                # What is over by now may look in force, so nothing is told before everything is read.
-                _remember(instance, memory)
-                warn("there is much to read since the last look; the next one goes on")
+                # Process the backlog before alerting, or resolved causes would be sent.
+                _save_memory(instance, memory)
+                warn("too many runs ended since the last evaluation to read them all now; the next evaluation reads the rest")
                 return []
-        ready = {channel.name: channel for channel in channels(settings)}
-        if ready:  # with nobody to tell, nothing counts as told
-            memory.note(
-                [*broken(memory.last.values()), *overflowing(memory.days, moment), *_stale(instance, project)],
-                made_of=_made_of(project),
+        ready = {channel.name: channel for channel in configured_channels(settings)}
+        if ready:  # without a channel no cause counts as announced
+            memory.update(
+                [*signal_causes(memory.signals.values()), *quarantine_causes(memory.days, moment), *_freshness_causes(instance, project)],
+                inputs=_inputs(project),
                 to=tuple(ready),
                 ui=settings.environ.get("STORI_UI_URL", UI).rstrip("/"),
                 now=moment,
                 pages=_pages(project),
             )
-        _remember(instance, memory)
-        sent = _send(instance, memory, ready, warn)
+        _save_memory(instance, memory)
+        sent = _send_messages(instance, memory, ready, warn)
         if measures:
-            _measure(memory, moment, warn)
-            _remember(instance, memory)
+            _send_metrics(memory, moment, warn)
+            _save_memory(instance, memory)
     return sent
 
 
-def _send(instance: DagsterInstance, memory: Memory, ready: Mapping[str, Channel], warn: Callable[[str], None]) -> list[Message]:
+def _send_messages(instance: DagsterInstance, memory: Memory, ready: Mapping[str, Channel], warn: Callable[[str], None]) -> list[Message]:
     sent: dict[str, Message] = {}
-    away: set[str] = set()
+    unavailable: set[str] = set()
     for message in list(memory.unsent):
         for name in message.to:
-            if name in away:
-                continue  # it would take as long again
-            if name in ready:  # a channel that is not configured any more has nothing to wait for
+            if name in unavailable:
+                continue  # another timeout would take as long again
+            if name in ready:  # messages do not wait for a channel that is no longer configured
                 try:
                     ready[name].send(message)
-                except Unsent as error:
-                    away.add(name)
-                    warn(f"{error}. What there is to tell waits")
+                except SendError as error:
+                    unavailable.add(name)
+                    warn(f"{error}. The next evaluation sends its messages")
                     continue
                 sent[message.id] = message
-            memory.sent(message, name)
-            _remember(instance, memory)
+            memory.mark_sent(message, name)
+            _save_memory(instance, memory)
     return list(sent.values())
 
 
-def _measure(memory: Memory, now: float, warn: Callable[[str], None]) -> None:
-    memory.measured += [list(astuple(Metric("LagSeconds", table, now, now - as_of))) for table, as_of in sorted(memory.as_of.items())]
+def _send_metrics(memory: Memory, now: float, warn: Callable[[str], None]) -> None:
+    memory.unsent_metrics += [list(astuple(Metric("LagSeconds", table, now, now - as_of))) for table, as_of in sorted(memory.as_of.items())]
     try:
-        send([Metric(*each) for each in memory.measured])
-    except MetricsUnsent as error:
-        warn(f"{error}. They wait")
-        memory.measured = memory.measured[-_MOST_MEASURED:]
+        send_metrics([Metric(*each) for each in memory.unsent_metrics])
+    except MetricsError as error:
+        warn(f"{error}. The next evaluation sends them")
+        memory.unsent_metrics = memory.unsent_metrics[-_MAX_WAITING_METRICS:]
     else:
-        memory.measured = []
+        memory.unsent_metrics = []
 
 
 # ---- the memory
 
 
-def _recall(instance: DagsterInstance, now: float) -> Memory:
+def _load_memory(instance: DagsterInstance, now: float) -> Memory:
     text = instance.daemon_cursor_storage.get_cursor_values({KEY}).get(KEY)
-    return Memory.from_json(text) if text else Memory(until=now - _FIRST)
+    return Memory.from_json(text) if text else Memory(read_until=now - _LOOK_BACK)
 
 
-def _remember(instance: DagsterInstance, memory: Memory) -> None:
+def _save_memory(instance: DagsterInstance, memory: Memory) -> None:
     instance.daemon_cursor_storage.set_cursor_values({KEY: memory.to_json()})
 
 
 @contextmanager
-def _alone(instance: DagsterInstance) -> Iterator[None]:
-    pause, deadline = threading.Event(), time.monotonic() + _PATIENCE
+def _lock(instance: DagsterInstance) -> Iterator[None]:
+    pause, deadline = threading.Event(), time.monotonic() + _LOCK_SECONDS
     folder = Path(instance.storage_directory())
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "alerts.lock").open("wb") as file:
@@ -189,17 +185,18 @@ def _alone(instance: DagsterInstance) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise LookTimeout(
-                        f"another process has been looking at the alerts for {_PATIENCE:.0f} s; see which one holds it"
+                    raise AlertsBusy(
+                        f"another process has been sending alerts for {_LOCK_SECONDS:.0f} s; wait for it, or end the process that holds "
+                        f"{folder / 'alerts.lock'}"
                     ) from None
                 pause.wait(0.05)
         yield
 
 
-# ---- what Dagster knows
+# ---- what Dagster stores
 
 
-def _made_of(project: Project) -> dict[str, set[str]]:
+def _inputs(project: Project) -> dict[str, set[str]]:
     return (
         {star.table.full_name: set(star.inputs.values()) for star in project.stars}
         | {report.full_name: set(report.reads) for report in project.reports}
@@ -213,69 +210,69 @@ def _pages(project: Project) -> dict[str, str]:
 
 
 @dataclass
-class _Seen:
-    verdicts: list[Verdict] = field(default_factory=list)
+class _RunFacts:
+    signals: list[Signal] = field(default_factory=list)
     landings: list[Landing] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     as_of: dict[str, float] = field(default_factory=dict)
 
 
-def _catch_up(instance: DagsterInstance, project: Project, memory: Memory, now: float, *, measures: bool) -> bool:
-    """Read the runs that have ended since, and those that go on; says whether there may be more of the former."""
-    since = datetime.fromtimestamp(memory.until - _OVERLAP, timezone.utc)
+def _read_runs(instance: DagsterInstance, project: Project, memory: Memory, now: float, *, measures: bool) -> bool:
+    """Read the runs that have ended since, and those in progress; returns whether more ended runs may be left to read."""
+    since, limit = datetime.fromtimestamp(memory.read_until - _OVERLAP, timezone.utc), len(memory.read_runs) + _RUNS_PER_READ
     ended = instance.get_run_records(
-        RunsFilter(statuses=_ENDED, updated_after=since), limit=len(memory.done) + _RUNS, order_by="update_timestamp", ascending=True
+        RunsFilter(statuses=_ENDED, updated_after=since), limit=limit, order_by="update_timestamp", ascending=True
     )
-    fresh = [record for record in ended if record.dagster_run.run_id not in memory.done]
-    more = len(ended) == len(memory.done) + _RUNS
-    verdicts: list[Verdict] = []
+    fresh = [record for record in ended if record.dagster_run.run_id not in memory.read_runs]
+    more = len(ended) == limit
+    signals: list[Signal] = []
     landings: list[Landing] = []
     about = steps_about(project.names)
     for record in fresh:
-        seen = _read(instance, project, record.dagster_run, about)
-        verdicts += seen.verdicts
-        landings += seen.landings
-        memory.as_of |= seen.as_of
+        facts = _read_run(instance, project, record.dagster_run, about)
+        signals += facts.signals
+        landings += facts.landings
+        memory.as_of |= facts.as_of
         if measures:
-            memory.measured += [list(astuple(metric)) for metric in seen.metrics]
-        memory.until = max(memory.until, record.update_timestamp.timestamp())
-        memory.done[record.dagster_run.run_id] = record.update_timestamp.timestamp()
+            memory.unsent_metrics += [list(astuple(metric)) for metric in facts.metrics]
+        memory.read_until = max(memory.read_until, record.update_timestamp.timestamp())
+        memory.read_runs[record.dagster_run.run_id] = record.update_timestamp.timestamp()
     if not more:
-        for run in instance.get_runs(RunsFilter(statuses=_GOING)):
-            verdicts += _read(instance, project, run, about).verdicts
-    memory.done = {run_id: at for run_id, at in memory.done.items() if at >= memory.until - _OVERLAP}
-    memory.last = newest(memory.last, verdicts, now)
-    memory.days = counted(memory.days, landings, now)
+        for run in instance.get_runs(RunsFilter(statuses=_IN_PROGRESS)):
+            signals += _read_run(instance, project, run, about).signals
+    memory.read_runs = {run_id: at for run_id, at in memory.read_runs.items() if at >= memory.read_until - _OVERLAP}
+    memory.signals = latest_signals(memory.signals, signals, now)
+    memory.days = add_landings(memory.days, landings, now)
     return more
 
 
-def _read(instance: DagsterInstance, project: Project, run: DagsterRun, about: Any) -> _Seen:
-    """Everything that one run has said."""
+def _read_run(instance: DagsterInstance, project: Project, run: DagsterRun, about: Any) -> _RunFacts:
+    """What the events of one run say about its tables."""
     entries = [(entry.timestamp, entry.dagster_event) for entry in instance.all_logs(run.run_id, of_type=_EVENTS) if entry.dagster_event]
     events = [event for _, event in entries]
-    seen = _Seen()
+    facts = _RunFacts()
     materialized: dict[AssetKey, tuple[float, Mapping[str, Any]]] = {}
     for at, event in entries:
         kind = event.event_type
         if kind in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
-            seen.verdicts.append(_of_step(event, at, run.run_id, events, about))
+            facts.signals.append(_step_signal(event, at, run.run_id, events, about))
         elif kind == DagsterEventType.ASSET_CHECK_EVALUATION:
-            seen.verdicts += _of_check(event, at, run.run_id)
+            facts.signals += _check_signals(event, at, run.run_id)
         elif kind == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
-            said = event.step_materialization_data.materialization.metadata
-            materialized[event.asset_key] = (at, {name: value.value for name, value in said.items()})
+            metadata = event.step_materialization_data.materialization.metadata
+            materialized[event.asset_key] = (at, {name: value.value for name, value in metadata.items()})
         elif kind in (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE):
-            seen.verdicts += _of_run(event, at, run)
-    _of_tables(project, materialized, seen)
-    return seen
+            facts.signals += _run_signals(event, at, run)
+    _add_landings_and_metrics(project, materialized, facts)
+    return facts
 
 
-def _of_step(event: DagsterEvent, at: float, run_id: str, events: Iterable[DagsterEvent], about: Any) -> Verdict:
+def _step_signal(event: DagsterEvent, at: float, run_id: str, events: Iterable[DagsterEvent], about: Any) -> Signal:
     key = event.step_key or ""
-    found = about.fullmatch(key)
-    table = (found["name"] if found else key).replace("__", ".", 1)
+    match = about.fullmatch(key)
+    table = (match["name"] if match else key).replace("__", ".", 1)
     if event.event_type == DagsterEventType.STEP_SUCCESS:
-        return Verdict(f"step {key}", at, False, "run_failed", table)
+        return Signal(f"step {key}", at, False, "run_failed", table)
     blocked = any(
         each.step_key == key
         and each.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
@@ -285,51 +282,52 @@ def _of_step(event: DagsterEvent, at: float, run_id: str, events: Iterable[Dagst
     )
     error = event.step_failure_data.error
     blocked = blocked or bool(error and first_error(error).cls_name == "LoadBlocked")
-    return Verdict(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, failure_message(event, events), run_id)
+    return Signal(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, failure_message(event, events), run_id)
 
 
-def _of_check(event: DagsterEvent, at: float, run_id: str) -> list[Verdict]:
-    said = event.asset_check_evaluation_data
-    if said.check_name == CONTRACT:
-        return []  # it fails its step, which tells it
-    table = ".".join(said.asset_key.path[-2:])
-    bad = not said.passed and said.severity.value == "ERROR"
-    about = f"check {said.asset_key.to_user_string()} {said.check_name}"
-    words = said.description or f"{table}: the check {said.check_name} has failed"
-    return [Verdict(about, at, bad, "check_failed", table, words, run_id, said.check_name)]
+def _check_signals(event: DagsterEvent, at: float, run_id: str) -> list[Signal]:
+    evaluation = event.asset_check_evaluation_data
+    if evaluation.check_name == CONTRACT:
+        return []  # it fails its step, and the step gives the signal
+    table = ".".join(evaluation.asset_key.path[-2:])
+    bad = not evaluation.passed and evaluation.severity.value == "ERROR"
+    about = f"check {evaluation.asset_key.to_user_string()} {evaluation.check_name}"
+    words = evaluation.description or f"{table}: the check {evaluation.check_name} failed"
+    return [Signal(about, at, bad, "check_failed", table, words, run_id, evaluation.check_name)]
 
 
-def _of_run(event: DagsterEvent, at: float, run: DagsterRun) -> list[Verdict]:
-    """Of a run that fails as a whole, such as one that was killed, every table of it fails; a failed step is not that."""
+def _run_signals(event: DagsterEvent, at: float, run: DagsterRun) -> list[Signal]:
+    """If a run fails as a whole, such as a killed one, each of its tables fails. A run that fails because a step failed does not count:
+    the step gives the signal."""
     data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
     bad = event.event_type == DagsterEventType.RUN_FAILURE and (
         data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"
     )
     words = (root_message(data.error) if data and data.error else event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]
-    return [Verdict(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
+    return [Signal(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
 
 
-def _of_tables(project: Project, materialized: Mapping[AssetKey, tuple[float, Mapping[str, Any]]], seen: _Seen) -> None:
+def _add_landings_and_metrics(project: Project, materialized: Mapping[AssetKey, tuple[float, Mapping[str, Any]]], facts: _RunFacts) -> None:
     for name, table in project.mirrors.items():
         landing, mirror = (materialized.get(AssetKey(path)) for path in (table.landing_path, table.mirror_path))
         seconds = sum(each[1].get("seconds", 0.0) for each in (landing, mirror) if each)
         if landing:
-            at, said = landing
-            rows, rejected = said["rows_landed"], said["rows_rejected"]
-            if said.get("kind"):
-                seen.landings.append(Landing(name, at, said["kind"] == "snapshot", rows, rejected, table.max_rejected))
-            seen.metrics += [Metric("RowsLanded", name, at, rows), Metric("RowsRejected", name, at, rejected)]
+            at, metadata = landing
+            rows, rejected = metadata["rows_landed"], metadata["rows_rejected"]
+            if metadata.get("kind"):
+                facts.landings.append(Landing(name, at, metadata["kind"] == "snapshot", rows, rejected, table.max_rejected))
+            facts.metrics += [Metric("RowsLanded", name, at, rows), Metric("RowsRejected", name, at, rejected)]
             if mirror:
-                seen.as_of[name] = said.get("source_snapshot") or at - said["seconds"]
+                facts.as_of[name] = metadata.get("source_snapshot") or at - metadata["seconds"]
         if mirror:
-            seen.metrics.append(Metric("RowsLoaded", name, mirror[0], mirror[1]["rows_inserted"]))
+            facts.metrics.append(Metric("RowsLoaded", name, mirror[0], mirror[1]["rows_inserted"]))
         if last := mirror or landing:
-            seen.metrics.append(Metric("RunSeconds", name, last[0], seconds))
+            facts.metrics.append(Metric("RunSeconds", name, last[0], seconds))
 
 
-def _stale(instance: DagsterInstance, project: Project) -> list[Cause]:
-    """The mirrors that Dagster's daemon has found to break their policy."""
+def _freshness_causes(instance: DagsterInstance, project: Project) -> list[Cause]:
+    """A cause for each mirror whose freshness policy is broken, as Dagster's daemon found."""
     keys = {AssetKey(table.mirror_path): name for name, table in project.mirrors.items()}
     states = instance.get_freshness_state_records(list(keys))
     words = f"nothing has been loaded for {STALE_AFTER.total_seconds() / 60:.0f} minutes"
@@ -340,7 +338,7 @@ def _stale(instance: DagsterInstance, project: Project) -> list[Cause]:
     ]
 
 
-def tell_once(project: Project) -> list[Message]:
-    """`tell` for the instance of `DAGSTER_HOME`, for commands."""
+def send_alerts_now(project: Project) -> list[Message]:
+    """`send_alerts` with the Dagster instance of `DAGSTER_HOME`, for commands. Errors as for `send_alerts`."""
     with DagsterInstance.get() as instance:
-        return tell(instance, project)
+        return send_alerts(instance, project)

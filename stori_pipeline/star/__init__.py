@@ -1,12 +1,15 @@
-"""Which star tables there are and how each is made: pure functions of polars frames, named after the table they make.
+"""The star tables of the shipped project: pure functions of polars frames, each named after the table that it makes.
 
-A function's parameters are its inputs. Nothing here reads, writes or knows where rows are kept. One module for each system of
-sources.
+Belongs here: one module for each subject, with a `SCHEMA` of its own. Does not belong here: reading or writing rows, or knowing where they
+are kept (`pipeline.derive`).
 """
 
 from __future__ import annotations
 
-from stori_pipeline.model.star import STARS
+from stori_pipeline.model.star import Star
 from stori_pipeline.star import totesys
 
-__all__ = ["STARS", "totesys"]
+_MODULES = (totesys,)
+
+STARS: dict[str, Star] = {star.name: star for module in _MODULES for star in module.SCHEMA.stars}
+"""Every star table by name, each after its inputs."""

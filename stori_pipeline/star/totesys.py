@@ -1,7 +1,7 @@
 """The star tables of the trading system: eight dimensions that hold the present, three facts that keep every version.
 
 A column's `path` names every column that its values depend on, those that rows are joined by included; a test changes the inputs one
-by one and holds the declarations to what then happens. Functions need not select: columns that the record does not name are left out.
+by one and compares. Functions need not select: columns that the definition does not name are left out.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import polars as pl
 from iso4217 import Currency
 
-from stori_pipeline.model.star import star
+from stori_pipeline.catalog import totesys
+from stori_pipeline.model.star import Carried, StarSchema, carried
 from stori_pipeline.model.table import Column
-from stori_pipeline.model.types import boolean, date, decimal, integer, time, varchar
+from stori_pipeline.model.types import Type, date, integer, time, varchar
+
+SCHEMA = StarSchema(*totesys.TABLES)
 
 _UNKNOWN = "Unknown"
 
@@ -22,53 +25,55 @@ def _day(text: str) -> pl.Expr:
     return pl.when(well_formed).then(pl.col(text)).str.to_date("%Y-%m-%d", strict=False).alias(text)
 
 
-def _written(*columns: str) -> list[pl.Expr]:
-    """Each instant, which is in UTC as everywhere, split into a date and a time of day: `created_at` into `created_date` and
-    `created_time`."""
-    return [
-        part
-        for column in columns
-        for part in (
-            pl.col(column).dt.date().alias(f"{column.removesuffix('_at')}_date"),
-            pl.col(column).dt.strftime("%H:%M:%S%.6f").alias(f"{column.removesuffix('_at')}_time"),
-        )
-    ]
+def _day_column(path: str, description: str) -> Column:
+    """The column that `_day` computes."""
+    return Column(path.partition(".")[2], date, nullable=False, path=path, description=description)
 
 
-def _split(table: str) -> tuple[Column, ...]:
-    """The columns that `_written` makes of the two instants of every table."""
-    said = {"created": "created_at", "last_updated": "last_updated"}
-    meant = {"created": "was made", "last_updated": "was last written, as far as the application says"}
-    return tuple(
-        Column(f"{name}_{part}", kind, nullable=False, path=f"{table}.{path}", description=f"The {part} at which the row {meant[name]}.")
-        for name, path in said.items()
-        for part, kind in (("date", date), ("time", time))
+def _dates_and_times() -> list[pl.Expr]:
+    """The two instants of every table, in UTC as everywhere, each split into a date and a time of day."""
+    instants = {"created": pl.col("created_at"), "last_updated": pl.col("last_updated")}
+    dates = [instant.dt.date().alias(f"{name}_date") for name, instant in instants.items()]
+    return dates + [instant.dt.strftime("%H:%M:%S%.6f").alias(f"{name}_time") for name, instant in instants.items()]
+
+
+def _date_and_time_columns(table: str) -> tuple[Column, ...]:
+    """The columns that `_dates_and_times` computes."""
+    created, updated = f"{table}.created_at", f"{table}.last_updated"
+    wrote = "at which the row was last written, as far as the application says."
+    return (
+        Column("created_date", date, nullable=False, path=created, description="The date at which the row was made."),
+        Column("created_time", time, nullable=False, path=created, description="The time at which the row was made."),
+        Column("last_updated_date", date, nullable=False, path=updated, description=f"The date {wrote}"),
+        Column("last_updated_time", time, nullable=False, path=updated, description=f"The time {wrote}"),
     )
+
+
+def _version_number(name: str) -> Column:
+    return Column(name, integer, nullable=False, description="Number of the version, in the order of arrival.")
 
 
 # --- dimensions ------------------------------------------------------------------------------------------------------
 
+_BY_DEPARTMENT = "staff.department_id department.department_id"
 
-@star(
-    "totesys",
-    Column("staff_id", integer, nullable=False, path="staff.staff_id", description="Number of the member of staff."),
-    Column("first_name", varchar(128), nullable=False, path="staff.first_name", description="Given name."),
-    Column("last_name", varchar(128), nullable=False, path="staff.last_name", description="Surname."),
-    Column(
-        "department_name",
-        varchar(128),
-        nullable=False,
-        path="staff.department_id department.department_id department.department_name",
+
+@SCHEMA.star_table(
+    carried("staff.staff_id"),
+    carried("staff.first_name"),
+    carried("staff.last_name"),
+    carried(
+        "department.department_name",
+        joined_by=_BY_DEPARTMENT,
         description="Where they work; 'Unknown' as long as the department has not arrived.",
     ),
-    Column(
-        "location",
-        varchar(128),
+    carried(
+        "department.location",
+        joined_by=_BY_DEPARTMENT,
         nullable=False,
-        path="staff.department_id department.department_id department.location",
         description="The department's town; 'Unknown' where the source has none.",
     ),
-    Column("email_address", varchar(320), nullable=False, path="staff.email_address", description="Work e-mail address."),
+    carried("staff.email_address"),
     key="staff_id",
     description="One row per member of staff, with the department folded in.",
 )
@@ -78,16 +83,12 @@ def dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFrame:
     return joined.with_columns(pl.col("department_name", "location").fill_null(_UNKNOWN))
 
 
-@star(
-    "totesys",
-    Column("location_id", integer, nullable=False, path="address.address_id", description="Number of the address."),
-    Column("address_line_1", varchar(256), nullable=False, path="address.address_line_1", description="House and street."),
-    Column("address_line_2", varchar(256), path="address.address_line_2", description="Where one line was not enough."),
-    Column("district", varchar(128), path="address.district", description="District or county, where there is one."),
-    Column("city", varchar(128), nullable=False, path="address.city", description="The town."),
-    Column("postal_code", varchar(32), nullable=False, path="address.postal_code", description="Text: leading zeros count."),
-    Column("country", varchar(128), nullable=False, path="address.country", description="The country's English name."),
-    Column("phone", varchar(32), nullable=False, path="address.phone", description="Telephone number."),
+_ADDRESS = ("address_line_1", "address_line_2", "district", "city", "postal_code", "country")
+
+
+@SCHEMA.star_table(
+    carried("address.address_id", "location_id"),
+    *(carried(f"address.{name}") for name in (*_ADDRESS, "phone")),
     key="location_id",
     description="One row per address that goods are delivered to.",
 )
@@ -102,10 +103,9 @@ def _currency_name(code: str) -> str:
         return code
 
 
-@star(
-    "totesys",
-    Column("currency_id", integer, nullable=False, path="currency.currency_id", description="Number of the currency."),
-    Column("currency_code", varchar(12), nullable=False, path="currency.currency_code", description="Its code in ISO 4217."),
+@SCHEMA.star_table(
+    carried("currency.currency_id"),
+    carried("currency.currency_code"),
     Column(
         "currency_name",
         varchar(128),
@@ -121,12 +121,11 @@ def dim_currency(currency: pl.LazyFrame) -> pl.LazyFrame:
     return currency.with_columns(name.alias("currency_name"))
 
 
-@star(
-    "totesys",
-    Column("design_id", integer, nullable=False, path="design.design_id", description="Number of the design."),
-    Column("design_name", varchar(128), nullable=False, path="design.design_name", description="What it is called; many share a name."),
-    Column("file_location", varchar(512), nullable=False, path="design.file_location", description="The folder of its file."),
-    Column("file_name", varchar(256), nullable=False, path="design.file_name", description="Its file."),
+@SCHEMA.star_table(
+    carried("design.design_id"),
+    carried("design.design_name"),
+    carried("design.file_location"),
+    carried("design.file_name"),
     key="design_id",
     description="One row per design of a bag.",
 )
@@ -134,47 +133,35 @@ def dim_design(design: pl.LazyFrame) -> pl.LazyFrame:
     return design
 
 
-_OF_ADDRESS = ("address_line_1", "address_line_2", "district", "city", "postal_code", "country")
+def _legal(column: str, name: str = "") -> Carried:
+    return carried(
+        f"address.{column}",
+        f"counterparty_legal_{name or column}",
+        joined_by="counterparty.legal_address_id address.address_id",
+        description=f"Of its address in law: {column}.",
+    )
 
 
-def _legal(name: str, width: int, of: str, *, nullable: bool = False) -> Column:
-    path = f"counterparty.legal_address_id address.address_id address.{of}"
-    return Column(f"counterparty_legal_{name}", varchar(width), nullable=nullable, path=path, description=f"Of its address in law: {of}.")
-
-
-@star(
-    "totesys",
-    Column("counterparty_id", integer, nullable=False, path="counterparty.counterparty_id", description="Number of the company."),
-    Column(
-        "counterparty_legal_name",
-        varchar(256),
-        nullable=False,
-        path="counterparty.counterparty_legal_name",
-        description="Its name in law.",
-    ),
-    _legal("address_line_1", 256, "address_line_1"),
-    _legal("address_line_2", 256, "address_line_2", nullable=True),
-    _legal("district", 128, "district", nullable=True),
-    _legal("city", 128, "city"),
-    _legal("postal_code", 32, "postal_code"),
-    _legal("country", 128, "country"),
-    _legal("phone_number", 32, "phone"),
+@SCHEMA.star_table(
+    carried("counterparty.counterparty_id"),
+    carried("counterparty.counterparty_legal_name"),
+    *(_legal(column) for column in _ADDRESS),
+    _legal("phone", "phone_number"),
     key="counterparty_id",
     description="One row per company that is bought from and sold to, with its address in law.",
 )
 def dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) -> pl.LazyFrame:
     addresses = address.select(
         pl.col("address_id").alias("legal_address_id"),
-        *(pl.col(name).alias(f"counterparty_legal_{name}") for name in _OF_ADDRESS),
+        *(pl.col(name).alias(f"counterparty_legal_{name}") for name in _ADDRESS),
         pl.col("phone").alias("counterparty_legal_phone_number"),
     )
     return counterparty.join(addresses, on="legal_address_id", how="left", maintain_order="left")
 
 
-@star(
-    "totesys",
-    Column("payment_type_id", integer, nullable=False, path="payment_type.payment_type_id", description="Number of the kind."),
-    Column("payment_type_name", varchar(32), nullable=False, path="payment_type.payment_type_name", description="Its name."),
+@SCHEMA.star_table(
+    carried("payment_type.payment_type_id"),
+    carried("payment_type.payment_type_name"),
     key="payment_type_id",
     description="One row per kind of payment.",
 )
@@ -182,12 +169,11 @@ def dim_payment_type(payment_type: pl.LazyFrame) -> pl.LazyFrame:
     return payment_type
 
 
-@star(
-    "totesys",
-    Column("transaction_id", integer, nullable=False, path="transaction.transaction_id", description="Number of the transaction."),
-    Column("transaction_type", varchar(32), nullable=False, path="transaction.transaction_type", description="SALE or PURCHASE."),
-    Column("sales_order_id", integer, path="transaction.sales_order_id", description="The order, where it is a sale."),
-    Column("purchase_order_id", integer, path="transaction.purchase_order_id", description="The order, where it is a purchase."),
+@SCHEMA.star_table(
+    carried("transaction.transaction_id"),
+    carried("transaction.transaction_type"),
+    carried("transaction.sales_order_id"),
+    carried("transaction.purchase_order_id"),
     key="transaction_id",
     description="One row per transaction, of which every order has one.",
 )
@@ -198,97 +184,70 @@ def dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
 # --- facts: a row per version ----------------------------------------------------------------------------------------
 
 
-@star(
-    "totesys",
-    Column("sales_record_id", integer, nullable=False, description="Number of the version, in the order of arrival."),
-    Column("sales_order_id", integer, nullable=False, path="sales_order.sales_order_id", description="The order."),
-    *_split("sales_order"),
-    Column("sales_staff_id", integer, nullable=False, path="sales_order.staff_id", description="Who sold: dim_staff."),
-    Column("counterparty_id", integer, nullable=False, path="sales_order.counterparty_id", description="Who bought: dim_counterparty."),
-    Column("units_sold", integer, nullable=False, path="sales_order.units_sold", description="How many bags."),
-    Column("unit_price", decimal(10, 2), nullable=False, path="sales_order.unit_price", description="Price per bag, in its currency."),
-    Column("currency_id", integer, nullable=False, path="sales_order.currency_id", description="The price's currency: dim_currency."),
-    Column("design_id", integer, nullable=False, path="sales_order.design_id", description="What was sold: dim_design."),
-    Column("agreed_payment_date", date, nullable=False, path="sales_order.agreed_payment_date", description="When to pay: dim_date."),
-    Column("agreed_delivery_date", date, nullable=False, path="sales_order.agreed_delivery_date", description="When to deliver: dim_date."),
-    Column(
-        "agreed_delivery_location_id",
-        integer,
-        nullable=False,
-        path="sales_order.agreed_delivery_location_id",
-        description="Where to deliver: dim_location.",
-    ),
+@SCHEMA.star_table(
+    _version_number("sales_record_id"),
+    carried("sales_order.sales_order_id", description="The order."),
+    *_date_and_time_columns("sales_order"),
+    carried("sales_order.staff_id", "sales_staff_id", description="Who sold: dim_staff."),
+    carried("sales_order.counterparty_id", description="Who bought: dim_counterparty."),
+    carried("sales_order.units_sold"),
+    carried("sales_order.unit_price"),
+    carried("sales_order.currency_id", description="The price's currency: dim_currency."),
+    carried("sales_order.design_id", description="What was sold: dim_design."),
+    _day_column("sales_order.agreed_payment_date", "When to pay: dim_date."),
+    _day_column("sales_order.agreed_delivery_date", "When to deliver: dim_date."),
+    carried("sales_order.agreed_delivery_location_id", description="Where to deliver: dim_location."),
     key="sales_record_id",
     history="sales_order_id",
     description="Every version of every sale; `fact_sales_order_current` has the newest of each.",
     sortkey=("created_date",),
 )
 def fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
-    return sales_order.with_columns(
-        *_written("created_at", "last_updated"),
-        _day("agreed_payment_date"),
-        _day("agreed_delivery_date"),
-        pl.col("staff_id").alias("sales_staff_id"),
-    )
+    days = (_day("agreed_payment_date"), _day("agreed_delivery_date"))
+    return sales_order.with_columns(*_dates_and_times(), *days, pl.col("staff_id").alias("sales_staff_id"))
 
 
-@star(
-    "totesys",
-    Column("purchase_record_id", integer, nullable=False, description="Number of the version, in the order of arrival."),
-    Column("purchase_order_id", integer, nullable=False, path="purchase_order.purchase_order_id", description="The order."),
-    *_split("purchase_order"),
-    Column("staff_id", integer, nullable=False, path="purchase_order.staff_id", description="Who bought: dim_staff."),
-    Column("counterparty_id", integer, nullable=False, path="purchase_order.counterparty_id", description="Who sold: dim_counterparty."),
-    Column("item_code", varchar(32), nullable=False, path="purchase_order.item_code", description="What was bought."),
-    Column("item_quantity", integer, nullable=False, path="purchase_order.item_quantity", description="How many of it."),
-    Column(
-        "item_unit_price",
-        decimal(10, 2),
-        nullable=False,
-        path="purchase_order.item_unit_price",
-        description="Price per item, in its currency.",
-    ),
-    Column("currency_id", integer, nullable=False, path="purchase_order.currency_id", description="The price's currency: dim_currency."),
-    Column(
-        "agreed_delivery_date", date, nullable=False, path="purchase_order.agreed_delivery_date", description="When to deliver: dim_date."
-    ),
-    Column("agreed_payment_date", date, nullable=False, path="purchase_order.agreed_payment_date", description="When to pay: dim_date."),
-    Column(
-        "agreed_delivery_location_id",
-        integer,
-        nullable=False,
-        path="purchase_order.agreed_delivery_location_id",
-        description="Where to deliver: dim_location.",
-    ),
+@SCHEMA.star_table(
+    _version_number("purchase_record_id"),
+    carried("purchase_order.purchase_order_id", description="The order."),
+    *_date_and_time_columns("purchase_order"),
+    carried("purchase_order.staff_id", description="Who bought: dim_staff."),
+    carried("purchase_order.counterparty_id", description="Who sold: dim_counterparty."),
+    carried("purchase_order.item_code"),
+    carried("purchase_order.item_quantity"),
+    carried("purchase_order.item_unit_price"),
+    carried("purchase_order.currency_id", description="The price's currency: dim_currency."),
+    _day_column("purchase_order.agreed_delivery_date", "When to deliver: dim_date."),
+    _day_column("purchase_order.agreed_payment_date", "When to pay: dim_date."),
+    carried("purchase_order.agreed_delivery_location_id", description="Where to deliver: dim_location."),
     key="purchase_record_id",
     history="purchase_order_id",
     description="Every version of every purchase; `fact_purchase_orders_current` has the newest of each.",
     sortkey=("created_date",),
-    also=("fact_purchase_order",),
+    aliases=("fact_purchase_order",),
 )
 def fact_purchase_orders(purchase_order: pl.LazyFrame) -> pl.LazyFrame:
-    return purchase_order.with_columns(*_written("created_at", "last_updated"), _day("agreed_delivery_date"), _day("agreed_payment_date"))
+    return purchase_order.with_columns(*_dates_and_times(), _day("agreed_delivery_date"), _day("agreed_payment_date"))
 
 
-@star(
-    "totesys",
-    Column("payment_record_id", integer, nullable=False, description="Number of the version, in the order of arrival."),
-    Column("payment_id", integer, nullable=False, path="payment.payment_id", description="The payment."),
-    *_split("payment"),
-    Column("transaction_id", integer, nullable=False, path="payment.transaction_id", description="What is paid for: dim_transaction."),
-    Column("counterparty_id", integer, nullable=False, path="payment.counterparty_id", description="The other company: dim_counterparty."),
-    Column("payment_amount", decimal(10, 2), nullable=False, path="payment.payment_amount", description="How much, in its currency."),
-    Column("currency_id", integer, nullable=False, path="payment.currency_id", description="The amount's currency: dim_currency."),
-    Column("payment_type_id", integer, nullable=False, path="payment.payment_type_id", description="The kind: dim_payment_type."),
-    Column("paid", boolean, nullable=False, path="payment.paid", description="The source's flag, which misses payments due on weekends."),
-    Column("payment_date", date, nullable=False, path="payment.payment_date", description="When it is due: dim_date."),
+@SCHEMA.star_table(
+    _version_number("payment_record_id"),
+    carried("payment.payment_id", description="The payment."),
+    *_date_and_time_columns("payment"),
+    carried("payment.transaction_id", description="What is paid for: dim_transaction."),
+    carried("payment.counterparty_id", description="The other company: dim_counterparty."),
+    carried("payment.payment_amount"),
+    carried("payment.currency_id", description="The amount's currency: dim_currency."),
+    carried("payment.payment_type_id", description="The kind: dim_payment_type."),
+    carried("payment.paid", description="The source's flag, which misses payments due on weekends."),
+    _day_column("payment.payment_date", "When it is due: dim_date."),
     key="payment_record_id",
     history="payment_id",
     description="Every version of every payment; `fact_payment_current` has the newest of each. Account numbers are left out.",
     sortkey=("created_date",),
 )
 def fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:
-    return payment.with_columns(*_written("created_at", "last_updated"), _day("payment_date"))
+    return payment.with_columns(*_dates_and_times(), _day("payment_date"))
 
 
 # --- the calendar of the facts ---------------------------------------------------------------------------------------
@@ -299,19 +258,23 @@ DAYS = {
     "fact_payment": ("created_date", "last_updated_date", "payment_date"),
 }
 """The dates that each fact has."""
-_ALL_DAYS = " ".join(f"{fact}.{day}" for fact, days in DAYS.items() for day in days)
 
 
-@star(
-    "totesys",
-    Column("date_id", date, nullable=False, path=_ALL_DAYS, description="The day."),
-    Column("year", integer, nullable=False, path=_ALL_DAYS, description="Its year."),
-    Column("month", integer, nullable=False, path=_ALL_DAYS, description="Its month, 1 to 12."),
-    Column("day", integer, nullable=False, path=_ALL_DAYS, description="Its day of the month, 1 to 31."),
-    Column("day_of_week", integer, nullable=False, path=_ALL_DAYS, description="As in ISO 8601: Monday is 1, Sunday is 7."),
-    Column("day_name", varchar(16), nullable=False, path=_ALL_DAYS, description="Monday to Sunday."),
-    Column("month_name", varchar(16), nullable=False, path=_ALL_DAYS, description="January to December."),
-    Column("quarter", integer, nullable=False, path=_ALL_DAYS, description="Its quarter, 1 to 4."),
+def _calendar(name: str, kind: Type, description: str) -> Column:
+    """A column of the calendar: which days it has depends on every date of the facts."""
+    path = " ".join(f"{fact}.{day}" for fact, days in DAYS.items() for day in days)
+    return Column(name, kind, nullable=False, path=path, description=description)
+
+
+@SCHEMA.star_table(
+    _calendar("date_id", date, "The day."),
+    _calendar("year", integer, "Its year."),
+    _calendar("month", integer, "Its month, 1 to 12."),
+    _calendar("day", integer, "Its day of the month, 1 to 31."),
+    _calendar("day_of_week", integer, "As in ISO 8601: Monday is 1, Sunday is 7."),
+    _calendar("day_name", varchar(16), "Monday to Sunday."),
+    _calendar("month_name", varchar(16), "January to December."),
+    _calendar("quarter", integer, "Its quarter, 1 to 4."),
     key="date_id",
     description="One row per day of every year in which a fact, in any version, has a date.",
     sortkey=("date_id",),

@@ -1,12 +1,11 @@
-"""Reports in the warehouse: a view or a table, replaced in one transaction and readable all the while.
+"""Reports in the warehouse: a view or a table, replaced in one transaction and readable all the time.
 
-Belongs here: the statements that make one, and their order. Does not belong here: which reports there are and what
-they read (`model.report`).
-
-What a report was made from is kept in its comment, so it goes when the report goes, whoever drops it. A table's new rows are computed
-before its lock is taken: readers wait for the exchange of the rows, not for the query. Where another run made the report meanwhile, all is
-done again, so that older rows never replace newer ones.
+Belongs here: the statements that create one, and their order. Does not belong here: what a report is and what it reads (`model.report`).
 """
+
+# The hash of a report's definition is kept in its comment: so it goes when the report goes, whoever drops it. A table's new rows are
+# computed before its lock is taken: readers wait for the rows to be exchanged, not for the query. If another run replaced the report in
+# the meantime, the attempt is repeated, so that older rows never replace newer ones.
 
 from __future__ import annotations
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 _TRIES = 5
 
 
-class _Found(NamedTuple):
-    """A report as the warehouse has it."""
+class _Existing(NamedTuple):
+    """A report as it is in the warehouse."""
 
     table: bool
     comment: str
@@ -38,21 +37,21 @@ class _Found(NamedTuple):
     def kind(self) -> str:
         return "TABLE" if self.table else "VIEW"
 
-    def says(self, report: Report) -> bool:
-        """Whether it was made from this very definition."""
-        return self.table == is_table(report) and self._words.get("definition") == report.fingerprint
+    def has_definition(self, report: Report) -> bool:
+        """Whether it has the definition that the report has now."""
+        return self.table == is_table(report) and self._hashes.get("definition") == report.fingerprint
 
-    def was(self, report: Report) -> bool:
-        """Whether its own statement was this one, whatever its inputs were."""
-        return self.table == is_table(report) and self._words.get("statement") == report.statement_hash
+    def has_statement(self, report: Report) -> bool:
+        """Whether it has the statement that the report has now, though its inputs may have changed."""
+        return self.table == is_table(report) and self._hashes.get("statement") == report.statement_hash
 
     @property
-    def _words(self) -> dict[str, str]:
+    def _hashes(self) -> dict[str, str]:
         return dict(re.findall(r"(\w+) ([0-9a-f]+)", self.comment))
 
 
 class _Overtaken(WarehouseUnavailable):
-    """Another run made the report in the meantime."""
+    """Another run replaced the report in the meantime."""
 
 
 # Catalog tables only: a query of them cannot be joined with one of other tables.
@@ -63,7 +62,7 @@ LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0
 WHERE n.nspname = %s AND c.relkind IN ('r', 'v')"""
 
 _NEW = quoted("new_rows")
-"""The temporary table that rows are computed into; a session makes one report."""
+"""The temporary table that rows are computed into; each session creates one report."""
 
 
 def relation(report: Report) -> str:
@@ -80,18 +79,18 @@ def create_view(report: Report, *, replace: bool = False) -> str:
 
 
 def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: Sequence[Report] = ()) -> int | None:
-    """Make or remake one report, in one transaction. Returns a table's number of rows, None for a view.
+    """Create or replace one report, in one transaction. Returns a table's number of rows, None for a view.
 
-    A view whose definition has not changed is left alone. A report whose columns have changed is dropped, and the views of other
-    reports on it are dropped with it.
+    A view whose definition has not changed stays as it is. A report whose columns have changed is dropped, and with it the views of
+    other reports on it.
 
     Args:
-        reports: every report. Those that read this one and were dropped with it are made again in the same transaction, unless their own
-            statement has changed too: then they are made in their own turn.
+        reports: every report. Views that read this one and were dropped with it are created again in the same transaction, unless their
+            own statement has changed too: those wait for their turn.
 
     Raises:
         WarehouseUnavailable: the warehouse is away, the report's readers did not finish, or conflicts persisted.
-        WarehouseError: it refused the statement. What was there before is still there.
+        WarehouseError: the warehouse refused the statement. The report is as it was before.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -99,18 +98,18 @@ def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: S
         retry=retry_if_exception(_is_conflict), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
     ):
         with attempt, warehouse.session(f"report {SCHEMA}.{report.name}") as connection, connection.cursor() as cursor:
-            return _Making(warehouse, connection, cursor, report, dependents(report, reports), run_id).make()
+            return _Attempt(warehouse, connection, cursor, report, dependents(report, reports), run_id).run()
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _is_conflict(error: BaseException) -> bool:
-    caused = isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, "57014")
-    return caused or isinstance(error, _Overtaken)
+    refused = isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, "57014")
+    return refused or isinstance(error, _Overtaken)
 
 
 @dataclass
-class _Making:
-    """One attempt, in a session of its own."""
+class _Attempt:
+    """One attempt to create or replace a report, in a session of its own."""
 
     warehouse: Warehouse
     connection: Connection
@@ -119,99 +118,99 @@ class _Making:
     dependents: Sequence[Report]
     run_id: str
 
-    def make(self) -> int | None:
-        there = self._there()
-        if not there:
+    def run(self) -> int | None:
+        reports = self._existing()
+        if not reports:
             self.cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(SCHEMA)}")
-        # Each statement so far stands for itself, and what follows begins with a transaction of its own.
-        self.connection.commit()
+        self.connection.commit()  # LOCK must be the first statement of its transaction
         if is_table(self.report):
-            return self._table(there)
-        self._view(there)
+            return self._table(reports)
+        self._view(reports)
         return None
 
-    def _view(self, there: dict[str, _Found]) -> None:
+    def _view(self, reports: dict[str, _Existing]) -> None:
         import psycopg2
 
-        found = there.get(self.report.name)
-        if found and found.says(self.report):
+        existing = reports.get(self.report.name)
+        if existing and existing.has_definition(self.report):
             return
-        with self._patience():
-            if found and not found.table:
+        with self._bounded_wait():
+            if existing and not existing.table:
                 try:
                     self.cursor.execute(create_view(self.report, replace=True))
                 except psycopg2.errors.InvalidTableDefinition:
                     # Only a view with the same columns can be replaced as it stands.
                     self.connection.rollback()
                 else:
-                    self._seal(self.report)
+                    self._write_comment(self.report)
                     self.connection.commit()
                     return
-            self._drop(found)
+            self._drop(existing)
             self.cursor.execute(create_view(self.report))
-            self._seal(self.report)
-            self._restore(there)
+            self._write_comment(self.report)
+            self._restore(reports)
             self.connection.commit()
 
-    def _table(self, there: dict[str, _Found]) -> int:
-        found = there.get(self.report.name)
+    def _table(self, reports: dict[str, _Existing]) -> int:
+        existing = reports.get(self.report.name)
         self.cursor.execute(f"CREATE TEMP TABLE {_NEW} AS\n{self.report.statement}")
         self.cursor.execute(f"SELECT COUNT(*) FROM {_NEW}")
         (rows,) = self.cursor.fetchone() or (0,)
         self.connection.commit()
-        with self._patience():
-            if found and found.table:
+        with self._bounded_wait():
+            if existing and existing.table:
                 self.cursor.execute(f"LOCK {relation(self.report)}")
-            there = self._there()
-            if there.get(self.report.name) != found:
+            reports = self._existing()
+            if reports.get(self.report.name) != existing:
                 raise _Overtaken(
-                    f"report {SCHEMA}.{self.report.name}: other runs keep making it at the same time; try again when they are done"
+                    f"report {SCHEMA}.{self.report.name}: other runs keep replacing it at the same time; try again when they are done"
                 )
-            if found and found.says(self.report):
+            if existing and existing.has_definition(self.report):
                 self.cursor.execute(f"DELETE FROM {relation(self.report)}")
                 self.cursor.execute(f"INSERT INTO {relation(self.report)} SELECT * FROM {_NEW}")
             else:
-                self._drop(found)
+                self._drop(existing)
                 self.cursor.execute(f"CREATE TABLE {relation(self.report)} AS SELECT * FROM {_NEW}")
-                self._restore(there)
-            self._seal(self.report)
+                self._restore(reports)
+            self._write_comment(self.report)
             self.connection.commit()
         return int(rows)
 
-    def _there(self) -> dict[str, _Found]:
+    def _existing(self) -> dict[str, _Existing]:
         self.cursor.execute(SELECT_REPORTS, (SCHEMA,))
-        return {name: _Found(kind == "r", comment or "") for name, kind, comment in self.cursor.fetchall()}
+        return {name: _Existing(kind == "r", comment or "") for name, kind, comment in self.cursor.fetchall()}
 
-    def _drop(self, found: _Found | None) -> None:
-        if found:
-            self.cursor.execute(f"DROP {found.kind} {relation(self.report)} CASCADE")
+    def _drop(self, existing: _Existing | None) -> None:
+        if existing:
+            self.cursor.execute(f"DROP {existing.kind} {relation(self.report)} CASCADE")
 
-    def _restore(self, there: dict[str, _Found]) -> None:
-        """The views that went with the report, those whose statement surely runs: it did before."""
+    def _restore(self, reports: dict[str, _Existing]) -> None:
+        """Create the views again that were dropped with the report, if their statement is the one that ran before."""
         for each in self.dependents:
-            found = there.get(each.name)
-            if found and not found.table and found.was(each):
+            existing = reports.get(each.name)
+            if existing and not existing.table and existing.has_statement(each):
                 self.cursor.execute(create_view(each))
-                self._seal(each)
+                self._write_comment(each)
 
-    def _seal(self, report: Report) -> None:
+    def _write_comment(self, report: Report) -> None:
+        """Write the comment that says which definition the report has, and which run created it."""
         kind = "TABLE" if is_table(report) else "VIEW"
-        said = f"definition {report.fingerprint}, statement {report.statement_hash}, made {uuid.uuid4().hex} by run {self.run_id}"
-        self.cursor.execute(f"COMMENT ON {kind} {relation(report)} IS %s", (said,))
+        comment = f"definition {report.fingerprint}, statement {report.statement_hash}, made {uuid.uuid4().hex} by run {self.run_id}"
+        self.cursor.execute(f"COMMENT ON {kind} {relation(report)} IS %s", (comment,))
 
     @contextmanager
-    def _patience(self) -> Iterator[None]:
-        """The exchange waits for the transactions that read the report, but not without end. Redshift has no lock_timeout."""
+    def _bounded_wait(self) -> Iterator[None]:
+        """A bound on the wait for transactions that read the report. Redshift has no lock_timeout, so each statement has one."""
         import psycopg2
 
         patience = self.warehouse.lock_patience
-        self.connection.autocommit = True  # apart from the transaction, of which LOCK must be the first statement
+        self.connection.autocommit = True  # LOCK must be the first statement of the transaction that follows
         self.cursor.execute(f"SET statement_timeout TO {int(patience * 1000)}")
         self.connection.autocommit = False
         try:
             yield
         except psycopg2.errors.QueryCanceled as error:
             raise WarehouseUnavailable(
-                f"report {SCHEMA}.{self.report.name}: other transactions have held it for {patience:g} s, so it is as it was; "
-                "STV_LOCKS and SVV_TRANSACTIONS show which. An idle session with an open transaction is the usual one: end it"
+                f"report {SCHEMA}.{self.report.name}: other transactions have held it for {patience:g} s, so it was not replaced; "
+                "STV_LOCKS and SVV_TRANSACTIONS show which. It is usually an idle session with an open transaction: end it"
             ) from error

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance, ExecuteInProcessResult
+from dagster import AssetCheckEvaluation, AssetKey, AssetSelection, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline.cli.sync import execute_sync, run_sync
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks
-from stori_pipeline.defs.jobs import sync_request
+from stori_pipeline.defs.jobs import selected, sync_request
+from stori_pipeline.defs.keys import landing_key
 from stori_pipeline.model.project import Project, downstream
+from stori_pipeline.project import load_project
 from stori_pipeline_tests.defs.graphs import REFERENCE, small_star
 from stori_pipeline_tests.defs.ticks import Sensor, requested
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -72,6 +74,15 @@ def test_only_what_a_change_reaches_is_asked_for(graph: Project) -> None:
     assert "warehouse/star/fact_movement key_unique" not in about
     assert "star/dim_ticker contract" in about
     assert not [name for name in about if "bank" in name or "dim_account" in name]
+
+
+def test_a_run_selects_what_dagster_calls_downstream() -> None:
+    """`downstream` gives definitions, for results in their order; of keys, `AssetSelection` has the last word."""
+    project = load_project()
+    graph = build_defs(project).resolve_asset_graph()
+    for table in project.tables:
+        meant = AssetSelection.assets(landing_key(table)).downstream().resolve(graph)
+        assert set(selected(downstream(project, [table]))) == meant, table.full_name
 
 
 def test_a_check_waits_for_all_that_its_statement_reads(graph: Project) -> None:

@@ -78,10 +78,16 @@ def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: D
     return _errors(job.execute_in_process(instance=instance, raise_on_error=False))
 
 
-@pytest.mark.clock
 @pytest.mark.parametrize(
     "way",
-    [by_sync, by_detect_deletes, by_the_proof, by_the_schedule, by_the_sensor, by_a_click_on_the_mirror],
+    [
+        by_sync,
+        by_detect_deletes,
+        by_the_proof,
+        pytest.param(by_the_schedule, marks=pytest.mark.clock),
+        pytest.param(by_the_sensor, marks=pytest.mark.clock),
+        by_a_click_on_the_mirror,
+    ],
     ids=lambda way: way.__name__,
 )
 def test_a_blocked_batch_stays_out(way: Way, blocked: Platform, defs: Definitions, instance: DagsterInstance) -> None:

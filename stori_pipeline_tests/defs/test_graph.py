@@ -13,7 +13,7 @@ import pytest
 from dagster import AssetKey, Definitions
 
 from stori_pipeline.catalog import TABLES
-from stori_pipeline.defs.sql_checks import parse, row_checks
+from stori_pipeline.defs.sql_checks import parse_check, table_checks
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import refuse_stray_checks
 from stori_pipeline.project import load_project
@@ -124,7 +124,7 @@ def test_no_resource_shows_a_secret(defs: Definitions, monkeypatch: pytest.Monke
 def test_a_check_file_says_how_bad_it_is_and_what_holds(tmp_path: Path) -> None:
     file = tmp_path / "no_zero.sql"
     file.write_text("-- severity: warn\n-- No amount\n-- is zero.\nSELECT 1 FROM t -- severity: error\n;\n")
-    check = parse(file)
+    check = parse_check(file)
     assert (check.name, check.severity.value, check.description) == ("no_zero", "WARN", "No amount is zero.")
     assert check.statement == "SELECT 1 FROM t -- severity: error"
 
@@ -137,7 +137,7 @@ def test_a_check_file_without_its_heading_is_refused(tmp_path: Path, text: str, 
     file = tmp_path / "bad.sql"
     file.write_text(text)
     with pytest.raises(DefinitionError, match=missing):
-        parse(file)
+        parse_check(file)
 
 
 def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
     folder = tmp_path / table.prefix
     folder.mkdir(parents=True)
     (folder / "mine.sql").write_text("-- severity: error\n-- Mine.\nSELECT 1")
-    assert [check.name for check in row_checks(table, tmp_path)] == ["key_unique", "not_null", "mine"]
+    assert [check.name for check in table_checks(table, tmp_path)] == ["key_unique", "not_null", "mine"]
 
 
 def test_a_check_file_of_no_table_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ _SALE = Table(
 )
 STARS = {
     "dim_item": Star(_ITEM, _unmade, {"items": "shop.items"}),
-    "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}, also=("fact_sales",)),
+    "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}, aliases=("fact_sales",)),
 }
 
 

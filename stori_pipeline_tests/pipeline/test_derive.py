@@ -1,6 +1,6 @@
-"""From landed batches to a star table: what is made when, what it counts, and what survives a lost lake.
+"""From landed batches to a star table: when a batch lands, what is in it, and what survives a lost lake.
 
-Batches and S3 are real; the star tables are small ones of this module, so that each case can be written down.
+Batches and S3 are real. The star tables are small and defined here, so that every expected row can be written down.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
 from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
+from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star, StarSchema, carried
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, varchar
 from stori_pipeline.pipeline.derive import derive
@@ -101,7 +101,7 @@ def gone(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Works(Stores):
-    """A lake of the shop's tables, and of what is made of them."""
+    """A lake of the shop's tables, and one of the star tables that are derived from them."""
 
     def land(self, kind: str, *given: dict[str, Any], table: Table = SALE) -> Manifest:
         manifest = self.land_rows(table, kind, *given, must_land=True)
@@ -138,7 +138,7 @@ def history(works: Works) -> Works:
 HISTORY = [(1, 1, "1.00", False), (2, 2, "1.00", False), (3, 2, "2.00", False), (4, 3, "1.00", False), (5, 1, "1.00", True)]
 
 
-def test_a_history_adds_versions_batch_by_batch_and_says_what_it_has_seen(works: Works) -> None:
+def test_a_history_adds_versions_by_batch_and_records_its_position(works: Works) -> None:
     first = works.land("snapshot", sale(1), sale(2))
     landed = works.derive()
     assert landed.manifest is not None
@@ -165,7 +165,7 @@ def test_a_history_adds_versions_batch_by_batch_and_says_what_it_has_seen(works:
     }
 
 
-def test_what_is_sent_again_unchanged_makes_no_version(history: Works) -> None:
+def test_a_row_that_is_sent_again_unchanged_adds_no_version(history: Works) -> None:
     history.land("snapshot", sale(3), sale(2, "2.00"))  # everything, read again
     history.land("changes", sale(3), gone(1))  # a batch replayed
     history.land("changes", sale(3, item_id=7))  # a change that the star table does not keep
@@ -182,7 +182,7 @@ def test_a_row_missing_from_a_snapshot_is_removed_and_returns_as_a_new_version(h
     assert history.versions() == [*HISTORY, (6, 1, "1.00", False), (7, 2, "2.00", True)]
 
 
-def test_a_lost_lake_of_star_tables_is_made_again_with_the_same_numbers(history: Works) -> None:
+def test_a_lost_lake_of_star_tables_is_derived_again_with_the_same_numbers(history: Works) -> None:
     history.land("snapshot", sale(2, "2.00"), sale(3, "9.00"))
     history.derive()
     before = history.rows()
@@ -207,7 +207,7 @@ def test_a_lost_lake_of_sources_costs_no_version_even_in_a_full_refresh(history:
     assert history.versions() == [*HISTORY, (6, 3, "5.00", False)]
 
 
-def test_a_changed_record_is_refused_where_older_versions_could_not_be_made_again(history: Works) -> None:
+def test_a_changed_definition_is_refused_if_older_versions_would_be_lost(history: Works) -> None:
     history.lose(SALE)
     history.land("snapshot", sale(2, "2.00"), sale(3))
     longer = replace(FACT, table=replace(FACT.table, columns=(*FACT.table.columns[:4], *FACT.table.columns[5:])))
@@ -216,7 +216,7 @@ def test_a_changed_record_is_refused_where_older_versions_could_not_be_made_agai
     assert history.versions() == HISTORY
 
 
-def test_full_makes_everything_again_with_the_same_numbers(history: Works) -> None:
+def test_a_full_refresh_computes_all_versions_with_the_same_numbers(history: Works) -> None:
     before = history.rows()
     landed = history.derive(full=True)
     assert landed.manifest is not None
@@ -224,7 +224,7 @@ def test_full_makes_everything_again_with_the_same_numbers(history: Works) -> No
     assert history.rows() == before
 
 
-def test_a_changed_record_makes_the_whole_history_again(history: Works) -> None:
+def test_a_changed_definition_computes_all_versions_again(history: Works) -> None:
     columns = tuple(replace(each, type=varchar(16)) if each.name == "said" else each for each in FACT.table.columns)
     wider = replace(FACT, table=replace(FACT.table, columns=columns))
     before = history.rows()
@@ -234,7 +234,7 @@ def test_a_changed_record_makes_the_whole_history_again(history: Works) -> None:
     assert history.rows(wider) == before
 
 
-def test_batches_that_landed_under_an_older_record_of_the_input_count_too(works: Works) -> None:
+def test_batches_that_landed_under_an_older_definition_of_the_input_count(works: Works) -> None:
     older = replace(SALE, columns=SALE.columns[:-1])
     works.land("snapshot", sale(1), table=older)
     works.land("snapshot", sale(1, note="new"))
@@ -242,13 +242,13 @@ def test_batches_that_landed_under_an_older_record_of_the_input_count_too(works:
     assert [(row["sale_record_id"], row["said"]) for row in works.rows()] == [(1, None), (2, "new")]
 
 
-def test_a_changed_module_lands_only_what_it_makes_otherwise(history: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Star, "made_by", "another")
+def test_a_changed_module_lands_a_snapshot_only_if_versions_differ(history: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Star, "code_hash", "another")
     landed = history.derive()
     assert landed.manifest is not None
     assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module that makes it has changed")
     dearer = replace(FACT, make=lambda sale: _fact(sale).with_columns(pl.col("price") + 1))
-    monkeypatch.setattr(Star, "made_by", "a third")
+    monkeypatch.setattr(Star, "code_hash", "a third")
     landed = history.derive(dearer)
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows) == ("snapshot", 5)
@@ -256,7 +256,7 @@ def test_a_changed_module_lands_only_what_it_makes_otherwise(history: Works, mon
     assert history.derive(dearer).manifest is None
 
 
-def test_rows_that_do_not_fit_go_to_quarantine_and_are_not_taken_for_deleted(works: Works) -> None:
+def test_rows_that_do_not_fit_go_to_quarantine_and_do_not_count_as_deleted(works: Works) -> None:
     works.land("snapshot", sale(1), sale(2), sale(4))
     works.derive()
     works.land("snapshot", sale(1, due="soon"), sale(2, "2.00"), sale(3, note="far too long"))
@@ -273,7 +273,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_are_not_taken_for_deleted(wor
     assert works.versions()[5:] == [(6, 1, "3.00", False)]
 
 
-def test_a_long_history_goes_on_from_compacted_versions_with_the_same_numbers(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_history_continues_from_compacted_versions(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 3)
     kinds = []
     for price in range(12):
@@ -297,13 +297,13 @@ def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works)
             return "conflict"
 
     with ThreadPoolExecutor(2) as pool:
-        said = sorted(pool.map(attempt, range(2)))
-    assert said in (["conflict", "landed"], ["landed", "nothing to do"])
+        outcomes = sorted(pool.map(attempt, range(2)))
+    assert outcomes in (["conflict", "landed"], ["landed", "nothing to do"])
     assert history.derive().manifest is None
     assert history.versions() == [*HISTORY, (6, 7, "1.00", False), (7, 8, "1.00", False)]
 
 
-def test_a_history_of_what_its_inputs_key_does_not_identify_is_refused(works: Works) -> None:
+def test_a_history_that_its_inputs_key_does_not_identify_is_refused(works: Works) -> None:
     works.land("snapshot", sale(1))
     wrong = replace(FACT, table=replace(FACT.table, changes=History(("due",))))
     with pytest.raises(DefinitionError, match=r"star\.fact_sale, column 'due'.*its input's key"):
@@ -316,7 +316,7 @@ def test_an_input_that_has_not_landed_is_named(works: Works) -> None:
         works.derive(DIM)
 
 
-def test_a_table_of_the_present_is_made_whole_and_lands_where_it_differs(works: Works) -> None:
+def test_a_table_of_the_present_lands_a_snapshot_if_it_differs(works: Works) -> None:
     works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": None}, table=ITEM)
     works.land("snapshot", sale(1), sale(2))
     landed = works.derive(DIM)
@@ -336,8 +336,8 @@ def test_a_table_of_the_present_is_made_whole_and_lands_where_it_differs(works: 
     assert works.derive(DIM, full=True).manifest is not None
 
 
-def test_a_batch_that_changes_nothing_of_a_table_of_the_present_is_looked_at_once(works: Works) -> None:
-    """Regression: every later run made the table again, until something changed it."""
+def test_a_batch_that_changes_no_row_of_the_present_is_read_once(works: Works) -> None:
+    """Regression: every later run computed the table again, until a row changed."""
     works.land("snapshot", {"item_id": 1, "name": "pen"}, table=ITEM)
     works.land("snapshot", sale(1))
     works.derive(DIM)
@@ -347,3 +347,28 @@ def test_a_batch_that_changes_nothing_of_a_table_of_the_present_is_looked_at_onc
     assert (seen.kind, seen.rows, seen.parts) == ("changes", 0, ())
     assert works.derive(DIM).manifest is None
     assert works.rows(DIM) == [{"item_id": 1, "name": "pen", "sold": 1}]
+
+
+def test_a_star_table_may_have_inputs_of_any_source(works: Works) -> None:
+    depot = replace(ITEM, source=Source("depot", "mongodb", "A depot."), columns=(ITEM["item_id"], Column("shelf", varchar(8))))
+    schema = StarSchema(SALE, ITEM, depot)
+
+    @schema.star_table(
+        carried("item.item_id"),
+        carried("item.name"),
+        carried("stock.shelf", joined_by="item.item_id stock.item_id"),
+        key="item_id",
+        inputs={"item": "shop.item", "stock": "depot.item"},
+    )
+    def dim_stock(item: pl.LazyFrame, stock: pl.LazyFrame) -> pl.LazyFrame:
+        return item.join(stock, on="item_id", how="left")
+
+    (star,) = schema.stars
+    tables = {table.full_name: table for table in (ITEM, depot)}
+    works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": "ink"}, table=ITEM)
+    works.land("snapshot", {"item_id": 1, "shelf": "A1"}, table=depot)
+    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
+    assert works.rows(star) == [{"item_id": 1, "name": "pen", "shelf": "A1"}, {"item_id": 2, "name": "ink", "shelf": None}]
+    works.land("changes", {"item_id": 2, "shelf": "B2"}, table=depot)
+    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
+    assert works.rows(star)[1] == {"item_id": 2, "name": "ink", "shelf": "B2"}

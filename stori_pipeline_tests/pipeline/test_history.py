@@ -14,8 +14,7 @@ from stori_pipeline.model.changes import History
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, integer, timestamptz, varchar
-from stori_pipeline.pipeline import history
-from stori_pipeline.pipeline.history import Batch
+from stori_pipeline.pipeline.versions import Batch, added, newest
 
 STEADY = settings(max_examples=60)
 START = datetime(2026, 11, 21, tzinfo=timezone.utc)
@@ -53,20 +52,19 @@ ROWS = {name: SCHEMA[name] for name in ("shop", "item", "price", "note")} | {
 Row = dict[str, Any]
 
 
-def batch(number: int, whole: bool, rows: list[Row], broken: list[Row] | None = None) -> Batch:
+def batch(number: int, is_snapshot: bool, rows: list[Row], broken: list[Row] | None = None) -> Batch:
     """A batch of these rows; one with no values but its key's is a deleted one."""
     numbered = [
         {"price": None, "note": None} | row | {"_batch": number, "_seq": seq, "_deleted": len(row) == 2} for seq, row in enumerate(rows)
     ]
     refused = [{"shop": row["shop"], "item": row["item"]} for row in broken or []]
     taken_at = START + timedelta(minutes=number)
-    return Batch(
-        number, whole, taken_at, pl.DataFrame(numbered, schema=ROWS), pl.DataFrame(refused, schema={"shop": pl.Int32, "item": pl.String})
-    )
+    broken_keys = pl.DataFrame(refused, schema={"shop": pl.Int32, "item": pl.String})
+    return Batch(number, is_snapshot, taken_at, pl.DataFrame(numbered, schema=ROWS), broken_keys)
 
 
 class Model:
-    """What a history should hold, said as plainly as possible."""
+    """What a history should hold, as plainly as possible."""
 
     def __init__(self) -> None:
         self.versions: list[Row] = []
@@ -76,25 +74,24 @@ class Model:
         for row in given.rows.to_dicts():
             key = (row["shop"], row["item"])
             if not row["_deleted"]:
-                self.say(key, {"price": row["price"], "note": row["note"], "_removed": False}, given)
+                self.add(key, {"price": row["price"], "note": row["note"], "_removed": False}, given)
             elif key in self.now:
-                self.say(key, self.now[key] | {"_removed": True}, given)
-        if given.whole:
-            named = {(row["shop"], row["item"]) for frame in (given.rows, given.broken) for row in frame.to_dicts()}
-            for key in sorted(self.now.keys() - named):
-                self.say(key, self.now[key] | {"_removed": True}, given)
+                self.add(key, self.now[key] | {"_removed": True}, given)
+        if given.is_snapshot:
+            held = {(row["shop"], row["item"]) for frame in (given.rows, given.broken) for row in frame.to_dicts()}
+            for key in sorted(self.now.keys() - held):
+                self.add(key, self.now[key] | {"_removed": True}, given)
 
-    def say(self, key: tuple[int, str], row: Row, given: Batch) -> None:
+    def add(self, key: tuple[int, str], row: Row, given: Batch) -> None:
         if self.now.get(key) != row:
             self.now[key] = row
             own = {"record_id": len(self.versions) + 1, "shop": key[0], "item": key[1], "_observed_at": given.taken_at}
             self.versions.append(own | row)
 
 
-def taken(batches: list[Batch], before: pl.DataFrame = NONE) -> pl.DataFrame:
-    """All versions once these batches are added to those there were."""
-    added = history.added(PRICES, history.newest(PRICES, before), before.height, batches)
-    return pl.concat([before, added])
+def with_batches(batches: list[Batch], before: pl.DataFrame = NONE) -> pl.DataFrame:
+    """All versions after these batches were added to those before."""
+    return pl.concat([before, added(PRICES, newest(PRICES, before), before.height, batches)])
 
 
 _KEYS = st.fixed_dictionaries({"shop": st.integers(1, 2), "item": st.sampled_from(["a", "b"])})
@@ -117,15 +114,15 @@ def test_versions_are_the_models_however_many_batches_are_taken_at_once(batches:
     model = Model()
     for each in batches:
         model.take(each)
-    whole = taken(batches)
-    assert whole.to_dicts() == [{name: row[name] for name in SCHEMA} for row in model.versions]
+    at_once = with_batches(batches)
+    assert at_once.to_dicts() == [{name: row[name] for name in SCHEMA} for row in model.versions]
     cuts = sorted(data.draw(st.sets(st.integers(0, len(batches)))) | {0, len(batches)})
     versions = NONE
     for start, end in pairwise(cuts):
-        versions = taken(batches[start:end], versions)
-    assert versions.equals(whole)
+        versions = with_batches(batches[start:end], versions)
+    assert versions.equals(at_once)
     # Replayed, a batch adds nothing: here the last one, as the source's present is all that can be read again.
-    assert taken([batches[-1]], whole).height == whole.height or _contradicts_itself(batches[-1])
+    assert with_batches([batches[-1]], at_once).height == at_once.height or _contradicts_itself(batches[-1])
 
 
 def _contradicts_itself(given: Batch) -> bool:
@@ -135,7 +132,7 @@ def _contradicts_itself(given: Batch) -> bool:
 
 def test_a_history_in_words() -> None:
     a, b = {"shop": 1, "item": "a"}, {"shop": 1, "item": "b"}
-    versions = taken(
+    versions = with_batches(
         [
             batch(1, True, [{**a, "price": 1, "note": None}, {**b, "price": 5, "note": None}]),
             batch(2, False, [{**a, "price": 1, "note": None}]),  # sent again: nothing new
@@ -146,8 +143,8 @@ def test_a_history_in_words() -> None:
             batch(7, True, [{**a, "price": 3, "note": "x"}]),  # the other is gone
         ]
     )
-    told = [(*(v[name] for name in ("record_id", "item", "price", "note", "_removed")), v["_observed_at"]) for v in versions.to_dicts()]
-    assert [(*rest, (at - START).seconds // 60) for *rest, at in told] == [
+    found = [(*(v[name] for name in ("record_id", "item", "price", "note", "_removed")), v["_observed_at"]) for v in versions.to_dicts()]
+    assert [(*rest, (at - START).seconds // 60) for *rest, at in found] == [
         (1, "a", 1, None, False, 1),
         (2, "b", 5, None, False, 1),
         (3, "a", 2, None, False, 3),

@@ -1,4 +1,4 @@
-"""What is told of real runs, through a real topic and a real webhook: each cause once, and its end once."""
+"""Alerts about real runs, through a real topic and a real webhook: one message per cause, and one when it is resolved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.logs import JsonFormatter
 from stori_pipeline.runtime.alerts import KEY, alerts_sensor
-from stori_pipeline.runtime.alerts import tell as tell_of
+from stori_pipeline.runtime.alerts import send_alerts as send_alerts_of
 from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
@@ -31,7 +31,7 @@ from stori_pipeline_tests.runtime.conftest import Hook, Inbox
 
 execute_sync = functools.partial(execute_sync_of, project=PLAIN)
 run_sync = functools.partial(run_sync_of, project=PLAIN)
-tell = functools.partial(tell_of, project=PLAIN)
+send_alerts = functools.partial(send_alerts_of, project=PLAIN)
 
 
 def _fail_in_the_second_attempt(instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -47,40 +47,40 @@ def _fail_in_the_second_attempt(instance: DagsterInstance, monkeypatch: pytest.M
         if tried:
             break
         pause.wait(0.1)
-    assert tell(instance) == [], "an attempt is not yet a failure"
+    assert send_alerts(instance) == [], "an attempt is not yet a failure"
     monkeypatch.setenv("STORI_SOURCE_BANK", working)
     running.join(timeout=60)
     return runs[0]
 
 
-def test_a_failure_with_retries_is_told_once_and_its_end_once(
+def test_a_failure_with_retries_alerts_once_and_resolves_once(
     platform: Platform, instance: DagsterInstance, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.move(2)
     platform.write("ALTER TABLE transactions RENAME COLUMN chip_used TO chip")
     run_id = _fail_in_the_second_attempt(instance, monkeypatch)
 
-    (sent,) = tell(instance)
-    (told,) = inbox.read()
-    assert told["Subject"] == sent.subject == "[stori] run failed: bank.transactions"
-    what, where, since, link, to_do = told["Message"].splitlines()
+    (sent,) = send_alerts(instance)
+    (received,) = inbox.read()
+    assert received["Subject"] == sent.subject == "[stori] run failed: bank.transactions"
+    what, where, since, link, to_do = received["Message"].splitlines()
     assert "chip_used" in what
     assert where == f"Where: bank.transactions, run {run_id}"
     assert since.startswith("Since: 20")
     assert since.endswith(" UTC")
     assert link == f"Link:  http://127.0.0.1:3000/runs/{run_id}"
     assert "`stori sync bank.transactions`" in to_do
-    assert {name: each["Value"] for name, each in told["MessageAttributes"].items()} == {"id": sent.id, "state": "begun"}
+    assert {name: each["Value"] for name, each in received["MessageAttributes"].items()} == {"id": sent.id, "state": "begun"}
 
     (result,) = run_sync([BANK], instance=instance)  # as the command does
     assert result.error
-    assert tell(instance) == []
-    assert tell(instance) == []
+    assert send_alerts(instance) == []
+    assert send_alerts(instance) == []
 
     platform.write("ALTER TABLE transactions RENAME COLUMN chip TO chip_used")
     assert execute_sync([BANK], instance=instance).success
-    assert len(tell(instance)) == 1
-    assert tell(instance) == []
+    assert len(send_alerts(instance)) == 1
+    assert send_alerts(instance) == []
     (over,) = inbox.read()
     assert over["Subject"] == "[stori] resolved: run failed: bank.transactions"
     assert since in over["Message"]
@@ -97,7 +97,7 @@ def test_messages_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
     assert {result.table for result in run_sync(PLAIN.tables, instance=instance) if result.error} == {BANK.full_name, EXCHANGE.full_name}
 
     warned: list[str] = []
-    first = tell(instance, warn=warned.append)
+    first = send_alerts(instance, warn=warned.append)
     assert sorted(message.subject for message in first) == [
         "[stori] run failed: bank.transactions",
         "[stori] run failed: exchange.trades",
@@ -109,19 +109,19 @@ def test_messages_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
     before = instance.daemon_cursor_storage.get_cursor_values({KEY})
 
     monkeypatch.delenv("AWS_ENDPOINT_URL_SNS")
-    assert [message.id for message in tell(instance)] == [message.id for message in first]
+    assert [message.id for message in send_alerts(instance)] == [message.id for message in first]
     # Had the process been killed after sending, and before it could note that, it would remember what it did before.
     instance.daemon_cursor_storage.set_cursor_values(before)
-    tell(instance)
+    send_alerts(instance)
     ids = [message["MessageAttributes"]["id"]["Value"] for message in inbox.read()]
     assert ids == 2 * [message.id for message in first]
     assert len(hook.received) == 2
 
-    instance.daemon_cursor_storage.set_cursor_values({KEY: ""})  # lost: what is wrong now is told, and only that
-    assert len(tell(instance)) == 2
+    instance.daemon_cursor_storage.set_cursor_values({KEY: ""})  # lost: only what is wrong now is sent again
+    assert len(send_alerts(instance)) == 2
 
 
-def test_a_webhook_that_refuses_is_told_later_and_its_address_shows_nowhere(
+def test_a_webhook_that_refuses_gets_it_later_and_its_address_shows_nowhere(
     platform: Platform,
     instance: DagsterInstance,
     inbox: Inbox,
@@ -135,17 +135,17 @@ def test_a_webhook_that_refuses_is_told_later_and_its_address_shows_nowhere(
     run_sync([BANK], instance=instance)
     hook.status = 500
     warned: list[str] = []
-    tell(instance, warn=warned.append)
+    send_alerts(instance, warn=warned.append)
     assert (inbox.subjects(), hook.received) == (["[stori] run failed: bank.transactions"], [])
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", at_port(hook.address, closed_port()))
-    tell(instance, warn=warned.append)
+    send_alerts(instance, warn=warned.append)
     assert len(warned) == 2
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", "arn:aws:secretsmanager:us-east-1:123456789012:secret:not-there")
-    tell(instance, warn=warned.append)
+    send_alerts(instance, warn=warned.append)
     assert warned[2].startswith("STORI_ALERT_WEBHOOK cannot be fetched from Secrets Manager")
     hook.status = 200
     monkeypatch.setenv("STORI_ALERT_WEBHOOK", hook.address)
-    tell(instance)
+    send_alerts(instance)
     assert ([payload["text"] for payload in hook.received], inbox.subjects()) == (["[stori] run failed: bank.transactions"], [])
     memory = instance.daemon_cursor_storage.get_cursor_values({KEY})[KEY]
     assert not any("hushhush" in text for text in (*warned, memory, *(r.getMessage() for r in caplog.records if r.levelname != "DEBUG")))
@@ -159,48 +159,46 @@ def test_a_blocked_load_is_one_cause_whatever_follows_from_it(platform: Platform
     platform.move(20, details="x" * 1025)
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.FAIL)
-    tell(instance)
+    send_alerts(instance)
     execute_sync([BANK], instance=instance, prove=True)  # which finds, rightly, that source and mirror differ
-    tell(instance)
-    (told,) = inbox.read()
-    assert told["Subject"] == "[stori] load blocked: bank.transactions"
-    assert "20 of the 20 rows of batch 2 break the table's definition" in told["Message"]
-    assert "`stori sync --full bank.transactions`" in told["Message"]
+    send_alerts(instance)
+    (received,) = inbox.read()
+    assert received["Subject"] == "[stori] load blocked: bank.transactions"
+    assert "20 of the 20 rows of batch 2 break the table's definition" in received["Message"]
+    assert "`stori sync --full bank.transactions`" in received["Message"]
 
     platform.write("DELETE FROM transactions WHERE length(transaction_details) > 1024")
     assert execute_sync([BANK], instance=instance, full=True, prove=True).success
     _freshness(instance, FreshnessState.PASS)
-    tell(instance)
+    send_alerts(instance)
     assert inbox.subjects() == ["[stori] resolved: load blocked: bank.transactions"]
 
 
 @pytest.mark.clock
-def test_a_stale_mirror_and_a_check_that_fails_are_told(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
+def test_a_stale_mirror_and_a_failed_check_alert(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
     platform.move(30)
     platform.write("UPDATE transactions SET withdrawal_amt = 1, balance_amt = balance_amt WHERE transaction_no = 9")
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.FAIL)
-    tell(instance)
+    send_alerts(instance)
     execute_sync([BANK], instance=instance)
-    tell(instance)
-    told = {message["Subject"]: message["Message"] for message in inbox.read()}
-    assert set(told) == {"[stori] check failed: bank.transactions (one_amount)", "[stori] not fresh: bank.transactions"}
-    assert "nothing has been loaded for 30 minutes" in told["[stori] not fresh: bank.transactions"]
-    assert "/assets/warehouse/bank/transactions" in told["[stori] not fresh: bank.transactions"]
+    send_alerts(instance)
+    received = {message["Subject"]: message["Message"] for message in inbox.read()}
+    assert set(received) == {"[stori] check failed: bank.transactions (one_amount)", "[stori] not fresh: bank.transactions"}
+    assert "nothing has been loaded for 30 minutes" in received["[stori] not fresh: bank.transactions"]
+    assert "/assets/warehouse/bank/transactions" in received["[stori] not fresh: bank.transactions"]
 
     platform.write("UPDATE transactions SET withdrawal_amt = NULL WHERE transaction_no = 9")
     execute_sync([BANK], instance=instance)
     _freshness(instance, FreshnessState.PASS)
-    tell(instance)
+    send_alerts(instance)
     assert sorted(inbox.subjects()) == [
         "[stori] resolved: check failed: bank.transactions (one_amount)",
         "[stori] resolved: not fresh: bank.transactions",
     ]
 
 
-def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(
-    platform: Platform, instance: DagsterInstance, inbox: Inbox
-) -> None:
+def test_a_run_that_was_killed_alerts_and_is_resolved_by_the_next_run(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
     platform.move(1)
     job = build_defs(PLAIN).resolve_job_def("sync")
     run = instance.create_run_for_job(job, tags={TABLES_TAG: "bank.transactions exchange.trades"})
@@ -208,10 +206,10 @@ def test_a_run_that_was_killed_is_told_by_the_sensor_and_over_with_the_next(
     alerts = alerts_sensor(PLAIN)
     context = build_sensor_context(instance, sensor_name="alerts")
     alerts(context)
-    (told,) = inbox.read()
-    assert told["Subject"] == "[stori] run failed: 2 tables"
-    assert "its process was killed" in told["Message"]
-    assert told["Message"].endswith("- bank.transactions\n- exchange.trades")
+    (received,) = inbox.read()
+    assert received["Subject"] == "[stori] run failed: 2 tables"
+    assert "its process was killed" in received["Message"]
+    assert received["Message"].endswith("- bank.transactions\n- exchange.trades")
     execute_sync(PLAIN.tables, instance=instance)
     alerts(context)
     assert inbox.subjects() == ["[stori] resolved: run failed: 2 tables"]
@@ -229,15 +227,15 @@ def test_metrics_of_each_table_are_in_cloudwatch_once_and_wait_while_it_is_away(
     execute_sync([BANK], instance=instance)
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://127.0.0.1:{closed_port()}")
     warned: list[str] = []
-    tell(instance, warn=warned.append)
+    send_alerts(instance, warn=warned.append)
     assert len(warned) == 1
     assert "CloudWatch" in warned[0]
     monkeypatch.delenv("AWS_ENDPOINT_URL_CLOUDWATCH")
     execute_sync([BANK], instance=instance)  # with nothing new
-    tell(instance)
-    tell(instance)
+    send_alerts(instance)
+    send_alerts(instance)
 
-    told = {
+    datapoints = {
         name: boto3.client("cloudwatch").get_metric_statistics(
             Namespace=NAMESPACE,
             MetricName=name,
@@ -249,12 +247,12 @@ def test_metrics_of_each_table_are_in_cloudwatch_once_and_wait_while_it_is_away(
         )["Datapoints"]
         for name in ("RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds", "LagSeconds")
     }
-    sums = {name: sum(point["Sum"] for point in points) for name, points in told.items()}
+    sums = {name: sum(point["Sum"] for point in points) for name, points in datapoints.items()}
     assert (sums["RowsLanded"], sums["RowsLoaded"], sums["RowsRejected"]) == (29, 29, 1)
     assert sums["RunSeconds"] > 0
-    counts = {name: sum(point["SampleCount"] for point in points) for name, points in told.items()}
+    counts = {name: sum(point["SampleCount"] for point in points) for name, points in datapoints.items()}
     assert counts == {"RowsLanded": 2, "RowsLoaded": 2, "RowsRejected": 2, "RunSeconds": 2, "LagSeconds": 3}
-    assert 0 < max(point["Maximum"] for point in told["LagSeconds"]) < time.time() - began + 1
+    assert 0 < max(point["Maximum"] for point in datapoints["LagSeconds"]) < time.time() - began + 1
 
 
 def _freshness(instance: DagsterInstance, state: FreshnessState) -> None:

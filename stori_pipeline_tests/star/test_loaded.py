@@ -63,7 +63,7 @@ class StarStores(Stores):
 
     def load_stars(self, *names: str) -> list[Loaded | None]:
         stars = [self.tables[name] for name in names or self.tables]
-        return [self.load(star.table, create_views(star.table, star.also)) for star in stars]
+        return [self.load(star.table, create_views(star.table, star.aliases)) for star in stars]
 
     def rows(self, name: str, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
         return self.warehouse.query(f'SELECT {columns} FROM "{self.schema}"."{name}" {rest}')

@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from stori_pipeline.catalog import totesys as catalog
-from stori_pipeline.defs.sql_checks import parse
+from stori_pipeline.defs.sql_checks import parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
 from stori_pipeline.local.stack import COPY_ROLE, Stack
@@ -77,7 +77,7 @@ class Totesys(Stores):
             if reached & {each.table.full_name, *each.inputs.values()}:
                 reached.add(each.table.full_name)
                 derive(each, self.lake, self.processed, tables=RECORDS, run_id="derive", full=full)
-                sync.load(each.table, self.processed, self.warehouse, run_id="load", views=create_views(each.table, each.also))
+                sync.load(each.table, self.processed, self.warehouse, run_id="load", views=create_views(each.table, each.aliases))
 
     def sync(self) -> None:
         self.arrive(self.land())
@@ -112,7 +112,7 @@ class Totesys(Stores):
     def findings(self) -> dict[str, list[tuple[Any, ...]]]:
         """What the checks of `sql/checks` find in the mirrors and the star tables."""
         files = [file for source in ("totesys", "star") for file in sorted((CHECKS_FOLDER / source).rglob("*.sql"))]
-        found = {f"{file.parent.name}/{file.stem}": self.warehouse.query(parse(file).statement, what=str(file)) for file in files}
+        found = {f"{file.parent.name}/{file.stem}": self.warehouse.query(parse_check(file).statement, what=str(file)) for file in files}
         return {name: rows for name, rows in found.items() if rows}
 
     def versions(self) -> dict[str, int]:

@@ -36,7 +36,7 @@ def test_golden_ddl_of_every_mirror(table: Table) -> None:
 
 @pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
 def test_golden_ddl_of_every_star_table_and_its_views(star: Star) -> None:
-    said = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.also)]
+    said = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.aliases)]
     golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(said) + ";\n")
 
 

@@ -1,5 +1,5 @@
 -- severity: warn
--- A type is purchase, refund, transfer or payment, where there is one. The source keeps text and admits any.
+-- A type, if there is one, is purchase, refund, transfer or payment. The source accepts any text.
 SELECT id, user_id, transaction_type
 FROM app.transactions
 WHERE transaction_type NOT IN ('purchase', 'refund', 'transfer', 'payment')

@@ -1,5 +1,5 @@
 -- severity: warn
--- A transaction that names a user names one that is there. One that has landed since the users did closes with their next landing.
+-- The user that a transaction names exists. If the transaction landed after the users did, the next landing of the users closes the gap.
 SELECT t.id, t.user_id, t.amount
 FROM app.transactions AS t
 LEFT JOIN app.users AS u ON u.id = t.user_id

@@ -1,5 +1,5 @@
 -- severity: warn
--- Each balance is the account's balance before, plus the deposit, minus the withdrawal, in the order of posting.
+-- Each balance is the account's balance before it, plus the deposit, minus the withdrawal, in the order of posting.
 SELECT account_no, transaction_no, balance_before, deposit_amt, withdrawal_amt, balance_amt
 FROM (
   SELECT

@@ -1,5 +1,5 @@
 -- severity: warn
--- An event happens by the device's clock, then by the corrected one, is sent, and is received, in that order, give or take a second.
+-- The four times of an event ascend, give or take a second: `original_timestamp`, `timestamp`, `sent_at`, `received_at`.
 SELECT id, original_timestamp, "timestamp", sent_at, received_at
 FROM events.app_events
 WHERE DATEDIFF(second, "timestamp", original_timestamp) > 1

@@ -1,5 +1,6 @@
 -- severity: error
--- What the flag calls unpaid is overdue or has a reason not to be, each payment once; and every present payment that fell due is there.
+-- Each payment that the flag calls unpaid counts once: as overdue, or under the reason why it is not. Every current payment that fell due
+-- is in the report.
 SELECT due_month, payment_type, currency_code, payments_due, unpaid_by_flag, weekend + entered_late + no_run + overdue AS explained
 FROM reports.payments_overdue
 WHERE unpaid_by_flag <> weekend + entered_late + no_run + overdue OR unpaid_by_flag > payments_due

@@ -1,5 +1,5 @@
 -- severity: warn
--- Every day that any version of a fact names is there. A calendar that came late closes the gap when it comes.
+-- The calendar has every day that any version of a fact names. A calendar that is late closes the gap when it arrives.
 SELECT fact, column_name, needed_day, COUNT(*) AS versions
 FROM (
   SELECT 'fact_sales_order' AS fact, 'created_date' AS column_name, created_date AS needed_day FROM star.fact_sales_order

@@ -1,5 +1,5 @@
 -- severity: error
--- A year that is there has all its days, and each of them once.
+-- A year in the calendar has all of its days, each of them once.
 SELECT year, COUNT(*) AS days, COUNT(DISTINCT date_id) AS different_days, MIN(date_id) AS first_day, MAX(date_id) AS last_day
 FROM star.dim_date
 GROUP BY year

@@ -1,5 +1,5 @@
 -- severity: warn
--- Every present payment finds its rows in the dimensions. A row that came late closes the gap when it comes.
+-- Each current payment finds its rows in the dimensions. A dimension's row that is late closes the gap when it arrives.
 SELECT dimension, missing_id, COUNT(*) AS facts, MIN(payment_id) AS first_payment_id, MAX(payment_id) AS last_payment_id
 FROM (
   SELECT 'dim_transaction' AS dimension, f.transaction_id AS missing_id, f.payment_id

@@ -1,5 +1,5 @@
 -- severity: warn
--- Every present purchase order finds its rows in the dimensions. A row that came late closes the gap when it comes.
+-- Each current purchase order finds its rows in the dimensions. A dimension's row that is late closes the gap when it arrives.
 SELECT dimension, missing_id, COUNT(*) AS facts, MIN(purchase_order_id) AS first_purchase_order_id, MAX(purchase_order_id) AS last_purchase_order_id
 FROM (
   SELECT 'dim_staff' AS dimension, f.staff_id AS missing_id, f.purchase_order_id

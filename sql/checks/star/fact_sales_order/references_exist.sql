@@ -1,5 +1,5 @@
 -- severity: warn
--- Every present sales order finds its rows in the dimensions. A row that came late closes the gap when it comes.
+-- Each current sales order finds its rows in the dimensions. A dimension's row that is late closes the gap when it arrives.
 SELECT dimension, missing_id, COUNT(*) AS facts, MIN(sales_order_id) AS first_sales_order_id, MAX(sales_order_id) AS last_sales_order_id
 FROM (
   SELECT 'dim_staff' AS dimension, f.sales_staff_id AS missing_id, f.sales_order_id

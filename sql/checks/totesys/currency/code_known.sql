@@ -1,5 +1,6 @@
 -- severity: warn
--- The company deals in pounds, dollars and euros. Another currency is new to it: see that there is a rate for it before any report adds it up.
+-- The company deals in pounds, dollars and euros. Another currency is new to it: make sure that it has rates before you use a report in
+-- pounds.
 SELECT currency_id, currency_code
 FROM totesys.currency
 WHERE currency_code NOT IN ('GBP', 'USD', 'EUR')

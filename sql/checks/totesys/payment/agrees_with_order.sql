@@ -1,5 +1,5 @@
 -- severity: warn
--- A payment has the counterparty, the currency and the agreed payment date of its order.
+-- A payment has its order's counterparty, currency and agreed payment date.
 SELECT
   p.payment_id, o.transaction_type, o.order_id,
   p.counterparty_id, o.counterparty_id AS order_counterparty_id,

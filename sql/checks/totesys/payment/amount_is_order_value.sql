@@ -1,5 +1,5 @@
 -- severity: warn
--- A payment is its order's quantity times the price of one.
+-- A payment's amount is its order's quantity times the unit price.
 SELECT p.payment_id, p.transaction_id, o.transaction_type, o.order_id, p.payment_amount, o.quantity, o.price, o.quantity * o.price AS order_value
 FROM totesys.payment AS p
 JOIN totesys."transaction" AS t ON t.transaction_id = p.transaction_id

@@ -1,10 +1,10 @@
 -- severity: warn
--- The payment date is a real day, written yyyy-mm-dd. The source keeps text and admits any.
-SELECT payment_id, column_name, said
+-- The payment date is a real day, written yyyy-mm-dd. The source accepts any text.
+SELECT payment_id, column_name, date_text
 FROM (
-  SELECT payment_id, 'payment_date' AS column_name, payment_date AS said FROM totesys.payment
+  SELECT payment_id, 'payment_date' AS column_name, payment_date AS date_text FROM totesys.payment
 ) AS written
 WHERE CASE
-  WHEN said !~ '^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' THEN TRUE
-  ELSE CAST(SUBSTRING(said, 9, 2) AS INTEGER) > EXTRACT(DAY FROM LAST_DAY(CAST(SUBSTRING(said, 1, 8) || '01' AS DATE)))
+  WHEN date_text !~ '^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' THEN TRUE
+  ELSE CAST(SUBSTRING(date_text, 9, 2) AS INTEGER) > EXTRACT(DAY FROM LAST_DAY(CAST(SUBSTRING(date_text, 1, 8) || '01' AS DATE)))
 END

@@ -1,5 +1,5 @@
 -- severity: warn
--- Money for a sale moves as a sales receipt or refund, money for a purchase as a purchase payment or refund.
+-- A payment for a sale is a sales receipt or a sales refund. A payment for a purchase is a purchase payment or a purchase refund.
 SELECT p.payment_id, p.transaction_id, t.transaction_type, p.payment_type_id, y.payment_type_name
 FROM totesys.payment AS p
 JOIN totesys."transaction" AS t ON t.transaction_id = p.transaction_id

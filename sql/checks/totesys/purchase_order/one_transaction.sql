@@ -1,5 +1,6 @@
 -- severity: warn
--- Each purchase order has exactly one transaction. One that has landed since the transactions did closes with their next landing.
+-- Each purchase order has exactly one transaction. If the order landed after the transactions did, the next landing of the transactions
+-- closes the gap.
 SELECT o.purchase_order_id, COUNT(t.transaction_id) AS transactions, MIN(t.transaction_id) AS first_transaction, MAX(t.transaction_id) AS last_transaction
 FROM totesys.purchase_order AS o
 LEFT JOIN totesys."transaction" AS t ON t.purchase_order_id = o.purchase_order_id

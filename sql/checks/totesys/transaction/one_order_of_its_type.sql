@@ -1,5 +1,6 @@
 -- severity: warn
--- A SALE is of a sales order and of no purchase order, a PURCHASE the other way round. The source clears both when an order is deleted.
+-- A SALE has a sales order and no purchase order. A PURCHASE has a purchase order and no sales order. The source clears both when it
+-- deletes an order.
 SELECT transaction_id, transaction_type, sales_order_id, purchase_order_id
 FROM totesys."transaction"
 WHERE (transaction_type = 'SALE') <> (sales_order_id IS NOT NULL)

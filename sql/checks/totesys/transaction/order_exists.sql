@@ -1,5 +1,5 @@
 -- severity: warn
--- A transaction's order is there. One that has landed since the orders did closes with their next landing.
+-- The order that a transaction names exists. If the transaction landed after the orders did, the next landing of the orders closes the gap.
 SELECT t.transaction_id, t.transaction_type, t.sales_order_id, t.purchase_order_id
 FROM totesys."transaction" AS t
 LEFT JOIN totesys.sales_order AS s ON s.sales_order_id = t.sales_order_id

@@ -1,0 +1,123 @@
+"""The checks of one mirror or report, as the steps that run them.
+
+Belongs here: what such checks have in common, and which of them share a step. Does not belong here: a kind of check (`sql_checks`,
+`python_checks`), or which checks there are (`checks`).
+
+A check may read more than the asset that it is attached to: a fact's references read the dimensions. So it runs after everything that it
+reads was loaded in the same run. Checks that read nothing else are a step of their own, which the failure of another table does not skip.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    MetadataValue,
+    multi_asset_check,
+)
+
+from stori_pipeline.defs.keys import relation_key
+from stori_pipeline.defs.metadata import preview
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource, lake_of
+from stori_pipeline.lake import Lake
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.warehouse import Warehouse
+
+SHOWN = 20
+"""How many failing rows a check shows at most."""
+
+
+@dataclass(frozen=True)
+class CheckResources:
+    """What a check may read."""
+
+    landing: LakeResource
+    processed: ProcessedResource
+    warehouse: Warehouse
+
+    def lake(self, table: Table) -> Lake:
+        return lake_of(table, self.landing, self.processed).open()
+
+
+class RelationCheck(Protocol):
+    """A check of one mirror or report."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    def reads(self, project: Project) -> frozenset[str]:
+        """Full names of the tables and reports that it reads; it may leave out its own."""
+
+    def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
+        """The verdict on the mirror or report of that name."""
+
+
+def failing_rows_result(
+    full_name: str, name: str, severity: AssetCheckSeverity, count: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> AssetCheckResult:
+    """The verdict of a check that finds failing rows: how many there are, and some of them (`rows`)."""
+    values: dict[str, Any] = {"failing_rows": count}
+    if rows:
+        values["examples"] = MetadataValue.md(preview(columns, rows))
+    return AssetCheckResult(
+        check_name=name,
+        asset_key=relation_key(full_name),
+        passed=not count,
+        severity=severity,
+        metadata=values,
+        description=f"{full_name}: {count} rows in which this does not hold; examples are in the metadata" if count else None,
+    )
+
+
+def broken_check_result(full_name: str, name: str, error: Exception, traceback: str = "") -> AssetCheckResult:
+    """The verdict of a check that cannot run as it is written. It fails, and the others of its step run."""
+    return AssetCheckResult(
+        check_name=name,
+        asset_key=relation_key(full_name),
+        passed=False,
+        metadata={"traceback": MetadataValue.md(f"```\n{traceback}\n```")} if traceback else {},
+        description=str(error) or type(error).__name__,
+    )
+
+
+def check_steps(project: Project, full_name: str, checks: Sequence[RelationCheck]) -> list[AssetChecksDefinition]:
+    """The checks of one mirror or report: one step, or two where some read other assets too."""
+    alone = [check for check in checks if check.reads(project) <= {full_name}]
+    across = [check for check in checks if check not in alone]
+    return [_step(project, full_name, some, ending) for some, ending in ((alone, ""), (across, "__across")) if some]
+
+
+def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], ending: str) -> AssetChecksDefinition:
+    key = relation_key(full_name)
+    by_name = {check.name: check for check in checks}
+    specs = [
+        AssetCheckSpec(
+            check.name,
+            asset=key,
+            description=check.description,
+            additional_deps=[relation_key(name) for name in sorted(check.reads(project) - {full_name})],
+        )
+        for check in checks
+    ]
+
+    @multi_asset_check(name=f"checks__{key.to_python_identifier()}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
+    def relation_checks(
+        context: AssetCheckExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
+    ) -> Iterator[AssetCheckResult]:
+        resources = CheckResources(lake, processed, warehouse.open())
+        for name in sorted(check.name for check in context.selected_asset_check_keys):
+            with only_transient():
+                result = by_name[name].result(full_name, resources)
+            yield result
+
+    return relation_checks
