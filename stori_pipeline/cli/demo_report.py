@@ -70,10 +70,10 @@ def answers(as_of: date) -> list[str]:
     import httpx
 
     from stori_pipeline.api import create_app
-    from stori_pipeline.api.serving import served
+    from stori_pipeline.api.serving import serve_in_thread
 
     wrong = []
-    with served(create_app()) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with serve_in_thread(create_app()) as address, httpx.Client(base_url=address, timeout=60) as client:
         for which in ("last5", "next5"):
             answer = client.get(f"/payments/{which}", params={"as_of": as_of.isoformat()})
             payments = answer.json() if answer.status_code == 200 else []

@@ -14,12 +14,12 @@ def api(host: str, port: int) -> None:
     """Serve payments, freshness and the charts over HTTP, with a page at / and the documentation at /docs."""
     try:
         from stori_pipeline.api import create_app
-        from stori_pipeline.api.serving import listening
+        from stori_pipeline.api.serving import bind
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed; install the extra `api` of this package") from error
 
     with plain_errors():
-        server, sock = listening(create_app(), host, port)
+        server, sock = bind(create_app(), host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
 
