@@ -94,7 +94,7 @@ def execute_sync(
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
         full=full,
         detect_deletes=detect_deletes,
-        loggers=TO_CONSOLE if logs.wanted() else QUIET,
+        loggers=TO_CONSOLE if logs.json_enabled() else QUIET,
     )
     return execute_request(build_defs(project), "sync", request, instance=instance)
 
