@@ -19,7 +19,7 @@ def execute(url: str, *statements: str, parameters: tuple[object, ...] = (), aut
     Returns:
         The rows of the last statement; none where it returns no rows.
     """
-    with closing(psycopg2.connect(url)) as connection:
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
         connection.autocommit = autocommit
         with connection.cursor() as cursor:
             for statement in statements:

@@ -19,7 +19,7 @@ from stori_pipeline.local.samples.report import ImportRefused
 from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.local.state import StackError
 from stori_pipeline.warehouse import WarehouseUnavailable
-from stori_pipeline_tests.cli.conftest import Project
+from stori_pipeline_tests.cli.conftest import ProjectFolder
 
 PACKAGE = Path(stori_pipeline.__file__).parent
 COMMANDS = ["api", "demo", "detect-deletes", "down", "scaffold", "seed", "status", "sync", "up", "verify", "workload"]
@@ -149,7 +149,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 # ---- the stack's commands
 
 
-def test_status_json_has_its_shape_and_says_that_all_answer(project: Project) -> None:
+def test_status_json_has_its_shape_and_says_that_all_answer(project: ProjectFolder) -> None:
     said = project.stori("status", "--json")
     assert said.code == 0
     assert [list(each) for each in said.json] == [["name", "address", "up"]] * len(SERVERS)
@@ -181,13 +181,13 @@ def test_a_state_file_that_is_broken_is_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize("port", ["redshift", "redshift=", "redshift=x"])
-def test_a_port_that_is_none_is_refused_with_an_example(project: Project, port: str) -> None:
+def test_a_port_that_is_none_is_refused_with_an_example(project: ProjectFolder, port: str) -> None:
     said = project.stori("up", "--port", port)
     assert said.code == 2
     assert "such as redshift=5439" in said.err
 
 
-def test_a_server_that_there_is_not_is_answered_with_those_there_are(project: Project) -> None:
+def test_a_server_that_there_is_not_is_answered_with_those_there_are(project: ProjectFolder) -> None:
     said = project.stori("up", "--port", "mysql=3306")
     assert said.code == 1
     assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in said.err

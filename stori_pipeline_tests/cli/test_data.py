@@ -7,14 +7,15 @@ import pytest
 from stori_pipeline import catalog
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import find_table
-from stori_pipeline_tests.cli.conftest import TABLES, Project, Said
+from stori_pipeline_tests.cli.conftest import TABLES, ProjectFolder
+from stori_pipeline_tests.commands import Ended
 from stori_pipeline_tests.pasting import pasted
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
 VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
 
 
-def in_one_line(said: Said) -> str:
+def in_one_line(said: Ended) -> str:
     """The error of a command that failed as it should: one line, no traceback, nothing on stdout."""
     assert said.code != 0
     assert said.out == ""
@@ -28,7 +29,7 @@ def in_one_line(said: Said) -> str:
 # ---- sync
 
 
-def test_sync_json_has_its_shape_and_nothing_else(first_sync: Said) -> None:
+def test_sync_json_has_its_shape_and_nothing_else(first_sync: Ended) -> None:
     assert first_sync.code == 0, first_sync.err
     assert [list(each) for each in first_sync.json] == [SYNC, SYNC]
     bank, exchange = first_sync.json
@@ -46,12 +47,12 @@ def test_sync_json_has_its_shape_and_nothing_else(first_sync: Said) -> None:
     assert all(each["seconds"] > 0 for each in first_sync.json)
 
 
-def test_progress_off_a_terminal_is_a_line_at_the_end_and_on_stderr(first_sync: Said) -> None:
+def test_progress_off_a_terminal_is_a_line_at_the_end_and_on_stderr(first_sync: Ended) -> None:
     assert first_sync.err.splitlines() == ["  landing bank.transactions: 400", "  landing exchange.trades: 60"]
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_sync_with_nothing_new_says_so(project: Project) -> None:
+def test_sync_with_nothing_new_says_so(project: ProjectFolder) -> None:
     said = project.stori("sync", "bank.transactions")
     assert said.code == 0, said.err
     assert "Nothing new" in said.err
@@ -60,7 +61,7 @@ def test_sync_with_nothing_new_says_so(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_sync_full_begins_a_new_generation(project: Project) -> None:
+def test_sync_full_begins_a_new_generation(project: ProjectFolder) -> None:
     (before,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
     said = project.stori("sync", "--full", "--json", "bank.transactions")
     assert said.code == 0, said.err
@@ -72,7 +73,7 @@ def test_sync_full_begins_a_new_generation(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project: Project) -> None:
+def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project: ProjectFolder) -> None:
     project.bank("UPDATE transactions SET transaction_details = 'seen' WHERE transaction_no = 7")
     away = "mongodb://reader:hunter2@127.0.0.1:1/exchange?serverSelectionTimeoutMS=500"
     said = project.stori("sync", "--json", *TABLES, env={"STORI_SOURCE_EXCHANGE": away})
@@ -89,7 +90,7 @@ def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_verify_of_what_was_synced_is_equal(project: Project) -> None:
+def test_verify_of_what_was_synced_is_equal(project: ProjectFolder) -> None:
     assert project.stori("sync", *TABLES).code == 0
     said = project.stori("verify", "--json", *TABLES)
     assert said.code == 0, said.out + said.err
@@ -100,7 +101,7 @@ def test_verify_of_what_was_synced_is_equal(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_verify_fails_on_a_difference_and_prints_the_rows(project: Project) -> None:
+def test_verify_fails_on_a_difference_and_prints_the_rows(project: ProjectFolder) -> None:
     assert project.stori("sync", "bank.transactions").code == 0
     project.warehouse("UPDATE bank.transactions SET balance_amt = balance_amt + 1 WHERE transaction_no = 20")
     project.warehouse("DELETE FROM bank.transactions WHERE transaction_no = 21")
@@ -121,7 +122,7 @@ def test_verify_fails_on_a_difference_and_prints_the_rows(project: Project) -> N
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_detect_deletes_deletes_what_the_source_deleted(project: Project) -> None:
+def test_detect_deletes_deletes_what_the_source_deleted(project: ProjectFolder) -> None:
     project.bank("DELETE FROM transactions WHERE transaction_no IN (31, 32)")
     project.bank("UPDATE transactions SET transaction_details = 'before the detection' WHERE transaction_no = 33")
     said = project.stori("detect-deletes", "--json", "bank.transactions")
@@ -136,7 +137,7 @@ def test_detect_deletes_deletes_what_the_source_deleted(project: Project) -> Non
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: Project) -> None:
+def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: ProjectFolder) -> None:
     project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
     project.bank("DELETE FROM transactions")
     try:
@@ -159,7 +160,7 @@ def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forc
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
-def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: Project, table: Table) -> None:
+def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: ProjectFolder, table: Table) -> None:
     if not table.changes.is_replayable:  # what a queue's messages hold can only be seen while they wait
         assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
     said = project.stori("scaffold", table.full_name)
@@ -171,13 +172,13 @@ def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: Project, t
     assert definition.key == table.key or table.source.kind in ("mongodb", "s3_drop", "http_api")
 
 
-def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: Project) -> None:
+def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: ProjectFolder) -> None:
     said = project.stori("scaffold", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
     assert said.code == 0, said.err
     assert pasted(said.out, find_table("bank.transactions").source).name == "transactions"
 
 
-def test_scaffold_of_what_is_not_there(project: Project) -> None:
+def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
     assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
@@ -193,7 +194,7 @@ def test_scaffold_of_what_is_not_there(project: Project) -> None:
 # ---- seed and workload
 
 
-def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(project: Project) -> None:
+def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(project: ProjectFolder) -> None:
     size = "--rows", "400", "--trades", "60", "--users", "20", "--totesys-until", "2022-11-04"
     said = project.stori("seed", *size)
     assert said.code == 0, said.err
@@ -207,7 +208,7 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
     assert "app: holds rows already and is left alone" in again.err
 
 
-def test_workload_does_as_many_operations_as_it_is_told(project: Project) -> None:
+def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) -> None:
     said = project.stori("workload", "--operations", "20", "--rate", "200")
     assert said.code == 0, said.err
     assert "Workload" in said.out
@@ -216,7 +217,7 @@ def test_workload_does_as_many_operations_as_it_is_told(project: Project) -> Non
     assert "operations: 20" in said.err
 
 
-def test_a_workload_writes_to_the_source_it_is_told(project: Project) -> None:
+def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> None:
     said = project.stori("workload", "app", "--operations", "10", "--rate", "200")
     assert said.code == 0, said.err
     lines = [line for line in said.out.splitlines() if line.startswith("│")]
@@ -229,38 +230,38 @@ def test_a_workload_writes_to_the_source_it_is_told(project: Project) -> None:
 
 
 @pytest.mark.parametrize("command", ["sync", "verify", "detect-deletes"])
-def test_an_unknown_table_is_answered_with_those_there_are(project: Project, command: str) -> None:
+def test_an_unknown_table_is_answered_with_those_there_are(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "the project has no source table 'bank.transaction'; it has " in line
     assert all(table.full_name in line for table in catalog.TABLES)
 
 
 @pytest.mark.parametrize("command", ["verify", "detect-deletes"])
-def test_a_missing_setting_is_named_in_one_line(project: Project, command: str) -> None:
+def test_a_missing_setting_is_named_in_one_line(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transactions", env={"STORI_WAREHOUSE": ""}))
     assert "STORI_WAREHOUSE is not set: it should hold the address of the warehouse" in line
 
 
 @pytest.mark.parametrize("command", [("seed", "--rows", "10"), ("workload", "--operations", "1")])
-def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: Project, command: tuple[str, ...]) -> None:
+def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: ProjectFolder, command: tuple[str, ...]) -> None:
     away = "postgresql://app:hunter2@127.0.0.1:1/bank"
     line = in_one_line(project.stori(*command, env={"STORI_ADMIN_BANK": away}))
     assert "127.0.0.1" in line
     assert "hunter2" not in line
 
 
-def test_a_rate_of_nothing_is_refused_in_one_line(project: Project) -> None:
+def test_a_rate_of_nothing_is_refused_in_one_line(project: ProjectFolder) -> None:
     assert "give one above zero" in in_one_line(project.stori("workload", "--rate", "0"))
 
 
-def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: Project) -> None:
+def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: ProjectFolder) -> None:
     away = "postgresql://reader:hunter2@127.0.0.1:1/bank"
     line = in_one_line(project.stori("verify", "bank.transactions", env={"STORI_SOURCE_BANK": away}))
     assert "127.0.0.1:1/bank cannot be reached" in line
     assert "hunter2" not in line
 
 
-def test_verify_of_a_table_that_was_never_loaded_says_so_in_one_line(project: Project) -> None:
+def test_verify_of_a_table_that_was_never_loaded_says_so_in_one_line(project: ProjectFolder) -> None:
     project.warehouse("DROP TABLE IF EXISTS exchange.trades CASCADE")
     try:
         line = in_one_line(project.stori("verify", "exchange.trades"))

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
-
-
 def keys(s3: S3Client, bucket: str, prefix: str = "") -> list[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]

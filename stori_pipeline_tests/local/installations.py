@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redshift_local.embedded.account import closed_folders
-from stori_pipeline_tests.cli.conftest import Said
+from stori_pipeline_tests.commands import Ended
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE = 240.0
@@ -39,7 +39,7 @@ class Installation:
     account: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
 
-    def stori(self, *words: str, env: Mapping[str, str] | None = None) -> Said:
+    def stori(self, *words: str, env: Mapping[str, str] | None = None) -> Ended:
         """Run the command in the project's folder, with an environment that knows nothing of the present project."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
         entry = pwd.getpwnam(self.account) if self.account else None
@@ -56,7 +56,7 @@ class Installation:
             timeout=_PATIENCE,
             check=False,
         )
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def open_folder() -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import psycopg2
 
 from stori_pipeline.local.stack import Stack
 
@@ -23,16 +22,6 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE} s"
         time.sleep(0.01)
-
-
-def execute(url: str, statement: str) -> list[tuple[object, ...]]:
-    connection = psycopg2.connect(url, connect_timeout=10)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
 
 
 def running_in(home: Path) -> list[str]:

@@ -22,8 +22,9 @@ from pymongo import MongoClient
 from redshift_local.embedded.account import closed_folders
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import StackError
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.local.installations import Installation, installed, open_folder
-from stori_pipeline_tests.local.stacks import execute, running_in
+from stori_pipeline_tests.local.stacks import running_in
 
 LENGTH = 150
 

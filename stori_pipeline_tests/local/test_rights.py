@@ -8,7 +8,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
-from stori_pipeline_tests.local.stacks import execute
+from stori_pipeline_tests.databases import execute
 
 
 def test_the_reader_role_reads_every_table_and_writes_none(source_db: SourceDatabase) -> None:

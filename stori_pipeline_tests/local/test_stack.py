@@ -25,7 +25,8 @@ from redshift_local.embedded.ports import free_port, is_free
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline.local.state import Run, StackError, State
 from stori_pipeline_tests.conftest import ANY_PORTS
-from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.local.stacks import PATIENCE, pids, running_in, until
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from pymongo import MongoClient
 from redshift_local.embedded.account import Account
 from stori_pipeline.local.stack import SERVERS, Stack
 from stori_pipeline_tests.conftest import ANY_PORTS
-from stori_pipeline_tests.local.stacks import PATIENCE, execute, pids, running_in, until
+from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.local.stacks import PATIENCE, pids, running_in, until
 
 
 def sleeper(account: Account | None = None) -> subprocess.Popen[bytes]:

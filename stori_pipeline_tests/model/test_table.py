@@ -9,14 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stori_pipeline import catalog, model
+from stori_pipeline import model
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, double, super_, timestamptz, varchar
-from stori_pipeline.project import find_table
-from stori_pipeline.readers import READERS
 from stori_pipeline.readers.mongo import ChangeStream
 from stori_pipeline.readers.postgres import Xmin
 
@@ -154,24 +152,3 @@ def test_what_does_not_change_what_lands_leaves_the_fingerprint() -> None:
     )
     assert same.fingerprint == ORDERS.fingerprint
     assert re.fullmatch(r"[0-9a-f]{16}", ORDERS.fingerprint)
-
-
-def test_the_catalog_names_every_table_once_and_every_kind_has_a_reader() -> None:
-    names = [table.full_name for table in catalog.TABLES]
-    assert len(names) == len(set(names))
-    assert {table.source for table in catalog.TABLES} <= set(catalog.SOURCES)
-    assert {source.kind for source in catalog.SOURCES} <= READERS.keys()
-    for table in catalog.TABLES:
-        assert find_table(table.full_name) is table
-
-
-def test_a_table_that_is_not_in_the_catalog_is_told_with_those_that_are() -> None:
-    with pytest.raises(DefinitionError, match=r"no source table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
-        find_table("shop.orders")
-
-
-@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.full_name)
-def test_every_table_and_column_of_the_catalog_is_described(table: Table) -> None:
-    assert table.description
-    assert table.source.description
-    assert all(column.description for column in table.columns)

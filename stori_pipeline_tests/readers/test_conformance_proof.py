@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.comparable import Comparable
@@ -15,12 +13,7 @@ from stori_pipeline_tests.readers.rigs import with_whole_rows
 from stori_pipeline_tests.readers.shop import EDGES, NAME_BYTES, Rig, Row, items
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
+    pass
 
 
 def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:

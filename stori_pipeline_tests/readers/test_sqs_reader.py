@@ -28,7 +28,7 @@ from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.drained import drained
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 EVENTS = find_table("events.app_events")
 UTC = timezone.utc
@@ -66,11 +66,6 @@ def event(number: int, **more: Any) -> dict[str, Any]:
 def events(local_aws: None) -> Iterator[TestQueue]:
     with queue() as made:
         yield made
-
-
-@pytest.fixture
-def lake(s3: S3Client, bucket: str) -> Lake:
-    return Lake(s3, bucket)
 
 
 def reader(events: TestQueue, **limits: Any) -> SqsReader:

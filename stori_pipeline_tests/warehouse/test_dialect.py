@@ -22,6 +22,7 @@ from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import dialect
 from stori_pipeline_tests import golden
+from stori_pipeline_tests.databases import drop_schemas
 from stori_pipeline_tests.stores import StoredTable, StoreTable
 from stori_pipeline_tests.warehouse.statements import Recorder
 
@@ -93,10 +94,6 @@ ARCHETYPES: dict[str, tuple[Table, Callable[..., dict[str, object]]]] = {
 def test_golden_statements_of_a_whole_load_as_they_are_sent(name: str, store: StoreTable) -> None:
     table, row = ARCHETYPES[name]
     recorder = Recorder(store(table))
-    # One of them shows how the ledger comes about, whichever tests have loaded before.
-    recorder.stored.stores.execute("DROP SCHEMA IF EXISTS pipeline CASCADE")
-    if name != "mirror":
-        recorder.stored.stores.execute("CREATE SCHEMA pipeline", dialect.CREATE_LEDGER)
     stored, key = recorder.stored, {each: row(2)[each] for each in table.key}
 
     def load(stored: StoredTable) -> None:
@@ -109,6 +106,7 @@ def test_golden_statements_of_a_whole_load_as_they_are_sent(name: str, store: St
             assert stored.stores.warehouse.digests(stored.table, key_range, key_range.width(10), keys_only=keys_only)
         assert stored.stores.warehouse.checksums(stored.table, key_range)
 
+    drop_schemas(stored.stores.warehouse_url, "pipeline")  # the first load ever makes the ledger
     stored.snapshot(row(1), row(2))
     first = recorder.record(load)
     stored.changes(row(1), row(3), key | {"_deleted": True})

@@ -14,7 +14,7 @@ from stori_pipeline.local.samples.workload import APPLICATIONS, late_transaction
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.settings import SettingError
 from stori_pipeline_tests.conftest import mongo_database, source_database
-from stori_pipeline_tests.local.stacks import execute
+from stori_pipeline_tests.databases import execute
 
 SEEDED = ("bank", "exchange", "app", "totesys")
 POSTGRES = ("bank", "app", "totesys")
