@@ -166,7 +166,7 @@ def test_the_catalog_names_every_table_once_and_every_kind_has_a_reader() -> Non
 
 
 def test_a_table_that_is_not_in_the_catalog_is_told_with_those_that_are() -> None:
-    with pytest.raises(DefinitionError, match=r"no table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
+    with pytest.raises(DefinitionError, match=r"no source table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
         find_table("shop.orders")
 
 
