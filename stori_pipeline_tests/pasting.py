@@ -14,12 +14,12 @@ def pasted(text: str, source: Source, /, **names: Any) -> Table:
 
     Args:
         source: what the text calls `SOURCE`.
-        names: others that are known where it is pasted.
+        names: what else is known where it is pasted.
     """
     *before, last = ast.parse(text.strip()).body
     assert isinstance(last, ast.Expr)
-    names |= {"SOURCE": source}
-    exec(compile(ast.Module(before, []), "imports", "exec"), names)  # noqa: S102  (running what is printed is the test)
-    table = eval(compile(ast.Expression(last.value), "definition", "eval"), names)  # noqa: S307
+    known = {**(names or {}), "SOURCE": source}
+    exec(compile(ast.Module(before, []), "imports", "exec"), known)  # noqa: S102  (running what is printed is the test)
+    table = eval(compile(ast.Expression(last.value), "definition", "eval"), known)  # noqa: S307
     assert isinstance(table, Table)
     return table

@@ -6,13 +6,17 @@ import importlib.util
 import os
 import re
 import subprocess
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
 from dagster import instance_for_test, materialize
 
+import stori_pipeline.catalog.checks as checks_module
 import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
 from stori_pipeline import catalog
@@ -21,10 +25,14 @@ from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples import totesys
 from stori_pipeline.local.samples.seed import seed
+from stori_pipeline.model.check import PythonCheck, checks_in
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.model.source import Source
+from stori_pipeline.model.star import Star, StarSchema
+from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
+from stori_pipeline.pipeline.loaded_rows import loaded_rows
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import reader_for
 from stori_pipeline.readers.postgres import Xmin
@@ -128,6 +136,14 @@ def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, s
         sync.land(table, reader, lake, run_id="rule")
         sync.load(table, lake, warehouse, run_id="rule")
         assert [number for number, _ in warehouse.query(rule.statement)] == [3]
+        in_python = _the_rule_in_python(table)
+        inputs = {name: loaded_rows(each, lake, warehouse) for name, each in in_python.input_tables({table.full_name: table}).items()}
+        assert in_python.failing_rows(**inputs).lazy().collect().is_empty()
+        execute(source_db.admin_url, "INSERT INTO branches VALUES (5, 'hövedkontor'), (6, 'd Ö'), (7, ' DO')")
+        sync.land(table, reader, lake, run_id="rule")
+        sync.load(table, lake, warehouse, run_id="rule")
+        inputs = {"branches": loaded_rows(table, lake, warehouse)}
+        assert sorted(in_python.failing_rows(**inputs).lazy().collect().rows()) == [(6, "d Ö"), (7, " DO")]
     finally:
         drop_schemas(stores.warehouse_url, "readme_bank")
 
@@ -145,13 +161,33 @@ def _the_rule(folder: Path) -> SqlCheck:
     return rule
 
 
+def _the_rule_in_python(table: Table) -> PythonCheck:
+    """The worked example of adding a rule in Python, for the same table."""
+    assert "In `stori_pipeline/catalog/checks.py`" in README
+    module = ModuleType("checks")
+    vars(module).update(vars(checks_module))
+    exec(example("add-a-rule-in-python").replace("bank.branches", table.full_name), vars(module))  # noqa: S102  (executing the example is the test)
+    (rule,) = set(checks_in(module)) - set(checks_in(checks_module))
+    assert (rule.severity, rule.table) == ("warn", table.full_name)
+    assert rule.description == "No two branches have the same name, whatever its case, accents and blanks."
+    return rule
+
+
+def _star_of_example(name: str, schema: StarSchema | None = None) -> Star:
+    """The star table that an example defines, pasted into the shipped module, with a schema of its own."""
+    module = vars(star_module) | {"SCHEMA": schema, "StarSchema": StarSchema, "totesys": catalog.totesys, "rates": catalog.rates}
+    exec(example(name), module)  # noqa: S102  (executing the example is the test)
+    (star,) = module["SCHEMA"].stars
+    assert isinstance(star, Star)
+    return star
+
+
 def test_the_worked_example_of_adding_a_star_table_works(source_db: SourceDatabase, stores: Stores) -> None:
     totesys.create_schema(source_db.admin_url)
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), stores.lake, stores.warehouse
     inputs = {name: find_table(name) for name in ("totesys.department", "totesys.staff")}
     try:
-        exec(example("add-a-star-table"), dict(vars(star_module)))  # noqa: S102  (executing the example is the test)
-        star = STARS["dim_department"]
+        star = _star_of_example("add-a-star-table", StarSchema(*catalog.totesys.TABLES))
         assert_lineage(star)
         for statement, expected in (
             (
@@ -169,8 +205,22 @@ def test_the_worked_example_of_adding_a_star_table_works(source_db: SourceDataba
             rows = warehouse.query("SELECT department_id, department_name, people FROM star.dim_department ORDER BY 1")
             assert rows == expected
     finally:
-        STARS.pop("dim_department", None)
         stores.execute("DROP TABLE IF EXISTS star.dim_department CASCADE")
+
+
+def test_the_worked_example_of_a_star_table_of_two_sources_works(stores: Stores) -> None:
+    star = _star_of_example("add-a-star-table-of-two-sources")
+    assert star.inputs == {"currency": "totesys.currency", "rates": "rates.daily"}
+    currency, rates = tables = [find_table(name) for name in star.inputs.values()]
+    written = {"created_at": datetime(2024, 1, 1, tzinfo=timezone.utc), "last_updated": datetime(2024, 1, 1, tzinfo=timezone.utc)}
+    codes = enumerate(("GBP", "USD"), 1)
+    stores.land_rows(currency, "snapshot", *({"currency_id": number, "currency_code": code} | written for number, code in codes))
+    euros = [(date(2024, 1, 2), "GBP", "EUR", "1.2"), (date(2024, 1, 1), "GBP", "EUR", "1.1"), (date(2024, 1, 3), "GBP", "USD", "1.3")]
+    stores.land_rows(rates, "snapshot", *((*key, Decimal(rate)) for *key, rate in euros))
+    derived = derive(star, stores.lake, stores.processed, tables={table.full_name: table for table in tables}, run_id="readme")
+    assert derived.manifest is not None
+    rows = stores.processed.live(star.table).sort("currency_id").collect().rows()
+    assert rows == [(1, "GBP", Decimal("1.2")), (2, "USD", None)]
 
 
 def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None:

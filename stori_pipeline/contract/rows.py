@@ -13,17 +13,16 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stori_pipeline import model
-from stori_pipeline.contract.verdicts import CODES, MAX_DOUBLE, VAST_BITS, Misfit, MisfitError, conversion
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
+from stori_pipeline.model.types.misfit import CODES, VAST_BITS, Misfit, MisfitError
 
 REJECTED: pa.Schema = pa.schema(
     [
@@ -129,7 +128,7 @@ def _converted(kind: Type, values: list[Any]) -> tuple[pa.Array, dict[int, Misfi
     whole = _at_once(kind, values)
     if whole is not None:
         return whole, {}
-    convert = conversion(kind)
+    convert = kind.convert
     wrong: dict[int, Misfit] = {}
     fits: list[Any] = []
     for index, value in enumerate(values):
@@ -157,88 +156,27 @@ def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
     try:
         if not types:
             return pa.nulls(len(values), kind.arrow)
-        name = kind.name.partition("(")[0]
-        if types == {str} and name in _TEXT_FORMS:
-            return _from_texts(kind, pa.array(values, pa.string()), _TEXT_FORMS[name])
-        if types <= _NATIVES.get(name, set()):
+        if types == {str} and kind.text_form:
+            return _from_texts(kind, pa.array(values, pa.string()))
+        if types <= kind.natives:
             return _from_natives(kind, values, types)
     except (ValueError, TypeError, OverflowError):
         return None  # something in it does not fit: value by value then, which says what
     return None
 
 
-_NATIVES: dict[str, set[type]] = {
-    "bigint": {int},
-    "integer": {int},
-    "smallint": {int},
-    "boolean": {bool},
-    "date": {date},
-    "timestamptz": {datetime},
-    "double": {float},
-    "decimal": {int, float, Decimal},
-    "varchar": {str},
-}
-"""The exact types whose values Arrow turns into a column without losing or bending any. An int to Python, `bool` is no number here."""
-
-
 def _from_natives(kind: Type, values: list[Any], types: set[type]) -> pa.Array | None:
-    if float in types and kind != model.double:
+    if float in types and not pa.types.is_floating(kind.arrow):
         values = [Decimal(repr(value)) if type(value) is float else value for value in values]
     array = pa.array(values, kind.arrow)
-    if kind == model.double:
-        return array if _finite(array) else None
-    if kind.name.startswith("varchar"):
-        return array if _storable(array, kind) else None
-    return array if _in_the_years(array, kind) else None
+    return array if kind.fits(array) else None
 
 
-def _finite(array: pa.Array) -> bool:
-    # NaN compares false with everything, so it fails this test as the infinities do.
-    return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE)).as_py())
-
-
-def _storable(array: pa.Array, kind: Type) -> bool:
-    longest = pc.max(pc.binary_length(array)).as_py()
-    return longest <= (kind.max_bytes or math.inf) and not pc.any(pc.match_substring(array, "\0")).as_py()
-
-
-_TEXT_FORMS: dict[str, str] = {
-    "bigint": r"^-?[0-9]+$",
-    "integer": r"^-?[0-9]+$",
-    "smallint": r"^-?[0-9]+$",
-    "boolean": r"^[tf]$",
-    "date": r"^[0-9]{4}-",
-    "timestamptz": r"^[0-9]{4}-.*([Z]|[+-][0-9:]+)$",
-    "double": r"^[-+0-9.eE]+$",
-    "decimal": r"^-?[0-9]+([.][0-9]+)?$",
-}
-"""The texts that Arrow may read: it takes more than Postgres writes, such as 0x1F for a number."""
-
-_YEARS = {
-    "date": (date.min, date.max),
-    "timestamptz": (datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)),
-}
-
-
-def _from_texts(kind: Type, texts: pa.Array, form: str) -> pa.Array | None:
-    if not pc.all(pc.match_substring_regex(texts, form)).as_py():
+def _from_texts(kind: Type, texts: pa.Array) -> pa.Array | None:
+    if not pc.all(pc.match_substring_regex(texts, kind.text_form)).as_py():
         return None
-    if kind == model.boolean:
-        return pc.equal(texts, "t")
-    array = pc.cast(texts, kind.arrow)
-    if kind == model.double and not _finite(array):
-        return None
-    return array if _in_the_years(array, kind) else None
-
-
-def _in_the_years(array: pa.Array, kind: Type) -> bool:
-    """Whether no day or instant lies outside Python's years once it is in UTC, where Arrow goes on."""
-    ends = _YEARS.get(kind.name)
-    if ends is None:
-        return True
-    first, last = (pa.scalar(end, array.type).value for end in ends)
-    least_and_most = pc.min_max(array)
-    return bool(first <= least_and_most["min"].value and least_and_most["max"].value <= last)
+    array = kind.from_texts(texts) if kind.from_texts else pc.cast(texts, kind.arrow)
+    return array if kind.fits(array) else None
 
 
 # --- rows as they were read ------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What the UI shows of a table, derived from its definition: schemas, column lineage, previews.
 
-Belongs here: pure functions from records and rows to Dagster's metadata values. Does not belong here: reading anything.
+Belongs here: pure functions from definitions and rows to Dagster's metadata values. Does not belong here: reading anything.
 """
 
 from __future__ import annotations

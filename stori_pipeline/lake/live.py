@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -56,7 +55,7 @@ def rows(s3: S3Client, table: Table, manifests: Sequence[Manifest]) -> pl.LazyFr
             frames.append(scan(s3, [part.url for each in some for part in each.parts], table))
         else:
             frames += [_converted(scan(s3, [part.url for part in each.parts], table), table) for each in some if each.parts]
-    columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]
+    columns = [pl.col(c.name).cast(pl.String) if c.type.is_document else pl.col(c.name) for c in table.columns]
     return pl.concat(frames).select(*columns, "_batch", "_seq", "_deleted")
 
 
@@ -79,7 +78,7 @@ def winners(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
 
 def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
     """The winners in the record's columns, `super_` as text; with `keep_deleted` also `_deleted`, which marks those."""
-    columns = [pl.col(c.name).cast(pl.String) if c.type == super_ else pl.col(c.name) for c in table.columns]
+    columns = [pl.col(c.name).cast(pl.String) if c.type.is_document else pl.col(c.name) for c in table.columns]
     return winners(rows, table).select(*columns, *(["_deleted"] if table.keep_deleted else []))
 
 

@@ -1,43 +1,22 @@
 """A row's checksum, defined once, for every engine and for Python: what "equal" means when source and mirror are compared.
 
-Belongs here: the canonical text of a value, the checksum of a row, the place of a key, and the SQL expressions that compute
-the same in Postgres and in Redshift. Does not belong here: running anything, or deciding what to compare (`compare`).
+Belongs here: the checksum of a row, the partition value of a key, and the SQL that computes the same in Postgres and in Redshift. Does not
+belong here: the canonical text of a value (its type has that), running anything, or deciding what to compare (`verify`).
 
-A value's canonical text is the same wherever it is computed:
-
-    NULL                `~`
-    integers            decimal digits
-    decimal(p,s)        digits with exactly s behind the point
-    boolean             `t` or `f`
-    date                `2026-11-21`
-    timestamptz         `2026-11-21 10:30:00.000000`, in UTC
-    time                `10:30:00.000000`
-    double              fixed point with ten digits behind the point, from fifteen significant digits
-    varchar             md5 of its UTF-8 bytes, in hexadecimal
-    super               md5 of its JSON text without white space; JSON's null counts as NULL
-
-A row's checksum is the first sixty bits of the md5 of its values' texts joined by `|`, and a set of rows has the sum of its
-rows' checksums: the order of rows does not matter, and a sum, unlike an exclusive or, sees a row that occurs twice.
-
-A key's *place* is the key itself where it is one integer, else sixty bits of the md5 of its text: so every table can be
-cut into ranges of places, whatever its key.
+A row's checksum is the first sixty bits of the md5 of its values' canonical texts joined by `|`; NULL's is `~`. A set of rows has the
+sum of its rows' checksums: their order does not matter, and a sum, unlike an exclusive or, sees a row that occurs twice. A key's
+*partition value* is the key itself if it is one integer, else sixty bits of the md5 of its text, so every table can be cut into ranges.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timezone
-from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, boolean, double, integer, smallint, super_, time, timestamptz
-from stori_pipeline.model.types import date as date_type
 
-_INTEGERS = (bigint, integer, smallint)
 _NULL = "~"
 
 
@@ -71,7 +50,7 @@ HASH_RANGE = KeyRange(0, 1 << 60)
 
 def has_integer_key(table: Table) -> bool:
     """Whether the places of this table's keys are the keys themselves."""
-    return len(table.key) == 1 and table[table.key[0]].type in _INTEGERS
+    return len(table.key) == 1 and table[table.key[0]].type.is_integer
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -85,59 +64,10 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def json_text(value: object) -> str:
-    """JSON text in the form that lands and that both engines give back: compact, object members in the order jsonb keeps
-    (shorter names first, then by bytes), numbers without an exponent."""
-    if isinstance(value, dict):
-        members = sorted(value.items(), key=lambda item: (len(str(item[0]).encode()), str(item[0]).encode()))
-        return "{" + ",".join(f"{json.dumps(str(k), ensure_ascii=False)}:{json_text(v)}" for k, v in members) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(json_text, value)) + "]"
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    if isinstance(value, Decimal):
-        return format(value or abs(value), "f")  # no engine keeps the sign of a zero
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _double_text(value: float) -> str:
-    # As the engines round: from fifteen digits, halves away from zero, and no minus before a zero.
-    rounded = Decimal(f"{value:.15g}").quantize(_TENTH_DIGIT, rounding=ROUND_HALF_UP, context=_WIDE)
-    return format(rounded or _TENTH_DIGIT * 0, "f")
-
-
-def _super_text(value: bytes) -> str:
-    text = b"".join(bytes(value).split())
-    return _NULL if text == b"null" else _md5(text)
-
-
-_TENTH_DIGIT = Decimal("1e-10")
-_WIDE = Context(prec=60)
-
-_TEXTS: dict[str, Callable[[Any], str]] = {
-    "bigint": str,
-    "integer": str,
-    "smallint": str,
-    "boolean": lambda value: "t" if value else "f",
-    "date": date.isoformat,
-    "timestamptz": lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
-    "time": str,
-    "double": _double_text,
-    "super": _super_text,
-    "decimal": lambda value: format(value, "f"),
-    "varchar": lambda value: _md5(value.encode()),
-}
-
-
 def canonical(column: Column, value: Any) -> str:
     """The canonical text of one value as Arrow's `to_pylist` gives it: int, Decimal, str, bool, date, aware datetime, float,
     or the bytes of a JSON text."""
-    return _NULL if value is None else _text_of(column)(value)
-
-
-def _text_of(column: Column) -> Callable[[Any], str]:
-    # By the type's name: comparing whole types for every value of a table took most of the time.
-    return _TEXTS[column.type.name.partition("(")[0]]
+    return _NULL if value is None else column.type.canonical(value)
 
 
 def checksum(table: Table, row: Mapping[str, Any]) -> int:
@@ -148,7 +78,7 @@ def checksum(table: Table, row: Mapping[str, Any]) -> int:
 def _checksums(columns: Sequence[Column], values: Mapping[str, Sequence[Any]]) -> list[int]:
     texts = []
     for column in columns:
-        text = _text_of(column)
+        text = column.type.canonical
         texts.append([_NULL if value is None else text(value) for value in values[column.name]])
     return [_bits("|".join(row)) for row in zip(*texts, strict=True)]
 
@@ -174,7 +104,7 @@ def partition_value(table: Table, row: Mapping[str, Any]) -> int:
 
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row's key as texts, the same from every engine: what people see, and what tells two rows apart."""
-    return tuple(row[n] if isinstance(row[n], str) else canonical(table[n], row[n]) for n in table.key)
+    return tuple(row[n] if table[n].type.is_readable else canonical(table[n], row[n]) for n in table.key)
 
 
 # --- in SQL ----------------------------------------------------------------------------------------------------------
@@ -194,27 +124,7 @@ class Dialect:
 
 
 def canonical_sql(column: Column, dialect: Dialect) -> str:
-    kind, x = column.type, dialect.column(column)
-    if kind == boolean:
-        return f"CASE WHEN {x} THEN 't' WHEN NOT {x} THEN 'f' ELSE '{_NULL}' END"
-    if kind in _INTEGERS:
-        text = f"CAST({x} AS VARCHAR(20))"
-    elif kind == date_type:
-        text = f"TO_CHAR({x}, 'YYYY-MM-DD')"
-    elif kind == timestamptz:
-        text = f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
-    elif kind == time:
-        # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
-        text = f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')"
-    elif kind == double:
-        text = f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))"
-    elif kind == super_:
-        text = f"MD5(NULLIF({dialect.json(x)}, 'null'))"
-    elif kind.name.startswith("decimal"):
-        text = f"CAST(CAST({x} AS {kind.redshift}) AS VARCHAR(42))"
-    else:
-        text = f"MD5({x})"
-    return f"COALESCE({text}, '{_NULL}')"
+    return f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.json)}, '{_NULL}')"
 
 
 def _joined(columns: Sequence[Column], dialect: Dialect) -> str:
@@ -227,7 +137,7 @@ def partition_value_sql(table: Table, dialect: Dialect) -> str:
 
 
 def _key_text_sql(column: Column, dialect: Dialect) -> str:
-    return dialect.column(column) if column.type.name.startswith("varchar") else canonical_sql(column, dialect)
+    return dialect.column(column) if column.type.is_readable else canonical_sql(column, dialect)
 
 
 def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:

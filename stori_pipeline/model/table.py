@@ -20,7 +20,7 @@ from stori_pipeline.model.changes import Changes, History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import OWN_NAME, RESERVED, refuse_bad_name
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.types import Type, date, double, super_, timestamptz
+from stori_pipeline.model.types.type import Type
 
 WARN_AFTER = timedelta(minutes=20)
 STALE_AFTER = timedelta(minutes=30)
@@ -108,13 +108,13 @@ class Table:
             if name not in self._by_name:
                 raise DefinitionError(f"{where}: its {role} names {name!r}, which is not one of its columns")
             column = self._by_name[name]
-            if role in ("key", "sortkey", "distkey") and column.type in (super_, double):
+            if role in ("key", "sortkey", "distkey") and role not in column.type.roles:
                 raise DefinitionError(f"{where}, column {name!r}: a {column.type} column cannot be a {role}")
             if role == "key" and column.nullable:
                 raise DefinitionError(f"{where}, column {name!r}: a key column must be declared nullable=False")
-            if role == "cursor" and column.type not in (date, timestamptz):
+            if role == "cursor" and role not in column.type.roles:
                 raise DefinitionError(f"{where}, column {name!r}: the cursor must be a date or a timestamptz, to read a day again by it")
-            if role == "arrivals" and column.type != timestamptz:
+            if role == "arrivals" and role not in column.type.roles:
                 raise DefinitionError(f"{where}, column {name!r}: arrivals are told by a timestamptz, not by a {column.type}")
 
     def __getitem__(self, name: str) -> Column:

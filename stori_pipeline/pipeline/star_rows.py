@@ -18,7 +18,7 @@ from stori_pipeline.contract import CODES, REJECTED, raw_text
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.reading import Chunk, Kind
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import date, super_
+from stori_pipeline.model.types import date
 
 _CHUNK_ROWS = 65_536
 
@@ -61,7 +61,7 @@ class StarRows:
 def polars_types(table: Table) -> dict[str, pl.DataType]:
     """The polars types of the definition's columns; `super_` is text."""
     schema = pl.DataFrame(table.schema.empty_table()).schema
-    return {column.name: pl.String() if column.type == super_ else schema[column.name] for column in table.columns}
+    return {column.name: pl.String() if column.type.is_document else schema[column.name] for column in table.columns}
 
 
 def typed(table: Table, names: Iterable[str]) -> list[pl.Expr]:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.contract.verdicts import MisfitError, conversion
 from stori_pipeline.model.types import timestamptz
+from stori_pipeline.model.types.misfit import MisfitError
 
 _TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -50,7 +50,7 @@ def _type(values: Sequence[Any]) -> str:
 
 def _is_instant(text: str) -> bool:
     try:
-        conversion(timestamptz)(text)
+        timestamptz.convert(text)
     except MisfitError:
         return False
     return True

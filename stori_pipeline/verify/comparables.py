@@ -21,7 +21,6 @@ from stori_pipeline.model.changes import Rebuilt
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
@@ -90,7 +89,7 @@ class LakeComparable:
         frame = self._lake.live(table)
         if table.keep_deleted:
             frame = frame.filter(~pl.col("_deleted"))
-        documents = [column.name for column in wanted.columns if column.type == super_]
+        documents = [column.name for column in wanted.columns if column.type.is_document]
         for part in frame.select(column.name for column in wanted.columns).collect_batches(chunk_size=_ROWS_AT_ONCE):
             values: dict[str, list[Any]] = part.to_dict(as_series=False)
             for name in documents:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from stori_pipeline.model.changes import History, Rebuilt
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import load_reports
-from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star
-from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, decimal, varchar
+from stori_pipeline.model.star import StarSchema, carried
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import bigint
 from stori_pipeline.project import CHECKS_FOLDER
 from stori_pipeline_tests.platforms import BANK, EXCHANGE
 
@@ -38,14 +37,27 @@ _REPORTS = {
 }
 
 
+SCHEMA = StarSchema(BANK, EXCHANGE)
+
+
+@SCHEMA.star_table(
+    Column("movement_record_id", bigint, nullable=False),
+    carried("transactions.transaction_no"),
+    carried("transactions.transaction_details", "details"),
+    carried("transactions.balance_amt", nullable=True),
+    key="movement_record_id",
+    history="transaction_no",
+)
 def fact_movement(transactions: pl.LazyFrame) -> pl.LazyFrame:
     return transactions.rename({"transaction_details": "details"})
 
 
+@SCHEMA.star_table(carried("trades.ticker", nullable=False), Column("trades", bigint, path="trades.ticker"), key="ticker")
 def dim_ticker(trades: pl.LazyFrame) -> pl.LazyFrame:
     return trades.group_by("ticker").agg(pl.len().cast(pl.Int64).alias("trades")).drop_nulls()
 
 
+@SCHEMA.star_table(carried("transactions.account_no"), key="account_no")
 def dim_account(transactions: pl.LazyFrame) -> pl.LazyFrame:
     if transactions.filter(pl.col("transaction_details") == "BOOM").collect().height:
         raise ValueError("an account was asked to fail")
@@ -54,46 +66,6 @@ def dim_account(transactions: pl.LazyFrame) -> pl.LazyFrame:
 
 def small_star(folder: Path) -> Project:
     """The graph; its reports and its check are files in that folder."""
-    fact = Star(
-        Table(
-            STAR,
-            "fact_movement",
-            (
-                Column("movement_record_id", bigint, nullable=False),
-                Column("transaction_no", bigint, nullable=False, path="transactions.transaction_no"),
-                Column("details", varchar(1024), path="transactions.transaction_details"),
-                Column("balance_amt", decimal(18, 2), path="transactions.balance_amt"),
-                OBSERVED_AT,
-                REMOVED,
-            ),
-            ("movement_record_id",),
-            History(("transaction_no",)),
-        ),
-        fact_movement,
-        {"transactions": BANK.full_name},
-    )
-    ticker = Star(
-        Table(
-            STAR,
-            "dim_ticker",
-            (Column("ticker", varchar(16), nullable=False, path="trades.ticker"), Column("trades", bigint, path="trades.ticker")),
-            ("ticker",),
-            Rebuilt(),
-        ),
-        dim_ticker,
-        {"trades": EXCHANGE.full_name},
-    )
-    account = Star(
-        Table(
-            STAR,
-            "dim_account",
-            (Column("account_no", varchar(32), nullable=False, path="transactions.account_no"),),
-            ("account_no",),
-            Rebuilt(),
-        ),
-        dim_account,
-        {"transactions": BANK.full_name},
-    )
     check = folder / "checks" / "star" / "fact_movement" / f"{REFERENCE}.sql"
     check.parent.mkdir(parents=True)
     check.write_text(_CHECK)
@@ -101,6 +73,5 @@ def small_star(folder: Path) -> Project:
     reports.mkdir()
     for name, statement in _REPORTS.items():
         (reports / f"{name}.sql").write_text(statement)
-    stars = (fact, ticker, account)
-    found = load_reports(reports, (BANK, EXCHANGE), {star.name: star for star in stars})
-    return Project((BANK, EXCHANGE), stars, tuple(found), folder / "checks")
+    loaded = load_reports(reports, (BANK, EXCHANGE), {star.name: star for star in SCHEMA.stars})
+    return Project((BANK, EXCHANGE), SCHEMA.stars, tuple(loaded), folder / "checks")

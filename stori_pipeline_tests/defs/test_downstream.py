@@ -32,7 +32,7 @@ OF_TRADES = {
 }
 """What a change of a trade reaches."""
 
-WHOLE = (
+EVERYTHING = (
     OF_TRADES
     | {f"{layer}{name}" for name in ("star/fact_movement", "star/dim_account") for layer in ("", "warehouse/")}
     | {"landing/bank/transactions", "warehouse/bank/transactions"}
@@ -44,7 +44,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return small_star(tmp_path_factory.mktemp("small"))
 
 
-def made(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+def materialized(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
     """The metadata of everything that the run materialized, by asset."""
     return {
         event.asset_key.to_user_string(): {name: value.value for name, value in event.materialization.metadata.items()}
@@ -97,10 +97,10 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
     platform.trade(1)
     first = execute_sync(BOTH, instance=instance, project=graph)
     assert first.success, [str(event.message) for event in first.all_events if event.is_failure]
-    assert set(made(first)) == WHOLE
+    assert set(materialized(first)) == EVERYTHING
     assert all(each.passed for each in checked(first).values())
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(3,)]
-    fact, report = made(first)["star/fact_movement"], made(first)["reports/movements_by_ticker"]
+    fact, report = materialized(first)["star/fact_movement"], materialized(first)["reports/movements_by_ticker"]
     assert (fact["versions_made"], fact["versions_removed"], fact["rows_rejected"]) == (3, 0, 0)
     assert report["preview"].splitlines()[-1] == "| abcd | 3 |"
     assert {column.name: column.type for column in report["dagster/column_schema"].columns} == {
@@ -117,12 +117,12 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
         asset_selection=set(request.asset_selection or []), asset_check_selection=set(request.asset_check_keys or [])
     ).execute_in_process(run_config=request.run_config, partition_key=request.partition_key, instance=instance)
     assert result.success
-    assert set(made(result)) == WHOLE - OF_TRADES | {"reports/movements_by_ticker", "reports/busiest_ticker"}
+    assert set(materialized(result)) == EVERYTHING - OF_TRADES | {"reports/movements_by_ticker", "reports/busiest_ticker"}
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(4,)]
-    assert made(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
+    assert materialized(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
 
-    quiet = made(execute_sync(BOTH, instance=instance, project=graph))
-    assert set(quiet) == WHOLE
+    quiet = materialized(execute_sync(BOTH, instance=instance, project=graph))
+    assert set(quiet) == EVERYTHING
     assert {name: each["outcome"] for name, each in quiet.items() if each["outcome"] != "nothing new"} == {}
     assert quiet["reports/movements_by_ticker"]["dagster/row_count"] == 1
     assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
@@ -134,7 +134,7 @@ def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(
     platform.move(2, details="abcd")
     early = execute_sync([BANK], instance=instance, project=graph)
     assert early.success  # nothing of the dimension is there yet: no failure, and nothing to compare with
-    assert "reports/movements_by_ticker" not in made(early)
+    assert "reports/movements_by_ticker" not in materialized(early)
     assert platform.query("SELECT COUNT(*) FROM star.fact_movement") == [(2,)]
 
     platform.trades.insert_one({"id": f"{1:024x}", "price": 110, "shares": 200, "ticker": "late"})
@@ -146,7 +146,7 @@ def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(
     platform.trade(2)
     closed = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert failing_rows(closed) == 0
-    assert "star/fact_movement" not in made(closed)
+    assert "star/fact_movement" not in materialized(closed)
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
@@ -187,5 +187,5 @@ def test_a_dropped_mirror_takes_its_reports_along_and_the_next_run_makes_them_ag
         cursor.execute("DROP TABLE exchange.trades CASCADE")
         connection.commit()
     again = execute_sync([EXCHANGE], instance=instance, project=graph)
-    assert made(again)["reports/trades_by_system"]["outcome"] == "view made"
+    assert materialized(again)["reports/trades_by_system"]["outcome"] == "view made"
     assert platform.query("SELECT trades FROM reports.trades_by_system") == [(1,)]

@@ -162,7 +162,7 @@ def test_a_dagster_home_of_another_project_is_named_and_not_used(neighbours: Nei
     assert started.code == 0, started.err
     synced = here.stori("sync", "--json", "rates.daily", env=there)
     assert synced.code == 0, synced.err
-    said = f"DAGSTER_HOME is {neighbours.foreign}, which is not this project's. Runs go to {here.folder}, as .env says"
+    said = f"DAGSTER_HOME is {neighbours.foreign}, which belongs to another project. Runs go to {here.folder}, as in .env"
     assert said in synced.err.splitlines()
     assert [path.name for path in neighbours.foreign.iterdir()] == ["dagster.yaml"]
     storage = settings(here)["STORI_DAGSTER_STORAGE"].replace("+psycopg2", "")

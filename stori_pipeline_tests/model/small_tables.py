@@ -24,7 +24,7 @@ TABLES = (ORDERS, ITEMS)
 
 
 def _unmade(**_: Any) -> Any:
-    raise AssertionError("reports read the record of a star table, never its function")
+    raise AssertionError("reports read the definition of a star table, never its function")
 
 
 _ITEM = Table(STAR, "dim_item", (_ID, Column("label", varchar(64))), ("id",), Rebuilt())

@@ -23,6 +23,7 @@ from stori_pipeline.model import row_checksum
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse.dialect import DIALECT
 
@@ -86,7 +87,7 @@ def test_a_value_has_one_canonical_text(kind: model.Type, value: Any, text: str)
     ids=str,
 )
 def test_json_has_one_text(value: Any, text: str) -> None:
-    assert row_checksum.json_text(value) == text
+    assert json_text(value) == text
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -96,9 +97,9 @@ _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
 
 @given(_JSON)
 def test_json_text_says_what_the_value_is_and_saying_it_twice_changes_nothing(value: Any) -> None:
-    text = row_checksum.json_text(value)
+    text = json_text(value)
     read = json.loads(text, parse_float=Decimal)
-    assert row_checksum.json_text(read) == text
+    assert json_text(read) == text
     assert _same(json.loads(text), value)
 
 
@@ -154,7 +155,7 @@ _ROWS = st.fixed_dictionaries(
 
 def _row(number: int, row: dict[str, Any]) -> dict[str, Any]:
     doc = row["doc"]
-    return {**row, "id": number, "doc": None if doc is None else row_checksum.json_text(doc).encode()}
+    return {**row, "id": number, "doc": None if doc is None else json_text(doc).encode()}
 
 
 @given(st.lists(_ROWS.map(lambda row: _row(0, row)), min_size=2, max_size=5), st.randoms())

@@ -17,86 +17,15 @@ import polars as pl
 import pytest
 
 from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
-from stori_pipeline.model.changes import History, Rebuilt
+from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.source import Source
-from stori_pipeline.model.star import OBSERVED_AT, REMOVED, STAR, Star, StarSchema, carried
-from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import date, decimal, integer, varchar
+from stori_pipeline.model.star import Star
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline.derive import derive
-from stori_pipeline.pipeline.row_stream import Landed
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.pipeline.sync import Landed
+from stori_pipeline_tests.pipeline.sales import DIM, FACT, ITEM, SALE, TABLES, _fact, gone, sale
 from stori_pipeline_tests.stores import Stores
-
-SHOP = Source("shop", "postgres", "A shop.")
-SALE = Table(
-    SHOP,
-    "sale",
-    (
-        Column("sale_id", integer, nullable=False),
-        Column("item_id", integer, nullable=False),
-        Column("price", decimal(10, 2), nullable=False),
-        Column("due", varchar(10), nullable=False),
-        Column("note", varchar(64)),
-    ),
-    ("sale_id",),
-    Xmin(),
-)
-ITEM = Table(SHOP, "item", (Column("item_id", integer, nullable=False), Column("name", varchar(32))), ("item_id",), Xmin())
-TABLES = {table.full_name: table for table in (SALE, ITEM)}
-
-
-def _fact(sale: pl.LazyFrame) -> pl.LazyFrame:
-    return sale.with_columns(pl.col("due").str.to_date(strict=False), pl.col("note").alias("said"))
-
-
-def _dim(item: pl.LazyFrame, sale: pl.LazyFrame) -> pl.LazyFrame:
-    sold = sale.group_by("item_id").agg(pl.len().alias("sold"))
-    return item.join(sold, on="item_id", how="left").with_columns(pl.col("sold").fill_null(0))
-
-
-FACT = Star(
-    Table(
-        STAR,
-        "fact_sale",
-        (
-            Column("sale_record_id", integer, nullable=False),
-            Column("sale_id", integer, nullable=False, path="sale.sale_id"),
-            Column("price", decimal(10, 2), nullable=False, path="sale.price"),
-            Column("due", date, nullable=False, path="sale.due"),
-            Column("said", varchar(8), path="sale.note"),
-            OBSERVED_AT,
-            REMOVED,
-        ),
-        ("sale_record_id",),
-        History(("sale_id",)),
-    ),
-    _fact,
-    {"sale": "shop.sale"},
-)
-DIM = Star(
-    Table(
-        STAR,
-        "dim_item",
-        (
-            Column("item_id", integer, nullable=False, path="item.item_id"),
-            Column("name", varchar(32), nullable=False, path="item.name"),
-            Column("sold", integer, nullable=False, path="sale.item_id item.item_id"),
-        ),
-        ("item_id",),
-        Rebuilt(),
-    ),
-    _dim,
-    {"item": "shop.item", "sale": "shop.sale"},
-)
-
-
-def sale(number: int, price: str = "1.00", due: str = "2026-11-21", **more: Any) -> dict[str, Any]:
-    return {"sale_id": number, "item_id": 1, "price": Decimal(price), "due": due} | more
-
-
-def gone(number: int) -> dict[str, Any]:
-    return {"sale_id": number, "_deleted": True}
 
 
 @dataclass(frozen=True)
@@ -347,28 +276,3 @@ def test_a_batch_that_changes_no_row_of_the_present_is_read_once(works: Works) -
     assert (seen.kind, seen.rows, seen.parts) == ("changes", 0, ())
     assert works.derive(DIM).manifest is None
     assert works.rows(DIM) == [{"item_id": 1, "name": "pen", "sold": 1}]
-
-
-def test_a_star_table_may_have_inputs_of_any_source(works: Works) -> None:
-    depot = replace(ITEM, source=Source("depot", "mongodb", "A depot."), columns=(ITEM["item_id"], Column("shelf", varchar(8))))
-    schema = StarSchema(SALE, ITEM, depot)
-
-    @schema.star_table(
-        carried("item.item_id"),
-        carried("item.name"),
-        carried("stock.shelf", joined_by="item.item_id stock.item_id"),
-        key="item_id",
-        inputs={"item": "shop.item", "stock": "depot.item"},
-    )
-    def dim_stock(item: pl.LazyFrame, stock: pl.LazyFrame) -> pl.LazyFrame:
-        return item.join(stock, on="item_id", how="left")
-
-    (star,) = schema.stars
-    tables = {table.full_name: table for table in (ITEM, depot)}
-    works.land("snapshot", {"item_id": 1, "name": "pen"}, {"item_id": 2, "name": "ink"}, table=ITEM)
-    works.land("snapshot", {"item_id": 1, "shelf": "A1"}, table=depot)
-    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
-    assert works.rows(star) == [{"item_id": 1, "name": "pen", "shelf": "A1"}, {"item_id": 2, "name": "ink", "shelf": None}]
-    works.land("changes", {"item_id": 2, "shelf": "B2"}, table=depot)
-    assert derive(star, works.lake, works.processed, tables=tables, run_id="run").manifest is not None
-    assert works.rows(star)[1] == {"item_id": 2, "name": "ink", "shelf": "B2"}

@@ -14,7 +14,7 @@ from stori_pipeline.model.changes import History
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, integer, timestamptz, varchar
-from stori_pipeline.pipeline.versions import Batch, added, newest
+from stori_pipeline.pipeline.history import Batch, added_versions, newest_versions
 
 STEADY = settings(max_examples=60)
 START = datetime(2026, 11, 21, tzinfo=timezone.utc)
@@ -91,7 +91,7 @@ class Model:
 
 def with_batches(batches: list[Batch], before: pl.DataFrame = NONE) -> pl.DataFrame:
     """All versions after these batches were added to those before."""
-    return pl.concat([before, added(PRICES, newest(PRICES, before), before.height, batches)])
+    return pl.concat([before, added_versions(PRICES, newest_versions(PRICES, before), before.height, batches)])
 
 
 _KEYS = st.fixed_dictionaries({"shop": st.integers(1, 2), "item": st.sampled_from(["a", "b"])})

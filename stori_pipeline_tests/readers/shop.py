@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from stori_pipeline.model.changes import Changes
-from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, decimal, double, integer, smallint, super_, timestamptz, varchar
 from stori_pipeline.model.types import date as date_type
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers import Reader
 
 Row = dict[str, Any]

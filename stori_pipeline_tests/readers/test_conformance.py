@@ -20,6 +20,7 @@ from stori_pipeline.contract import REJECTED
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers import READERS, SourceError, SourceUnavailable, source_kind
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.rigs import RIGS, with_whole_rows
@@ -226,7 +227,7 @@ def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
 
 
 def _as_landed(row: Row) -> Row:
-    encoded = row_checksum.json_text(row["doc"]).encode() if row.get("doc") is not None else None
+    encoded = json_text(row["doc"]).encode() if row.get("doc") is not None else None
     return {**dict.fromkeys(column.name for column in COLUMNS), **row, "doc": encoded}
 
 
@@ -283,7 +284,7 @@ def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: 
         assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_deletes_are_seen_where_the_source_tells_and_otherwise_do_no_harm(rig: Rig) -> None:
+def test_deletes_are_seen_where_the_source_reports_them_and_otherwise_do_no_harm(rig: Rig) -> None:
     rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)
     rig.delete(2)
@@ -330,7 +331,7 @@ def test_a_day_read_again_leaves_the_position_or_is_refused_if_the_source_forget
 
 
 @with_whole_rows
-def test_drift_tells_of_a_field_that_no_column_covers(rig: Rig) -> None:
+def test_drift_names_a_field_that_no_column_reads(rig: Rig) -> None:
     rig.insert([{**row, "id": 1} for row in EDGES[5:6]])
     assert rig.reader.drift(rig.table) == []
     rig.add_field("colour")

@@ -214,7 +214,7 @@ def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(ra
         rates.read()
 
 
-def test_a_day_that_is_missing_among_known_ones_is_told(rates: Rates) -> None:
+def test_a_day_that_the_api_does_not_know_among_others_is_quarantined(rates: Rates) -> None:
     rates.told(unknown=["2024-11-13"])
     first = rates.read()
     assert "2024-11-13" not in _days(first)

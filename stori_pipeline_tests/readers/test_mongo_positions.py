@@ -24,7 +24,7 @@ def reader(mongo_db: MongoSource) -> MongoReader:
 
 
 @pytest.mark.parametrize("end", ["drop", "rename", "drop and make anew", "drop the database"])
-def test_a_collection_that_is_dropped_or_renamed_is_read_anew(
+def test_a_collection_that_is_dropped_or_renamed_is_read_again(
     end: str, mongo_db: MongoSource, trades: Documents, reader: MongoReader
 ) -> None:
     trades.insert_one(a_trade("a"))

@@ -60,7 +60,7 @@ def test_a_server_that_goes_away_during_a_reading_is_unavailable(tmp_path: Path,
                 running.close()
 
 
-def test_a_reader_that_may_not_read_is_refused_and_told_what_it_needs(mongo_db: MongoSource) -> None:
+def test_a_reader_without_the_right_to_read_is_refused_and_the_role_it_needs_named(mongo_db: MongoSource) -> None:
     for url in (mongo_db.url.replace("reader:", "nobody:"), mongo_db.url.replace(f"/{mongo_db.name}", "/admin")):
         with pytest.raises(SourceError, match="role `read`") as raised:
             drained(MongoReader(url), TRADES)
@@ -68,14 +68,14 @@ def test_a_reader_that_may_not_read_is_refused_and_told_what_it_needs(mongo_db: 
 
 
 @pytest.mark.parametrize("url", ["mongodb://u:s3cret@127.0.0.1:x/db", "nonsense s3cret", "mongodb://u:s3cr@et@h/db", "mongodb://h:27017"])
-def test_an_address_that_is_none_is_told_without_quoting_it(url: str) -> None:
+def test_an_invalid_address_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(SourceError, match="address") as raised:
         MongoReader(url).drift(TRADES)
     assert "s3cr" not in str(raised.value)
     assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_a_record_for_another_kind_of_source_is_refused(reader: MongoReader) -> None:
+def test_a_definition_for_another_kind_of_source_is_refused(reader: MongoReader) -> None:
     with pytest.raises(SourceError, match="ChangeStream"), reader.read(replace(TRADES, changes=Xmin()), None):
         pass
 
@@ -92,7 +92,7 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
     ]
 
 
-def test_drift_says_that_a_collection_is_not_there(reader: MongoReader) -> None:
+def test_drift_reports_a_missing_collection(reader: MongoReader) -> None:
     assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
 
 

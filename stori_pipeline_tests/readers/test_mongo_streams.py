@@ -204,7 +204,7 @@ def test_without_images_a_table_keyed_by_underscore_id_sees_deletes(mongo_db: Mo
     assert changes.rows == [{"id": 1, "name": None, "_deleted": True}, {"id": 2, "name": "c", "_deleted": False}]
 
 
-def test_without_images_a_delete_is_told_by_underscore_id_and_quarantined(forgetful: Documents, reader: MongoReader) -> None:
+def test_without_images_a_delete_is_quarantined_with_its_underscore_id(forgetful: Documents, reader: MongoReader) -> None:
     forgetful.insert_one({"_id": "x", "price": 1, "shares": 1})
     start = drained(reader, TRADES)
     forgetful.delete_one({"_id": "x"})

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline.contract import conform
-from stori_pipeline.model import row_checksum
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type, bigint, decimal, double, integer, super_, timestamptz, varchar
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 
@@ -82,7 +82,7 @@ _ROW = st.tuples(
     st.integers(-(2**63), 2**63 - 1).map(str),
     st.none() | _TEXT,
     # As jsonb writes it, spaces after colons and commas included.
-    st.none() | _JSON.map(lambda value: json.dumps(json.loads(row_checksum.json_text(value), parse_float=str), ensure_ascii=False)),
+    st.none() | _JSON.map(lambda value: json.dumps(json.loads(json_text(value), parse_float=str), ensure_ascii=False)),
     st.none()
     | st.decimals(allow_nan=True, allow_infinity=True).map(lambda value: format(value, "f"))
     | st.decimals(-(10**8), 10**8, places=2).map(str)
@@ -98,6 +98,16 @@ def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
     """The rows as COPY writes them."""
     lines = ("\t".join("\\N" if v is None else "".join(_ESCAPED.get(c, c) for c in v) for v in row) for row in rows)
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize("places", [3, 38, 39, 40, 71, 200])
+def test_a_number_with_more_places_than_arrow_casts_is_rejected_and_not_made_zero(places: int) -> None:
+    row = ("1", None, None, "0." + "0" * (places - 1) + "9", None, None)
+    names = [column.name for column in _EVERYTHING.columns]
+    (chunk,) = BlockParser(_EVERYTHING).parse(_copy_text([row]))
+    fitting, rejected = conform(_EVERYTHING, [dict(zip(names, row, strict=True))])
+    assert chunk.rows.num_rows == fitting.num_rows == 0
+    assert chunk.rejected.column("code").to_pylist() == rejected.column("code").to_pylist() == ["scale"]
 
 
 @given(st.lists(_ROW, min_size=1, max_size=6))

@@ -21,6 +21,45 @@ from stori_pipeline_tests.readers.drained import drained
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")
 
 
+EVERYTHING = Table(
+    SOURCE,
+    "everything",
+    (
+        Column("region", integer, nullable=False),
+        Column("order_id", bigint, nullable=False, path="orderID"),
+        Column("small", smallint),
+        Column("amount", decimal(18, 2)),
+        Column("loose", decimal(38, 4)),
+        Column("huge", varchar(256)),
+        Column("rounded", decimal(7, 0)),
+        Column("price", decimal(19, 2)),
+        Column("ratio", double),
+        Column("rough", double),
+        Column("flag", boolean, nullable=False),
+        Column("on_day", date),
+        Column("at", timestamptz, nullable=False),
+        Column("naive", timestamptz),
+        Column("doc", super_),
+        Column("old_doc", super_),
+        Column("tags", super_),
+        Column("code", varchar(40)),
+        Column("fixed", varchar(12)),
+        Column("name", varchar(64), description='A "name", it\'s\nsaid \\ é'),
+        Column("long", varchar(8192)),
+        Column("empty", varchar(16)),
+        Column("longest", super_),
+        Column("ref", varchar(36)),
+        Column("feeling", varchar(16)),
+        Column("raw", varchar(16)),
+        Column("took", varchar(16)),
+        Column("c_7th", varchar(16), path="7th"),
+    ),
+    ("order_id", "region"),
+    Xmin(),
+    description='It\'s "all" there',
+)
+
+
 @pytest.fixture
 def app(source_db: SourceDatabase) -> Iterator[extensions.connection]:
     connection = psycopg2.connect(source_db.admin_url)
@@ -35,67 +74,28 @@ def run(connection: extensions.connection, *statements: str) -> None:
             cursor.execute(statement)
 
 
-EVERYTHING = (
-    "CREATE TYPE mood AS ENUM ('glad', 'sad')",
-    """CREATE TABLE everything (
-         region integer, "orderID" bigint, small smallint,
-         amount numeric(18,2), loose numeric, huge numeric(50,5), rounded numeric(5,-2), price money,
-         ratio double precision, rough real, flag boolean NOT NULL,
-         on_day date, at timestamptz NOT NULL, naive timestamp,
-         doc jsonb, old_doc json, tags text[],
-         code varchar(10), fixed char(3), name text, long text, empty text, longest text,
-         ref uuid, feeling mood, raw bytea, took interval, "7th" text,
-         PRIMARY KEY ("orderID", region))""",
-    "COMMENT ON TABLE everything IS 'It''s \"all\" there'",
-    r"COMMENT ON COLUMN everything.name IS E'A \"name\", it''s\nsaid \\ é'",
-    """INSERT INTO everything VALUES (
-         1, 2, 3, 4.5, 1.2345, 5, 12345, 6.78, 0.5, 0.5, true, '2026-11-21', '2026-11-21', '2026-11-21 10:00', '{}', '{}', '{a}',
-         'c', 'f', repeat('n', 20), repeat('l', 3000), NULL, repeat('x', 70000), gen_random_uuid(), 'glad', 'ab', '1 day', 's')""",
-)
-"""A table of every type, and a row of it."""
-
-
-def test_a_record_of_every_type_can_be_pasted_and_read_by(app: extensions.connection, source_db: SourceDatabase) -> None:
-    run(app, *EVERYTHING)
+def test_a_scaffolded_definition_of_every_type_reads_its_table(app: extensions.connection, source_db: SourceDatabase) -> None:
+    run(
+        app,
+        "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+        """CREATE TABLE everything (
+             region integer, "orderID" bigint, small smallint,
+             amount numeric(18,2), loose numeric, huge numeric(50,5), rounded numeric(5,-2), price money,
+             ratio double precision, rough real, flag boolean NOT NULL,
+             on_day date, at timestamptz NOT NULL, naive timestamp,
+             doc jsonb, old_doc json, tags text[],
+             code varchar(10), fixed char(3), name text, long text, empty text, longest text,
+             ref uuid, feeling mood, raw bytea, took interval, "7th" text,
+             PRIMARY KEY ("orderID", region))""",
+        "COMMENT ON TABLE everything IS 'It''s \"all\" there'",
+        r"COMMENT ON COLUMN everything.name IS E'A \"name\", it''s\nsaid \\ é'",
+        """INSERT INTO everything VALUES (
+             1, 2, 3, 4.5, 1.2345, 5, 12345, 6.78, 0.5, 0.5, true, '2026-11-21', '2026-11-21', '2026-11-21 10:00', '{}', '{}', '{a}',
+             'c', 'f', repeat('n', 20), repeat('l', 3000), NULL, repeat('x', 70000), gen_random_uuid(), 'glad', 'ab', '1 day', 's')""",
+    )
     text = scaffold("postgres", source_db.reader_url, "shop", "public.everything")
     table = pasted(text, SOURCE)
-    assert table == Table(
-        SOURCE,
-        "everything",
-        (
-            Column("region", integer, nullable=False),
-            Column("order_id", bigint, nullable=False, path="orderID"),
-            Column("small", smallint),
-            Column("amount", decimal(18, 2)),
-            Column("loose", decimal(38, 4)),
-            Column("huge", varchar(256)),
-            Column("rounded", decimal(7, 0)),
-            Column("price", decimal(19, 2)),
-            Column("ratio", double),
-            Column("rough", double),
-            Column("flag", boolean, nullable=False),
-            Column("on_day", date),
-            Column("at", timestamptz, nullable=False),
-            Column("naive", timestamptz),
-            Column("doc", super_),
-            Column("old_doc", super_),
-            Column("tags", super_),
-            Column("code", varchar(40)),
-            Column("fixed", varchar(12)),
-            Column("name", varchar(64), description='A "name", it\'s\nsaid \\ é'),
-            Column("long", varchar(8192)),
-            Column("empty", varchar(16)),
-            Column("longest", super_),
-            Column("ref", varchar(36)),
-            Column("feeling", varchar(16)),
-            Column("raw", varchar(16)),
-            Column("took", varchar(16)),
-            Column("c_7th", varchar(16), path="7th"),
-        ),
-        ("order_id", "region"),
-        Xmin(),
-        description='It\'s "all" there',
-    )
+    assert table == EVERYTHING
     assert "# naive in the source: read as UTC" in text
     reader = PostgresReader(source_db.reader_url)
     result = drained(reader, table)
@@ -113,7 +113,7 @@ def test_a_table_without_a_primary_key_takes_a_unique_index_or_asks(app: extensi
     assert "key=(),  # it has no primary key" in scaffold("postgres", source_db.reader_url, "shop", "keyless")
 
 
-def test_a_record_of_no_table_is_refused(source_db: SourceDatabase) -> None:
+def test_no_definition_is_scaffolded_of_a_missing_table(source_db: SourceDatabase) -> None:
     with pytest.raises(SourceError, match=r"there is no table 'public\.nowhere'"):
         scaffold("postgres", source_db.reader_url, "shop", "public.nowhere")
 

@@ -135,7 +135,7 @@ def test_a_day_is_refused_without_a_position_or_a_cursor(app: extensions.connect
     with pytest.raises(SourceError, match="after the table has been read as a whole"):
         drained(reader, orders(), None, day=date(2026, 11, 20))
     until = drained(reader, orders()).until
-    with pytest.raises(SourceError, match=r"shop\.orders: its record names no cursor"):
+    with pytest.raises(SourceError, match=r"shop\.orders: its definition names no cursor"):
         drained(reader, orders(cursor=""), until, day=date(2026, 11, 20))
 
 
@@ -187,7 +187,7 @@ def test_a_cursor_over_a_column_that_is_no_time_is_refused(app: extensions.conne
 # ---- what cannot be read
 
 
-def test_a_table_that_is_not_there(app: extensions.connection, reader: PostgresReader) -> None:
+def test_a_missing_table_is_an_error(app: extensions.connection, reader: PostgresReader) -> None:
     with pytest.raises(SourceError, match=r"shop\.refunds: there is no table 'refunds'"):
         drained(reader, orders(name="refunds"))
 
@@ -225,7 +225,7 @@ def test_rows_hidden_by_a_policy_are_an_error_and_not_a_smaller_table(app: exten
         drained(reader, orders())
 
 
-def test_a_server_that_is_away_is_worth_retrying_and_its_password_is_not_told() -> None:
+def test_a_server_that_is_away_is_worth_retrying_and_its_password_stays_secret() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     reader = PostgresReader(f"postgresql://reader:s3cr3t@127.0.0.1:{port}/bank")

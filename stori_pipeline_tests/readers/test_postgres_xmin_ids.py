@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stori_pipeline.readers.postgres import xmin
 
 
-def test_ids_that_have_come_round_are_told_apart_up_to_two_thousand_million() -> None:
+def test_wrapped_ids_are_unambiguous_up_to_two_thousand_million() -> None:
     """The rows' 32 bits, against what Postgres' age() makes of them."""
     for now in (1000, (1 << 32) + 5, (7 << 32) + (1 << 31)):
         reference = xmin.reference_of(((now - 3 + (1 << 31)) % (1 << 32)) - (1 << 31), now - 2)

@@ -140,7 +140,7 @@ def test_a_listing_of_more_than_a_page_is_read_to_its_end(drops: Drops, monkeypa
 ODD = ["a b", "ü/ż🚀", "100%", "%2F", "a+b", "'quoted'", '"', "k=v", "a&b?c#d", "..", "\\", "<x>", "tab\t", "a//b", "x;y,z", "~"]
 
 
-def test_names_of_every_sort_are_read_and_told_as_they_are(drops: Drops) -> None:
+def test_file_names_of_every_sort_are_read_and_land_unchanged(drops: Drops) -> None:
     keys = [f"sales/{odd}.json" for odd in ODD]
     for number, key in enumerate(keys):
         drops.put(key, _line(number))
@@ -226,7 +226,7 @@ def test_errors_say_what_to_do(drops: Drops, monkeypatch: pytest.MonkeyPatch) ->
         drops.read()
 
 
-def test_drift_and_a_new_record_come_from_the_newest_files(drops: Drops) -> None:
+def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drops) -> None:
     assert drops.reader.drift(TABLE) == []
     drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
     drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
@@ -282,7 +282,7 @@ def test_an_upload_that_took_hours_takes_no_row_back_from_files_that_began_later
     assert drops.read(second.until).must_land is False
 
 
-def test_the_format_that_a_record_declares_outweighs_a_name(drops: Drops) -> None:
+def test_a_declared_format_outweighs_a_file_name(drops: Drops) -> None:
     declared = replace(drops, table=replace(TABLE, changes=Objects("sales/", "csv")))
     drops.put("sales/export.txt", "ID;x,Amount\n")
     drops.put("sales/export.dat", "ID,Amount\n5, 2.50 \n")

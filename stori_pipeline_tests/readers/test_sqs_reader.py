@@ -252,7 +252,7 @@ def test_a_past_day_is_refused_and_takes_nothing_from_the_queue(events: TestQueu
     assert events.counts() == (1, 0)
 
 
-def test_what_is_no_queue_or_no_position_is_said(events: TestQueue) -> None:
+def test_an_invalid_address_way_or_position_of_a_queue_is_refused(events: TestQueue) -> None:
     with pytest.raises(SourceError, match=r"should look like https://sqs\."):
         SqsReader("app-events").head(EVENTS, None)
     with pytest.raises(SourceError, match=r"Xmin.*use Queue"):
@@ -263,7 +263,7 @@ def test_what_is_no_queue_or_no_position_is_said(events: TestQueue) -> None:
         reader(events).head(EVENTS, {"token": "abc"})
 
 
-def test_what_the_record_does_not_name_is_told_and_the_message_stays(events: TestQueue) -> None:
+def test_drift_names_fields_of_waiting_messages_which_stay(events: TestQueue) -> None:
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
     told = reader(events).drift(EVENTS)
     assert [line.partition("add ")[2] for line in told] == [
@@ -274,7 +274,7 @@ def test_what_the_record_does_not_name_is_told_and_the_message_stays(events: Tes
     assert events.counts() == (1, 0)
 
 
-def test_what_the_record_did_not_name_is_told_after_the_messages_are_gone(events: TestQueue, lake: Lake) -> None:
+def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: Lake) -> None:
     def told(table: Table = EVENTS) -> list[str]:
         return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
@@ -293,7 +293,7 @@ def test_what_the_record_did_not_name_is_told_after_the_messages_are_gone(events
     assert told(wider) == ['Column("shape", varchar(16))']
 
 
-def test_a_record_can_be_had_from_what_waits_and_reads_it(events: TestQueue) -> None:
+def test_a_scaffolded_definition_reads_the_messages_that_wait(events: TestQueue) -> None:
     with pytest.raises(SourceError, match=r"web\.visits: no message waits"):
         scaffold("sqs", events.url, "web", "visits")
     events.send(

@@ -69,7 +69,7 @@ class StarStores(Stores):
         return self.warehouse.query(f'SELECT {columns} FROM "{self.schema}"."{name}" {rest}')
 
     def all_rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Of every star table the record's columns."""
+        """The rows of every star table, in the definition's columns."""
         found = {}
         for name, star in self.tables.items():
             columns = ", ".join(f'"{column.name}"' for column in star.table.columns)
@@ -89,14 +89,14 @@ def stars(stores: Stores) -> Iterator[StarStores]:
         )
         for name, star in STARS.items()
     }
-    made = StarStores(**vars(stores), tables=tables, schema=schema.name)
+    stars = StarStores(**vars(stores), tables=tables, schema=schema.name)
     for table in catalog.TABLES:
         if table.source.name == "totesys" and table.name != "sales_order":
-            made.land("snapshot", table.name)
-    made.land("snapshot", "sales_order", {"sales_order_id": 1, **ORDER}, {"sales_order_id": 2, **ORDER})
-    made.derive()
-    made.load_stars()
-    yield made
+            stars.land("snapshot", table.name)
+    stars.land("snapshot", "sales_order", {"sales_order_id": 1, **ORDER}, {"sales_order_id": 2, **ORDER})
+    stars.derive()
+    stars.load_stars()
+    yield stars
     stores.execute(f"DROP SCHEMA IF EXISTS {schema.name} CASCADE")
 
 
@@ -114,7 +114,7 @@ def test_a_fact_has_its_exact_values_and_every_version(stars: StarStores) -> Non
         1, 1, date(2024, 11, 14), time(9, 30, 5, 123000), date(2024, 11, 14), time(9, 30, 5, 123000), 3, 5, 1500, Decimal("2.50"), 1, 7,
         date(2024, 11, 16), date(2024, 11, 18), 9,
     )  # fmt: skip
-    # A view that someone dropped is made with the next rows.
+    # A view that someone dropped is created with the next rows.
     stars.execute(f'DROP VIEW "{stars.schema}"."fact_sales_order_current"')
     _edit(stars)
     versions = stars.rows("fact_sales_order", "sales_record_id, sales_order_id, sales_staff_id, _removed", "ORDER BY 1")

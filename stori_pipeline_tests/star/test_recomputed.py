@@ -51,7 +51,7 @@ RECORDS = {table.full_name: table for table in (*catalog.TABLES, *(star.table fo
 
 @dataclass(frozen=True)
 class Totesys(Stores):
-    """The trading system and all that is made of it. `admin_url` is the application's."""
+    """The trading system and everything that is derived from it. `admin_url` is the application's."""
 
     admin_url: str = field(repr=False)
     reader: PostgresReader
@@ -68,7 +68,7 @@ class Totesys(Stores):
         return {t.full_name for t in catalog.TABLES if sync.land(t, self.reader, self.lake, run_id="land", **more).manifest}
 
     def arrive(self, moved: Collection[str] = tuple(RECORDS), *, full: bool = False) -> None:
-        """What has landed of these tables reaches their mirrors, and the star tables that are made of them."""
+        """What has landed of these tables reaches their mirrors, and the star tables that are derived from them."""
         reached = set(moved)
         for table in catalog.TABLES:
             if table.full_name in reached:
@@ -142,18 +142,18 @@ def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Totesy
         s3.create_bucket(Bucket=bucket)
     drop_schemas(warehouse_url, "totesys", "star")
     stores = Stores(s3, landing, Lake(s3, landing), Lake(s3, processed), Warehouse(warehouse_url, COPY_ROLE), warehouse_url)
-    made = Totesys(
+    system = Totesys(
         **vars(stores),
         admin_url=sources.postgres_url("sources", "app", name),
         reader=PostgresReader(sources.postgres_url("sources", "reader", name)),
     )
-    write_past(made.admin_url, until=day(2022, 11, 14), seed=3)
-    made.sync()
+    write_past(system.admin_url, until=day(2022, 11, 14), seed=3)
+    system.sync()
     # A silent edit and a payment: a history to lose.
-    made.write("UPDATE sales_order SET design_id = design_id % 2 + 1 WHERE sales_order_id BETWEEN 4 AND 6")
-    made.write("UPDATE payment SET paid = NOT paid, last_updated = '2022-11-14 07:55:00.012' WHERE payment_id > 20")
-    made.sync()
-    yield made
+    system.write("UPDATE sales_order SET design_id = design_id % 2 + 1 WHERE sales_order_id BETWEEN 4 AND 6")
+    system.write("UPDATE payment SET paid = NOT paid, last_updated = '2022-11-14 07:55:00.012' WHERE payment_id > 20")
+    system.sync()
+    yield system
     drop_schemas(warehouse_url, "totesys", "star")
     sources.drop_source_database(name)
 

@@ -40,7 +40,7 @@ def test_every_star_table_is_described() -> None:
         assert all(column.description for column in star.table.columns)
 
 
-def _made(name: str, **frames: pl.DataFrame) -> list[dict[str, Any]]:
+def _rows(name: str, **frames: pl.DataFrame) -> list[dict[str, Any]]:
     star = STARS[name]
     return star.make(**{name: frame.lazy() for name, frame in frames.items()}).select(own_columns(star)).collect().to_dicts()
 
@@ -51,7 +51,7 @@ def test_staff_of_a_department_that_is_late_or_has_no_location_are_not_lost() ->
     )
     department = pl.DataFrame({"department_id": [1, 2], "department_name": ["Finance", "Dispatch"], "location": ["Manchester", None]})
     assert [
-        (row["staff_id"], row["department_name"], row["location"]) for row in _made("dim_staff", staff=staff, department=department)
+        (row["staff_id"], row["department_name"], row["location"]) for row in _rows("dim_staff", staff=staff, department=department)
     ] == [
         (1, "Finance", "Manchester"),
         (2, "Dispatch", "Unknown"),
@@ -61,7 +61,7 @@ def test_staff_of_a_department_that_is_late_or_has_no_location_are_not_lost() ->
 
 def test_currencies_have_the_standards_names_and_unknown_ones_their_code() -> None:
     currency = pl.DataFrame({"currency_id": [1, 2, 3, 4], "currency_code": ["GBP", "USD", "EUR", "XXQ"]})
-    assert [row["currency_name"] for row in _made("dim_currency", currency=currency)] == ["Pound Sterling", "US Dollar", "Euro", "XXQ"]
+    assert [row["currency_name"] for row in _rows("dim_currency", currency=currency)] == ["Pound Sterling", "US Dollar", "Euro", "XXQ"]
 
 
 def test_an_instant_is_split_and_only_a_whole_date_is_a_date() -> None:
@@ -69,9 +69,9 @@ def test_an_instant_is_split_and_only_a_whole_date_is_a_date() -> None:
     at = [datetime(2022, 12, 15, 11, 25, 10, 0, UTC), datetime(2022, 12, 15, 11, 25, 10, 123000, UTC)] * 4
     frame = inputs(STARS["fact_payment"])["payment"].collect()
     frame = pl.concat([frame, frame]).with_columns(pl.Series("payment_date", texts), pl.Series("created_at", at))
-    made = _made("fact_payment", payment=frame)
-    assert [row["payment_date"] for row in made] == [date(2024, 11, 15), *[None] * 6, date(9999, 12, 31)]
-    assert {(row["created_date"], row["created_time"]) for row in made} == {
+    result = _rows("fact_payment", payment=frame)
+    assert [row["payment_date"] for row in result] == [date(2024, 11, 15), *[None] * 6, date(9999, 12, 31)]
+    assert {(row["created_date"], row["created_time"]) for row in result} == {
         (date(2022, 12, 15), "11:25:10.000000"),
         (date(2022, 12, 15), "11:25:10.123000"),
     }
@@ -88,8 +88,8 @@ def _facts(**days: list[date]) -> dict[str, pl.DataFrame]:
 
 
 def test_the_calendar_has_the_whole_of_every_year_that_a_fact_needs() -> None:
-    assert _made("dim_date", **_facts()) == []
-    days = _made("dim_date", **_facts(fact_payment=[date(2024, 12, 31)], fact_sales_order=[date(2023, 5, 1), date(9999, 1, 1)]))
+    assert _rows("dim_date", **_facts()) == []
+    days = _rows("dim_date", **_facts(fact_payment=[date(2024, 12, 31)], fact_sales_order=[date(2023, 5, 1), date(9999, 1, 1)]))
     assert [row["date_id"].year for row in days] == [2023] * 365 + [2024] * 366 + [9999] * 365
     leap = days[365 + 59]
     assert leap == {

@@ -1,4 +1,4 @@
-"""Reports in the local Redshift: made, made again, changed in every way, and read the while."""
+"""Reports in the local Redshift: created, replaced, changed in every way, and read all the time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEAD = "-- Shows it.\n-- materialized: table\n"
 def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
     """A warehouse with three orders and no report."""
     drop = ["DROP SCHEMA IF EXISTS shop CASCADE", "DROP SCHEMA IF EXISTS reports CASCADE"]
-    made = [
+    create = [
         "CREATE SCHEMA shop",
         "CREATE TABLE shop.orders (id INTEGER NOT NULL, item INTEGER, price DECIMAL(10,2))",
         "INSERT INTO shop.orders VALUES (1, 7, 1.50), (2, 7, 2.25), (3, 8, 4.00)",
     ]
-    execute(warehouse_url, *drop, *made)
+    execute(warehouse_url, *drop, *create)
     yield Warehouse(warehouse_url, "arn:x")
     execute(warehouse_url, *drop)
 
@@ -44,8 +44,8 @@ def state(warehouse: Warehouse) -> dict[str, tuple[str, str]]:
     return {name: (kind, comment) for name, kind, comment in warehouse.query(SELECT_REPORTS, ("reports",))}
 
 
-def made(warehouse: Warehouse, folder: Path, **files: str) -> dict[str, int | None]:
-    """What making every one of these reports gives, each in its turn."""
+def create_all(warehouse: Warehouse, folder: Path, **files: str) -> dict[str, int | None]:
+    """Create or replace these reports in order; the result of each."""
     reports = reports_of(folder, files)
     return {report.name: make_report(report, warehouse, run_id="run", reports=reports) for report in reports}
 
@@ -57,10 +57,10 @@ def by_name(folder: Path, **files: str) -> tuple[dict[str, Report], list[Report]
 
 def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     text = "SELECT item, SUM(price) AS total FROM shop.orders WHERE 'a%s' LIKE 'a%' GROUP BY item"
-    assert made(warehouse, tmp_path, spent=text) == {"spent": None}
+    assert create_all(warehouse, tmp_path, spent=text) == {"spent": None}
     before = state(warehouse)
     execute(warehouse_url, "INSERT INTO shop.orders VALUES (4, 8, 0.50)")
-    assert made(warehouse, tmp_path, spent=text) == {"spent": None}
+    assert create_all(warehouse, tmp_path, spent=text) == {"spent": None}
     assert [(item, str(total)) for item, total in rows(warehouse, "spent")] == [(7, "3.75"), (8, "4.50")]
     assert state(warehouse) == before
     assert before["spent"][0] == "v"
@@ -69,14 +69,14 @@ def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, wareho
 
 def test_a_table_has_new_rows_after_each_making_and_only_then(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     text = HEAD + "SELECT id, price FROM shop.orders"
-    assert made(warehouse, tmp_path, prices=text) == {"prices": 3}
+    assert create_all(warehouse, tmp_path, prices=text) == {"prices": 3}
     execute(warehouse_url, "DELETE FROM shop.orders WHERE id = 2")
     assert [row[0] for row in rows(warehouse, "prices")] == [1, 2, 3]
-    assert made(warehouse, tmp_path, prices=text) == {"prices": 2}
-    assert made(warehouse, tmp_path, prices=text) == {"prices": 2}
+    assert create_all(warehouse, tmp_path, prices=text) == {"prices": 2}
+    assert create_all(warehouse, tmp_path, prices=text) == {"prices": 2}
     assert [row[0] for row in rows(warehouse, "prices")] == [1, 3]
     execute(warehouse_url, "DELETE FROM shop.orders")
-    assert made(warehouse, tmp_path, prices=text) == {"prices": 0}
+    assert create_all(warehouse, tmp_path, prices=text) == {"prices": 0}
 
 
 CHANGES = [
@@ -97,7 +97,7 @@ def test_a_changed_definition_is_in_force_after_the_next_making(warehouse: Wareh
     ]
     turns += [("table", *change) for change in CHANGES]
     for kind, statement, expected in turns:
-        made(warehouse, tmp_path, x=f"-- X.\n-- materialized: {kind}\n{statement}")
+        create_all(warehouse, tmp_path, x=f"-- X.\n-- materialized: {kind}\n{statement}")
         assert rows(warehouse, "x") == expected
         assert state(warehouse)["x"][0] == {"view": "v", "table": "r"}[kind]
 
@@ -110,42 +110,42 @@ def test_views_on_a_report_outlive_its_change(warehouse: Warehouse, tmp_path: Pa
         "t": HEAD + "SELECT id FROM reports.y",
         "w": "SELECT item FROM reports.x",
     }
-    made(warehouse, tmp_path, **files)
+    create_all(warehouse, tmp_path, **files)
     changed = {"x": "SELECT price AS first, id, item FROM shop.orders WHERE id = 3", "w": "SELECT item, 1 AS more FROM reports.x"}
     named, reports = by_name(tmp_path, **files | changed)
     make_report(named["x"], warehouse, run_id="run", reports=reports)
     assert rows(warehouse, "y")[0][1:] == (3, 8)  # with its new columns
     assert rows(warehouse, "z") == [(1,)]
-    assert len(rows(warehouse, "t")) == 3  # a table has the rows that it was made with
+    assert len(rows(warehouse, "t")) == 3  # a table has the rows that it was created with
     assert "w" not in state(warehouse)  # its own statement has changed too, and may need what is not there yet
-    there = state(warehouse)
+    before = state(warehouse)
     for report in reports:
         make_report(report, warehouse, run_id="run", reports=reports)
     assert rows(warehouse, "w") == [(8, 1)]
     assert rows(warehouse, "t") == [(3,)]
-    assert {name: state(warehouse)[name] for name in ("x", "y", "z")} == {name: there[name] for name in ("x", "y", "z")}
+    assert {name: state(warehouse)[name] for name in ("x", "y", "z")} == {name: before[name] for name in ("x", "y", "z")}
 
 
 def test_a_report_that_went_with_its_table_is_made_again(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     files = {"x": "SELECT id FROM shop.orders", "y": "SELECT id FROM reports.x"}
-    made(warehouse, tmp_path, **files)
+    create_all(warehouse, tmp_path, **files)
     execute(warehouse_url, "DROP TABLE shop.orders CASCADE", "CREATE TABLE shop.orders (id INTEGER, item INTEGER)")
     assert state(warehouse) == {}
-    made(warehouse, tmp_path, **files)
+    create_all(warehouse, tmp_path, **files)
     assert rows(warehouse, "y") == []
 
 
 def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
-    made(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders", t=HEAD + "SELECT id FROM shop.orders")
-    there = state(warehouse)
+    create_all(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders", t=HEAD + "SELECT id FROM shop.orders")
+    before = state(warehouse)
     for name, head in (("x", ""), ("t", HEAD)):
         with pytest.raises(WarehouseError, match=rf"report reports\.{name}: .*unaccent"):
-            made(warehouse, tmp_path / name, **{name: head + "SELECT unaccent(item) AS item FROM shop.orders"})
-    assert state(warehouse) == there
+            create_all(warehouse, tmp_path / name, **{name: head + "SELECT unaccent(item) AS item FROM shop.orders"})
+    assert state(warehouse) == before
     assert len(rows(warehouse, "x")) == len(rows(warehouse, "t")) == 3
     execute(warehouse_url, "DROP TABLE shop.orders CASCADE")
     with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` makes what is missing"):
-        made(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
+        create_all(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
 
 
 def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Wa
         "t": HEAD + "SELECT id FROM shop.orders",
         "v": "SELECT id, 0 AS n FROM shop.orders",
     }
-    made(warehouse, tmp_path, **texts)
+    create_all(warehouse, tmp_path, **texts)
     seen: set[tuple[str, int]] = set()
     has_read, done = Semaphore(0), Event()
 
@@ -171,7 +171,7 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Wa
         try:
             for turn in range(8):
                 assert has_read.acquire(timeout=30)
-                made(warehouse, tmp_path, t=texts["t"], v=f"SELECT id, {turn} AS n{turn // 2} FROM shop.orders")
+                create_all(warehouse, tmp_path, t=texts["t"], v=f"SELECT id, {turn} AS n{turn // 2} FROM shop.orders")
         finally:
             done.set()
         reader.result(30)
@@ -187,13 +187,13 @@ def test_two_runs_that_make_a_table_at_once_leave_it_as_one_would(warehouse: War
 
 
 def test_a_reader_that_never_ends_is_named_and_not_waited_for_without_end(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
-    made(warehouse, tmp_path, t=HEAD + "SELECT id FROM shop.orders", v="SELECT id FROM shop.orders")
+    create_all(warehouse, tmp_path, t=HEAD + "SELECT id FROM shop.orders", v="SELECT id FROM shop.orders")
     hasty = Warehouse(warehouse_url, "arn:x", lock_patience=0.3)
     with closing(psycopg2.connect(warehouse_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM reports.t, reports.v")
         for changed in ({"t": HEAD + "SELECT id FROM shop.orders"}, {"v": "SELECT id, item FROM shop.orders"}):
             with pytest.raises(WarehouseUnavailable, match=r"other transactions have held it for 0\.3 s"):
-                made(hasty, tmp_path / "changed", **changed)
+                create_all(hasty, tmp_path / "changed", **changed)
             for file in (tmp_path / "changed").iterdir():
                 file.unlink()
-    assert made(hasty, tmp_path, t=HEAD + "SELECT id FROM shop.orders", v="SELECT id, item FROM shop.orders") == {"t": 3, "v": None}
+    assert create_all(hasty, tmp_path, t=HEAD + "SELECT id FROM shop.orders", v="SELECT id, item FROM shop.orders") == {"t": 3, "v": None}

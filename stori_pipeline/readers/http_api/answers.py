@@ -17,7 +17,6 @@ from typing import Any
 
 from stori_pipeline.contract import raw_text
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
 
@@ -132,7 +131,7 @@ class Columns:
 
     def __init__(self, table: Table) -> None:
         self._paths = [(column.name, column.source_path) for column in table.columns]
-        self._documents = [column.name for column in table.columns if column.type == super_]
+        self._documents = [column.name for column in table.columns if column.type.is_document]
         self.paths = frozenset(path for _, path in self._paths)
 
     def row(self, element: Any, document: Any, members: Mapping[str, object], *, day: date | None = None) -> Any:
@@ -151,7 +150,7 @@ class Columns:
         value = value_at(element, path, _ABSENT)
         return value_at(document, path) if value is _ABSENT else value
 
-    def unnamed(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
+    def unmapped(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
         """The members of rows, and of the answer around them, in which no column is found, each with its values that are not null."""
         found: dict[str, list[Any]] = {}
         for element in (*elements, members):

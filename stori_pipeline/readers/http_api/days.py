@@ -2,14 +2,14 @@
 
 Belongs here: which days are read, in which order, and the position. Does not belong here: what an answer means (`answers`), which values
 are believed (`plausibility`), or requests (`client`).
-
-**Position**: `{"through", "etag", "version", "unchanging", "plausible"}`. Every day up to `through` has been read; the answer for the
-newest day then had that ETag and that content; `plausible` is what later values are judged by. The next reading asks whether the newest
-day's answer is another. If so, it reads `through` again, which may have been restated while it was the newest, and every day since, in
-order. Where the API fails on the way, the days before land, and the position says so; a snapshot, which replaces the table, lands whole
-or not at all. A day that the API does not know, although it knows a later one, is a row in quarantine (code `day`). A day that is
-restated after others have followed it is found by reading it again (`day=`), since no API reports that.
 """
+
+# Position: `{"through", "etag", "version", "unchanging", "plausible"}`. Every day up to `through` has been read; the answer for the
+# newest day then had that ETag and that content; `plausible` is what later values are judged by. The next reading asks whether the newest
+# day's answer is another. If so, it reads `through` again, which may have been restated while it was the newest, and every day since, in
+# order. Where the API fails on the way, the days before land, and the position says so; a snapshot, which replaces the table, lands whole
+# or not at all. A day that the API does not know, although it knows a later one, is a row in quarantine (code `day`). A day that is
+# restated after others have followed it is found by reading it again (`day=`), since no API reports that.
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ class Days:
         for element in answer.rows:
             yield judge.judged(self._columns.row(element, answer.document, answer.members, day=answer.day), answer.day)
 
-    def unnamed(self) -> dict[str, list[Any]]:
+    def unmapped(self) -> dict[str, list[Any]]:
         """What the newest day's answer has beside the table's columns, with the values."""
         _, newest = self.newest(None)
         if newest is None:
             return {}
         known = {self.changes.day_at.partition(".")[0], *self.changes.unchanging}
-        return {name: values for name, values in self._columns.unnamed(newest.rows, newest.members).items() if name not in known}
+        return {name: values for name, values in self._columns.unmapped(newest.rows, newest.members).items() if name not in known}
 
     def _path(self, day: date) -> str:
         return self.changes.path.replace("{day}", day.strftime(self.changes.day_format))

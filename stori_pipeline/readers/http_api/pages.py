@@ -1,10 +1,10 @@
 """Readings of an API that lists rows a page at a time, after a mark.
 
 Belongs here: which pages are read, and the position. Does not belong here: what an answer means (`answers`), or requests (`client`).
-
-**Position**: `{"after", "page"}`: the mark of the last row that was read, null where there was none, and the mark after which the page
-with that row began. The next reading goes on after the former. The latter is for `drift`: what the newest rows look like.
 """
+
+# Position: `{"after", "page"}`: the mark of the last row that was read, null where there was none, and the mark after which the page
+# with that row began. The next reading goes on after the former. The latter is for `past_drift`: it shows what the newest rows look like.
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Pages:
     def chunk(self, page: Page) -> Chunk:
         return Chunk(*conform(self._table, (self._columns.row(element, page.document, {}) for element in page.elements)))
 
-    def unnamed(self, mark: str | None) -> dict[str, list[Any]]:
+    def unmapped(self, mark: str | None) -> dict[str, list[Any]]:
         """The members of the rows after a mark in which no column is found, with their values."""
         page = self.after(mark)
-        unnamed = self._columns.unnamed(page.elements, {}) if page else {}
-        unnamed.pop(self._changes.mark_at.partition(".")[0], None)
-        return unnamed
+        unmapped = self._columns.unmapped(page.elements, {}) if page else {}
+        unmapped.pop(self._changes.mark_at.partition(".")[0], None)
+        return unmapped
 
 
 class PagesReading:

@@ -61,14 +61,14 @@ class HttpApiReader:
     def drift(self, table: Table) -> list[str]:
         """By the newest day's answer or the first page; see `past_drift` for later pages."""
         with self._opened(table) as source:
-            return _lines(table, source.unnamed() if isinstance(source, days.Days) else source.unnamed(None))
+            return _lines(table, source.unmapped() if isinstance(source, days.Days) else source.unmapped(None))
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
         """By the last page that was read up to a position. Of days nothing, since `drift` sees the newest."""
         with self._opened(table) as source:
             if isinstance(source, days.Days) or _is_other(since, source):
                 return []
-            return _lines(table, source.unnamed(since["page"]))
+            return _lines(table, source.unmapped(since["page"]))
 
 
 def _is_other(since: Position, source: days.Days | pages.Pages) -> bool:
@@ -76,8 +76,8 @@ def _is_other(since: Position, source: days.Days | pages.Pages) -> bool:
     return not since.keys() >= (days.POSITION if isinstance(source, days.Days) else pages.POSITION)
 
 
-def _lines(table: Table, unnamed: dict[str, list[Any]]) -> list[str]:
+def _lines(table: Table, unmapped: dict[str, list[Any]]) -> list[str]:
     return [
         f"the answers have {name!r}, which the definition of {table.full_name} does not name; to read it add {column_text(name, values)}"
-        for name, values in sorted(unnamed.items())
+        for name, values in sorted(unmapped.items())
     ]

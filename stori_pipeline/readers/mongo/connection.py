@@ -1,4 +1,4 @@
-"""Reaching a MongoDB server, and saying in this project's errors what went wrong there.
+"""Connections to a MongoDB server, and its failures as the errors of readers.
 
 Belongs here: clients with bounded waits, how BSON is decoded, and which of the server's errors means what. Does not belong
 here: what is read.
@@ -66,8 +66,10 @@ class Connection:
         except OperationFailure as error:
             raise _of_failure(self.where, error, resuming=resuming) from error
         except ConnectionFailure as error:
-            said = _brief(error)
-            raise SourceUnavailable(f"{self.where}: the server cannot be reached: {said}. Is it running, and the address right?") from error
+            message = _brief(error)
+            raise SourceUnavailable(
+                f"{self.where}: the server cannot be reached: {message}. Is it running, and the address right?"
+            ) from error
         except (PyMongoError, InvalidBSON) as error:
             raise SourceError(f"{self.where}: {_brief(error)}") from error
 
@@ -81,9 +83,9 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
     """
     try:
         parsed = parse_uri(url)
-        # What the address says comes before what we say.
-        said = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
-        client: MongoClient[Document] = MongoClient(url, **said)
+        # The address's own options win.
+        options = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
+        client: MongoClient[Document] = MongoClient(url, **options)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError):
         # The driver's message may quote the address, password included; ours does not.
         raise SourceError(
@@ -102,19 +104,19 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
 
 
 def _of_failure(where: str, error: OperationFailure, *, resuming: bool) -> SourceError:
-    code, said = error.code, _brief(error)
+    code, message = error.code, _brief(error)
     if code == _NO_CHANGE_STREAMS:
         return SourceError(
             f"{where}: this server has no change streams, because it is not part of a replica set. Make it one (rs.initiate()), "
-            "or let the record say changes=Cursor(column)"
+            "or let the definition say changes=Cursor(column)"
         )
     if code in _TRANSIENT or isinstance(error, ExecutionTimeout) or error.has_error_label("ResumableChangeStreamError"):
-        return SourceUnavailable(f"{where}: the server could not answer just now: {said}")
+        return SourceUnavailable(f"{where}: the server could not answer just now: {message}")
     if resuming and code in _UNKNOWN_TOKEN:
-        return PositionLost(f"{where}: the server cannot continue from the position ({said}); a new generation must be read")
+        return PositionLost(f"{where}: the server cannot continue from the position ({message}); a new generation must be read")
     if code in _FORBIDDEN:
-        return SourceError(f"{where}: the server refuses the reader: {said}. Its user needs the role `read` on the database")
-    return SourceError(f"{where}: the server refused: {said}")
+        return SourceError(f"{where}: the server refuses the reader: {message}. Its user needs the role `read` on the database")
+    return SourceError(f"{where}: the server refused: {message}")
 
 
 def _brief(error: Exception) -> str:

@@ -1,13 +1,13 @@
 """Collections read by a column: those without change streams by their cursor, and days read again.
 
-Belongs here: readings of tables whose record says `Cursor(column)`, and readings of one day by `table.cursor`. Does not belong
+Belongs here: readings of tables whose definition says `Cursor(column)`, and readings of one day by `table.cursor`. Does not belong
 here: change streams (`streams`).
-
-A reading starts at the last bound, inclusively, and drops the rows it has already given. A bound is never later than `lag`
-before the reading, so a document that is stamped first and written later is still found. Rows without a value in the column
-are read every time, for nothing else would find them when they change. Deleted documents leave no trace here:
-`stori detect-deletes` finds them.
 """
+
+# A reading starts at the last bound, inclusively, and drops the rows it has already given. A bound is never later than `lag`
+# before the reading, so a document that is stamped first and written later is still found. Rows without a value in the column
+# are read every time, for nothing else would find them when they change. Deleted documents leave no trace here:
+# `stori detect-deletes` finds them.
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 from stori_pipeline import model
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
-from stori_pipeline.contract.verdicts import MisfitError, conversion
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.row_checksum import checksum
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types.misfit import MisfitError
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
@@ -52,7 +52,7 @@ class _Column:
             )
         self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
-        self._convert = conversion(self.type)
+        self._convert = self.type.convert
 
     def of(self, row: Row) -> Bound:
         """The row's value, or None where it has none that fits."""
@@ -65,8 +65,8 @@ class _Column:
     def at(self, instant: datetime) -> Bound:
         return instant.date() if self.type == model.date else instant
 
-    def from_json(self, told: Any) -> Bound:
-        return None if told is None else self._convert(told)
+    def from_json(self, value: Any) -> Bound:
+        return None if value is None else self._convert(value)
 
     def between(self, low: Bound, high: Bound, *, or_without: bool) -> Document:
         """A filter for the documents that may hold rows in [low, high), and, on demand, rows without a value. It finds more than
@@ -74,7 +74,7 @@ class _Column:
         values: Document = {"$gte": _instant(low)} | ({} if high is None else {"$lt": _instant(high)})
         ways = [values]
         if self.is_time:
-            # Instants may be kept as ISO texts, told in whatever zone: by their day, with a day to spare on either side.
+            # Instants may be kept as ISO texts, in whatever zone: by their day, with a day to spare on either side.
             until = {} if high is None else {"$lt": _day(high, +2)}
             ways.append({"$type": "string", "$gte": _day(low, -1)} | until)
         if or_without:
@@ -107,7 +107,7 @@ class DayReading:
     def __init__(self, connection: Connection, table: Table, since: Position | None, day: date) -> None:
         if not table.cursor:
             raise SourceError(
-                f"{table.full_name}: its record names no cursor, so its rows belong to no day; add cursor=… to read days again"
+                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
             )
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
@@ -167,7 +167,7 @@ class CursorReading:
         with self._connection.translated(resuming=self._since is not None):
             collection = identity(self._connection.database, self._table)
             if self._since is not None and self._since["collection"] not in ("", collection):
-                raise PositionLost(f"{self._table.full_name}: its collection was dropped or made anew; a new generation must be read")
+                raise PositionLost(f"{self._table.full_name}: its collection was dropped or created again; a new generation must be read")
             where = None if self._from is None else self._column.between(self._from, None, or_without=True)
             found = scans.batches(self._connection.database[self._table.name], where)
             bound, seen = self._from, dict[int, Bound]()
@@ -178,8 +178,8 @@ class CursorReading:
                 if fresh.rows.num_rows or fresh.rejected.num_rows:
                     yield fresh
             kept = list(seen)[:_REMEMBERED]
-            told = bound.isoformat() if isinstance(bound, date) else bound
-            self._until = {"bound": told, "seen": kept, "collection": collection}
+            value = bound.isoformat() if isinstance(bound, date) else bound
+            self._until = {"bound": value, "seen": kept, "collection": collection}
 
     def _due(self, row: Row | Refused) -> bool:
         value = None if isinstance(row, Refused) else self._column.of(row)

@@ -1,12 +1,12 @@
 """From documents to rows: paths, unnesting, and BSON's own types as Python natives.
 
-Belongs here: what a document means as rows of a table; all of it without a server. Does not belong here: what fits the record
+Belongs here: what a document means as rows of a table; all of it without a server. Does not belong here: what fits the definition
 (`contract`), or where documents come from.
-
-A document is one row, or, where the record's `unnest` names a field that holds an array, a row per element in the array's
-order. A path that leads nowhere is NULL like a null. Where the record has one key column and a document that is one row has
-nothing at its path, the document's `_id` takes its place.
 """
+
+# A document is one row, or, where the definition's `unnest` names a field that holds an array, a row per element in the array's
+# order. A path that leads nowhere is NULL like a null. Where the table has one key column and a document that is one row has
+# nothing at its path, the document's `_id` takes its place.
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers.mongo.connection import Document
 
 Row = Mapping[str, object]
@@ -151,20 +150,20 @@ class Documents:
         return {"_deleted": True, self.table.key[0]: native(identifier)} if self._may_use_id else None
 
     def may_lose_rows(self, event: Document) -> bool:
-        """Whether an update that says what it changed, but not what was there before, may have taken rows or their keys away.
+        """Whether an update that says what it changed, but not from what, may have taken rows or their keys away.
 
         Elements appended to the array take none. That a *replacement* of a document changed its key is not known to the event;
         a table whose rows are array elements must expect it.
         """
         if event["operationType"] == "replace":
             return bool(self._unnest)
-        said = event.get("updateDescription") or {}
-        truncated = [entry.get("field", "") for entry in said.get("truncatedArrays") or ()]
-        whole = [*said.get("removedFields", ()), *truncated, *said.get("updatedFields", {})]
+        update = event.get("updateDescription") or {}
+        truncated = [entry.get("field", "") for entry in update.get("truncatedArrays") or ()]
+        paths = [*update.get("removedFields", ()), *truncated, *update.get("updatedFields", {})]
         after = event.get("fullDocument")
         elements = self._elements(after) if after is not None else None
         count = len(elements) if isinstance(elements, list) else 0
-        touched = [path for path in whole if not self._appended(path, count, whole)]
+        touched = [path for path in paths if not self._appended(path, count, paths)]
         return any(self._decides_keys(path, truncated=path in truncated) for path in touched)
 
     def _appended(self, path: str, count: int, paths: Iterable[str]) -> bool:
@@ -206,7 +205,7 @@ class Documents:
 
 
 def _converter(column: Column) -> Callable[[Any], object]:
-    return _json_value if column.type == super_ else native
+    return _json_value if column.type.is_document else native
 
 
 def _at(fields: Any, path: tuple[str, ...]) -> Any:

@@ -1,12 +1,12 @@
 """The source's side of a comparison: counts and checksums of a collection's rows.
 
-Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`digest`), or what is compared
-(`compare`).
-
-MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
-them and digested here. A pass goes through the whole collection in bounded batches and keeps sixteen bytes per row: where two
-rows have one key the one written later counts, as it does in the mirror, and that shows only at the end.
+Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or what is compared
+(`verify`).
 """
+
+# MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
+# them and digested here. A pass goes through the whole collection in bounded batches and keeps sixteen bytes per row: where two
+# rows have one key the one written later counts, as it does in the mirror, and that shows only at the end.
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ Row = Mapping[str, Any]
 
 
 def raw_checksum(raw: str) -> int:
-    """A checksum for a row that does not fit its record, from the row as it was read: sixty bits that no mirrored row has."""
+    """A checksum for a row that does not fit its definition, from the row as it was read: sixty bits that no mirrored row has."""
     return int(hashlib.md5(raw.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
 def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyRange]:
-    """See `readers.Reader.key_range`. Only the keys are fetched."""
+    """See `Comparable.key_range`. Only the keys are fetched."""
     places = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
     if not has_integer_key(table) or places.is_empty():
         return len(places), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
@@ -52,7 +52,7 @@ def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyR
 
 
 def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
-    """See `readers.Reader.digests`."""
+    """See `Comparable.digests`."""
     rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
     # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
     found = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
@@ -64,7 +64,7 @@ def digests(collection: Collection[Document], table: Table, key_range: KeyRange,
 
 
 def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-    """See `readers.Reader.checksums`. A row without a usable key is named by its beginning."""
+    """See `Comparable.checksums`. A row without a usable key is named by its beginning."""
     found: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
         for index, at in enumerate(part.places):
@@ -74,7 +74,7 @@ def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange)
 
 
 def _keys_of(table: Table) -> Table:
-    """The record of the table's keys alone, whose rows' checksums are those of the keys."""
+    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
     return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
 
 
@@ -107,10 +107,10 @@ class _Part:
 
 
 def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
-    """Once through the collection."""
+    """Goes once through the collection."""
     documents, keys = Documents(table), _keys_of(table)
-    whole = len(table.columns) > len(table.key)
-    for chunk in scans.chunks(documents, scans.batches(collection, fields=() if whole else documents.key_fields)):
+    has_values = len(table.columns) > len(table.key)
+    for chunk in scans.chunks(documents, scans.batches(collection, fields=() if has_values else documents.key_fields)):
         values = {column.name: chunk.rows.column(column.name).to_pylist() for column in table.columns}
         yield _Part(row_checksum.partition_values(table, values), row_checksum.checksums(table, values), values)
         for raw in chunk.rejected.column("raw").to_pylist():

@@ -71,9 +71,9 @@ class MongoReader:
 
 
 def scaffold(url: str, collection: str, *, source: str = "") -> str:
-    """The record of a collection, from a sample of its documents, ready to paste into the catalog.
+    """A suggested definition of a collection, from a sample of its documents.
 
-    `source` is what the catalog calls the source, for errors; the record itself says `SOURCE`.
+    `source` is what the project calls the source, for errors; the definition itself says `SOURCE`.
 
     Raises:
         SourceError: there are no documents in it to go by, or the server cannot be read.

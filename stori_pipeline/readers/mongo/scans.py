@@ -2,10 +2,10 @@
 
 Belongs here: plain reads of documents, whole or filtered. Does not belong here: what changed since a position (`streams`,
 `cursors`).
-
-Documents come in the collection's natural order, which is the order in which they were written; within a document rows keep
-the order of its array. So of two rows with one key the one that was written later comes later.
 """
+
+# Documents come in the collection's natural order, which is the order in which they were written; within a document rows keep
+# the order of its array. So of two rows with one key the one that was written later comes later.
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 """Change streams: a snapshot, then every insert, update, replacement and delete in order, by resume token.
 
-Belongs here: readings and heads of tables whose record says `ChangeStream`. Does not belong here: what a document means
+Belongs here: readings and heads of tables whose definition says `ChangeStream`. Does not belong here: what a document means
 (`documents`), or collections without change streams (`cursors`).
-
-A snapshot is a scan, followed in the same reading by the changes made meanwhile: together they are the collection as it was
-when the scan ended. No snapshot session is used, because a server keeps one for five minutes only.
-
-What an event does to rows: those that the document no longer has become tombstones, those it has are read anew. For the first
-the document's state before the change is needed, which the server keeps where the collection has
-`changeStreamPreAndPostImages` on. Without it, what the document's `_id` can tell is told; the rest goes to quarantine as
-`delete_unresolved`, never by in silence. A key that goes from one document may still be held by another; those are looked up.
 """
+
+# A snapshot is a scan, followed in the same reading by the changes made meanwhile: together they are the collection as it was
+# when the scan ended. No snapshot session is used, because a server keeps one for five minutes only.
+#
+# What an event does to rows: those that the document no longer has become tombstones, those it has are read again. For the first
+# the document's state before the change is needed, which the server keeps where the collection has
+# `changeStreamPreAndPostImages` on. Without it, rows that the document's `_id` identifies are deleted; the rest goes to quarantine as
+# `delete_unresolved`, and nothing is dropped silently. A key that goes from one document may still be held by another; those are looked up.
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document,
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
 
 _STALE = timedelta(hours=1)
-"""How old a position may become on a quiet collection before it lands anew: oplogs are kept for a day or so, busy ones for less."""
+"""How old a position may become on a quiet collection before it must land again: oplogs are kept for a day or so, busy ones for less."""
 
 _WINDOW_EVENTS = 5_000
 _WINDOW_BYTES = 16_000_000
@@ -52,7 +52,7 @@ _SPLITS_EVENTS = 21  # the wire version of MongoDB 7.0, which sends an event abo
 _ENDS = {"drop", "rename", "dropDatabase", "invalidate"}
 
 _UNRESOLVED = (
-    "{what}, and the collection keeps no image of what was there before, so rows may be in the mirror that are no longer in the source. "
+    "{what}, and the collection keeps no image of the state before, so rows may be in the mirror that are no longer in the source. "
     "Run `stori detect-deletes {table}` to remove them, and let the source's owner turn changeStreamPreAndPostImages on for this collection"
 )
 
@@ -99,9 +99,9 @@ class _Window:
             touched.unresolved = self._unresolved(event, "an update may have taken rows from a document")
 
     def _unresolved(self, event: Document, what: str) -> Refused:
-        told: Document = {name: event[name] for name in ("operationType", "documentKey", "updateDescription") if name in event}
+        excerpt: Document = {name: event[name] for name in ("operationType", "documentKey", "updateDescription") if name in event}
         table = self._documents.table.full_name
-        return Refused("delete_unresolved", _UNRESOLVED.format(what=what, table=table), extended_json(told))
+        return Refused("delete_unresolved", _UNRESOLVED.format(what=what, table=table), extended_json(excerpt))
 
     def taken(self) -> tuple[list[Row], list[Row | Refused]]:
         """The tombstones and the live rows of the window, which is then empty. Tombstones go first: where one document lost a key
@@ -297,9 +297,9 @@ def _whole_events(database: Database[Document]) -> list[Document]:
 
 
 def _refuse_other_collection(table: Table, since: Position | None, collection: str) -> None:
-    """A collection that had not been made yet when the position was taken may have been made since."""
+    """A collection that did not exist when the position was taken may have been created since."""
     if since is not None and (known := since.get("collection", "")) and known != collection:
         raise PositionLost(
-            f"{table.full_name}: its collection is not the one that was read before: it was dropped, made anew or restored, "
+            f"{table.full_name}: its collection is not the one that was read before: it was dropped, created again or restored, "
             "or the address is another server's; a new generation must be read"
         )

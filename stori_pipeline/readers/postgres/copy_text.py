@@ -1,15 +1,15 @@
 """Blocks of `COPY … TO STDOUT` in its text form, turned into Arrow chunks, exactly.
 
-Belongs here: parsing whole rows of that form. Does not belong here: getting them from a server (`stream`), or what fits a record
+Belongs here: parsing whole rows of that form. Does not belong here: getting them from a server (`stream`), or what fits a definition
 (`contract`).
-
-The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\\N`) cannot be mistaken for a text.
-
-A block is parsed by Arrow with the record's own types; a row that fits needs no Python at all, and what is taken here the contract would
-have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
-those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
-that only the rows at fault are rejected.
 """
+
+# The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\N`) cannot be mistaken for a text.
+#
+# A block is parsed by Arrow with the table's own types; a row that fits needs no Python at all, and what is taken here the contract would
+# have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
+# those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
+# that only the rows at fault are rejected.
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from stori_pipeline.contract import REJECTED, Misfit, conform
-from stori_pipeline.contract.verdicts import MAX_DEPTH, MAX_DOUBLE
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import double, super_, time
+from stori_pipeline.model.types.documents import MAX_DEPTH
 
 _PIECES = 8
 """Into so many pieces a block is cut in which something does not fit."""
@@ -52,14 +51,16 @@ class BlockParser:
         self._table = table
         self._names = [column.name for column in table.columns]
         # JSON stays text until its white space is out: Arrow edits text only.
-        types = {c.name: pa.string() if c.type == super_ else c.type.arrow for c in table.columns}
+        types = {c.name: pa.string() if c.type.is_document else c.type.arrow for c in table.columns}
         decimals = [name for name, kind in types.items() if pa.types.is_decimal(kind)]
         # Ways to parse, the quickest first. A column that is written with zeros once mostly is in every row, so what failed where the next
         # helped is not tried again.
         self._ways = [_convert(types), _convert(types | dict.fromkeys(decimals, pa.string()))] if decimals else [_convert(types)]
+        if any(column.type.copy_form is None for column in table.columns):
+            self._ways = []  # a type that says no more is judged value by value
 
     def parse(self, block: bytes) -> list[Chunk]:
-        """The rows of a block, in order. It ends with the end of a row, and its columns are the record's."""
+        """The rows of a block, in order. It ends with the end of a row, and its columns are the table's."""
         ways = self._ways
         for i, way in enumerate(ways):
             with contextlib.suppress(pa.ArrowInvalid, _Doubtful):
@@ -109,17 +110,20 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     """The column as it lands, or _Doubtful where the contract must judge."""
     kind = column.type
     if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
-        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1").cast(kind.arrow)
-    if kind == super_:
-        array = _json(array)
-    elif kind == time and not pc.all(pc.match_substring_regex(array, _WHOLE_TIME)).as_py():
-        raise _Doubtful  # Postgres writes no more places than it needs, and knows 24:00
+        array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1")
+        if pc.any(pc.match_substring_regex(array, _MORE_PLACES_THAN_ARROW_CASTS)).as_py():
+            raise _Doubtful
+        array = array.cast(kind.arrow)
+    if kind.is_document:
+        array = _json(array, kind.max_bytes)
+    elif kind.copy_form and not pc.all(pc.match_substring_regex(array, kind.copy_form)).as_py():
+        raise _Doubtful
     elif pa.types.is_string(array.type):
         array = _without_escapes(array)
         _refuse(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
     elif pa.types.is_decimal(array.type):
         array.validate(full=True)  # the parser lets values through that are too large once they have the column's scale
-    elif kind == double and not pc.all(pc.less(pc.abs(array), MAX_DOUBLE)).as_py():  # false for NaN too
+    elif not kind.fits(array):
         raise _Doubtful
     if array.null_count and not column.nullable:
         raise _Doubtful
@@ -128,7 +132,8 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
 
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
 
-_WHOLE_TIME = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$"
+_MORE_PLACES_THAN_ARROW_CASTS = r"[.][0-9]{39}"
+"""Of such a text Arrow's cast makes another number, mostly zero, instead of refusing it."""
 
 
 def _refuse(longest: int | None, allowed: int | None) -> None:
@@ -151,7 +156,7 @@ def _without_escapes(texts: pa.Array) -> pa.Array:
 _SPACE_BETWEEN_TOKENS = r'("(?:[^"\\]|\\.)*")|\s+'
 
 
-def _json(texts: pa.Array) -> pa.Array:
+def _json(texts: pa.Array, max_bytes: int | None) -> pa.Array:
     """jsonb's text in the one form of `digest.json_text`, which it has but for its spaces; JSON's null as null."""
     texts = _without_escapes(texts)
     if pc.any(pc.starts_with(texts, " ")).as_py():  # how `shape` marks what jsonb would not take
@@ -160,7 +165,7 @@ def _json(texts: pa.Array) -> pa.Array:
     if (pc.max(pc.count_substring_regex(texts, r"[\[{]")).as_py() or 0) > MAX_DEPTH or pc.any(_has_long_number(texts)).as_py():
         raise _Doubtful
     texts = pc.replace_substring_regex(texts, _SPACE_BETWEEN_TOKENS, r"\1")
-    _refuse(pc.max(pc.binary_length(texts)).as_py(), super_.max_bytes)
+    _refuse(pc.max(pc.binary_length(texts)).as_py(), max_bytes)
     return pc.if_else(pc.equal(texts, "null"), None, texts).cast(pa.binary())
 
 

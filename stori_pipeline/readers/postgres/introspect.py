@@ -1,22 +1,22 @@
-"""Records suggested from what a database has: for a whole table, and for the columns that a record does not name.
+"""Suggested definitions of tables that a database has, and of columns that a definition does not name.
 
-Belongs here: the mapping from source types to the record's, as a suggestion that a person reads and pastes. Does not belong here:
+Belongs here: the mapping from source types to the definition's, as a suggestion that a person reads and pastes. Does not belong here:
 which pairs can be read at all (`shape`).
-
-The mapping:
-
-    smallint, integer, bigint       the same; oid: bigint
-    numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
-    money                           decimal(19,2)
-    real, double precision          double
-    boolean, date                   the same
-    timestamp with time zone        timestamptz
-    timestamp without time zone     timestamptz, read as UTC
-    json, jsonb, hstore, arrays     super_
-    uuid                            varchar(36)
-    varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
-    text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
 """
+
+# The mapping:
+#
+#     smallint, integer, bigint       the same; oid: bigint
+#     numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
+#     money                           decimal(19,2)
+#     real, double precision          double
+#     boolean, date                   the same
+#     timestamp with time zone        timestamptz
+#     timestamp without time zone     timestamptz, read as UTC
+#     json, jsonb, hstore, arrays     super_
+#     uuid                            varchar(36)
+#     varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
+#     text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
 
 from __future__ import annotations
 
@@ -26,42 +26,31 @@ from collections.abc import Mapping
 from psycopg2 import extensions
 
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
 from stori_pipeline.readers.scaffolding import definition_text, text
 
-_PLAIN = {
-    "smallint": "smallint",
-    "integer": "integer",
-    "bigint": "bigint",
-    "oid": "bigint",
-    "money": "decimal(19, 2)",
-    "real": "double",
-    "double precision": "double",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp with time zone": "timestamptz",
-    "timestamp without time zone": "timestamptz",
-    "json": "super_",
-    "jsonb": "super_",
-    "hstore": "super_",
-    "uuid": "varchar(36)",
-}
+
+def _suggestions() -> dict[str, str]:
+    """By Postgres's type, the Python that a type is suggested with."""
+    return {source_type: python for kind in registered() for source_type, python in kind.suggested_for.items()}
+
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
 
 _SAMPLE = 10_000
-"""Rows that drift looks at to suggest a length; a record for a whole table is made from all of them."""
+"""Rows that drift looks at to suggest a length; a definition of a table is suggested from all of them."""
 
 
 def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
-    """The record of an existing table, as Python to paste into the catalog: an import and a `Table(…)`.
+    """A suggested definition of an existing table, as Python to paste into the project: imports and a `Table(…)`.
 
     Args:
         schema_table: `schema.table`, or a table on the role's search path.
-        source: what the catalog calls the source; the record itself says `SOURCE`, as the catalog's modules do.
+        source: what the project calls the source, for errors; the definition itself says `SOURCE`.
 
     Raises:
         SourceUnavailable: the server is away.
@@ -121,7 +110,7 @@ def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
 
 
 def _name(name: str) -> str:
-    """The name in the record for a column of that name: `customerID` becomes `customer_id`."""
+    """The name in the definition for a column of that name: `customerID` becomes `customer_id`."""
     plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
     return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
 
@@ -142,7 +131,7 @@ def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:
 
 
 def _types(cursor: extensions.cursor, rows: str, columns: Mapping[str, SourceColumn]) -> dict[str, str]:
-    """The record's type for each column, as Python. One pass over the rows measures those that declare no size."""
+    """The definition's type for each column, as Python. One pass over the rows measures those that declare no size."""
     measured = {name: measure for name, column in columns.items() if (measure := _measure(column))}
     found: dict[str, int] = {}
     if measured:
@@ -158,7 +147,7 @@ def _is_document(column: SourceColumn) -> bool:
 def _measure(column: SourceColumn) -> str:
     if column.base == "numeric":
         return "" if column.digits else f"max(scale({quoted(column.name)}))"
-    if column.base in _PLAIN or column.characters or _is_document(column):
+    if column.base in _suggestions() or column.characters or _is_document(column):
         return ""
     return f"max(octet_length({quoted(column.name)}::text))"
 
@@ -169,8 +158,8 @@ def _type(column: SourceColumn, measured: int) -> str:
         if 0 <= scale <= min(37, precision) and precision <= 38:
             return f"decimal({precision}, {scale})"
         return "varchar(256)" if precision > 38 else f"decimal({min(38, precision - scale)}, 0)"
-    if column.base in _PLAIN:
-        return _PLAIN[column.base]
+    if column.base in _suggestions():
+        return _suggestions()[column.base]
     if _is_document(column):
         return "super_"
     wanted = 4 * column.characters if column.characters else 2 * measured

@@ -34,7 +34,7 @@ class Origin:
     """Rises when a standby takes over or a backup is restored: ids from before may then be given out again."""
     database: int
     table: int
-    """The oid, another one once the table was dropped and made again."""
+    """The oid, another one after the table was dropped and created again."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,13 @@ class Reached:
     bound: datetime | None = None
 
     def to_json(self) -> Position:
-        told: dict[str, Any] = {"kind": _KIND, **vars(self.origin), "next": self.unseen.next, "open": [list(r) for r in self.unseen.open]}
-        return {**told, "bound": self.bound.isoformat()} if self.bound else told
+        position: dict[str, Any] = {
+            "kind": _KIND,
+            **vars(self.origin),
+            "next": self.unseen.next,
+            "open": [list(r) for r in self.unseen.open],
+        }
+        return {**position, "bound": self.bound.isoformat()} if self.bound else position
 
     @classmethod
     def from_json(cls, table: Table, position: Position) -> Reached:
@@ -64,7 +69,7 @@ class Reached:
         return cls(origin, unseen, bound)
 
     def refuse_if_lost(self, table: Table, now: Reached) -> None:
-        """Raises PositionLost unless every row that came after this position can be told, seen from `now`."""
+        """Raises PositionLost unless every row that came after this position can be told from the others, as of `now`."""
         why = ""
         if self.origin != now.origin:
             changed = [name for name, value in vars(self.origin).items() if value != getattr(now.origin, name)]
@@ -116,7 +121,7 @@ def _bound(cursor: extensions.cursor, changes: ByCursor, since: Reached | None) 
         " EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())"
     )
     oldest, prepared = _one(cursor)
-    if prepared:  # when these began is not told
+    if prepared:  # the server does not say when these began
         return since.bound if since else None
     return min(_utc(now), _utc(oldest or now)) - _MARGIN
 

@@ -92,7 +92,7 @@ class PostgresReader:
 
     @contextmanager
     def _snapshot(self, table: Table) -> Iterator[tuple[extensions.cursor, Relation]]:
-        """One consistent view of the table, which fits its record."""
+        """One consistent view of the table, which fits its definition."""
         with self._cursor(table) as cursor:
             relation = found(self._address, cursor, table)
             begin_snapshot(cursor.connection, relation.sql if relation.lockable else "")

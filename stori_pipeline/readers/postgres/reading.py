@@ -26,7 +26,7 @@ from stori_pipeline.readers.postgres.stream import Stream
 
 
 class PostgresReading:
-    """See `readers.Reading`. There is nothing to acknowledge: the server keeps nothing for us."""
+    """See `model.reading.Reading`. There is nothing to acknowledge: the server keeps nothing for us."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ def found(address: Address, cursor: extensions.cursor, table: Table) -> Relation
     if relation is None:
         raise SourceError(
             f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the record's name, or GRANT USAGE ON SCHEMA … TO {shape.quoted(address.role)}"
+            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {shape.quoted(address.role)}"
         )
     return relation
 
@@ -122,7 +122,7 @@ def _where(table: Table, relation: Relation, before: Reached | None, day: date |
         if before is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
         if not table.cursor:
-            raise SourceError(f"{table.full_name}: its record names no cursor, the column by which a day is read again")
+            raise SourceError(f"{table.full_name}: its definition names no cursor, the column by which a day is read again")
         return f" WHERE {shape.on_day(table, table.cursor, relation, day)}"
     if before is None:
         return ""

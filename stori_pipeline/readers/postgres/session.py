@@ -36,7 +36,7 @@ _CONNECTION = {
     "connect_timeout": 10,
     "application_name": "stori",
     "client_encoding": "UTF8",
-    # A server that vanished without a word is noticed within a minute.
+    # A server that vanished silently is found out within a minute.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -77,10 +77,10 @@ class Address:
         try:
             connection: extensions.connection = psycopg2.connect(**{**_CONNECTION, **self._parts})
         except psycopg2.Error as error:
-            said = self._scrubbed(str(error))
-            if any(sign in said for sign in _NOT_WORTH_RETRYING):
-                raise SourceError(f"{self!r} refuses the connection: {said}; check the source's address and its role") from None
-            raise SourceUnavailable(f"{self!r} cannot be reached: {said}") from None
+            message = self._scrubbed(str(error))
+            if any(sign in message for sign in _NOT_WORTH_RETRYING):
+                raise SourceError(f"{self!r} refuses the connection: {message}; check the source's address and its role") from None
+            raise SourceUnavailable(f"{self!r} cannot be reached: {message}") from None
         try:
             connection.set_session(readonly=True, autocommit=True)
             with connection.cursor() as cursor:
@@ -99,17 +99,17 @@ class Address:
             raise self._translated(error, connection, what, relation) from error
 
     def _translated(self, error: psycopg2.Error, connection: extensions.connection, what: str, relation: str) -> SourceError:
-        said = self._scrubbed(error.pgerror or str(error))
+        message = self._scrubbed(error.pgerror or str(error))
         code = error.pgcode or ""
         lost = connection.closed != 0 or (not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)))
         if lost or code.startswith(_PASSING):
-            return SourceUnavailable(f"{what}: {self!r} broke off: {said}")
-        if code == "42501" and "row-level security" in said:
-            return SourceError(f'{what}: {said}; a policy hides rows from the role: ALTER ROLE "{self.role}" BYPASSRLS, or exempt it')
+            return SourceUnavailable(f"{what}: {self!r} broke off: {message}")
+        if code == "42501" and "row-level security" in message:
+            return SourceError(f'{what}: {message}; a policy hides rows from the role: ALTER ROLE "{self.role}" BYPASSRLS, or exempt it')
         if code == "42501":
             grants = f'GRANT USAGE ON SCHEMA … TO "{self.role}"; GRANT SELECT ON {relation} TO "{self.role}"'
-            return SourceError(f"{what}: {self!r} refuses: {said}; as the table's owner, run {grants}")
-        return SourceError(f"{what}: {self!r} answered with an error: {said}")
+            return SourceError(f"{what}: {self!r} refuses: {message}; as the table's owner, run {grants}")
+        return SourceError(f"{what}: {self!r} answered with an error: {message}")
 
     def _scrubbed(self, text: str) -> str:
         password = self._parts.get("password")

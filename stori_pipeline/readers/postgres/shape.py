@@ -106,38 +106,8 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version)
 
 
-_ANY = "any"
-
-_EXPRESSIONS: dict[str, dict[str, str]] = {
-    "integers": {"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
-    "decimal": {"numeric": "{x}", "smallint": "{x}", "integer": "{x}", "bigint": "{x}", "money": "{x}::numeric"},
-    "boolean": {"boolean": "{x}"},
-    "date": {"date": "{x}"},
-    "timestamptz": {
-        "timestamp with time zone": "{x}",
-        "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
-        "date": "({x}::timestamp AT TIME ZONE 'UTC')",
-    },
-    "time": {"time without time zone": "{x}"},
-    "double": {"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
-    "varchar": {"text": "{x}", "character varying": "{x}", _ANY: "{x}::text"},
-    "super": {"jsonb": "{x}", "json": "{x}::jsonb", _ANY: "to_jsonb({x})"},
-}
-"""By the record's type, the source types it takes and the expression of their value. Naive timestamps are read as UTC. Whether a single
-value fits is the contract's verdict; a pair that is not here cannot fit, or only by bending values."""
-
-_INTEGERS = ("bigint", "integer", "smallint")
-
-
-def family(column: Column) -> str:
-    name = column.type.name.partition("(")[0]
-    return "integers" if name in _INTEGERS else name
-
-
 def _expression(column: Column, source: SourceColumn) -> str | None:
-    known = _EXPRESSIONS[family(column)]
-    template = known.get(source.base, known.get(_ANY))
-    return None if template is None else template.format(x=quoted(source.name))
+    return column.type.postgres_expression(source.base, quoted(source.name))
 
 
 def refuse_misfit(table: Table, relation: Relation) -> None:
@@ -148,7 +118,7 @@ def refuse_misfit(table: Table, relation: Relation) -> None:
         if source is None:
             wrong.append(f"column {column.source_path!r} is missing")
         elif _expression(column, source) is None:
-            takes = ", ".join(_EXPRESSIONS[family(column)])
+            takes = ", ".join(column.type.postgres)
             wrong.append(f"column {column.source_path!r} is {source.declared}, where the record says {column.type}, which takes {takes}")
     if wrong:
         raise SourceError(
@@ -167,7 +137,7 @@ def _extracted(column: Column, relation: Relation) -> str:
     expression = _expression(column, source)
     if expression is None:
         raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-    if source.base == "json" and family(column) == "super" and relation.version >= 160000:
+    if source.base == "json" and column.type.is_document and relation.version >= 160000:
         # json keeps what jsonb refuses, such as \u0000: one such row must not end the reading. The space marks it for the contract.
         x = quoted(source.name)
         return f"CASE WHEN pg_input_is_valid({x}::text, 'jsonb') THEN {x}::jsonb::text ELSE ' ' || {x}::text END"
@@ -182,18 +152,10 @@ def dialect(relation: Relation) -> Dialect:
         x = _expression(column, source)
         if x is None:
             raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        kind = family(column)
-        # A value outside its type is in quarantine, not in the mirror; here it counts as null, where a cast would end the query.
-        if kind == "decimal":
-            precision, scale = column.type.arrow.precision, column.type.arrow.scale
-            return f"CASE WHEN abs(round({x}::numeric, {scale})) < 1e{precision - scale}::numeric THEN {x} END"
-        if kind == "double":
-            return f"CASE WHEN {x} > -1e28 AND {x} < 1e28 THEN {x} END"
-        if kind == "integers":
-            return f"{x}::bigint"
-        if source.base == "json" and kind == "super" and relation.version >= 160000:
+        if source.base == "json" and column.type.is_document and relation.version >= 160000:
             return f"CASE WHEN pg_input_is_valid({quoted(source.name)}::text, 'jsonb') THEN {x} END"
-        return x
+        # A value outside its type is in quarantine, not in the mirror; here it counts as null, where a cast would end the query.
+        return column.type.postgres_comparable(x)
 
     return Dialect(
         column=column,

@@ -1,21 +1,21 @@
 """Which rows a snapshot had not seen: the position of a Postgres table, and the filter that continues from it.
 
 Belongs here: transaction ids and ranges of them, as plain numbers and SQL text. Does not belong here: connections, columns.
-
-Every row carries the id of the transaction that inserted it (`xmin`). A position says which ids had not committed when its snapshot
-was taken: all from `next` on, and those in the ranges `open` below it. The next reading returns the rows of exactly those.
-
-Why `open` is asked for, id by id, and not taken from the snapshot's own list of transactions in progress: a row inserted under a
-savepoint carries the id of the *sub*transaction, which that list leaves out; nor does a standby fill the list. So, just before the
-snapshot is taken, `pg_xact_status` is asked for each id that may be unfinished, and whatever is not committed stays open. What committed
-before the snapshot is visible in it, subtransactions with their parents. What began and committed in the millisecond in between is
-seen now and once more by the next reading: repeated, never missed.
-
-A row holds the low 32 bits of the id. They are unambiguous as long as the position is less than 2^31 ids old, which `age()`, also 32
-bits wide, needs too; an older position is refused. Freezing a row leaves these bits as they are (since Postgres 9.4), so a row that
-was frozen in the meantime is still found. A row so old that its bits have come round again may be returned once more, which is
-harmless: what is returned is always the row as it is now.
 """
+
+# Every row carries the id of the transaction that inserted it (`xmin`). A position says which ids had not committed when its snapshot
+# was taken: all from `next` on, and those in the ranges `open` below it. The next reading returns the rows of exactly those.
+#
+# Why `open` is asked for, id by id, and not taken from the snapshot's own list of transactions in progress: a row inserted under a
+# savepoint carries the id of the *sub*transaction, which that list leaves out; nor does a standby fill the list. So, just before the
+# snapshot is taken, `pg_xact_status` is asked for each id that may be unfinished, and whatever is not committed stays open. What committed
+# before the snapshot is visible in it, subtransactions with their parents. What began and committed in the millisecond in between is
+# seen now and once more by the next reading: repeated, never missed.
+#
+# A row holds the low 32 bits of the id. They are unambiguous as long as the position is less than 2^31 ids old, which `age()`, also 32
+# bits wide, needs too; an older position is refused. Freezing a row leaves these bits as they are (since Postgres 9.4), so a row that
+# was frozen in the meantime is still found. A row so old that its bits have come round again may be returned once more, which is
+# harmless: what is returned is always the row as it is now.
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Bucket:
         parts = urlsplit(url)
         if parts.scheme != "s3" or not parts.netloc or parts.path.strip("/") or parts.query or "@" in parts.netloc:
             raise SourceError(
-                f"{table}: the address of the source {source!r} should look like s3://bucket; folders are the record's business"
+                f"{table}: the address of the source {source!r} should look like s3://bucket; folders belong in the definition's prefix"
             )
         self.name = parts.netloc
         self._s3 = _client(os.environ.get("AWS_ENDPOINT_URL", ""), os.environ.get("AWS_ACCESS_KEY_ID", ""))
@@ -123,8 +123,8 @@ class Bucket:
                 except ClientError as error:
                     if str(error.response.get("Error", {}).get("Code")) not in _GONE:
                         raise
-                    there = False
+                    is_unchanged = False
                 else:
-                    there = True
+                    is_unchanged = True
             file.seek(0)
-            yield file if there else None
+            yield file if is_unchanged else None

@@ -1,17 +1,17 @@
-"""What is in a file: its rows, by the record's columns, whichever format it has.
+"""What is in a file: its rows, by the table's columns, in whichever format.
 
 Belongs here: telling formats apart, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), or
 which of them are read (`position`).
-
-**Names.** In CSV and Parquet a column is found by its name whatever the case, with white space around it, and with white space,
-underscores and dots taken for the same: ` WITHDRAWAL AMT ` is `withdrawal_amt`. In JSON a `path` leads through objects by exact names.
-
-**A file's own facts** are columns by these paths: `$key` (the object's key), `$line` (the row's number in the file, from 1, a
-header not counted), `$etag` and `$modified` (when it was dropped). Rows without a natural key have one in (`$key`, `$line`).
-
-A file is whole or it is nothing: one that ends too early, lacks a column that may not be null, or is not what its name says, is
-refused as a whole (`BrokenFile`), and none of its rows is taken.
 """
+
+# Names. In CSV and Parquet a column is found by its name whatever the case, with white space around it, and with white space,
+# underscores and dots taken for the same: ` WITHDRAWAL AMT ` is `withdrawal_amt`. In JSON a `path` leads through objects by exact names.
+#
+# A file's own facts are columns by these paths: `$key` (the object's key), `$line` (the row's number in the file, from 1, a
+# header not counted), `$etag` and `$modified` (when it was dropped). Rows without a natural key have one in (`$key`, `$line`).
+#
+# A file is whole or it is nothing: one that ends too early, lacks a column that may not be null, or is not what its name says, is
+# refused as a whole (`BrokenFile`), and none of its rows is taken.
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ import pyarrow.parquet as pq
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.row_checksum import json_text
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, super_, varchar
+from stori_pipeline.model.types import bigint, varchar
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
@@ -56,10 +56,10 @@ class BrokenFile(ValueError):
 
 
 def format_of(table: Table, declared: str, file: Dropped) -> str:
-    """The format that the record declares, else the one that the file's name ends with.
+    """The format that the definition declares, else the one that the file's name ends with.
 
     Raises:
-        DefinitionError: the record declares one that there is not.
+        DefinitionError: the definition declares one that does not exist.
         BrokenFile: the name says none.
     """
     if declared:
@@ -72,7 +72,7 @@ def format_of(table: Table, declared: str, file: Dropped) -> str:
     for ending, found in _ENDINGS.items():
         if name.endswith(ending):
             return found
-    raise BrokenFile(f"its name ends with none of {', '.join(_ENDINGS)}, so its format is not known; say it in the record")
+    raise BrokenFile(f"its name ends with none of {', '.join(_ENDINGS)}, so its format is not known; declare it in the definition")
 
 
 def folded(name: str) -> str:
@@ -102,7 +102,7 @@ def unzipped(file: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator[Row]:
-    """The file's rows, with a value for each of the record's columns. May be called again for the same file.
+    """The file's rows, with a value for each of the table's columns. May be called again for the same file.
 
     Raises:
         BrokenFile: where it turns out to be broken; rows before that place have been given by then.
@@ -111,14 +111,14 @@ def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator
     facts = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified}
     own = {column.name: facts[column.source_path] for column in table.columns if column.source_path in facts}
     numbered = [column.name for column in table.columns if column.source_path == "$line"]
-    with whole():
+    with complete():
         for line, row in enumerate(_READ[kind](table, file), start=1):
             # What is no object at all goes on as it is: the contract rejects it by itself.
             yield {**row, **own, **dict.fromkeys(numbered, line)} if isinstance(row, dict) else row
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def complete() -> Iterator[None]:
     """What the libraries raise about a broken file, as BrokenFile."""
     try:
         yield
@@ -141,7 +141,7 @@ def fields(table: Table) -> list[Column]:
 
 
 def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    paths = [(column.name, column.source_path.split("."), column.type == super_) for column in fields(table)]
+    paths = [(column.name, column.source_path.split("."), column.type.is_document) for column in fields(table)]
     for value in json_values.values(text_of(file)):
         if not isinstance(value, dict):
             yield value
@@ -202,21 +202,21 @@ class _Unclosed(io.BufferedIOBase):
 
 
 def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
-    """Where in the file each of the record's columns is.
+    """Where in the file each of the table's columns is.
 
     Raises:
-        BrokenFile: two columns of the file are one of the record's, or one that may not be null is missing.
+        BrokenFile: two columns of the file are one of the table's, or one that may not be null is missing.
     """
     found = []
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         places.setdefault(folded(name), []).append(place)
     for column in fields(table):
-        there = places.get(folded(column.source_path), [])
-        if len(there) > 1:
+        matches = places.get(folded(column.source_path), [])
+        if len(matches) > 1:
             raise BrokenFile(f"it has more than one column {column.source_path!r}")
-        if there:
-            found.append((there[0], column))
+        if matches:
+            found.append((matches[0], column))
         elif not column.nullable:
             raise BrokenFile(f"it has no column {column.source_path!r}; it has {', '.join(map(repr, names))[:500]}")
     return found

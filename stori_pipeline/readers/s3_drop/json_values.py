@@ -2,10 +2,10 @@
 
 Belongs here: finding where each row of such a text ends, without having the whole text in memory. Does not belong here: what a
 row means (`formats`).
-
-These are one grammar: a file is values, one after the other, with white space between them. An array stands for its elements, an
-object whose `data` is an array for those of the array, and any other value for itself. A row may be as long as `LONGEST`.
 """
+
+# These are one grammar: a file is values, one after the other, with white space between them. An array stands for its elements, an
+# object whose `data` is an array for those of the array, and any other value for itself. A row may be as long as `LONGEST`.
 
 from __future__ import annotations
 

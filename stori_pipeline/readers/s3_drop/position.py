@@ -1,18 +1,18 @@
 """Which files are new since a position, and the position after them.
 
 Belongs here: pure functions over listings. Does not belong here: any call to S3 (`bucket`).
-
-**Why not simply the newest (LastModified, key).** LastModified is in whole seconds, so that after a file was read another may appear
-in the same second under a lower key; and the LastModified of a large upload in pieces is when it *began*, so that it appears as old
-as it took long. So a position remembers each file of the last day (`LAG`) before the newest, by a short hash of its key, its ETag and
-its LastModified, and how many files there were before that. A file of that day that is not remembered is new; so is one that was
-overwritten. Should there be more of the earlier ones than there were, some turned up later than `LAG` allows for; since it cannot be
-told which, all files are then read again, as changes: that repeats rows and loses none. What this cannot see is an upload of over a day
-that overwrote a file or appeared when another earlier file went.
-
-A position is `{"bound", "before", "seen"}`: an instant in ISO 8601 or null, a number, and hashes of 15 digits each, at most
-`REMEMBERED` of them (some 350 kB) unless a single second had more files. Where a day has more, what is remembered begins later.
 """
+
+# Why not simply the newest (LastModified, key). LastModified is in whole seconds, so that after a file was read another may appear
+# in the same second under a lower key; and the LastModified of a large upload in pieces is when it *began*, so that it appears as old
+# as it took long. So a position remembers each file of the last day (`LAG`) before the newest, by a short hash of its key, its ETag and
+# its LastModified, and how many files there were before that. A file of that day that is not remembered is new; so is one that was
+# overwritten. Should there be more of the earlier ones than there were, some turned up later than `LAG` allows for; since it cannot be
+# told which, all files are then read again, as changes: that repeats rows and loses none. What this cannot see is an upload of over a day
+# that overwrote a file or appeared when another earlier file went.
+#
+# A position is `{"bound", "before", "seen"}`: an instant in ISO 8601 or null, a number, and hashes of 15 digits each, at most
+# `REMEMBERED` of them (some 350 kB) unless a single second had more files. Where a day has more, what is remembered begins later.
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ REMEMBERED = 20_000
 
 def identity(file: Dropped) -> str:
     """What tells this version of a file from others."""
-    said = "\0".join((file.key, file.etag, file.modified.isoformat()))
-    return hashlib.md5(said.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:15]
+    version = "\0".join((file.key, file.etag, file.modified.isoformat()))
+    return hashlib.md5(version.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:15]
 
 
 def new_files(files: Sequence[Dropped], since: Position | None) -> list[Dropped]:

@@ -1,14 +1,7 @@
-"""The reader of files that others drop into a bucket: the contract of readers, put together from the parts of this package.
+"""The reader of files that others drop into a bucket.
 
-Belongs here: which part answers for which of the contract's functions. `bucket` is S3, `position` says which files are new, `reading`
-gives their rows, `formats` and `json_values` say what is in a file, `sampling` looks for columns without a record.
-
-A table is all files under one prefix, in any mixture of JSON, CSV and Parquet, each plain or gzipped. A file that is broken as a whole
-is one row in quarantine (code `file`); the others go on, and it is read again when it is overwritten. A file that is removed takes
-no row with it, nor do rows that are missing from a file's new version: files bring rows and never take them away. A full reading, which
-follows when the record changes, can of course read only the files that are still there.
-
-A source like this has no rows to compare a mirror with, so it has no `span`, `digests` and `checksums`.
+Belongs here: what can be asked of a bucket. Does not belong here: how it is answered (`position`, `reading`, `formats`, `sampling`).
+Files have no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
 """
 
 from __future__ import annotations
@@ -26,7 +19,12 @@ from stori_pipeline.readers.s3_drop.bucket import Bucket
 
 
 class S3DropReader:
-    """Reads the files under a prefix of the bucket that the address names, `s3://bucket`. See `readers.Reader`."""
+    """Reads the files under a prefix of the bucket that the address names, `s3://bucket`. See `readers.Reader`.
+
+    A table is all files under one prefix, in any mixture of JSON, CSV and Parquet, each plain or gzipped. A file that is broken is one row
+    in quarantine (code `file`); the others go on, and it is read again when it is overwritten. A file that is removed takes no row with
+    it, nor does a new version that lacks rows of the old one. A full refresh can read only the files that the bucket still has.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -62,7 +60,7 @@ class S3DropReader:
 
 
 def scaffold(url: str, prefix: str, *, source: str = "") -> str:
-    """The record of the files under a prefix, from a sample of them, ready to paste into the catalog.
+    """A suggested definition of the files under a prefix, from the newest of them.
 
     Raises:
         SourceError: there are no readable files to go by, or the bucket cannot be read.

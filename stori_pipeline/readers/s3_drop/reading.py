@@ -2,15 +2,15 @@
 
 Belongs here: which rows a reading gives, in which order, and what becomes of broken files. Does not belong here: which files are new
 (`position`), or what is in one (`formats`).
-
-**One order.** What the files mean together is what one gets by reading all of them by (LastModified, key): of two rows with one key the
-one in the later file wins, and within a file the later one. A reading mostly gives files that are later than all others, and then
-their rows are simply given. A file that turns up late, or is read again for its day, has later ones that were read before: of
-its rows those are left out whose keys the later files have. So the mirror comes out the same however often and whenever is read.
-
-**Memory.** Rows go by in chunks. A file is gone through once to see that it is whole, and again for its rows where they are more
-than one chunk. Only a late file's keys are held, or those of the day that is read again.
 """
+
+# One order. What the files mean together is what one gets by reading all of them by (LastModified, key): of two rows with one key the
+# one in the later file wins, and within a file the later one. A reading mostly gives files that are later than all others, and then
+# their rows are simply given. A file that turns up late, or is read again for its day, has later ones that were read before: of
+# its rows those are left out whose keys the later files have. So the mirror comes out the same however often and whenever is read.
+#
+# Memory. Rows go by in chunks. A file is gone through once to see that it is whole, and again for its rows where they are more
+# than one chunk. Only a late file's keys are held, or those of the day that is read again.
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class DayReading:
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
         if not table.cursor:
             raise SourceError(
-                f"{table.full_name}: its record names no cursor, so its rows belong to no day; add cursor=… to read days again"
+                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
             )
         if since is None:
             raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")

@@ -50,14 +50,14 @@ def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
         # Names are exact in JSON and folded elsewhere, as they are when the files are read.
         alike = (lambda name: name) if kind == "json" else folded
         covered = {alike(column.source_path) for column in table.columns}
-        for name, said in names.items():
+        for name, type_ in names.items():
             known = alike(name)
             if not any(known == path or known.startswith(f"{path}.") for path in covered):
-                found.setdefault(name, said)
+                found.setdefault(name, type_)
     taken = {column.name for column in table.columns}
     return [
-        f"the files have {name!r}, which the definition does not name; to read it add {_column(name, said, taken)}"
-        for name, said in sorted(found.items())
+        f"the files have {name!r}, which the definition does not name; to read it add {_column(name, type_, taken)}"
+        for name, type_ in sorted(found.items())
     ]
 
 
@@ -88,7 +88,7 @@ def _newest(bucket: Bucket, table: Table, objects: Objects) -> Iterator[tuple[st
                 continue
             try:
                 kind = formats.format_of(table, objects.format, dropped)
-                with formats.unzipped(file) as plain, formats.whole():
+                with formats.unzipped(file) as plain, formats.complete():
                     yield kind, _LOOK[kind](plain)
             except BrokenFile:
                 continue
@@ -122,9 +122,9 @@ def _of_values(values: list[Any]) -> str:
 
 
 def _of_texts(texts: list[str]) -> str:
-    for form, said in _TEXTS:
+    for form, type_ in _TEXTS:
         if texts and all(re.fullmatch(form, text, re.DOTALL) for text in texts):
-            return said
+            return type_
     longest = max((len(text.encode(errors="replace")) for text in texts), default=0)
     return f"varchar({min(max(16, 1 << (2 * longest).bit_length()), 65_535)})"
 
@@ -144,15 +144,15 @@ def _parquet(file: IO[bytes]) -> dict[str, str]:
 def _of_arrow(kind: pa.DataType) -> str:
     if pa.types.is_decimal(kind):
         return f"decimal({min(kind.precision, 38)}, {max(kind.scale, 0)})"
-    return next((said for is_one, said in _PARQUET if is_one(kind)), "varchar(256)")
+    return next((type_ for is_one, type_ in _PARQUET if is_one(kind)), "varchar(256)")
 
 
-def _column(path: str, said: str, taken: set[str]) -> str:
+def _column(path: str, type_: str, taken: set[str]) -> str:
     name = column_name(path.rpartition(".")[2])
     if name in taken:
         name = column_name(path)
     taken.add(name)
-    return f'Column("{name}", {said}' + (f", path={path!r})" if name != path else ")")
+    return f'Column("{name}", {type_}' + (f", path={path!r})" if name != path else ")")
 
 
 _LOOK = {"json": _json, "csv": _csv, "parquet": _parquet}

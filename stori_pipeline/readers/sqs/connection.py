@@ -1,4 +1,4 @@
-"""Reaching a queue, and saying in this project's errors what went wrong there.
+"""Connections to a queue, and its failures as the errors of readers.
 
 Belongs here: the few calls we make, with bounded waits, and which of the service's errors means what. Does not belong here: when
 they are made (`reading`), or what a message means (`messages`).
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 
-AT_ONCE = 10
+MESSAGES_AT_ONCE = 10
 """The most messages that SQS hands over, or deletes, in one request."""
 
 _PEEK_SECONDS = 5  # how long messages that are only looked at stay away, should they not be given back
@@ -80,7 +80,7 @@ class Connection:
 
     def peek(self) -> list[Message]:
         """Up to ten messages that wait, given back at once."""
-        seen = self.receive(AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
+        seen = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
         self.hide([each.handle for each in seen], 0)
         return seen
 
@@ -118,15 +118,15 @@ class Connection:
 
 
 def _of_answer(where: str, error: Any) -> SourceError:
-    code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if code in _MISSING:
         return SourceError(f"{where}: there is no such queue. Make it, or correct the source's address")
     if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return SourceUnavailable(f"{where}: the queue could not answer just now: {code} {said}")
+        return SourceUnavailable(f"{where}: the queue could not answer just now: {code} {message}")
     if "AccessDenied" in code:
         needs = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes"
-        return SourceError(f"{where}: the queue refuses the reader: {said}. Its role needs {needs} on the queue")
-    return SourceError(f"{where}: the queue refused: {code} {said}")
+        return SourceError(f"{where}: the queue refuses the reader: {message}. Its role needs {needs} on the queue")
+    return SourceError(f"{where}: the queue refused: {code} {message}")
 
 
 _REGION = re.compile(r"(?:^|[.])sqs[.-]([a-z0-9-]+)[.]|^([a-z0-9-]+)[.]queue[.]amazonaws[.]")

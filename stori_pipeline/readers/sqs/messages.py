@@ -1,6 +1,6 @@
 """What a message means: one row of its table, or a reason for quarantine.
 
-Belongs here: reading a body, and finding the record's columns in it. Does not belong here: which values fit (`contract`), or where
+Belongs here: reading a body, and finding the table's columns in it. Does not belong here: which values fit (`contract`), or where
 messages come from (`connection`).
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers.sqs.connection import Message
 
 
@@ -23,24 +22,24 @@ def raw(message: Message) -> str:
 
 
 def covered(table: Table) -> frozenset[str]:
-    """The fields of a body of which the record knows."""
+    """The fields of a body that columns read."""
     return frozenset(column.source_path.partition(".")[0] for column in table.columns)
 
 
 def rows(
-    table: Table, messages: Iterable[Message], unnamed: MutableMapping[str, object] | None = None
+    table: Table, messages: Iterable[Message], unmapped: MutableMapping[str, object] | None = None
 ) -> Iterator[Mapping[str, object] | Refused]:
-    """For each message what `contract.conform` takes. Fields that the record does not name are noted in `unnamed`, with a value each."""
+    """For each message what `contract.conform` takes. Fields that no column reads are noted in `unmapped`, with a value each."""
     known = covered(table)
     paths = [(column.name, column.source_path.split(".")) for column in table.columns]
-    documents = [column.name for column in table.columns if column.type == super_]
+    documents = [column.name for column in table.columns if column.type.is_document]
     for message in messages:
         document = parsed(message)
         if isinstance(document, Refused):
             yield document
             continue
-        if unnamed is not None and not document.keys() <= known:
-            unnamed.update((name, value) for name, value in document.items() if name not in known and value is not None)
+        if unmapped is not None and not document.keys() <= known:
+            unmapped.update((name, value) for name, value in document.items() if name not in known and value is not None)
         row: dict[str, object] = {name: _at(document, path) for name, path in paths}
         # A text given for a document would be taken for JSON; here it is a document that is a text.
         row |= {name: json.dumps(row[name]) for name in documents if isinstance(row[name], str)}
@@ -68,6 +67,6 @@ def parsed(message: Message) -> dict[str, Any] | Refused:
     except ValueError as error:
         return Refused("bad_json", f"message {message.id}: its body is not JSON: {error}", raw(message))
     if not isinstance(document, dict):
-        said = f"message {message.id}: its body is a {type(document).__name__} where an object was meant"
-        return Refused("document", said, raw(message))
+        reason = f"message {message.id}: its body is a {type(document).__name__} where an object was meant"
+        return Refused("document", reason, raw(message))
     return document

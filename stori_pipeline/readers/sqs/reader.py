@@ -1,11 +1,7 @@
-"""The reader of SQS: the contract of readers for a source that forgets what it has handed over.
+"""The reader of SQS.
 
-Belongs here: which part answers for which of the contract's functions. `messages` says what a message means as a row, `reading` how
-many are received, held and deleted, `sampling` looks for fields without a column, `connection` reaches the queue.
-
-A message is deleted only once its row, or its place in quarantine, is durable; one that is handed over again meanwhile becomes the
-same row again, by its key. So an id that has come before means the same event, whose last copy to be read is kept. There is nothing
-to compare a mirror with but the lake: this reader has no `span`, `digests` and `checksums` (see `lake_side`).
+Belongs here: what can be asked of a queue. Does not belong here: how it is answered (`reading`, `messages`, `sampling`, `connection`).
+A queue has no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
 """
 
 from __future__ import annotations
@@ -20,15 +16,19 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.sqs import CHANGES, sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
-from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unnamed_at
+from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unmapped_at
 
 _ASKED_AGAIN = 60
 """After so many seconds a queue in which messages wait looks changed, whatever their number: a reading may have failed."""
 
 
 class SqsReader:
-    """Reads the standard queue whose address `url` is, into one table. See `readers.Reader`. Credentials come from the ordinary
-    environment of AWS, and the region, where the address does not tell it."""
+    """Reads a standard queue into one table. See `readers.Reader`. Credentials come from the ordinary environment of AWS, as does the
+    region where the address does not name it.
+
+    A message is deleted only when its row, in the lake or in quarantine, is durable. One that is handed over again becomes the same row
+    again, by its key; so a message with a key that came before is the same event, of which the copy that is read last is kept.
+    """
 
     def __init__(self, url: str, limits: Limits | None = None) -> None:
         self._url = url
@@ -51,7 +51,7 @@ class SqsReader:
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
         if day is not None:
             raise SourceError(
-                f"{table.full_name}: {day} cannot be read again, because a queue forgets what it has handed over. What landed is in the "
+                f"{table.full_name}: {day} cannot be read again, since a queue keeps nothing that it handed over. What landed is in the "
                 f"lake; `stori sync --full {table.full_name}` makes a new generation of it"
             )
         with QueueReading(self._opened(table), table, since, self._limits) as reading:
@@ -59,7 +59,7 @@ class SqsReader:
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
         """What `drift` would have said of the messages that were read up to a position, which are gone from the queue."""
-        return sampling.lines(table, unnamed_at(since))
+        return sampling.lines(table, unmapped_at(since))
 
     def drift(self, table: Table) -> list[str]:
         """Of up to ten messages that wait now; they are given back at once."""
@@ -67,7 +67,7 @@ class SqsReader:
 
 
 def scaffold(url: str, name: str, *, source: str = "") -> str:
-    """The record of a queue's messages, from up to ten that wait now, ready to paste into the catalog; they are given back at once.
+    """A suggested definition of a queue's messages, from up to ten that wait now; they are given back at once.
 
     Raises:
         SourceError: none waits that could be read, or the queue cannot be reached.

@@ -2,10 +2,10 @@
 
 Belongs here: how many messages are received by how many threads, how long they are held, and what becomes of them at the end. Does
 not belong here: what they mean (`messages`), or the calls themselves (`connection`).
-
-However a reading ends, no message is lost by it. One that is acknowledged is deleted. One that is not is given back, by us at the
-end of the reading, or by SQS after `Limits.hidden` seconds where this process was killed.
 """
+
+# However a reading ends, no message is lost by it. One that is acknowledged is deleted. One that is not is given back, by us at the
+# end of the reading, or by SQS after `Limits.hidden` seconds where this process was killed.
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.sqs import messages
-from stori_pipeline.readers.sqs.connection import AT_ONCE, Connection, Message
+from stori_pipeline.readers.sqs.connection import MESSAGES_AT_ONCE, Connection, Message
 
 _log = logging.getLogger(__name__)
 
 _CHUNK_MESSAGES = 5_000
 _CHUNK_CHARACTERS = 16_000_000
 _DELETE_TRIES = 3
-_NOTED = 50  # fields without a column: more would be no drift, but names made of data
+_NOTED = 50  # fields without a column: more than that is no drift, but names that are data
 _PUT_SECONDS = 0.2  # how soon a thread that waits for room notices that the reading is over
 
 
@@ -45,7 +45,7 @@ class Limits:
         messages: it ends after so many; SQS lets 120,000 be held at once. What is left comes with the next one.
         seconds: it receives for no longer than this.
         hidden: for so many seconds SQS hands a message to nobody else; renewed for as long as the reading goes on.
-        wait: how many seconds a thread waits for messages that SQS says are there.
+        wait: how many seconds a thread waits for messages that SQS counts.
         threads: how many receive, and delete, at once.
     """
 
@@ -66,9 +66,9 @@ def received(since: Position | None) -> int:
         raise PositionLost(f"{dict(since)} is no position in a queue; what has landed stays, and reading goes on") from None
 
 
-def unnamed_at(since: Position | None) -> dict[str, str]:
-    """The fields that no column covered in what had been read at a position, each with the column that would."""
-    return dict(since.get("unnamed", {})) if since else {}
+def unmapped_at(since: Position | None) -> dict[str, str]:
+    """The fields that no column read in the messages up to a position, each with the column that would read it."""
+    return dict(since.get("unmapped", {})) if since else {}
 
 
 @dataclass
@@ -90,7 +90,7 @@ class QueueReading:
         self._limits = limits
         self._since = since
         self._before = received(since)
-        self._unnamed: dict[str, object] = {}
+        self._unmapped: dict[str, object] = {}
         self.kind: Kind = "snapshot" if since is None else "changes"
         self.taken_at = utc_now()
         self._count = 0
@@ -113,9 +113,9 @@ class QueueReading:
         if not self._exhausted:
             raise SourceError(f"{self._connection.where}: a reading has no position before its end")
         known = messages.covered(self._table)
-        seen = {name: column_text(name, [value]) for name, value in self._unnamed.items()}
-        unnamed = {name: text for name, text in sorted((unnamed_at(self._since) | seen).items()) if name not in known}
-        return {"messages": self._before + self._count, **({"unnamed": dict(list(unnamed.items())[:_NOTED])} if unnamed else {})}
+        seen = {name: column_text(name, [value]) for name, value in self._unmapped.items()}
+        unmapped = {name: text for name, text in sorted((unmapped_at(self._since) | seen).items()) if name not in known}
+        return {"messages": self._before + self._count, **({"unmapped": dict(list(unmapped.items())[:_NOTED])} if unmapped else {})}
 
     def __iter__(self) -> Iterator[Chunk]:
         self._renewing.start()
@@ -136,7 +136,7 @@ class QueueReading:
         self._count += len(waiting)
         # Threads overtake each other; a queue that keeps no order at least shall not be put into a worse one.
         in_order = sorted(waiting, key=lambda message: message.sent)
-        return Chunk(*conform(self._table, messages.rows(self._table, in_order, self._unnamed)))
+        return Chunk(*conform(self._table, messages.rows(self._table, in_order, self._unmapped)))
 
     def ack(self) -> None:
         """Deletes what was read. What SQS does not delete after a few tries comes again, and ends as the same rows."""
@@ -202,7 +202,7 @@ class QueueReading:
 
     def _claim(self) -> int:
         with self._lock:
-            wanted = min(AT_ONCE, self._left)
+            wanted = min(MESSAGES_AT_ONCE, self._left)
             self._left -= wanted
             return wanted
 
@@ -257,4 +257,4 @@ class QueueReading:
 
 
 def _in_tens(handles: Sequence[str]) -> list[list[str]]:
-    return [list(handles[start : start + AT_ONCE]) for start in range(0, len(handles), AT_ONCE)]
+    return [list(handles[start : start + MESSAGES_AT_ONCE]) for start in range(0, len(handles), MESSAGES_AT_ONCE)]

@@ -1,0 +1,179 @@
+"""JSON documents, which Redshift holds as SUPER.
+
+Belongs here: that type, and the one form of JSON text that lands and that both engines give back. Does not belong here: where a document
+comes from (`readers`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pyarrow as pa
+
+from stori_pipeline.model.types.misfit import VAST_BITS, Misfit, MisfitError, shown
+from stori_pipeline.model.types.type import ANY, Type, register
+
+MAX_DEPTH = 200
+"""How deep a document may be nested. Redshift takes 1000 levels, MongoDB 100; Python's own stack, which parses and writes them,
+lies between, and a limit that moved with the caller's depth would be none."""
+
+MAX_BYTES = 16_000_000
+
+
+def json_text(value: object) -> str:
+    """JSON text in the form that lands and that both engines give back: compact, object members in the order jsonb keeps
+    (shorter names first, then by bytes), numbers without an exponent."""
+    if isinstance(value, dict):
+        members = sorted(value.items(), key=lambda item: (len(str(item[0]).encode()), str(item[0]).encode()))
+        return "{" + ",".join(f"{json.dumps(str(k), ensure_ascii=False)}:{json_text(v)}" for k, v in members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        return format(value or abs(value), "f")  # no engine keeps the sign of a zero
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refuse_deep(value: object) -> None:
+    """Walks level by level: a document nested ten thousand times must not exhaust Python's own stack."""
+    level, depth = [value], 0
+    while level := [inner for inner in level if isinstance(inner, (dict, list, tuple))]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise MisfitError("too_deep", f"the document is nested deeper than {MAX_DEPTH} levels")
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+
+
+def _scalar(value: object) -> object:
+    """A value inside a document as JSON knows it: instants, days, UUIDs and bytes (base64) become texts."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise MisfitError("not_finite", f"the document holds {value}, which JSON does not know")
+        return value
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise MisfitError("not_finite", f"the document holds {value}, which JSON does not know")
+        if abs(value.adjusted()) > 400:
+            raise MisfitError("range", f"the document holds {value}, larger or smaller than any double")
+        return value
+    if isinstance(value, int) and value.bit_length() > VAST_BITS:
+        raise MisfitError("range", f"the document holds {shown(value)}")
+    if isinstance(value, (str, int, type(None))):
+        return value
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Misfit):
+        raise MisfitError(value.code, f"the document holds a value that does not fit: {value.reason}")
+    raise MisfitError("type", f"the document holds {shown(value)} ({type(value).__name__}), which JSON does not know")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return _scalar(value)
+
+
+_QUICK = {int, float, bool, type(None)}
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def document_text(value: object) -> str:
+    """The JSON text of a document. An array of plain numbers, by far the most frequent, takes a short way to the same text."""
+    if isinstance(value, list) and set(map(type, value)) <= _QUICK:
+        try:
+            text = _compact(value)
+        except ValueError:
+            text = "e"
+        if "e" not in text:  # an exponent, the words true and false, and what JSON does not know: those go the long way
+            return text
+    _refuse_deep(value)
+    try:
+        return json_text(_plain(value))
+    except RecursionError:
+        raise MisfitError("too_deep", "the document is nested too deeply to be written") from None
+
+
+def _refused_constant(name: str) -> None:
+    raise MisfitError("not_finite", f"the document holds {name}, which JSON does not know")
+
+
+def _parsed_document(text: str) -> object:
+    try:
+        # Numbers keep every digit: 1.10 stays 1.10.
+        return json.loads(text, parse_float=Decimal, parse_constant=_refused_constant)
+    except MisfitError:
+        raise
+    except RecursionError:
+        raise MisfitError("too_deep", "the document is nested too deeply to be read") from None
+    except ValueError as error:
+        raise MisfitError("bad_json", f"{shown(text)} is not JSON: {error}") from None
+
+
+def _to_json(value: object) -> bytes | None:
+    """JSON in UTF-8, in the one form of `json_text`. A str or bytes is JSON text itself, not a JSON string."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        try:
+            value = bytes(value).decode()
+        except UnicodeDecodeError as error:
+            raise MisfitError("unicode", f"the document is not UTF-8: {error.reason} at byte {error.start}") from None
+    text = document_text(_parsed_document(value) if isinstance(value, str) else value)
+    if text == "null":
+        return None
+    # JSON writes NUL as an escape; a backslash before it may itself be escaped, so the suspicion is checked on the values.
+    if "\\u0000" in text and "\0" in "".join(_strings(json.loads(text))):
+        raise MisfitError("nul", "the document has a NUL character in a text")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise MisfitError("unicode", f"the document is not valid Unicode: {error.reason}") from None
+    if len(data) > MAX_BYTES:
+        raise MisfitError("too_long", f"{len(data)} bytes of JSON, where super holds {MAX_BYTES}")
+    return data
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(text for inner in value.values() for text in _strings(inner))]
+    return [text for inner in value for text in _strings(inner)] if isinstance(value, list) else []
+
+
+def _canonical(value: bytes) -> str:
+    text = b"".join(bytes(value).split())
+    return "~" if text == b"null" else hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+# JSON text, landed as bytes: COPY would load a Parquet string into SUPER as one long string scalar, and JSON_PARSE takes
+# documents over 65,535 bytes only from VARBYTE.
+super_ = register(
+    Type(
+        name="super",
+        arrow=pa.binary(),
+        redshift="SUPER",
+        stage="VARBYTE(16777216)",
+        load="JSON_PARSE({})",
+        max_bytes=MAX_BYTES,
+        convert=_to_json,
+        copy_form="",
+        canonical=_canonical,
+        canonical_sql=lambda x, json_of: f"MD5(NULLIF({json_of(x)}, 'null'))",
+        is_document=True,
+        postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
+        suggested_for={"json": "super_", "jsonb": "super_", "hstore": "super_"},
+        docs="a JSON document; JSON's null counts as null",
+    )
+)

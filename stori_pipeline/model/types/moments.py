@@ -1,0 +1,177 @@
+"""Days, instants and times of day.
+
+Belongs here: those types. Does not belong here: business hours (`model.business_hours`). Instants are microseconds in UTC: Redshift cannot
+read a naive Parquet timestamp, and reads nanoseconds as nonsense.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from datetime import timedelta, timezone
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
+from stori_pipeline.model.types.type import Type, register
+
+# A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z.
+_INSTANT = re.compile(
+    r"(\d{4,7})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?( BC)?", re.ASCII
+)
+
+
+def _offset(zone: str) -> timedelta:
+    digits = zone[1:].replace(":", "").ljust(6, "0")
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:6]))
+    return -size if zone[0] == "-" else size
+
+
+def _parsed_instant(text: str, kind: str) -> dt.datetime:
+    if text in ("infinity", "-infinity"):
+        raise MisfitError("not_finite", f"{text} has no place in a {kind}")
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise MisfitError("bad_date", f"{shown(text)} is not a {kind}")
+    year, month, day, hour, minute, second, fraction, zone, era = match.groups()
+    if era or len(year) > 4 or year == "0000":
+        raise MisfitError("range", f"{text} is outside the years 1 to 9999")
+    if fraction and fraction[6:].strip("0"):
+        raise MisfitError("scale", f"{text} is finer than a microsecond")
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    try:
+        local = dt.datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micros, tzinfo=timezone.utc
+        )
+    except ValueError as error:
+        raise MisfitError("bad_date", f"{text}: {error}") from None
+    try:
+        return local if zone in (None, "Z") else local - _offset(zone)
+    except OverflowError:
+        raise MisfitError("range", f"{text} is outside the years 1 to 9999 in UTC") from None
+
+
+def _timestamptz(value: object) -> dt.datetime:
+    if isinstance(value, str):
+        return _parsed_instant(value, "timestamptz")
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            return value.replace(tzinfo=timezone.utc)
+        try:
+            return value.astimezone(timezone.utc)
+        except OverflowError:
+            raise MisfitError("range", f"{value} is outside the years 1 to 9999 in UTC") from None
+    if isinstance(value, dt.date):
+        return dt.datetime.combine(value, dt.time(), tzinfo=timezone.utc)
+    raise wrong_type(value, "timestamptz")
+
+
+def _date(value: object) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    if not isinstance(value, (str, dt.datetime)):
+        raise wrong_type(value, "date")
+    instant = _parsed_instant(value, "date") if isinstance(value, str) else _timestamptz(value)
+    if instant.time() != dt.time():
+        raise MisfitError("bad_date", f"{value} has a time of day in UTC, which a date would lose")
+    return instant.date()
+
+
+_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?", re.ASCII)
+
+
+def _time(value: object) -> str:
+    """A time of day, with six places behind the point of its seconds."""
+    if isinstance(value, dt.time) and value.tzinfo is None:
+        return value.isoformat("microseconds")
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise wrong_type(value, "time")
+    hour, minute, second, fraction = match.groups()
+    if fraction and fraction[6:].strip("0"):
+        raise MisfitError("scale", f"{value} is finer than a microsecond")
+    try:
+        whole = dt.time(int(hour), int(minute), int(second or 0), int((fraction or "0")[:6].ljust(6, "0")))
+    except ValueError as error:
+        raise MisfitError("range", f"{value}: {error}") from None
+    return whole.isoformat("microseconds")
+
+
+def _within(first: dt.date, last: dt.date, kind: pa.DataType) -> Callable[[pa.Array], bool]:
+    low, high = (pa.scalar(end, kind).value for end in (first, last))
+
+    def fits(array: pa.Array) -> bool:
+        """Whether no day or instant lies outside Python's years once it is in UTC, where Arrow goes on."""
+        least_and_most = pc.min_max(array)
+        least, most = least_and_most["min"].value, least_and_most["max"].value
+        return least is None or bool(low <= least and most <= high)
+
+    return fits
+
+
+_DAY = pa.date32()
+_INSTANT_US = pa.timestamp("us", tz="UTC")
+
+date = register(
+    Type(
+        name="date",
+        arrow=_DAY,
+        redshift="DATE",
+        convert=_date,
+        natives=frozenset({dt.date}),
+        text_form=r"^[0-9]{4}-",
+        fits=_within(dt.date.min, dt.date.max, _DAY),
+        copy_form="",
+        canonical=dt.date.isoformat,
+        canonical_sql=lambda x, _: f"TO_CHAR({x}, 'YYYY-MM-DD')",
+        roles=frozenset({"key", "sortkey", "distkey", "cursor"}),
+        postgres={"date": "{x}"},
+        suggested_for={"date": "date"},
+        docs="a day, in the years 1 to 9999",
+    )
+)
+
+timestamptz = register(
+    Type(
+        name="timestamptz",
+        arrow=_INSTANT_US,
+        redshift="TIMESTAMPTZ",
+        convert=_timestamptz,
+        natives=frozenset({dt.datetime}),
+        text_form=r"^[0-9]{4}-.*([Z]|[+-][0-9:]+)$",
+        fits=_within(dt.datetime.min.replace(tzinfo=timezone.utc), dt.datetime.max.replace(tzinfo=timezone.utc), _INSTANT_US),
+        copy_form="",
+        canonical=lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
+        canonical_sql=lambda x, _: f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+        roles=frozenset({"key", "sortkey", "distkey", "cursor", "arrivals"}),
+        postgres={
+            "timestamp with time zone": "{x}",
+            "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
+            "date": "({x}::timestamp AT TIME ZONE 'UTC')",
+        },
+        suggested_for={"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamptz"},
+        docs="an instant, in microseconds in UTC; a naive one is read as UTC",
+    )
+)
+
+# A time of day as text, `07:55:00.000000`: COPY does not load Parquet's own times.
+time = register(
+    Type(
+        name="time",
+        arrow=pa.string(),
+        redshift="TIME",
+        stage="VARCHAR(15)",
+        load="CAST({} AS TIME)",
+        max_bytes=15,
+        convert=_time,
+        copy_form=r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$",  # Postgres writes no more places than it needs, and knows 24:00
+        canonical=str,
+        # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
+        canonical_sql=lambda x, _: f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')",
+        roles=frozenset({"key", "sortkey", "distkey"}),
+        postgres={"time without time zone": "{x}"},
+        docs="a time of day, in microseconds",
+    )
+)

@@ -1,0 +1,196 @@
+"""Numbers: integers, decimals, and doubles, which are approximations.
+
+Belongs here: those types. Does not belong here: numbers inside documents (`documents`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
+from stori_pipeline.model.types.type import Role, Type, register
+
+MAX_DOUBLE = 1e28
+"""Doubles are compared with the source as DECIMAL(38,10), which ends here."""
+
+_KEYS: frozenset[Role] = frozenset({"key", "sortkey", "distkey"})
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?", re.ASCII)
+_NOT_FINITE = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
+
+
+def _number(value: object, kind: Type | str) -> int | Decimal:
+    """The exact number that an int, Decimal, float or text stands for; a float stands for its shortest decimal form."""
+    if isinstance(value, bool):
+        raise wrong_type(value, kind)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        exact = Decimal(repr(float(value)))
+    elif isinstance(value, Decimal):
+        exact = value
+    elif isinstance(value, str):
+        if value.lower() in _NOT_FINITE:
+            raise MisfitError("not_finite", f"{value} has no place in a {kind}")
+        if not _NUMBER.fullmatch(value):
+            raise wrong_type(value, kind)
+        exact = Decimal(value)
+    else:
+        raise wrong_type(value, kind)
+    if not exact.is_finite():
+        raise MisfitError("not_finite", f"{value} has no place in a {kind}")
+    return exact
+
+
+# --- integers --------------------------------------------------------------------------------------------------------
+
+
+def _integer(name: str, arrow: pa.DataType, redshift: str, docs: str, suggested: dict[str, str]) -> Type:
+    low, high = -(1 << arrow.bit_width - 1), (1 << arrow.bit_width - 1) - 1
+
+    def convert(value: object) -> int:
+        number = _number(value, name)
+        # The size comes first: making an int of 1E+6000 would take its digits one by one.
+        if isinstance(number, Decimal) and number and number.adjusted() > 19:
+            raise MisfitError("range", f"{shown(value)} is outside {low} to {high}")
+        if number != (integer := int(number)):
+            raise MisfitError("scale", f"{shown(value)} is not a whole number")
+        if not low <= integer <= high:
+            raise MisfitError("range", f"{shown(value)} is outside {low} to {high}")
+        return integer
+
+    return register(
+        Type(
+            name=name,
+            arrow=arrow,
+            redshift=redshift,
+            convert=convert,
+            natives=frozenset({int}),  # to Python, `bool` is another type
+            text_form=r"^-?[0-9]+$",
+            copy_form="",
+            canonical=str,
+            canonical_sql=lambda x, _: f"CAST({x} AS VARCHAR(20))",
+            roles=_KEYS,
+            postgres={"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
+            postgres_comparable=lambda x: f"{x}::bigint",
+            suggested_for=suggested,
+            docs=docs,
+        )
+    )
+
+
+bigint = _integer("bigint", pa.int64(), "BIGINT", "a whole number of 64 bits", {"bigint": "bigint", "oid": "bigint"})
+integer = _integer("integer", pa.int32(), "INTEGER", "a whole number of 32 bits", {"integer": "integer"})
+smallint = _integer("smallint", pa.int16(), "SMALLINT", "a whole number of 16 bits", {"smallint": "smallint"})
+
+
+# --- decimals --------------------------------------------------------------------------------------------------------
+
+
+def decimal(precision: int, scale: int) -> Type:
+    """An exact number with `precision` digits (1 to 38), `scale` of them (0 to 37) behind the point."""
+    if not (1 <= precision <= 38 and 0 <= scale <= min(37, precision)):
+        raise DefinitionError(
+            f"decimal({precision},{scale}): Redshift takes a precision of 1-38 and a scale of 0-37, at most the precision"
+        )
+    redshift = f"DECIMAL({precision},{scale})"
+    return Type(
+        name=f"decimal({precision},{scale})",
+        arrow=pa.decimal128(precision, scale),
+        redshift=redshift,
+        convert=_to_decimal(f"decimal({precision},{scale})", precision, scale),
+        natives=frozenset({int, float, Decimal}),
+        text_form=r"^-?[0-9]+([.][0-9]{1,38})?$",  # of numbers with more places Arrow makes others
+        copy_form="",
+        canonical=lambda value: format(value, "f"),
+        canonical_sql=lambda x, _: f"CAST(CAST({x} AS {redshift}) AS VARCHAR(42))",
+        roles=_KEYS,
+        postgres={"numeric": "{x}", "smallint": "{x}", "integer": "{x}", "bigint": "{x}", "money": "{x}::numeric"},
+        postgres_comparable=lambda x: f"CASE WHEN abs(round({x}::numeric, {scale})) < 1e{precision - scale}::numeric THEN {x} END",
+        suggested_for={"money": "decimal(19, 2)"},
+        docs="an exact number of so many digits, so many of them behind the point",
+    )
+
+
+def _to_decimal(name: str, precision: int, scale: int) -> Callable[[Any], Decimal]:
+    step = Decimal(1).scaleb(-scale)
+    exactly = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[Inexact, InvalidOperation])
+
+    def convert(value: object) -> Decimal:
+        number = _number(value, name)
+        if isinstance(number, int) and number.bit_length() > 128:
+            raise MisfitError("range", f"{shown(value)} has more than {precision - scale} digits before the point")
+        exact = Decimal(number)
+        if exact and exact.adjusted() >= precision - scale:
+            raise MisfitError("range", f"{shown(value)} has more than {precision - scale} digits before the point")
+        try:
+            return exact.quantize(step, context=exactly)
+        except Inexact:
+            raise MisfitError("scale", f"{shown(value)} has more than {scale} places behind the point") from None
+
+    return convert
+
+
+register(decimal(18, 2), decimal)
+
+
+# --- doubles ---------------------------------------------------------------------------------------------------------
+
+
+def _to_double(value: object) -> float:
+    if isinstance(value, str) and value.lower() not in _NOT_FINITE and not _NUMBER.fullmatch(value):
+        raise wrong_type(value, "double")
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
+        raise wrong_type(value, "double")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # an int beyond any double; a signalling NaN
+        number = math.nan if isinstance(value, Decimal) else math.inf
+    if math.isnan(number) or (math.isinf(number) and (isinstance(value, float) or str(value).lower() in _NOT_FINITE)):
+        raise MisfitError("not_finite", f"{value} has no place in a double")
+    if abs(number) >= MAX_DOUBLE:
+        raise MisfitError("range", f"{shown(value)} is beyond {MAX_DOUBLE:g}, where doubles can no longer be compared with the source")
+    return number
+
+
+def _finite(array: pa.Array) -> bool:
+    # NaN compares false with everything, so it fails this test as the infinities do.
+    return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE)).as_py())
+
+
+_TENTH_DIGIT = Decimal("1e-10")
+_WIDE = Context(prec=60)
+
+
+def _double_text(value: float) -> str:
+    # As the engines round: from fifteen digits, halves away from zero, and no minus before a zero.
+    rounded = Decimal(f"{value:.15g}").quantize(_TENTH_DIGIT, rounding=ROUND_HALF_UP, context=_WIDE)
+    return format(rounded or _TENTH_DIGIT * 0, "f")
+
+
+double = register(
+    Type(
+        name="double",
+        arrow=pa.float64(),
+        redshift="DOUBLE PRECISION",
+        convert=_to_double,
+        natives=frozenset({float}),
+        text_form=r"^[-+0-9.eE]+$",
+        fits=_finite,
+        copy_form="",
+        canonical=_double_text,
+        canonical_sql=lambda x, _: f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))",
+        postgres={"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
+        postgres_comparable=lambda x: f"CASE WHEN {x} > -1e28 AND {x} < 1e28 THEN {x} END",
+        suggested_for={"real": "double", "double precision": "double"},
+        docs="an approximate number, finite and below 1e28",
+    )
+)

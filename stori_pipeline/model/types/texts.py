@@ -1,0 +1,119 @@
+"""Texts, and booleans, which Postgres writes as a letter.
+
+Belongs here: those types. Does not belong here: JSON (`documents`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.types.documents import document_text
+from stori_pipeline.model.types.misfit import VAST_BITS, MisfitError, shown, wrong_type
+from stori_pipeline.model.types.type import ANY, Type, register
+
+
+def _to_boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in ("t", "true", "f", "false"):
+        return value in ("t", "true")
+    raise wrong_type(value, "boolean")
+
+
+boolean = register(
+    Type(
+        name="boolean",
+        arrow=pa.bool_(),
+        redshift="BOOLEAN",
+        convert=_to_boolean,
+        natives=frozenset({bool}),
+        text_form=r"^[tf]$",
+        from_texts=lambda texts: pc.equal(texts, "t"),
+        copy_form="",
+        canonical=lambda value: "t" if value else "f",
+        canonical_sql=lambda x, _: f"CASE WHEN {x} THEN 't' WHEN NOT {x} THEN 'f' END",
+        roles=frozenset({"key", "sortkey", "distkey"}),
+        postgres={"boolean": "{x}"},
+        suggested_for={"boolean": "boolean"},
+        docs="true or false",
+    )
+)
+
+
+def varchar(length: int) -> Type:
+    """Text of at most `length` **bytes** of UTF-8 (1 to 65,535), as Redshift counts them."""
+    if not 1 <= length <= 65_535:
+        raise DefinitionError(f"varchar({length}): Redshift takes 1 to 65535 bytes; for longer documents use super_")
+    return Type(
+        name=f"varchar({length})",
+        arrow=pa.string(),
+        redshift=f"VARCHAR({length})",
+        max_bytes=length,
+        convert=_to_text(f"varchar({length})", length),
+        natives=frozenset({str}),
+        fits=_storable(length),
+        copy_form="",
+        canonical=lambda value: hashlib.md5(value.encode(), usedforsecurity=False).hexdigest(),
+        canonical_sql=lambda x, _: f"MD5({x})",
+        roles=frozenset({"key", "sortkey", "distkey"}),
+        is_readable=True,
+        postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},
+        suggested_for={"uuid": "varchar(36)"},
+        docs="text, of at most so many bytes of UTF-8",
+    )
+
+
+def _storable(length: int) -> Callable[[pa.Array], bool]:
+    def fits(array: pa.Array) -> bool:
+        longest = pc.max(pc.binary_length(array)).as_py()
+        return (longest is None or longest <= length) and not pc.any(pc.match_substring(array, "\0")).as_py()
+
+    return fits
+
+
+def _to_text(name: str, max_bytes: int) -> Callable[[Any], str]:
+    def convert(value: object) -> str:
+        text = _as_text(value, name)
+        if "\0" in text:
+            raise MisfitError("nul", f"{shown(text)} has a NUL character")
+        try:
+            length = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise MisfitError("unicode", f"{shown(text)} is not valid Unicode: {error.reason}") from None
+        if length > max_bytes:
+            raise MisfitError("too_long", f"{length} bytes, where {name} holds {max_bytes}")
+        return text
+
+    return convert
+
+
+def _as_text(value: object, name: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= VAST_BITS else hex(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() and abs(value.adjusted()) < 100 else str(value)
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, (dict, list, tuple)):
+        return document_text(value)
+    raise wrong_type(value, name)
+
+
+register(varchar(64), varchar)

@@ -1,0 +1,146 @@
+"""What a column type is: one object, with everything about it.
+
+Belongs here: the fields of that object, and finding types by name. Does not belong here: any type (the modules beside this one, or a
+project's own).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from stori_pipeline.model.errors import DefinitionError
+
+Role = Literal["key", "sortkey", "distkey", "cursor", "arrivals"]
+"""What a column can be to its table."""
+
+ANY = "any"
+"""In `Type.postgres`: every source type that is not named."""
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _always(_: pa.Array) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Type:
+    """One column type. Two are equal if their names are.
+
+    Args:
+        name: as a definition and the documents say it: `bigint`, `varchar(64)`.
+        arrow: the type that lands.
+        redshift: the type of the mirror's column.
+        stage, load: the type of the column that COPY fills, if it is another, and the expression through which a value then passes on its
+            way to the mirror; `{}` stands for the column.
+        max_bytes: of text and documents, the longest value in bytes of UTF-8.
+        convert: turns one value (never None) into what the column holds, or raises MisfitError. It decides; what follows is quicker
+            and never takes a value that it would not.
+        natives: the exact Python types whose values Arrow turns into a column without losing any of them.
+        text_form: a regular expression of texts that Arrow may parse; empty where it may parse none.
+        from_texts: parses a whole column of such texts; a cast to `arrow` without it.
+        fits: whether a whole column, parsed by Arrow, is within bounds.
+        copy_form: how Postgres writes values that Arrow may take as they are: a regular expression, empty for any text; None where each
+            value has to pass `convert`.
+        canonical: the text of a value that a checksum is made of.
+        canonical_sql: the same in SQL, never NULL for a value: of a column's expression and the engine's function for a document's text.
+        roles: what a column of the type can be to its table.
+        is_document: whether values are JSON. They land as bytes, and are text in frames.
+        is_readable: whether a value is its own text in a key, instead of its canonical text.
+        postgres: which of Postgres's types it is read from, and the expression of the value, `{x}` for the column. `ANY` names the rest.
+        postgres_comparable: guards that expression in a comparison: a value beyond the type's bounds counts as NULL there.
+        suggested_for: which of Postgres's types it is suggested for, and the Python that says so.
+        docs: what the documents say of it: what it holds, in a sentence.
+    """
+
+    name: str
+    arrow: pa.DataType
+    redshift: str
+    convert: Callable[[Any], Any] = field(compare=False, repr=False)
+    canonical: Callable[[Any], str] = field(compare=False, repr=False)
+    canonical_sql: Callable[[str, Callable[[str], str]], str] = field(compare=False, repr=False)
+    postgres: Mapping[str, str] = field(compare=False, repr=False)
+    docs: str = field(compare=False, repr=False)
+    stage: str = ""
+    load: str = "{}"
+    max_bytes: int | None = None
+    natives: frozenset[type] = field(default=frozenset(), compare=False, repr=False)
+    text_form: str = field(default="", compare=False, repr=False)
+    from_texts: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False, repr=False)
+    fits: Callable[[pa.Array], bool] = field(default=_always, compare=False, repr=False)
+    copy_form: str | None = field(default=None, compare=False, repr=False)
+    roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
+    is_document: bool = field(default=False, compare=False, repr=False)
+    is_readable: bool = field(default=False, compare=False, repr=False)
+    postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
+    suggested_for: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.stage:
+            object.__setattr__(self, "stage", self.redshift)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def base(self) -> str:
+        """The name without its lengths: `varchar` of `varchar(64)`."""
+        return self.name.partition("(")[0]
+
+    @property
+    def is_integer(self) -> bool:
+        return bool(pa.types.is_integer(self.arrow))
+
+    def postgres_expression(self, source_type: str, column: str) -> str | None:
+        """The expression of a column of that type of Postgres; None where the type is not read from it."""
+        template = self.postgres.get(source_type, self.postgres.get(ANY))
+        return None if template is None else template.format(x=column)
+
+    def docs_row(self) -> str:
+        """The type's line in a table of the documents."""
+        return f"| `{self.base}` | {self.docs} | {self.arrow} | {self.redshift} | {', '.join(f'`{each}`' for each in self.postgres)} |"
+
+
+_FAMILIES: dict[str, tuple[Callable[..., Type], tuple[int, ...]]] = {}
+
+
+def register(example: Type, make: Callable[..., Type] | None = None) -> Type:
+    """Make a type known by its name: to `parse`, to suggested definitions, and to the documents.
+
+    Args:
+        example: the type; of a family with lengths, any one of it.
+        make: makes a type of the family from its lengths.
+    """
+    lengths = tuple(int(each) for each in re.findall(r"\d+", example.name.partition("(")[2]))
+    _FAMILIES[example.base] = (make or (lambda: example), lengths)
+    return example
+
+
+def registered() -> Iterator[Type]:
+    """Every known type; of a family with lengths, its example."""
+    for make, lengths in _FAMILIES.values():
+        yield make(*lengths)
+
+
+def parse(name: str) -> Type:
+    """The type of that name, such as `varchar(64)`.
+
+    Raises:
+        DefinitionError: there is none.
+    """
+    match = re.fullmatch(r"(\w+)(?:\((\d+(?:, *\d+)*)\))?", name)
+    if match is None or match[1] not in _FAMILIES:
+        raise DefinitionError(f"there is no type {name!r}; there are {', '.join(_FAMILIES)}")
+    try:
+        return _FAMILIES[match[1]][0](*(int(each) for each in (match[2] or "").split(",") if each))
+    except TypeError:
+        raise DefinitionError(
+            f"{name!r}: {match[1]} takes other lengths, as in {_FAMILIES[match[1]][0](*_FAMILIES[match[1]][1])}"
+        ) from None
