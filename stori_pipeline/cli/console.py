@@ -114,7 +114,6 @@ def plain_errors() -> Iterator[None]:
 
 
 _OWN_ERRORS = (
-    ("redshift_local.embedded.errors", "ClusterError"),
     ("stori_pipeline.lake", "LakeError"),
     ("stori_pipeline.local.samples.report", "SampleError"),
     ("stori_pipeline.local.state", "StackError"),

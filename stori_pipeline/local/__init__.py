@@ -1,1 +1,4 @@
-"""AWS and the sources on one machine: real servers at loopback addresses. Imported only by `cli` and the tests."""
+"""The local stack: real servers on loopback that stand for the sources, for AWS and for the warehouse.
+
+Belongs here: starting and stopping them, and sample data. Does not belong here: the pipeline. Only `cli` and the tests import it.
+"""

@@ -1,6 +1,6 @@
 """The local stack's AWS: a moto server.
 
-Belongs here: how that program is started. Does not belong here: the program (`aws_server`).
+Belongs here: starting it. Does not belong here: the program (`aws_server`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from types import MappingProxyType
 from stori_pipeline.local import probe
 from stori_pipeline.local.program import Program
 
-# One that needs no LocationConstraint when a bucket is made.
+# In this region a bucket is created without a LocationConstraint.
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
 
 class Aws(Program):
-    """S3 and the other services at one address; what is in S3 survives.
+    """S3 and the other services at one address. The objects in S3 survive a restart.
 
     Args:
-        buckets, queues: are there once it is up. Each queue has a dead-letter queue of its own.
-        topics: of SNS, each with the queue that its messages go to.
-        durable: whether an acknowledged object survives the end of the whole machine, and not only of the process.
+        buckets, queues: names; the server creates them. Each queue has its own dead-letter queue.
+        topics: SNS topic to the queue that receives its messages.
+        durable: whether an acknowledged object survives a crash of the machine, and not only of the process.
     """
 
     name = "aws"
@@ -49,7 +49,7 @@ class Aws(Program):
         return f"http://127.0.0.1:{port}"
 
     def client_environ(self, port: int) -> dict[str, str]:
-        """What a client's environment holds to reach it. The server checks no credentials; its clients insist on having some."""
+        """The environment variables of a client. The server checks no credentials, but clients require some."""
         return {
             "AWS_ENDPOINT_URL": self.address(port),
             "AWS_ACCESS_KEY_ID": "local",

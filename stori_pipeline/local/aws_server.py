@@ -1,10 +1,8 @@
-"""The program behind `python -m stori_pipeline.local.aws`: moto's services on one port, with S3's objects on disk.
+"""The program `python -m stori_pipeline.local.aws_server`: moto's services on one port, with the objects of S3 on disk.
 
-Belongs here: what happens around a request that moto answers. Does not belong here: the program's start as a part of the stack
-(`aws`), and the files (`s3_disk`).
-
-A change to an object is on disk before its response goes out. Requests about one object are answered one after the other, which
-is also what makes a conditional write atomic: moto looks and writes in two steps.
+Belongs here: what happens before and after moto answers a request. Does not belong here: starting the program (`aws`), and the files
+(`s3_disk`). A change to an object is on disk before its response is sent. Requests about one object run one after the other; this makes
+conditional writes atomic, because moto checks and writes in two steps.
 """
 
 from __future__ import annotations
@@ -36,12 +34,12 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _STRIPES = 256
 _CHUNK = 256 * 1024
-# Parameters that say nothing about which bytes are meant: the operation's name, and a signature.
-_NEUTRAL = ("x-id", "X-Amz-")
+# Parameters that do not affect which bytes are returned: the name of the operation, and a signature.
+_IGNORED_PARAMETERS = ("x-id", "X-Amz-")
 
 
-class _Answer:
-    """What an application answered, held back until it is known to be true."""
+class _Response:
+    """An application's response, which is not sent yet."""
 
     def __init__(self, application: Application, environ: Environ) -> None:
         self.status = ""
@@ -57,12 +55,12 @@ class _Answer:
         self.status, self.headers = status, headers
 
     @property
-    def good(self) -> bool:
+    def ok(self) -> bool:
         return self.status.startswith("2")
 
 
-class _Piece:
-    """A stretch of an open file as a response's body; the file is closed with the response, however that ends."""
+class _FileRange:
+    """A range of an open file as the body of a response. The file is closed with the response."""
 
     def __init__(self, file: IO[bytes], length: int) -> None:
         self._file = file
@@ -78,108 +76,108 @@ class _Piece:
 
 
 class PersistentS3(DomainDispatcherApplication):
-    """moto's application, with what S3 holds on `disk`."""
+    """moto's application, with the objects of S3 on `disk`."""
 
     def __init__(self, disk: Disk) -> None:
         super().__init__(create_backend_app)
         self._disk = disk
         self._sqs: Application | None = None
-        # A lock per object would be one for every object there ever was; those that share one merely wait for each other.
+        # A fixed number of locks: one per object would grow without end. Requests about objects that share a lock wait for each other.
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("AmazonSQS."):
-            # moto finds out anew for each request whose it is, which takes as long as a queue's whole answer.
+            # moto selects the service again for each request, which takes as long as the response of a queue.
             self._sqs = self._sqs or self.get_application(environ)
             return self._sqs(environ, start_response)
         application = self.get_application(environ)
         if getattr(application, "service", "") != "s3":
             return application(environ, start_response)
-        # Bucket and key are in the path, whatever name the host goes by: that is how they are read here.
+        # Bucket and key are read from the path, whatever the name of the host.
         environ["HTTP_HOST"] = f"127.0.0.1:{environ['SERVER_PORT']}"
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         bucket, _, key = path.removeprefix("/").partition("/")
         method, query = environ["REQUEST_METHOD"], parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-        if method == "GET" and key and all(name.startswith(_NEUTRAL) for name in query):
+        if method == "GET" and key and all(name.startswith(_IGNORED_PARAMETERS) for name in query):
             return self._get(application, environ, start_response, bucket, key)
         if method in ("GET", "HEAD", "OPTIONS"):
-            with self._alone((bucket, key) if key else None):
-                answer = _Answer(application, environ)
+            with self._locked((bucket, key) if key else None):
+                response = _Response(application, environ)
         elif key:
-            with self._alone((bucket, key), _copied(environ)):
-                answer = _Answer(application, environ)
-                if answer.good:
+            with self._locked((bucket, key), _copy_source(environ)):
+                response = _Response(application, environ)
+                if response.ok:
                     self._disk.save(bucket, [key])
         elif method == "POST":
             return self._post(application, environ, start_response, bucket)
         else:
-            with self._alone((bucket, "")):
-                answer = _Answer(application, environ)
-                if answer.good:
+            with self._locked((bucket, "")):
+                response = _Response(application, environ)
+                if response.ok:
                     self._disk.save_bucket(bucket)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        start_response(response.status, response.headers)
+        return [response.body]
 
     def _get(
         self, application: Application, environ: Environ, start_response: Callable[..., Any], bucket: str, key: str
     ) -> Iterable[bytes]:
-        """An object, or a range of it, straight from its file. moto would read the whole object for each range.
+        """An object or a range of it, directly from its file; moto would read the whole object for each range.
 
-        moto is asked for the head, and so decides on conditions, on the range and on the headers.
+        moto answers a HEAD request first, which decides about conditions, the range and the headers.
         """
-        with self._alone((bucket, key)):
-            head = _Answer(application, {**environ, "REQUEST_METHOD": "HEAD"})
-            found = backend().buckets[bucket].keys.get(key) if head.good else None
-            buffer = getattr(found, "_value_buffer", None)
+        with self._locked((bucket, key)):
+            head = _Response(application, {**environ, "REQUEST_METHOD": "HEAD"})
+            stored = backend().buckets[bucket].keys.get(key) if head.ok else None
+            buffer = getattr(stored, "_value_buffer", None)
             if not isinstance(buffer, SavedBytes):
-                whole = _Answer(application, environ)
-                start_response(whole.status, whole.headers)
-                return [whole.body]
-            said = {name.lower(): value for name, value in head.headers}
+                response = _Response(application, environ)
+                start_response(response.status, response.headers)
+                return [response.body]
+            by_name = {name.lower(): value for name, value in head.headers}
             # "bytes 5-9/20"
-            begin = int(said["content-range"].split()[1].split("-")[0]) if "content-range" in said else 0
+            begin = int(by_name["content-range"].split()[1].split("-")[0]) if "content-range" in by_name else 0
             file = buffer.path.open("rb")
         file.seek(begin)
-        in_parts = "-" in said.get("etag", "")
-        # Of an object from parts, moto's head gives the checksum of checksums as if it were the object's own.
-        headers = [pair for pair in head.headers if not (in_parts and pair[0].lower().startswith("x-amz-checksum-"))]
+        multipart = "-" in by_name.get("etag", "")
+        # For an object uploaded in parts, moto's HEAD returns the checksum of the parts' checksums as the object's own.
+        headers = [pair for pair in head.headers if not (multipart and pair[0].lower().startswith("x-amz-checksum-"))]
         start_response(head.status, headers)
-        return _Piece(file, int(said["content-length"]))
+        return _FileRange(file, int(by_name["content-length"]))
 
     def _post(self, application: Application, environ: Environ, start_response: Callable[..., Any], bucket: str) -> Iterable[bytes]:
-        """To a bucket: the deletion of many objects. The other thing one can post, a form that uploads a file, is not supported."""
+        """Delete many objects of a bucket. The other POST request of S3, an upload by form, is not supported."""
         if environ.get("CONTENT_TYPE", "").startswith("multipart/form-data"):
             start_response("501 Not Implemented", [("Content-Type", "application/xml")])
             return [b"<Error><Code>NotImplemented</Code><Message>The local S3 takes no uploads by form; use PUT.</Message></Error>"]
         body = get_input_stream(environ).read()
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
-        keys = _listed(body)
-        with self._alone(*((bucket, key) for key in keys)):
-            answer = _Answer(application, environ)
-            if answer.good:
+        keys = _keys_to_delete(body)
+        with self._locked(*((bucket, key) for key in keys)):
+            response = _Response(application, environ)
+            if response.ok:
                 self._disk.save(bucket, keys)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        start_response(response.status, response.headers)
+        return [response.body]
 
     @contextlib.contextmanager
-    def _alone(self, *objects: tuple[str, str] | None) -> Iterator[None]:
-        """With no other request about any of these objects. Locks are taken in one order, so that no two requests wait for each other."""
+    def _locked(self, *objects: tuple[str, str] | None) -> Iterator[None]:
+        """Hold the locks of these objects. They are acquired in one order, so that two requests cannot deadlock."""
         with contextlib.ExitStack() as held:
             for stripe in sorted({hash(each) % _STRIPES for each in objects if each}):
                 held.enter_context(self._locks[stripe])
             yield
 
 
-def _copied(environ: Environ) -> tuple[str, str] | None:
-    """The object that a request copies from."""
+def _copy_source(environ: Environ) -> tuple[str, str] | None:
+    """The object that a request copies; None if it copies none."""
     source = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")).split("?versionId=", 1)[0]
     bucket, _, key = source.removeprefix("/").partition("/")
     return (bucket, key) if key else None
 
 
-def _listed(body: bytes) -> list[str]:
-    """The keys that a request to delete many objects names; none where it is another request, or one that moto will refuse."""
+def _keys_to_delete(body: bytes) -> list[str]:
+    """The keys in a request that deletes many objects; none for any other request, and for one that moto will refuse."""
     begin, end = body.find(b"<Delete"), body.find(b"</Delete>")
     if begin < 0 or end < 0:
         return []
@@ -192,7 +190,7 @@ def _listed(body: bytes) -> list[str]:
 
 class _QuietHandler(MotoRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Not every request is a line: a sync makes thousands."""
+        """Requests are not logged: a sync sends thousands."""
 
 
 def serve(
@@ -205,10 +203,11 @@ def serve(
     *,
     sync: bool,
 ) -> None:
-    """Bring back what is under `data`, make what is missing, and answer until the process is ended.
+    """Restore the objects under `data`, create missing buckets, queues and topics, and serve until the process ends.
 
     Args:
-        topics: of each, the queue that its messages go to.
+        topics: SNS topic to the queue that receives its messages.
+        sync: whether a saved object survives a crash of the machine.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     disk = Disk(data / "s3", sync=sync)
@@ -232,13 +231,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.aws_server", description="AWS on one machine.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that keeps the buckets")
-    parser.add_argument("--bucket", action="append", default=[], help="a bucket to make if it is not there")
-    parser.add_argument("--queue", action="append", default=[], help="a queue to make if it is not there, and its dead-letter queue")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the buckets")
+    parser.add_argument("--bucket", action="append", default=[], help="a bucket to create if it does not exist")
+    parser.add_argument("--queue", action="append", default=[], help="a queue to create, with its dead-letter queue, if it does not exist")
     parser.add_argument(
-        "--topic", action="append", nargs=2, default=[], metavar=("TOPIC", "QUEUE"), help="a topic to make, and where its messages go"
+        "--topic", action="append", nargs=2, default=[], metavar=("TOPIC", "QUEUE"), help="a topic to create, and the queue of its messages"
     )
-    parser.add_argument("--no-sync", action="store_true", help="leave it to the system when bytes reach the disk")
+    parser.add_argument("--no-sync", action="store_true", help="do not call fsync: a crash of the machine may lose objects")
     options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -1,6 +1,6 @@
-"""Writing `.env`, through which a laptop tells the pipeline its addresses.
+"""Writes `.env`, from which the pipeline reads its settings on a laptop.
 
-Belongs here: that file's syntax and keeping what a person put in it. Does not belong here: what the values are.
+Belongs here: the syntax of the file, and keeping the user's own lines. Does not belong here: the values.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
 def write_env(path: Path, environ: Mapping[str, str]) -> None:
-    """Put `environ` into the dotenv file at `path`, for the owner's eyes only; lines about other names stay as they are.
+    """Write `environ` into the dotenv file at `path`, with mode 0600. Lines about other names stay.
 
-    The file is replaced in one step: a reader finds the old one or the new one.
+    The file is replaced atomically: a reader gets either the old or the new one.
     """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if not ((match := _ASSIGNMENT.match(line)) and match[1] in environ)]

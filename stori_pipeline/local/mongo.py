@@ -1,8 +1,7 @@
-"""The local stack's MongoDB: a server of its wire protocol, run as a program of its own.
+"""The local stack's MongoDB: secantusdb, a server of MongoDB's wire protocol.
 
-Belongs here: how that program is started, and its users. Does not belong here: what is in its databases.
-
-The program is under the GPL; it is executed and never imported.
+Belongs here: starting it, and its users. Does not belong here: its data. The program is under the GPL: it runs as a process of its own,
+and is never imported.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
 
 ADMIN = "admin"
-# What each user may do in a database that stands for a source. The admin may do everything everywhere.
+# The role of each user in a source's database. The admin may do everything.
 _ROLE = {"app": "readWrite", "reader": "read"}
 
 _OPLOG_SECONDS = 7 * 24 * 3600
@@ -35,12 +34,12 @@ _TRIES = 3
 
 
 class Mongo(Program):
-    """A replica set of one, which change streams need, with a user for each way to use it.
+    """A replica set of one member, as change streams require, with the users `admin`, `app` and `reader`.
 
     Args:
         home: the stack's folder.
-        state: where its passwords are kept.
-        databases: those that `app` writes and `reader` reads.
+        state: holds the passwords.
+        databases: `app` may write them, and `reader` may read them.
     """
 
     name = "mongo"
@@ -52,8 +51,8 @@ class Mongo(Program):
         self._databases = databases
 
     @property
-    def _making(self) -> str:
-        """The folder that becomes the server's, and the name of the run that makes it."""
+    def _setup_name(self) -> str:
+        """The name of the folder during set-up, and of the process that sets it up."""
         return f"{self.name}.new"
 
     @property
@@ -68,33 +67,33 @@ class Mongo(Program):
         return f"mongodb://{user}:{self._password(user)}@127.0.0.1:{port}/{database}?authSource=admin&directConnection=true"
 
     def prepare(self) -> None:
-        """Make its data folder with its users, in a folder beside that takes its name once it is whole.
+        """Create the data folder and the users in a temporary folder, which is renamed at the end.
 
-        Users can only be made while the server asks for none, so it runs once without, on a port that nobody knows.
+        Users can only be created while the server requires no login. So the server first runs without login, on a port that nobody knows.
         """
-        # Everything is said by arguments; without a file the program would look for one in the folders around.
+        # The file is empty, because all options are arguments; without it the program would search other folders for one.
         self._configuration.touch(mode=0o600)
         self._state.refuse_orphan(self.data, f"{self.name}.{ADMIN}")
         for attempt in range(_TRIES):
             if self.data.exists():
                 return
             try:
-                self._make()
+                self._set_up()
             except StackError:
-                # A killed `up` may have launched a server a moment before, which could not be found until it had become one.
+                # A killed `stori up` may have launched the program just before, and it could not be found while it was starting.
                 if attempt == _TRIES - 1:
                     raise
 
-    def _make(self) -> None:
+    def _set_up(self) -> None:
         self.clear_away()
-        growing = self.home / self._making
-        if growing.exists():
-            shutil.rmtree(growing)
-        growing.mkdir(mode=0o700)
+        folder = self.home / self._setup_name
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
         port = free_port()
-        command = tuple(self._command(port, growing))
+        command = tuple(self._command(port, folder))
         log = self.home / "log" / f"{self.name}.log"
-        self._state.note(self._making, Run(port, command))
+        self._state.set_run(self._setup_name, Run(port, command))
         pid = process.launch(command, log=log, env=self.env(), cwd=self.home)
         try:
             if not self._starts(port, pid, command):
@@ -105,20 +104,20 @@ class Mongo(Program):
                     roles = [{"role": role, "db": database} for database in self._databases]
                     client.admin.command("createUser", user, pwd=self._password(user), roles=roles)
         finally:
-            # At once: every write was synced when it was acknowledged, and its orderly end takes two seconds.
+            # Killed, because every acknowledged write is on disk, and a clean shutdown takes two seconds.
             process.stop(pid, command, signal.SIGKILL, _PATIENCE)
-        growing.rename(self.data)
-        self._state.forget(self._making)
+        folder.rename(self.data)
+        self._state.remove_run(self._setup_name)
 
     def _starts(self, port: int, pid: int, command: tuple[str, ...]) -> bool:
-        """Whether it answers within the time that it may take."""
+        """Whether the server answers in time."""
         try:
             return process.wait_until(lambda: process.listens(pid, port) and self.answers(port), pid, command, _PATIENCE)
         except TimeoutError:
             return False
 
     def clear_away(self) -> None:
-        for pid, command in process.having("--storage-path", str(self.home / self._making)).items():
+        for pid, command in process.having("--storage-path", str(self.home / self._setup_name)).items():
             process.stop(pid, command, signal.SIGKILL, _PATIENCE)
 
     def command(self, port: int) -> list[str]:
@@ -126,29 +125,29 @@ class Mongo(Program):
 
     def _command(self, port: int, data: Path) -> list[str]:
         script = Path(sys.executable).with_name("secantusd-py")
-        found = str(script) if script.exists() else shutil.which("secantusd-py")
-        if found is None:
+        program = str(script) if script.exists() else shutil.which("secantusd-py")
+        if program is None:
             raise StackError("mongo: the program secantusd-py is not installed; install the extra `local` of this package")
         arguments = ["--config", str(self._configuration), "--host", "127.0.0.1", "--port", str(port)]
         arguments += ["--storage-path", str(data), "--cache-size", "256M"]
-        # Else a kill takes acknowledged writes with it, some of which a change stream may already have shown.
+        # Without it a kill loses acknowledged writes, some of which a change stream may already have returned.
         arguments += ["--sync-on-commit"]
-        # Quiet streams stay resumable by the heartbeat; a laptop that slept over the weekend still resumes by the retention.
+        # The heartbeat keeps quiet streams resumable; the retention lets a laptop resume after a weekend.
         arguments += ["--noop-heartbeat-seconds", "10"]
         arguments += ["--oplog-retention-seconds", str(_OPLOG_SECONDS), "--oplog-max-entries", str(_OPLOG_ENTRIES)]
-        return [sys.executable, found, *arguments]
+        return [sys.executable, program, *arguments]
 
     def answers(self, port: int) -> bool:
         return probe.mongo(port)
 
     def create_database(self, port: int, database: str) -> None:
-        """Let `app` and `reader` into one more database. Connections that they already have do not see it."""
+        """Give `app` and `reader` access to one more database. Open connections do not get it."""
         with _client(self.url(port, ADMIN, "admin")) as client:
             for user, role in _ROLE.items():
                 client.admin.command("grantRolesToUser", user, roles=[{"role": role, "db": database}])
 
     def drop_database(self, port: int, database: str) -> None:
-        """Drop it, and what was granted on it."""
+        """Drop a database, and the rights on it."""
         with _client(self.url(port, ADMIN, "admin")) as client:
             client.drop_database(database)
             for user, role in _ROLE.items():

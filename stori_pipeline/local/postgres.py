@@ -1,7 +1,7 @@
 """The stack's two Postgres clusters, as servers of the stack.
 
-Belongs here: their databases, roles and rights. Does not belong here: making and running a cluster (`redshift_local.embedded`), what
-is in the databases, and the order in which servers start (`stack`).
+Belongs here: their databases, roles and rights. Does not belong here: creating and running a cluster (`redshift_local.embedded`), data, and
+the order in which servers start (`stack`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class PostgresCluster(Program):
 
     Args:
         home: the stack's folder.
-        state: where its passwords are kept.
-        durable: whether commits survive the end of the whole machine, and not only of the process.
+        state: holds the passwords.
+        durable: whether commits survive a crash of the machine, and not only of the process.
     """
 
     quit_signal: ClassVar[signal.Signals] = signal.SIGINT  # Postgres's fast shutdown: ends sessions, then writes a checkpoint
 
     databases: Mapping[str, str]
-    """Each database and the role that owns it."""
+    """Database to the role that owns it."""
 
     locale: tuple[str, ...]
     settings: Mapping[str, str]
@@ -45,7 +45,7 @@ class PostgresCluster(Program):
         return f"postgresql://127.0.0.1:{port}"
 
     def url(self, port: int, role: str, database: str) -> str:
-        """The address of `database` for `role`, its password included."""
+        """The address of `database` for `role`, with its password."""
         return self._cluster.url(port, role, database)
 
     def prepare(self) -> None:
@@ -75,28 +75,28 @@ class PostgresCluster(Program):
         return self._cluster.ended_for_a_moment(log)
 
     def settle(self, port: int) -> None:
-        """Its roles with their passwords, its databases with their owners, and what each role may do there."""
+        """Create the roles with their passwords, the databases with their owners, and the rights of each role."""
         self._cluster.ensure_roles(port, self.roles)
         self._cluster.ensure_databases(port, self.databases)
         for database in self.databases:
             self._grant(port, database)
 
     def create_database(self, port: int, database: str, owner: str) -> None:
-        """One more database, with the rights that the others of its owner have."""
+        """Create a database, with the rights of its owner's other databases."""
         self._cluster.ensure_databases(port, {database: owner})
         self._grant(port, database)
 
     def drop_database(self, port: int, database: str) -> None:
-        """Drop it, ending the sessions in it."""
+        """Drop a database, and end its sessions."""
         self._cluster.drop_database(port, database)
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Its roles besides the superuser."""
+        """The roles, without the superuser."""
         return tuple(dict.fromkeys(self.databases.values()))
 
     def grants(self, database: str) -> list[str]:  # noqa: ARG002 -- the base case of a method that needs it
-        """Statements, repeatable, that give the roles what they may do in that database beyond owning it."""
+        """Repeatable statements that give the roles rights in a database, other than ownership."""
         return []
 
     def _grant(self, port: int, database: str) -> None:
@@ -116,12 +116,12 @@ class PostgresCluster(Program):
 
 
 class Sources(PostgresCluster):
-    """The databases that stand for other people's systems: written by `app`, read by `reader`."""
+    """The databases of the sources. The role `app` writes, and `reader` reads."""
 
     name = "sources"
     preferred_port = 54321
     databases: Mapping[str, str] = {"bank": "app", "app": "app", "totesys": "app"}
-    # The same order of text on every machine, and not the C locale: a real source has a collation.
+    # Text sorts the same on every machine. It is not the locale C, because a real source has a collation.
     locale = ("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
     settings: Mapping[str, str] = {"wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20"}
 
@@ -130,7 +130,7 @@ class Sources(PostgresCluster):
         return (*super().roles, "reader")
 
     def grants(self, database: str) -> list[str]:
-        """`reader` may SELECT from every table of `public`, those to come included, and nothing more."""
+        """`reader` may SELECT from every present and future table of `public`, and nothing more."""
         return [
             "ALTER SCHEMA public OWNER TO app",
             f'GRANT CONNECT ON DATABASE "{database}" TO reader',
@@ -142,13 +142,13 @@ class Sources(PostgresCluster):
 
 
 class Platform(PostgresCluster):
-    """Dagster's storage (`dagster`), and what stands behind the local Redshift (`dev`), which `reader` may read and not write."""
+    """Dagster's storage (`dagster`), and the database behind the local Redshift (`dev`), which `reader` may only read."""
 
     name = "platform"
     preferred_port = 54322
     databases: Mapping[str, str] = {"dagster": "dagster", "dev": "loader"}
     locale = ("--locale", "C")  # Redshift compares and sorts text by its bytes
-    # Nothing is replicated from here, so a load need not be written to the log for anyone but crash recovery.
+    # Nothing is replicated from here, so the write-ahead log serves only crash recovery.
     settings: Mapping[str, str] = {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "2GB", "shared_buffers": "256MB"}
 
     @property

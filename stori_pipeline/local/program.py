@@ -1,6 +1,6 @@
-"""What the stack needs to know of each server program, whichever it is.
+"""The interface that each server of the stack implements.
 
-Belongs here: that contract. Does not belong here: any server's particulars, which are in the module named after it.
+Belongs here: the interface. Does not belong here: a single server, which has a module of its own.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from redshift_local.embedded import process
 
 
 class Program(ABC):
-    """One server of the stack: how it is made, started, asked and stopped. Its data are in `home / name`."""
+    """One server of the stack: how it is set up, started, checked and stopped. Its data are in `home / name`."""
 
     name: str
     preferred_port: int
     needs: tuple[str, ...] = ()
-    """The servers that must answer before this one is started."""
+    """The servers that must be ready before this one is started."""
 
     quit_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    """What ends it in good order."""
+    """The signal for a clean shutdown."""
 
     patience: ClassVar[float] = 60.0
-    """How many seconds it may take to start, recovery after a crash included."""
+    """The maximum time of a start in seconds, with recovery after a crash."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -38,47 +38,47 @@ class Program(ABC):
 
     @abstractmethod
     def address(self, port: int) -> str:
-        """Where it is, without credentials."""
+        """The server's address, without credentials."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make what must exist on disk before it is started. Does nothing where that exists."""
+        """Create what must exist on disk before the start. Does nothing if it exists."""
 
     def clear_away(self) -> None:  # noqa: B027 -- most servers leave nothing
-        """End what a start that was cut off may have left running besides the server itself."""
+        """End processes, other than the server, that an interrupted start may have left."""
 
     @abstractmethod
     def command(self, port: int) -> list[str]:
-        """The program and its arguments. Names this stack's folder, by which the process is known again; holds no secret."""
+        """The program and its arguments, without secrets. They contain the stack's folder, which identifies the process later."""
 
     def through(self) -> list[str]:
-        """A command to start it through, where it may not run as the present user."""
+        """A command that starts the program as another user, if it must not run as the current one."""
         return []
 
     def env(self) -> dict[str, str]:
-        """Its environment: the present one without what would lead it to other servers."""
+        """The environment of the process: the current one, without variables that lead to other servers."""
         return without(os.environ, "PG", "AWS_", "MOTO_", "STORI_") | {"PYTHONUNBUFFERED": "1"}
 
     @abstractmethod
     def answers(self, port: int) -> bool:
-        """Whether it answers, cheaply."""
+        """Whether the server answers, by a cheap request."""
 
     def listens(self, port: int, pid: int) -> bool:
-        """Whether it is this server, as the process `pid`, that has the port."""
+        """Whether the process `pid` listens at the port."""
         return process.listens(pid, port)
 
     def ready(self, port: int) -> bool:
-        """Whether its users can be let in: asked while it starts."""
+        """Whether the server is ready for its users. Called during the start."""
         return self.answers(port)
 
     def worth_another_try(self, log: str) -> bool:
-        """Whether what it last said before it ended is something that passes by itself."""
+        """Whether the last lines of the log, written before the process ended, show a transient error."""
         return "address already in use" in log.lower()
 
     def settle(self, port: int) -> None:  # noqa: B027 -- most servers have nothing to make
-        """Once it is ready: make what its users expect to find. Does nothing where that exists."""
+        """Create what the users of a ready server need. Does nothing if it exists."""
 
 
 def without(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    """That environment, without the variables whose names start with one of the prefixes."""
+    """The environment without the variables whose names start with one of the prefixes."""
     return {name: value for name, value in environ.items() if not name.startswith(prefixes)}

@@ -1,6 +1,6 @@
-"""The local stack's API of exchange rates, as a server of it.
+"""The local stack's API of exchange rates.
 
-Belongs here: how that program is started, and the program. Does not belong here: what it answers (`rates_server`).
+Belongs here: starting it, and its command line. Does not belong here: its responses (`rates_server`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from stori_pipeline.local import probe
 from stori_pipeline.local.program import Program
 
 BASE = "GBP"
-"""The currency that the pipeline is told to ask rates for: one of it in others."""
+"""The base currency of the rates that the pipeline requests."""
 
 
 class Rates(Program):
-    """Daily rates over HTTP, of the kind that central banks' rates are offered with."""
+    """Daily rates over HTTP, in the format of public APIs of central banks' rates."""
 
     name = "rates"
     preferred_port = 8095
@@ -30,10 +30,10 @@ class Rates(Program):
         return f"{self.address(port)}?base={BASE}"
 
     def prepare(self) -> None:
-        """It keeps nothing: every day's rates follow from the day."""
+        """Nothing to prepare: the server stores no data, and computes each day's rates from the date."""
 
     def command(self, port: int) -> list[str]:
-        # The program takes no folder, so the interpreter is told one: by it this stack's process is known from another stack's.
+        # The program takes no folder. The interpreter's option names one, so that processes of two stacks can be told apart.
         return [sys.executable, "-X", f"stack={self.home}", "-m", "stori_pipeline.local.rates", "--port", str(port)]
 
     def answers(self, port: int) -> bool:
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stori_pipeline.local.rates", description="Exchange rates on one machine.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from stori_pipeline.local.rates_server import RatesServer
 
-    with RatesServer((told.host, told.port)) as server:
+    with RatesServer((options.host, options.port)) as server:
         server.serve_forever()
 
 

@@ -1,13 +1,7 @@
-"""What the local API of exchange rates answers.
+"""The server of the local API of exchange rates.
 
-Belongs here: its rates, its questions, and the failures it can be told to have. Does not belong here: its start as a part of the stack
-(`rates`).
-
-    GET  /latest?base=GBP       the newest rates        both with an ETag, and 304 for one that is still it
-    GET  /2024-11-15?base=GBP   that day's; on a day without any, those of the last day that had some, under that day's date
-    POST /control               a JSON object that changes how it answers from now on, see `Orders`
-
-Rates are a random walk, a step for each working day since `FIRST`. It depends on nothing but the day, so every server has the same.
+Belongs here: its rates, its requests, and the failures that tests can order. Does not belong here: starting it (`rates`). The rates are a
+random walk with one step per working day since `FIRST`. They depend on the day alone, so every server has the same rates.
 """
 
 from __future__ import annotations
@@ -29,27 +23,27 @@ from stori_pipeline.clock import utc_now
 
 FIRST = date(2022, 1, 3)
 _EUROS = {"EUR": 1.0, "GBP": 0.855, "USD": 1.085, "CHF": 0.955, "JPY": 158.0, "SEK": 11.4, "PLN": 4.35, "MXN": 20.1, "BRL": 5.6}
-"""What the walk of each currency keeps near: how much of it a euro buys."""
+"""The mean of each currency's walk: the price of one euro."""
 
 _STEP = 0.0045
-_BACK = 0.01  # the share of the way back that each day takes
+_BACK = 0.01  # the share of the distance to the mean that each day reverts
 _ONE = timedelta(days=1)
 
 
 class _Walk:
-    """One euro in each currency, working day by working day."""
+    """The price of one euro in each currency, by working day."""
 
     def __init__(self) -> None:
         self._logs: list[dict[str, float]] = [dict.fromkeys(_EUROS, 0.0)]
         self._growing = threading.Lock()
 
     def euros(self, day: date) -> dict[str, float]:
-        """On a working day, from `FIRST` on."""
+        """The prices on a working day, `FIRST` or later."""
         weeks, rest = divmod((day - FIRST).days, 7)
         number = weeks * 5 + rest
         with self._growing:
             while len(self._logs) <= number:
-                # A step has a generator of its own, so that it does not depend on how many were asked for before.
+                # Each step has its own generator, so that it does not depend on the order of requests.
                 rng = random.Random(f"rates {len(self._logs)}")  # noqa: S311  (no secret hangs on it)
                 self._logs.append(
                     {name: at * (1 - _BACK) + (rng.gauss(0, _STEP) if name != "EUR" else 0) for name, at in self._logs[-1].items()}
@@ -59,38 +53,44 @@ class _Walk:
 
 
 def working_day(day: date) -> date:
-    """The day itself or, at a weekend, the Friday before."""
+    """The day itself; on a weekend, the Friday before."""
     return day - timedelta(days=max(0, day.weekday() - 4))
 
 
 @dataclass
-class Orders:
-    """What the server was told by `/control`; each member is that of a JSON object of the same name."""
+class Overrides:
+    """How the server deviates from normal, as set by POST /control. The fields are the members of its JSON object."""
 
     today: str = ""
-    """The day that it takes for today; empty for the clock's."""
+    """The day that the server takes for today; empty for the clock's day."""
 
     fail: list[dict[str, Any]] = field(default_factory=list)
-    """Failures of the next answers, one each: `{"status": 429, "retry_after": "1"}`, `{"seconds": 2}` for a slow one, `{"body": "..."}`
-    for another answer, `{}` for one that is cut off. `{"path": "2024-11-14", ...}` waits for that question."""
+    """Failures, each of one response: `{"status": 429, "retry_after": "1"}` is an error, `{"seconds": 2}` a slow response,
+    `{"body": "..."}` another body, `{}` a response that is cut off. `{"path": "2024-11-14", ...}` applies to requests of that path."""
 
     rates: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Other rates than the walk's, by day and currency, as they are to stand in the JSON, whether that is a number or not."""
+    """Rates that replace those of the walk, by day and currency. Each is written into the JSON unchanged, even if it is no number."""
 
     unknown: list[str] = field(default_factory=list)
-    """Days that it does not know."""
+    """Days without rates."""
 
     etags: bool = True
+    """Whether responses have an ETag."""
 
 
 class RatesServer(ThreadingHTTPServer):
-    """The server. `requests` are the questions it was asked, for those who test what asks them."""
+    """The server. `requests` holds the path of each request, for tests.
+
+    `GET /latest?base=GBP` returns the newest rates. `GET /2024-11-15?base=GBP` returns the rates of a day; if the day has none, the
+    rates of the last day that has some, with the date of that day. Both have an ETag, and answer 304 to a request with the current ETag.
+    `POST /control` sets `Overrides`.
+    """
 
     daemon_threads = True
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__(address, _Handler)
-        self.orders = Orders()
+        self.overrides = Overrides()
         self.requests: list[str] = []
         self.guard = threading.Lock()
         self._walk = _Walk()
@@ -100,32 +100,32 @@ class RatesServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def today(self) -> date:
-        return date.fromisoformat(self.orders.today) if self.orders.today else utc_now().date()
+        return date.fromisoformat(self.overrides.today) if self.overrides.today else utc_now().date()
 
-    def failure(self, path: str) -> dict[str, Any] | None:
-        """The failure that is due for a question, which it then was."""
+    def take_failure(self, path: str) -> dict[str, Any] | None:
+        """Record the request, and remove and return the next failure for its path; None if there is none."""
         with self.guard:
             self.requests.append(path)
-            for failure in self.orders.fail:
+            for failure in self.overrides.fail:
                 if failure.get("path", path) == path:
-                    self.orders.fail.remove(failure)
+                    self.overrides.fail.remove(failure)
                     return failure
         return None
 
-    def body(self, asked: str, base: str) -> str | None:
-        """The JSON that answers for a day or for `latest`; None for what is not known."""
+    def body(self, path: str, base: str) -> str | None:
+        """The rates of a day or of `latest`, as JSON; None if the server has none."""
         try:
-            day = self.today() if asked == "latest" else date.fromisoformat(asked)
+            day = self.today() if path == "latest" else date.fromisoformat(path)
         except ValueError:
             return None
-        if not FIRST <= day <= self.today() or base not in _EUROS or (asked in self.orders.unknown):
+        if not FIRST <= day <= self.today() or base not in _EUROS or (path in self.overrides.unknown):
             return None
         day = working_day(day)
-        while day.isoformat() in self.orders.unknown:
+        while day.isoformat() in self.overrides.unknown:
             day = working_day(day - _ONE)
         euros = self._walk.euros(day)
         rates = {name: f"{Decimal(euro / euros[base]):.5f}" for name, euro in euros.items() if name != base}
-        rates |= self.orders.rates.get(day.isoformat(), {})
+        rates |= self.overrides.rates.get(day.isoformat(), {})
         members = ", ".join(f'"{name}": {rate}' for name, rate in sorted(rates.items()))
         return f'{{"base": "{base}", "date": "{day}", "rates": {{{members}}}}}'
 
@@ -134,39 +134,39 @@ class _Handler(BaseHTTPRequestHandler):
     server: RatesServer
     protocol_version = "HTTP/1.1"
     timeout = 60
-    # An answer goes out in one piece: in two, the second would wait for the receipt of the first.
+    # A response is sent in one packet: the second of two would wait for the acknowledgement of the first.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
 
     def log_message(self, *_: Any) -> None:
-        """Not every question is a line."""
+        """Requests are not logged."""
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        path = asked.path.strip("/")
-        failure = self.server.failure(path)
-        if failure is not None and not self._go_on(failure):
+        url = urlsplit(self.path)
+        path = url.path.strip("/")
+        failure = self.server.take_failure(path)
+        if failure is not None and not self._fail(failure):
             return
-        body = self.server.body(path, parse_qs(asked.query).get("base", ["EUR"])[0])
+        body = self.server.body(path, parse_qs(url.query).get("base", ["EUR"])[0])
         if body is None:
             self._answer(404, '{"message": "not found"}')
             return
         etag = f'"{hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()}"'
-        if not self.server.orders.etags:
+        if not self.server.overrides.etags:
             self._answer(200, body)
         elif self.headers.get("If-None-Match") == etag:
             self._answer(304, "", {"ETag": etag})
         else:
             self._answer(200, body, {"ETag": etag})
 
-    def _go_on(self, failure: dict[str, Any]) -> bool:
-        """Have a failure; whether the question is still to be answered."""
+    def _fail(self, failure: dict[str, Any]) -> bool:
+        """Carry out a failure; returns whether the request must still be answered."""
         if "seconds" in failure:
             time.sleep(float(failure["seconds"]))
             return True
         if "status" in failure or "body" in failure:
-            also = {"Retry-After": str(failure["retry_after"])} if "retry_after" in failure else {}
-            self._answer(int(failure.get("status", 200)), str(failure.get("body", "")), also | dict(failure.get("headers", {})))
+            headers = {"Retry-After": str(failure["retry_after"])} if "retry_after" in failure else {}
+            self._answer(int(failure.get("status", 200)), str(failure.get("body", "")), headers | dict(failure.get("headers", {})))
         else:
             self.send_response(200)
             self.send_header("Content-Length", "1000")
@@ -180,23 +180,23 @@ class _Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path != "/control":
             self._answer(404, "")
             return
-        told: dict[str, Any] = json.loads(body)
+        values: dict[str, Any] = json.loads(body)
         with self.server.guard:
-            if wrong := [name for name in told if name not in vars(self.server.orders)]:
-                self._answer(400, f"there is nothing called {wrong[0]!r} to be told")
+            if unknown := [name for name in values if name not in vars(self.server.overrides)]:
+                self._answer(400, f"{unknown[0]!r} is not an override; there are {', '.join(vars(self.server.overrides))}")
                 return
-            for name, value in told.items():
-                setattr(self.server.orders, name, value)
+            for name, value in values.items():
+                setattr(self.server.overrides, name, value)
         self._answer(200, "")
 
     def _answer(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
-        said = body.encode()
+        content = body.encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         if status != 304:
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if status != 304:
-            self.wfile.write(said)
+            self.wfile.write(content)

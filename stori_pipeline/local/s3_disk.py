@@ -1,14 +1,8 @@
-"""Keeping the objects of the local S3 on disk.
+"""The objects of the local S3 on disk: one file per object, written under a temporary name and renamed when complete.
 
-Belongs here: the file that an object is, and moving objects between moto's memory and those files. Does not belong here: the S3
-protocol, which is moto's, and when an object is saved, which is `aws_server`'s.
-
-An object is one file: its bytes, then a JSON text with everything else there is to know about it, then the length of that text and a
-mark. The file gets its name by a rename, so what has the name is whole. Once saved, an object is read from its file: memory holds
-what is being transferred and nothing else.
-
-Kept are buckets and objects with their ETags, times, headers, metadata and tags. Not kept are uploads in parts that were never
-completed, older versions of an object, and what else a bucket can be configured with.
+Belongs here: the format of the file, and moving objects between moto's memory and the files. Does not belong here: S3's protocol, which is
+moto's, and when an object is saved (`aws_server`). Saved: buckets, and objects with ETag, times, headers, metadata and tags. Not saved:
+incomplete multipart uploads, older versions of objects, and other configuration of buckets.
 """
 
 from __future__ import annotations
@@ -31,14 +25,16 @@ from moto.utilities.utils import LowercaseDict
 
 _log = logging.getLogger(__name__)
 
+# A file holds the object's bytes, then a JSON text with everything else about the object, then the length of that text and a mark. A saved
+# object is read from its file: memory holds only what is being transferred.
 _END = struct.Struct(">Q8s")
 _MARK = b"s3object"
 _CHUNK = 1024 * 1024
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_=.")
 _LONGEST_NAME = 180
-_BUCKET_FACTS = ".bucket"  # an object's file name never starts with a point
+_BUCKET_FACTS = ".bucket"  # the name of an object's file never starts with a dot
 
-# What is known of an object besides its bytes, in the names that moto gives it. Each is a text, a number, a flag or nothing.
+# The attributes of an object, by moto's names. Each is a string, a number, a boolean or None.
 _ATTRIBUTES = (
     "_etag",
     "_storage_class",
@@ -57,15 +53,15 @@ _ATTRIBUTES = (
 
 
 def backend() -> S3Backend:
-    """Where moto has its buckets."""
+    """moto's backend, which holds the buckets."""
     return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
 
 def file_name(key: str) -> str:
-    """A name for an object's file that every file system takes and tells from all others, whatever the key.
+    """A unique file name for an object's key, valid on every file system.
 
-    Capitals are written as codes too, since some file systems do not tell them from small letters. Of a key too long for a
-    file's name the end becomes a hash; the key itself is in the file.
+    Capital letters are escaped too, because some file systems ignore case. The end of a long key is replaced by a hash; the whole key is in
+    the file.
     """
     raw = key.encode("utf-8", "surrogatepass")
     name = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in raw)
@@ -75,7 +71,7 @@ def file_name(key: str) -> str:
 
 
 class SavedBytes:
-    """A saved object's bytes, as the buffer in which moto expects them. The file is open only while it is read."""
+    """The bytes of a saved object, with the interface of moto's buffers. The file is open only during a read."""
 
     def __init__(self, path: Path, size: int, facts: bytes) -> None:
         self.path = path
@@ -96,7 +92,7 @@ class SavedBytes:
         return content
 
     def close(self) -> None:
-        """There is nothing to close: moto calls this when the object is replaced or deleted."""
+        """Nothing to close; moto calls this when the object is replaced or deleted."""
 
 
 class Disk:
@@ -104,9 +100,9 @@ class Disk:
 
     Args:
         root: the folder.
-        sync: whether what was saved survives the end of the whole machine, and not only of this process.
+        sync: whether a saved object survives a crash of the machine, and not only of this process.
 
-    Its methods may be called from several threads, though never for one object by two at once.
+    Several threads may call its methods, but not two at once for the same object.
     """
 
     def __init__(self, root: Path, *, sync: bool) -> None:
@@ -117,11 +113,11 @@ class Disk:
     # ---- from memory to disk
 
     def save_bucket(self, name: str) -> None:
-        """Make the disk agree with memory on whether that bucket exists."""
+        """Create or delete the bucket on disk, as it is in memory."""
         folder, bucket = self._root / file_name(name), backend().buckets.get(name)
         if bucket is None:
             if folder.exists():
-                # Aside first, in one step, so that no crash can leave half a bucket.
+                # Renamed first, which is atomic, so that a crash cannot leave half a bucket.
                 doomed = self._root / f".gone-{os.getpid()}-{next(self._serial)}"
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
@@ -132,22 +128,22 @@ class Disk:
         self._sync_folder(self._root)
 
     def save(self, bucket_name: str, keys: Iterable[str]) -> None:
-        """Make the disk agree with memory on those objects of a bucket: written, rewritten or removed."""
+        """Write or delete these objects of a bucket on disk, as they are in memory."""
         bucket = backend().buckets.get(bucket_name)
         folder = self._root / file_name(bucket_name)
         if bucket is not None and not folder.exists():
-            self.save_bucket(bucket_name)  # one that another of moto's services made
+            self.save_bucket(bucket_name)  # another of moto's services created it
         changed = [key for key in keys if self._save(bucket, folder / file_name(key), key)]
         if changed:
             self._sync_folder(folder)
 
     def _save(self, bucket: FakeBucket | None, path: Path, name: str) -> bool:
-        """Whether there was anything to do."""
+        """Write or delete one object; returns whether the disk changed."""
         key = bucket.keys.get(name) if bucket else None
-        if not isinstance(key, FakeKey):  # it is gone, or what is newest is the mark of a deletion
-            was_there = path.exists()
+        if not isinstance(key, FakeKey):  # the object is deleted, or its newest version is a delete marker
+            existed = path.exists()
             path.unlink(missing_ok=True)
-            return was_there
+            return existed
         facts = json.dumps(_facts(key)).encode()
         buffer: Any = key._value_buffer
         if isinstance(buffer, SavedBytes) and buffer.facts == facts:
@@ -158,7 +154,7 @@ class Disk:
         key._value_buffer = SavedBytes(path, key.size, facts)  # type: ignore[assignment]  # has what moto calls
         buffer.close()
         if key.multipart is not None:
-            # moto would keep every part of the upload beside the whole object, in memory.
+            # moto would keep every part of the upload in memory, beside the complete object.
             key.multipart.dispose()
             key.multipart = None
         return True
@@ -187,13 +183,13 @@ class Disk:
     # ---- from disk to memory
 
     def restore(self) -> None:
-        """Give moto every bucket and object there is, and remove what a crash left half made. Called once, before any request."""
+        """Load every bucket and object into moto, and delete incomplete ones. Called once, before any request."""
         self._root.mkdir(parents=True, exist_ok=True)
         for folder in self._root.iterdir():
             if folder.name.startswith(".gone-"):
                 shutil.rmtree(folder)
             elif not (folder / _BUCKET_FACTS).exists():
-                folder.rmdir()  # its creation was cut off before it was acknowledged, so it is empty
+                folder.rmdir()  # its creation was interrupted before it was acknowledged, so it is empty
             else:
                 self._restore_bucket(folder)
 
@@ -210,8 +206,8 @@ class Disk:
     def _restore_object(self, bucket: FakeBucket, path: Path) -> None:
         raw = _read_facts(path)
         if raw is None:
-            # Only the end of the whole machine can do that, where nothing is synced. Kept for a person to look at.
-            _log.error("%s is not a whole object; set aside as .damaged-%s", path, path.name)
+            # Only a crash of the machine can do that, without `sync`. The file is kept for a person to examine.
+            _log.error("%s is not a complete object; renamed to .damaged-%s", path, path.name)
             path.rename(path.with_name(f".damaged-{path.name}"))
             return
         facts = json.loads(raw)
@@ -231,7 +227,7 @@ class Disk:
 
 def _facts(key: FakeKey) -> dict[str, Any]:
     attributes = {}
-    _ = key.etag  # computes `_etag`, which is else left until someone asks
+    _ = key.etag  # computes `_etag`, which moto does only on demand
     for name in _ATTRIBUTES:
         value = getattr(key, name)
         attributes[name] = value.decode() if isinstance(value, bytes) else value
@@ -246,7 +242,7 @@ def _facts(key: FakeKey) -> dict[str, Any]:
 
 
 def _read_facts(path: Path) -> bytes | None:
-    """The JSON text at the end of an object's file; None where the file is not whole."""
+    """The JSON text at the end of an object's file; None if the file is not complete."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if size < _END.size:

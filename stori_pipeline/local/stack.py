@@ -1,10 +1,8 @@
-"""The local stack: which servers it has, and starting, stopping and asking them.
+"""The local stack: its servers, and starting, stopping and checking them.
 
-Belongs here: the servers' order, ports and processes, and the addresses that the pipeline is told. Does not belong here: how each
-server is run (`postgres`, `mongo`, `aws`, `rates`, `warehouse`), or what is in them.
-
-Nothing here needs cleaning by hand. Each step first looks at what is really there: a process that was killed is started again, one
-that outlived the command that started it is recognised and kept, and what was half made is made anew.
+Belongs here: order, ports and processes of the servers, and the pipeline's settings. Does not belong here: each server's own start
+(`postgres`, `mongo`, `aws`, `rates`, `warehouse`), and data. Nothing needs cleaning by hand: each step checks what exists. A killed server
+is started again, a running server of an earlier command is kept, and an incomplete set-up is repeated.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from stori_pipeline.local.mongo import Mongo
 from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
 from stori_pipeline.local.program import Program
 from stori_pipeline.local.rates import Rates
-from stori_pipeline.local.state import Run, StackError, State, alone
+from stori_pipeline.local.state import Run, StackError, State, stack_lock
 from stori_pipeline.local.warehouse import Redshift
 
 SERVERS = ("sources", "mongo", "aws", "rates", "platform", "redshift")
@@ -34,11 +32,11 @@ DROPS_BUCKET = "stori-drops"
 EVENTS_QUEUE = "app-events"
 ALERTS_TOPIC = "stori-alerts"
 ALERTS_QUEUE = "alerts"
-"""Where everything that the topic is told can be read."""
+"""The queue that receives every message of the topic."""
 COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
 
 _REFUSED = REFUSED_CHARACTERS | {"%"}
-"""Dagster puts the path of its migrations into a file in which % begins a variable."""
+"""Dagster writes the path of its migrations into a file in which % starts a variable."""
 
 _LOCK_PATIENCE = 180.0
 _STOP_PATIENCE = 30.0
@@ -47,7 +45,7 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class Server:
-    """One server: `address` carries no credentials, `up` says that it answers there."""
+    """One server. `address` has no credentials; `up` means that the server answers."""
 
     name: str
     address: str
@@ -56,15 +54,15 @@ class Server:
 
 
 def _silent(line: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 class Stack:
-    """The servers whose data live under `home`.
+    """The servers whose data are under `home`.
 
     Args:
-        home: the stack's folder, made by `up`. The project is the folder that holds it.
-        durable: whether what was acknowledged survives the end of the whole machine, and not only of a process.
+        home: the stack's folder, which `up` creates. Its parent is the project's folder.
+        durable: whether acknowledged writes survive a crash of the machine, and not only of a process.
     """
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
@@ -81,7 +79,7 @@ class Stack:
         programs: tuple[Program, ...] = (self._sources, self._mongo, self._aws, self._rates, self._platform, self._redshift)
         self._programs = {program.name: program for program in programs}
 
-    # ---- what a person asks for
+    # ---- commands
 
     def up(
         self,
@@ -90,50 +88,49 @@ class Stack:
         only: Iterable[str] = SERVERS,
         say: Callable[[str], None] = _silent,
     ) -> list[Server]:
-        """Start every server that is not running, and come back when all can be used.
+        """Start every server that is not running, and return when all are ready.
 
         Args:
-            ports: ports by server name; 0 means any free one. The others get the port they had before, else a customary one, else
-                any free one.
-            only: start these alone, and what they need.
-            say: is given one line per server.
+            ports: ports by server name; 0 means any free port. Any other server gets its last port, or its usual port, or a free one.
+            only: start only these servers and those they need.
+            say: called with one line per server.
 
         Raises:
-            StackError: one or more did not start, or a port that was asked for is taken; the others run.
+            StackError: a server did not start, or a requested port is taken. The other servers run.
         """
         wanted = self._with_needs(only)
         for folder in (self.home, Path(sys.prefix)):
             if refused := _REFUSED & set(str(folder)):
                 raise StackError(
-                    f"the path {str(folder)!r} holds {', '.join(map(repr, sorted(refused)))}, which Postgres's initdb or Dagster's storage "
-                    "cannot take; move the project to a path without, and set it up again there"
+                    f"the path {str(folder)!r} contains {', '.join(map(repr, sorted(refused)))}, which Postgres's initdb or Dagster's "
+                    "storage cannot use; move the project to a path without it, and install it again there"
                 )
-        told = dict(ports or {})
-        if unknown := [name for name in told if name not in self._programs]:
+        requested = dict(ports or {})
+        if unknown := [name for name in requested if name not in self._programs]:
             raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")
         self.home.mkdir(parents=True, exist_ok=True)
-        self.home.chmod(0o711)  # the account that Postgres runs under passes through, and sees nothing
+        self.home.chmod(0o711)  # Postgres's account can enter the folder, and cannot list it
         (self.home / "log").mkdir(mode=0o700, exist_ok=True)
-        with alone(self.home, _LOCK_PATIENCE):
+        with stack_lock(self.home, _LOCK_PATIENCE):
             self._reread()
             first = [name for name in wanted if not self._programs[name].needs]
-            problems = self._each(first, lambda name: self._start(name, told.get(name)), say)
+            problems = self._each(first, lambda name: self._start(name, requested.get(name)), say)
             if not problems:
-                after = [name for name in wanted if self._programs[name].needs]
-                problems = self._each(after, lambda name: self._start(name, told.get(name)), say)
+                second = [name for name in wanted if self._programs[name].needs]
+                problems = self._each(second, lambda name: self._start(name, requested.get(name)), say)
         if problems:
             raise StackError("\n".join(problems))
         return self.status()
 
     def down(self, say: Callable[[str], None] = _silent) -> list[Server]:
-        """Stop what `up` started, in good order where it obliges within half a minute, and for certain where it does not.
+        """Stop every server; one that has not ended after 30 seconds is killed.
 
         Raises:
-            StackError: a process is there even after it was killed.
+            StackError: a process still exists after it was killed.
         """
         if not self.home.exists():
             return self.status()
-        with alone(self.home, _LOCK_PATIENCE):
+        with stack_lock(self.home, _LOCK_PATIENCE):
             self._reread()
             running = [name for name in SERVERS if name in self._state.runs]
             problems = self._each([name for name in running if self._programs[name].needs], self._stop, say)
@@ -145,13 +142,13 @@ class Stack:
         return self.status()
 
     def status(self) -> list[Server]:
-        """Each server, running or not, in a fixed order. Asks them all at once and takes two seconds at most."""
+        """Each server, running or not, in a fixed order. Takes two seconds at most, because all are checked at once."""
         self._reread()
         with ThreadPoolExecutor(len(SERVERS)) as threads:
-            return list(threads.map(self._look, SERVERS))
+            return list(threads.map(self._status, SERVERS))
 
     def environ(self) -> dict[str, str]:
-        """What the pipeline is told, as `.env` holds it: addresses, names and credentials."""
+        """The pipeline's settings, for `.env`: addresses, names and credentials."""
         self._reread()
         sources, mongo, platform = (self._port(name) for name in ("sources", "mongo", "platform"))
         return {
@@ -173,85 +170,86 @@ class Stack:
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
             "STORI_ALERT_TOPIC": self._aws.topic_arn(ALERTS_TOPIC),
             "STORI_METRICS": "1",
-            # It names its driver: SQLAlchemy, which is the only one to read it, has come to prefer another than Dagster brings.
+            # The URL names the driver: only SQLAlchemy reads it, and SQLAlchemy prefers a driver that Dagster does not install.
             "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster").replace("://", "+psycopg2://", 1),
             "DAGSTER_HOME": str(self.home.parent),
             **self._s3(),
         }
 
     def warehouse_url(self) -> str:
-        """The local Redshift, as the role that loads it."""
+        """The address of the local Redshift for the role that loads it."""
         self._reread()
         return self._platform.url(self._port("redshift"), "loader", "dev")
 
     def client_environ(self) -> dict[str, str]:
-        """The part of `environ` that a client of the local AWS needs; of all the servers only that one must have been started."""
+        """The part of `environ` that clients of the local AWS need. Only that server must have been started."""
         self._reread()
         return self._s3()
 
     def mongo_url(self, user: str, database: str) -> str:
-        """The address of a Mongo database for one of `admin`, `app` and `reader`."""
+        """The address of a MongoDB database for the user `admin`, `app` or `reader`."""
         self._reread()
         return self._mongo.url(self._port("mongo"), user, database)
 
     def create_mongo_database(self, name: str) -> None:
-        """One more Mongo database that `app` may write and `reader` may read."""
+        """Create a MongoDB database that `app` may write and `reader` may read."""
         self._mongo.create_database(self._port("mongo"), name)
 
     def drop_mongo_database(self, name: str) -> None:
+        """Drop a MongoDB database."""
         self._mongo.drop_database(self._port("mongo"), name)
 
     def postgres_url(self, cluster: str, role: str, database: str) -> str:
-        """The address of a database in the Postgres cluster `sources` or `platform`, for one of its roles or `postgres`."""
+        """The address of a database in the Postgres cluster `sources` or `platform`, for one of its roles or the superuser `postgres`."""
         self._reread()
         return self._cluster(cluster).url(self._port(cluster), role, database)
 
     def create_source_database(self, name: str) -> None:
-        """One more database among the sources, with the same roles and rights as the others."""
+        """Create a database in the cluster `sources`, with the roles and rights of the others."""
         self._sources.create_database(self._port("sources"), name, "app")
 
     def drop_source_database(self, name: str) -> None:
-        """Drop it, whoever is still connected."""
+        """Drop a database of the cluster `sources`, and end its sessions."""
         self._sources.drop_database(self._port("sources"), name)
 
     # ---- one server
 
-    def _start(self, name: str, told: int | None) -> str:
-        """Start it if it does not run; returns the line to say."""
+    def _start(self, name: str, requested: int | None) -> str:
+        """Start a server unless it runs; returns a line about it."""
         program, began = self._programs[name], time.monotonic()
         run = self._state.runs.get(name)
         if run and (pid := self._pid(run)):
-            if told and told != run.port:
-                raise StackError(f"{name} already runs at port {run.port}; `stori down` first, then start it at {told}")
+            if requested and requested != run.port:
+                raise StackError(f"{name} already runs at port {run.port}; run `stori down` first, then start it at {requested}")
             if list(run.command[1:]) != program.command(run.port)[1:]:
-                self._stop(name)  # it was started for other surroundings, such as another port of a server that it needs
+                self._stop(name)  # it was started with other arguments, such as an old port of a server that it needs
             elif self._wait(program, run.port, pid, run.command, started=False):
-                self._state.note(name, Run(run.port, run.command, pid))
+                self._state.set_run(name, Run(run.port, run.command, pid))
                 program.settle(run.port)
-                return f"{name:<9} {program.address(run.port)} was up"
+                return f"{name:<9} {program.address(run.port)} was already running"
         program.prepare()
         for _ in range(_ATTEMPTS):
-            port = self._choose_port(program, told)
+            port = self._choose_port(program, requested)
             command = tuple(program.command(port))
             log = self.home / "log" / f"{name}.log"
             begin = log.stat().st_size if log.exists() else 0
-            self._state.note(name, Run(port, command))
+            self._state.set_run(name, Run(port, command))
             pid = process.launch(command, log=log, env=program.env(), cwd=self.home, through=program.through())
-            self._state.note(name, Run(port, command, pid))
+            self._state.set_run(name, Run(port, command, pid))
             if self._wait(program, port, pid, command, started=True):
                 program.settle(port)
                 return f"{name:<9} {program.address(port)} started in {time.monotonic() - began:.1f} s"
-            said = process.tail(log, since=begin)
-            if not program.worth_another_try(said):
-                raise StackError(f"{name} did not start; its log {log} ends with\n{said}")
+            output = process.tail(log, since=begin)
+            if not program.worth_another_try(output):
+                raise StackError(f"{name} did not start; its log {log} ends with\n{output}")
             time.sleep(0.25)
-        raise StackError(f"{name} did not start in {_ATTEMPTS} attempts; its log {log} ends with\n{said}")
+        raise StackError(f"{name} did not start in {_ATTEMPTS} attempts; its log {log} ends with\n{output}")
 
     def _wait(self, program: Program, port: int, pid: int, command: tuple[str, ...], *, started: bool) -> bool:
-        """Until the server can be used; False when its process has ended instead.
+        """Wait until the server is ready; returns False if its process has ended.
 
         Raises:
-            StackError: neither came within its patience; the process is stopped if this command started it.
+            StackError: neither happened in time. The process is stopped if this command started it.
         """
         try:
             return process.wait_until(lambda: program.listens(port, pid) and program.ready(port), pid, command, program.patience)
@@ -263,13 +261,13 @@ class Stack:
                 f"{program.name} did not answer within {program.patience:.0f} s; its log {log} ends with\n{process.tail(log)}"
             ) from error
 
-    def _choose_port(self, program: Program, told: int | None) -> int:
-        if told:
-            if not is_free(told):
-                raise StackError(f"{program.name}: port {told} is taken by another program; free it, or give another port")
-            return told
+    def _choose_port(self, program: Program, requested: int | None) -> int:
+        if requested:
+            if not is_free(requested):
+                raise StackError(f"{program.name}: another program uses port {requested}; end that program, or choose another port")
+            return requested
         before = self._state.runs[program.name].port if program.name in self._state.runs else 0
-        candidates = [before] if told == 0 else [before, program.preferred_port]
+        candidates = [before] if requested == 0 else [before, program.preferred_port]
         mine = {run.port for name, run in self._state.runs.items() if name != program.name}
         for port in candidates:
             if port and port not in mine and is_free(port):
@@ -284,26 +282,26 @@ class Stack:
                 process.stop(pid, run.command, program.quit_signal, _STOP_PATIENCE)
             except TimeoutError as error:
                 raise StackError(f"{name}: {error}") from error
-        self._state.note(name, Run(run.port))
-        return f"{name:<9} {'stopped' if pid is not None else 'was down'}"
+        self._state.set_run(name, Run(run.port))
+        return f"{name:<9} {'stopped' if pid is not None else 'was not running'}"
 
     def _pid(self, run: Run) -> int | None:
-        """The process of that run, if it lives: also one whose pid was never noted, since its start was cut off."""
+        """The pid of that run, if its process lives; also if the pid was never stored because the start was interrupted."""
         if process.alive(run.pid, run.command):
             return run.pid
         return process.find(run.command) if run.command and run.pid is None else None
 
-    def _look(self, name: str) -> Server:
+    def _status(self, name: str) -> Server:
         program, run = self._programs[name], self._state.runs.get(name)
         if run is None:
             return Server(name, "", up=False, pid=None)
         pid = self._pid(run)
         return Server(name, program.address(run.port), up=pid is not None and program.answers(run.port), pid=pid)
 
-    # ---- all of them
+    # ---- all servers
 
     def _each(self, names: list[str], step: Callable[[str], str], say: Callable[[str], None]) -> list[str]:
-        """Take the step for all the servers at once; returns what went wrong."""
+        """Run the step for all these servers at once; returns the messages of the errors."""
         problems: list[str] = []
         with ThreadPoolExecutor(max(1, len(names))) as threads:
             for done in as_completed([threads.submit(step, name) for name in names]):
@@ -321,7 +319,7 @@ class Stack:
         return [name for name in SERVERS if name in wanted]
 
     def _reread(self) -> None:
-        """Take over what another command has noted since."""
+        """Load what other commands have stored since."""
         fresh = State.read(self._state.path)
         self._state.runs.clear()
         self._state.runs.update(fresh.runs)
@@ -335,10 +333,10 @@ class Stack:
         try:
             return self._state.runs[name].port
         except KeyError:
-            raise StackError(f"{name} was never started; `stori up` starts it") from None
+            raise StackError(f"{name} was never started; run `stori up`") from None
 
     def _backend(self) -> str:
-        """What stands behind the local Redshift, as the superuser that prepares it."""
+        """The address of the database behind the local Redshift, for the superuser that sets it up."""
         return self.postgres_url("platform", "postgres", "dev")
 
     def _s3(self) -> dict[str, str]:

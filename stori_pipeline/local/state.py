@@ -1,7 +1,6 @@
-"""What the local stack remembers between two commands: its servers' ports, processes and passwords, and the lock over them.
+"""The state of the local stack between two commands: ports, processes and passwords of its servers, in one file with a lock.
 
-Belongs here: what is in that one file, and keeping two commands from changing the stack at once. Does not belong here: what the
-servers are or how they are started.
+Belongs here: the content of the file, and the lock. Does not belong here: the servers.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from redshift_local.embedded.files import LockTimeout, exclusively, write_atomic
 
 
 class StackError(RuntimeError):
-    """The local stack could not do what was asked. The message says which server, why, where its log is, and what to do."""
+    """The local stack cannot do what was requested. The message says which server, why, where its log is, and what to do."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A server as it was last started. `command` is noted before the process exists, its `pid` after."""
+    """The last start of a server. `command` is stored before the process starts, and `pid` after."""
 
     port: int
     command: tuple[str, ...] = ()
@@ -32,7 +31,7 @@ class Run:
 
 @dataclass
 class State:
-    """The file's content. It holds passwords, hence no repr and mode 0600."""
+    """The content of the file. It holds passwords: they are not in the repr, and the file has mode 0600."""
 
     path: Path
     runs: dict[str, Run] = field(default_factory=dict, repr=False)
@@ -41,30 +40,34 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """The state at `path`; an empty one where no stack was ever started."""
+        """The state at `path`; an empty one if there is no file.
+
+        Raises:
+            StackError: the file is not readable.
+        """
         try:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
             return cls(path)
         except ValueError as error:
-            raise StackError(f"{path} is not the stack's state ({error}); move it and its folder away to start afresh") from error
+            raise StackError(f"{path} cannot be read as the stack's state ({error}); move its folder away to start a new stack") from error
         runs = {name: Run(run["port"], tuple(run["command"]), run["pid"]) for name, run in content["runs"].items()}
         return cls(path, runs, dict(content["passwords"]))
 
-    def note(self, name: str, run: Run) -> None:
-        """Remember how the server `name` runs. Durable when this returns; safe from several threads."""
+    def set_run(self, name: str, run: Run) -> None:
+        """Store how the server `name` runs, durably. Safe from several threads."""
         with self._guard:
             self.runs[name] = run
             self._write()
 
-    def forget(self, name: str) -> None:
-        """Remember nothing of that one any more."""
+    def remove_run(self, name: str) -> None:
+        """Delete the entry of the server `name`, durably. Safe from several threads."""
         with self._guard:
             self.runs.pop(name, None)
             self._write()
 
     def password(self, role: str) -> str:
-        """The password of `role`, made at random the first time it is asked for and kept from then on."""
+        """The password of `role`. The first call generates and stores it."""
         with self._guard:
             if role not in self.passwords:
                 self.passwords[role] = secrets.token_urlsafe(24)
@@ -72,13 +75,13 @@ class State:
             return self.passwords[role]
 
     def refuse_orphan(self, data: Path, role: str) -> None:
-        """Refuse a server's data that exist while the password to them was never noted: a new one would not open them.
+        """Refuse a server's data without their password in this file: a new password would not open them.
 
         Raises:
-            StackError: they do.
+            StackError: the data exist, and the password of `role` does not.
         """
         if data.exists() and role not in self.passwords:
-            raise StackError(f"{data} holds data, but {self.path} not the passwords to them; bring that file back, or move the folder away")
+            raise StackError(f"{data} holds data, but {self.path} lacks their passwords; restore that file, or move the folder away")
 
     def _write(self) -> None:
         content = {"runs": {name: asdict(run) for name, run in self.runs.items()}, "passwords": self.passwords}
@@ -86,16 +89,16 @@ class State:
 
 
 @contextmanager
-def alone(home: Path, patience: float) -> Iterator[None]:
-    """Keep other commands off the stack in `home` for the block.
+def stack_lock(home: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of the stack in `home` during the block.
 
     Raises:
-        StackError: another one is still at work after `patience` seconds.
+        StackError: another command still holds it after `patience` seconds.
     """
     try:
         with exclusively(home / "lock", patience):
             yield
     except LockTimeout as error:
         raise StackError(
-            f"another `stori up` or `stori down` has been at work on {home} for {patience:.0f} s; wait for it or end it"
+            f"another `stori up` or `stori down` has been changing {home} for {patience:.0f} s; wait for it, or end it"
         ) from error

@@ -1,6 +1,6 @@
 """The local Redshift, as a server of the local stack.
 
-Belongs here: how that program is started. Does not belong here: the program, which is the distribution `redshift-local`.
+Belongs here: starting it. Does not belong here: the program, which is the distribution `redshift-local`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from stori_pipeline.local.program import Program
 
 
 class Redshift(Program):
-    """The wire proxy before the cluster `platform`.
+    """The proxy in front of the Postgres cluster `platform`.
 
     Args:
-        backend: gives the address of the database behind it, for its superuser.
-        s3: gives the environment by which it reaches S3.
+        backend: returns the address of the database behind it, for its superuser.
+        s3: returns the environment variables for S3.
     """
 
     name = "redshift"
@@ -35,18 +35,18 @@ class Redshift(Program):
         return f"postgresql://127.0.0.1:{port}/dev"
 
     def prepare(self) -> None:
-        """It keeps nothing: all it has is in the cluster behind it."""
+        """Nothing to prepare: its data are in the cluster behind it."""
 
     def command(self, port: int) -> list[str]:
         endpoint = self._s3()["AWS_ENDPOINT_URL"]
         url = urlsplit(self._backend())
         backend = f"{url.scheme}://{url.username}@{url.hostname}:{url.port}{url.path}"
         arguments = ["--port", str(port), "--backend", backend, "--s3-endpoint", endpoint]
-        # The program takes no folder, so the interpreter is told one: by it this stack's process is known from another stack's.
+        # The program takes no folder. The interpreter's option names one, so that processes of two stacks can be told apart.
         return [sys.executable, "-X", f"stack={self.home}", "-m", "redshift_local", *arguments]
 
     def env(self) -> dict[str, str]:
-        # By the environment, because arguments are seen by everybody on the machine.
+        # The password is in the environment, because every user of the machine can see arguments.
         return super().env() | self._s3() | {"PGPASSWORD": urlsplit(self._backend()).password or ""}
 
     def answers(self, port: int) -> bool:

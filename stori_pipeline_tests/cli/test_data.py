@@ -199,13 +199,13 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
     said = project.stori("seed", *size)
     assert said.code == 0, said.err
     for source in ("bank", "exchange", "app", "totesys", "drops"):
-        assert f"{source}: holds rows already and is left alone" in said.err
+        assert f"{source}: skipped, because it has rows already" in said.err
     assert "inserted," not in said.err
     again = project.stori("seed", "--again", *size)
     assert again.code == 0, again.err
-    assert "bank.transactions: 0 inserted, 400 already there, 0 rejected" in again.err
-    assert "exchange.trades: 0 inserted, 60 already there, 0 rejected" in again.err
-    assert "app: holds rows already and is left alone" in again.err
+    assert "bank.transactions: 0 inserted, 400 existed already, 0 rejected" in again.err
+    assert "exchange.trades: 0 inserted, 60 existed already, 0 rejected" in again.err
+    assert "app: skipped, because it has rows already" in again.err
 
 
 def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) -> None:
@@ -223,7 +223,7 @@ def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> N
     lines = [line for line in said.out.splitlines() if line.startswith("│")]
     assert lines
     assert all(line.startswith("│ app ") for line in lines)
-    assert "there is no application 'shop'; there are bank, exchange, app, totesys" in in_one_line(project.stori("workload", "shop"))
+    assert "no application is called 'shop'; choose from bank, exchange, app, totesys" in in_one_line(project.stori("workload", "shop"))
 
 
 # ---- what goes wrong, in one line

@@ -202,7 +202,7 @@ def test_an_incomplete_file_is_set_aside_and_the_others_are_restored(local: Loca
     emptied.write_bytes(b"")
     local.start()
     assert local.keys(own_bucket) == ["kept"]
-    assert "is not a whole object" in (local.stack.home / "log" / "aws.log").read_text()
+    assert "is not a complete object" in (local.stack.home / "log" / "aws.log").read_text()
     assert (local.folder / own_bucket / ".damaged-cut").exists()
 
 

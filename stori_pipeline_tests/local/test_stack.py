@@ -51,7 +51,7 @@ def test_a_second_up_starts_nothing(own: Stack) -> None:
     own.up(say=said.append)
     assert pids(own) == before
     assert len(said) == len(SERVERS)
-    assert all(line.endswith("was up") for line in said)
+    assert all(line.endswith("was already running") for line in said)
 
 
 def test_status_names_every_server_and_its_address_without_credentials(own: Stack) -> None:
@@ -166,7 +166,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(home: 
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(StackError, match=f"mongo: port {port} is taken"):
+        with pytest.raises(StackError, match=f"mongo: another program uses port {port}"):
             Stack(home).up(only=["mongo"], ports={"mongo": port})
 
 
@@ -198,7 +198,7 @@ def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: S
     home.mkdir()
     state = State(home / "state.json")
     for name, port in theirs.items():
-        state.note(name, Run(port))  # it will be asked for again
+        state.set_run(name, Run(port))  # it will be asked for again
     believed = set[int]()
 
     def once_too_early(port: int) -> bool:
@@ -243,7 +243,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log_and_where_it_is(hom
 
 def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
     (home / "mongo").mkdir(parents=True)
-    with pytest.raises(StackError, match="not the passwords to them"):
+    with pytest.raises(StackError, match="lacks their passwords"):
         Stack(home).up(only=["mongo"])
 
 

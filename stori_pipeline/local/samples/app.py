@@ -1,9 +1,7 @@
-"""The past of the app: who registered, and what they paid, sent and got back, up to a fixed day.
+"""The history of the app up to a fixed day: users and transactions.
 
-Belongs here: what a user and a transaction look like, and bringing them into the app's database. Does not belong here: what the app
-does to them afterwards (`app_writes`).
-
-The rows depend on the seed and their number alone, by the same means as in `bank`.
+Belongs here: generating the rows, and inserting them into the app's database. Does not belong here: later writes of the app
+(`app_writes`). The rows depend only on the seed and their number, by the same means as in `bank`.
 """
 
 from __future__ import annotations
@@ -67,14 +65,14 @@ def app_connection(url: str) -> AbstractContextManager[extensions.connection]:
 
 
 def person(rng: random.Random) -> tuple[str, str]:
-    """A name, and an e-mail address that goes with it; neither is rare enough to be anyone's alone."""
+    """A name and an e-mail address with this name. Several people may get the same."""
     given, family = pick(rng, _GIVEN), pick(rng, _FAMILY)
     local = f"{given}.{family}{int(rng.random() * 10_000)}".replace(" ", "").replace("'", "")
     return f"{given} {family}", f"{local if rng.random() < 0.2 else local.lower()}@{pick(rng, _HOSTS)}"
 
 
 def address(rng: random.Random) -> str:
-    """Three to five lines."""
+    """A postal address of three to five lines."""
     lines = [f"{1 + int(rng.random() * 250)} {pick(rng, _STREETS)}"]
     if rng.random() < 0.3:
         lines.append(f"Flat {1 + int(rng.random() * 40)}")
@@ -86,12 +84,12 @@ def address(rng: random.Random) -> str:
 
 
 def amount(rng: random.Random) -> Decimal:
-    """10.00 to 10,000.00."""
+    """An amount from 10.00 to 10,000.00."""
     return Decimal(1_000 + int(rng.random() * 999_001)).scaleb(-2)
 
 
 def registrations(count: int, seed: int) -> Iterator[User]:
-    """`count` users over the two years up to the end, in order of time. One in fifty has an earlier one's e-mail address."""
+    """`count` users over the two years before `END`, in order of time. One in fifty has the e-mail address of an earlier user."""
     rng = random.Random(seed)
     taken: list[str] = []
     for number in range(count):
@@ -110,7 +108,7 @@ def registrations(count: int, seed: int) -> Iterator[User]:
 
 
 def movements(count: int, users: int, seed: int) -> Iterator[Transaction]:
-    """`count` transactions over the last year, in order of time, each by one of `users` who had registered by then."""
+    """`count` transactions over the year before `END`, in order of time, each by a user who had registered by then."""
     rng = random.Random(seed + 1)
     for number in range(count):
         at = _instant(rng, END - _YEAR, _YEAR, number, count)
@@ -126,7 +124,7 @@ def movements(count: int, users: int, seed: int) -> Iterator[Transaction]:
 
 
 def _instant(rng: random.Random, start: datetime, span: timedelta, number: int, count: int) -> datetime:
-    """Somewhere in the `number`-th of `count` equal pieces of the span."""
+    """A random instant in the `number`-th of `count` equal parts of the span."""
     piece = span // count
     return start + number * piece + timedelta(microseconds=int(rng.random() * (piece // timedelta(microseconds=1))))
 
@@ -137,7 +135,7 @@ def _edited(rng: random.Random, created: datetime) -> datetime:
 
 
 def create_schema(url: str) -> None:
-    """Make the app's tables where they are missing."""
+    """Create the app's tables if they do not exist."""
     with app_connection(url) as connection, connection, connection.cursor() as cursor:
         cursor.execute(SCHEMA.read_text(encoding="utf-8"))
 
@@ -150,17 +148,17 @@ def write_past(
     seed: int = 3,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, int]:
-    """Make the app's tables where they are missing, and fill them where both are empty, in one transaction.
+    """Create the app's tables if they do not exist, and fill them if both are empty, in one transaction.
 
-    Returns the rows inserted per table, zeros where there were any before. `progress(done, total)` counts rows of both.
+    Returns the number of rows inserted by table; zeros if a table had rows. `progress(done, total)` counts the rows of both tables.
 
     Raises:
-        SampleError: the database cannot be reached, or failed; nothing went in.
+        SampleError: the database does not answer, or failed. Nothing was inserted.
     """
     create_schema(url)
     total, done = users + transactions, 0
     with app_connection(url) as connection, connection, connection.cursor() as cursor:
-        # Two of these at once would both find the tables empty; the second waits for the first and then finds them filled.
+        # Without the lock, two calls at once would both find the tables empty.
         cursor.execute("LOCK TABLE users, transactions IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM transactions)")
         if cursor.fetchone() == (True,):
@@ -170,7 +168,7 @@ def write_past(
             ("transactions", "id, user_id, amount, transaction_type, created_at, updated_at", movements(transactions, users, seed)),
         )
         for table, columns, rows in pasts:
-            # Numbered here, not by the sequence: that would not go back with a transaction that fails.
+            # Not numbered by the sequence, which a failed transaction would not reset.
             lines = ((number, *row) for number, row in enumerate(rows, start=1))
             last = 0
             while batch := list(islice(lines, _BATCH)):
@@ -184,8 +182,8 @@ def write_past(
 
 def _copy(cursor: extensions.cursor, statement: str, rows: Sequence[Sequence[object]]) -> None:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here. An instant goes in with its offset, which a naive
-    # column leaves away.
+    # In COPY's CSV an empty field is NULL; here only NULL is empty. An instant is written with its offset, which a column without a time
+    # zone ignores.
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     buffer.seek(0)
     cursor.copy_expert(statement, buffer)

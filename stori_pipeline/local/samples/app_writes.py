@@ -1,8 +1,7 @@
-"""What the app does to its database: one method per kind of write.
+"""The writes of the app to its database, one method for each kind.
 
-Belongs here: the writes, each a transaction of its own, and the transaction that commits late. Does not belong here: when and how
-often they happen (`workload`). The trigger stamps every update, so there is no silent edit here; what hides changes are equal
-stamps and late commits.
+Belongs here: the writes, each in its own transaction, and the transaction that commits late. Does not belong here: when and how often they
+happen (`workload`). A trigger stamps every update, so the app has no silent edits; changes are hidden by equal stamps and late commits.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from stori_pipeline.local.samples.bank import pick
 from stori_pipeline.local.samples.report import SampleError
 
 _TIED = 4
-"""How many rows are inserted at one instant by `tie`."""
+"""The number of rows that `tie` inserts at one instant."""
 
 
 class App:
-    """The app's server, on one connection. Its methods return whether they changed anything; each commits what it did."""
+    """The app, on one connection. Each method commits, and returns whether it changed anything."""
 
     def __init__(self, connection: extensions.connection, rng: random.Random) -> None:
         self._connection, self._rng = connection, rng
@@ -30,21 +29,21 @@ class App:
             cursor.execute("SET TimeZone TO 'UTC'")  # what CURRENT_TIMESTAMP writes into the naive created_at
             cursor.execute("SELECT EXISTS (SELECT FROM users)")
             if cursor.fetchone() != (True,):
-                raise SampleError("the app's users are empty, so there is nothing to work on: `stori seed` fills them")
+                raise SampleError("the app has no users, so a workload has nothing to change; run `stori seed` first")
 
     @classmethod
     @contextmanager
     def open(cls, url: str, seed: int) -> Iterator[App]:
-        """The app on a connection of its own, closed at the end.
+        """The app on its own connection, which is closed after the block.
 
         Raises:
-            SampleError: the database cannot be reached, failed, or holds no users.
+            SampleError: the database does not answer, failed, or has no users.
         """
         with app_connection(url) as connection:
             yield cls(connection, random.Random(seed))
 
     def register(self) -> bool:
-        """A new user, at times with the e-mail address of another."""
+        """Insert a user, sometimes with the e-mail address of another."""
         with self._connection, self._connection.cursor() as cursor:
             name, email = person(self._rng)
             if self._rng.random() < 0.1 and (other := self._some_row(cursor, "users")) is not None:
@@ -57,23 +56,23 @@ class App:
             return True
 
     def transact(self) -> bool:
-        """A new transaction of some user."""
+        """Insert a transaction of a random user."""
         with self._connection, self._connection.cursor() as cursor:
             self._insert(cursor)
             return True
 
     def change_email(self) -> bool:
-        """A user's e-mail address."""
+        """Change a user's e-mail address."""
         with self._connection, self._connection.cursor() as cursor:
             return self._change_email(cursor, self._some_row(cursor, "users"))
 
     def correct_amount(self) -> bool:
-        """A transaction's amount."""
+        """Change a transaction's amount."""
         with self._connection, self._connection.cursor() as cursor:
             return self._correct(cursor, self._some_row(cursor, "transactions"))
 
     def fix_type(self) -> bool:
-        """A transaction's type by another."""
+        """Change a transaction's type."""
         with self._connection, self._connection.cursor() as cursor:
             if (number := self._some_row(cursor, "transactions")) is None:
                 return False
@@ -86,7 +85,7 @@ class App:
             return True
 
     def delete(self) -> bool:
-        """A transaction is gone, and no trace of it."""
+        """Delete a transaction."""
         with self._connection, self._connection.cursor() as cursor:
             if (number := self._some_row(cursor, "transactions")) is None:
                 return False
@@ -94,7 +93,7 @@ class App:
             return True
 
     def tie(self) -> bool:
-        """Rows inserted, and one row updated twice, all with the same `updated_at`."""
+        """Insert rows and update one row twice, all with the same `updated_at`."""
         with self._connection, self._connection.cursor() as cursor:
             for _ in range(_TIED):
                 self._insert(cursor)
@@ -103,8 +102,10 @@ class App:
 
     @contextmanager
     def late(self, *, commit: bool) -> Iterator[None]:
-        """A transaction that inserts into and updates both tables at the start, and commits (or rolls back) at the end of the block.
-        After an exception it never commits. This connection does nothing else meanwhile."""
+        """A transaction that inserts and updates rows of both tables before the block, and commits or rolls back after it.
+
+        After an exception it rolls back. The connection cannot be used for anything else during the block.
+        """
         with self._connection.cursor() as cursor:
             name, email = person(self._rng)
             cursor.execute("INSERT INTO users (name, email) VALUES (%s, %s) RETURNING id", (name, email))
@@ -134,8 +135,8 @@ class App:
         return cursor.rowcount == 1
 
     def _some_row(self, cursor: extensions.cursor, table: str) -> int | None:
-        """Some row that no open transaction has locked, locked until this one ends: waiting for a late transaction of this same
-        program would be waiting for ever."""
+        """Lock and return a random row that is not locked. A late transaction of this program may hold a lock, so
+        waiting for it could last for ever."""
         cursor.execute(f"SELECT min(id), max(id) FROM {table}")
         least, most = cursor.fetchone() or (None, None)
         if least is None:
@@ -144,5 +145,5 @@ class App:
             f"SELECT id FROM {table} WHERE id BETWEEN %s AND %s ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
             (least + int(self._rng.random() * (most - least + 1)), most),
         )
-        found = cursor.fetchone()
-        return found[0] if found else None
+        row = cursor.fetchone()
+        return row[0] if row else None

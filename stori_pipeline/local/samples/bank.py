@@ -1,11 +1,8 @@
-"""The generator of `txns.csv`: ten accounts, their movements, and the spellings that the original file has.
+"""The generator of `txns.csv`: ten accounts and their movements, spelled as in the original file.
 
-Belongs here: what a movement looks like and how a line of the file is written. Does not belong here: reading such a file
-(`txns_csv`), or any database.
-
-The bytes depend on the seed and the number of rows alone. For that only `Random.random()` is used, the one method whose
-sequence Python promises to keep; money is whole paise, so no rounding depends on the machine; and the names of months are
-written out, because `strftime` asks the locale.
+Belongs here: generating movements, and writing them as lines. Does not belong here: reading such a file (`txns_csv`), and any database.
+The bytes depend only on the seed and the number of rows. So the module uses only `Random.random()`, whose sequence Python guarantees; whole
+paise, which need no rounding; and its own names of months, because `strftime` depends on the locale.
 """
 
 from __future__ import annotations
@@ -41,7 +38,7 @@ WITHDRAWALS = 0.4608
 _FIRST_DAY = date(2015, 1, 5)
 _DAYS = 1_520
 
-# The double spaces and the odd comma or quotation mark are the originals' way of writing; loaders that split on commas break here.
+# The original file has double spaces, commas and quotation marks, too; a loader that splits lines on commas fails here.
 _PARTIES = (
     "Indigo  Traders",
     "MERIDIAN SERVICES",
@@ -67,11 +64,11 @@ _DETAILS = (
     "SETTLEMENT OF {party} BATCH  {number}",
 )
 _CUT_OFF = 26
-"""Where the original cuts the text of many rows, mid-word."""
+"""The length at which the original file cuts the text of many rows."""
 
 
 class Movement(NamedTuple):
-    """One movement on an account; amounts in paise, exactly one of withdrawal and deposit set."""
+    """One movement on an account. Amounts are in paise; exactly one of withdrawal and deposit is set."""
 
     account_no: str
     txn_date: date
@@ -84,11 +81,12 @@ class Movement(NamedTuple):
 
 
 def pick(rng: random.Random, items: Sequence[T]) -> T:
+    """A random item."""
     return items[int(rng.random() * len(items))]
 
 
 def details(rng: random.Random) -> str | None:
-    """The statement's text: absent in 2 % of rows, cut off in many."""
+    """The text of the statement: missing in 2 % of rows, cut off in many."""
     if rng.random() < 0.02:
         return None
     text = pick(rng, _DETAILS).format(party=pick(rng, _PARTIES), number=100_000 + int(rng.random() * 900_000))
@@ -102,7 +100,7 @@ def amount(rng: random.Random) -> int:
 
 
 def movements(rows: int, seed: int) -> Iterator[Movement]:
-    """`rows` movements, account after account, days ascending, each balance the one before it plus deposit minus withdrawal."""
+    """`rows` movements, account after account, by ascending day. Each balance is the last one plus deposit minus withdrawal."""
     rng = random.Random(seed)
     counts = [rows * share // 1_000 for _, share in ACCOUNTS]
     counts[counts.index(max(counts))] += rows - sum(counts)
@@ -119,14 +117,14 @@ def _movements_of(account_no: str, count: int, rng: random.Random) -> Iterator[M
         if again:
             text, paise, out = again.pop()
         else:
-            # Either another movement on the same day, or on to the day that spreads the account's rows over the years.
+            # Either another movement on the same day, or the day that spreads the account's rows evenly over the years.
             if rng.random() < 0.4:
                 day = _FIRST_DAY + timedelta(days=number * _DAYS // count)
             text, paise, out = details(rng), amount(rng), rng.random() < WITHDRAWALS
             if account_no in OVERDRAWN and not out:
                 paise = paise // 200 * 100 + 100
             if rng.random() < 0.002:
-                # Booked, reversed, booked again: the first and the third are equal in every column, the balance included.
+                # Booked, reversed, booked again: the first and the third movement are equal in every column.
                 again = [(text, paise, out), (text, paise, not out)]
                 repeats = True
         balance += -paise if out else paise
@@ -148,7 +146,7 @@ def format_date(day: date, *, padded: bool) -> str:
 
 
 def format_amount(paise: int, *, indian: bool, decimals: bool) -> str:
-    """`1,234,567.00`, or in Indian grouping `12,34,567.00`; without its decimals only where they are zero."""
+    """`1,234,567.00`, or with Indian grouping `12,34,567.00`. Decimals are left out only if they are zero."""
     rupees, rest = divmod(abs(paise), 100)
     text = f"{rupees:,}"
     if indian and rupees >= 100_000:
@@ -167,7 +165,7 @@ def _quoted(text: str) -> str:
 
 
 def line(movement: Movement, rng: random.Random) -> str:
-    """The movement as a line of the file, in one of the spellings that occur in it."""
+    """The movement as a line of the file, in a random spelling of the original."""
     account_no = movement.account_no + "'" if rng.random() < 0.02 else movement.account_no
     padded, indian, decimals = rng.random() < 0.5, rng.random() < 0.15, rng.random() < 0.9
 
@@ -190,7 +188,7 @@ def line(movement: Movement, rng: random.Random) -> str:
 
 
 def write_txns(path: Path, *, rows: int = ROWS, seed: int = 1, progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
-    """Write `rows` movements to `path`. The file appears whole or not at all; memory does not grow with `rows`.
+    """Write `rows` movements to `path`. The file appears only when it is complete; memory does not grow with `rows`.
 
     `progress(done, total)` counts rows.
     """

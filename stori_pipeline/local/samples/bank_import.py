@@ -1,6 +1,6 @@
-"""Bringing `txns.csv` into the bank's database: once, whole, and fast.
+"""The import of `txns.csv` into the bank's database.
 
-Belongs here: the database's schema being there, and one transaction per file. Does not belong here: what a line means (`txns_csv`).
+Belongs here: creating the schema, and inserting a file in one transaction. Does not belong here: the format of a line (`txns_csv`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CREATE TEMPORARY TABLE staged (
 ) ON COMMIT DROP
 """
 
-# Serial numbers follow the file's order, because a balance is the one before it plus this movement. `fresh` is evaluated once:
-# it is read twice and calls nextval.
+# Serial numbers follow the order of the file, because each balance depends on the one before. `fresh` is read twice and calls nextval, so
+# it must be evaluated once.
 _INSERT = """
 WITH numbered AS (
     SELECT *, row_number() OVER (PARTITION BY content ORDER BY line) AS occurrence FROM staged
@@ -52,7 +52,7 @@ def bank_connection(url: str) -> AbstractContextManager[extensions.connection]:
 
 
 def create_schema(url: str) -> None:
-    """Make the bank's tables where they are missing."""
+    """Create the bank's tables if they do not exist."""
     with bank_connection(url) as connection, connection, connection.cursor() as cursor:
         cursor.execute(SCHEMA.read_text(encoding="utf-8"))
 
@@ -60,12 +60,12 @@ def create_schema(url: str) -> None:
 def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> ImportReport:
     """Insert the movements of the file at `path` that were not imported before, in one transaction.
 
-    A line that is wrong is left out, listed in the report and in `<name>.rejects.csv` beside the file; the rest goes in.
-    `progress(done, total)` counts lines; the total is an estimate until the end.
+    An invalid line is skipped and listed in the report and in `<name>.rejects.csv` beside the file. `progress(done, total)` counts lines;
+    the total is an estimate until the end.
 
     Raises:
-        ImportRefused: the header is not that of such a file.
-        SampleError: the database failed; nothing of the file went in.
+        ImportRefused: the file's header is wrong.
+        SampleError: the database failed. Nothing was inserted.
     """
     size = path.stat().st_size
     rejected: list[Rejected] = []
@@ -75,7 +75,7 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
         except ImportRefused as refused:
             raise ImportRefused(f"{path}: {refused}") from None
         with connection, connection.cursor() as cursor:
-            # Two imports at once would both miss the same rows; the second waits for the first and then finds them.
+            # Without the lock, two imports at once would insert the same rows.
             cursor.execute("LOCK TABLE imports IN SHARE ROW EXCLUSIVE MODE")
             cursor.execute(_STAGE)
             staged, batch = 0, list[Row]()
@@ -101,8 +101,8 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
 
 def _stage(cursor: extensions.cursor, rows: Sequence[Row]) -> int:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; no text that is not NULL is empty here. Lines end with both characters because the
-    # writer quotes a field for those that its line end has, and COPY wants a lone carriage return quoted.
+    # In COPY's CSV an empty field is NULL; here only NULL is empty. Lines end with \r\n because the writer quotes fields that contain
+    # characters of its line end, and COPY requires quotes around a lone \r.
     csv.writer(buffer, lineterminator="\r\n").writerows((*row[:-1], "\\x" + row.content) for row in rows)
     buffer.seek(0)
     cursor.copy_expert("COPY staged FROM STDIN (FORMAT csv)", buffer)

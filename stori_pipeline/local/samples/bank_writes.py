@@ -1,11 +1,8 @@
-"""What the bank's application does to its database: one method per kind of write.
+"""The writes of the bank's application to its database, one method for each kind.
 
-Belongs here: the writes, each a transaction of its own, and the transaction that commits late. Does not belong here: when and how
-often they happen (`workload`).
-
-Balances stay continuous under concurrent writers, because whoever posts a movement holds its account's advisory lock to the end of
-the transaction. One kind of write breaks it, on purpose: `delete` of a movement that is not its account's newest leaves a
-gap before the next one.
+Belongs here: the writes, each in its own transaction, and the transaction that commits late. Does not belong here: when and how often they
+happen (`workload`). Balances stay continuous under concurrent writers, because a writer locks the account until its transaction ends. Only
+`delete` breaks that, on purpose: deleting a movement that is not the newest leaves a gap.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ _BURST = 8
 
 
 class Bank:
-    """The application, on one connection. Its methods return whether they changed anything; each commits what it did."""
+    """The application, on one connection. Each method commits, and returns whether it changed anything."""
 
     def __init__(self, connection: extensions.connection, rng: random.Random) -> None:
         self._connection, self._rng = connection, rng
@@ -34,31 +31,36 @@ class Bank:
             cursor.execute("SELECT account_no FROM transactions GROUP BY account_no ORDER BY account_no")
             self._accounts: list[str] = [account_no for (account_no,) in cursor]
         if not self._accounts:
-            raise SampleError("the bank's transactions are empty, so there is nothing to work on: `stori seed` fills them")
+            raise SampleError("the bank has no transactions, so a workload has nothing to change; run `stori seed` first")
 
     @classmethod
     @contextmanager
     def open(cls, url: str, seed: int) -> Iterator[Bank]:
+        """The application on its own connection, which is closed after the block.
+
+        Raises:
+            SampleError: the database does not answer, failed, or has no transactions.
+        """
         with bank_connection(url) as connection:
             yield cls(connection, random.Random(seed))
 
     def insert(self) -> bool:
-        """One movement, continuing its account's balance."""
+        """Insert a movement that continues its account's balance."""
         with self._connection, self._connection.cursor() as cursor:
             return self._post(cursor, 1)
 
     def burst(self) -> bool:
-        """Movements and edits that all carry the same `updated_at`."""
+        """Insert movements and edit one, all with the same `updated_at`."""
         with self._connection, self._connection.cursor() as cursor:
             return self._post(cursor, _BURST) and self._edit(cursor)
 
     def update(self) -> bool:
-        """An edit that the application stamps."""
+        """Edit a movement, with a new `updated_at`."""
         with self._connection, self._connection.cursor() as cursor:
             return self._edit(cursor)
 
     def silent_edit(self) -> bool:
-        """An edit that leaves `updated_at` where it was."""
+        """Edit a movement without changing `updated_at`."""
         with self._connection, self._connection.cursor() as cursor:
             if (number := self._any_row(cursor)) is None:
                 return False
@@ -72,7 +74,7 @@ class Bank:
             return True
 
     def delete(self) -> bool:
-        """Mostly the newest movement of an account, which leaves balances continuous; one time in four any movement, which does not."""
+        """Delete the newest movement of an account, which keeps balances continuous; one time in four any movement, which does not."""
         with self._connection, self._connection.cursor() as cursor:
             if self._rng.random() < 0.25:
                 number = self._any_row(cursor)
@@ -86,8 +88,10 @@ class Bank:
 
     @contextmanager
     def late(self, *, commit: bool) -> Iterator[None]:
-        """A transaction that posts to one account and edits one row at the start, and commits (or rolls back) at the end of the
-        block. After an exception it never commits. This connection does nothing else meanwhile."""
+        """A transaction that posts to an account and edits a row before the block, and commits or rolls back after it.
+
+        After an exception it rolls back. The connection cannot be used for anything else during the block.
+        """
         with self._connection.cursor() as cursor:
             self._post(cursor, 3)
             self._edit(cursor)
@@ -105,7 +109,7 @@ class Bank:
             cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('transactions'), hashtext(%s))", (account_no,))
             if cursor.fetchone() == (True,):
                 return account_no
-        raise SampleError("every account is held by an open transaction; is another workload running?")
+        raise SampleError("open transactions lock every account of the bank; end the other workload, and try again")
 
     def _newest(self, cursor: extensions.cursor, account_no: str) -> tuple[int, Decimal, date] | None:
         cursor.execute(
@@ -156,8 +160,8 @@ class Bank:
         return None if least is None else self._some_row(cursor, least + int(self._rng.random() * (most - least + 1)), most)
 
     def _some_row(self, cursor: extensions.cursor, least: int, most: int) -> int | None:
-        """The first row of that range that no open transaction has locked, locked until this one ends: waiting for a late
-        transaction of this same program would be waiting for ever."""
+        """Lock and return the first row of the range that is not locked. Waiting could last for ever, because a late transaction of this
+        program may hold the lock."""
         cursor.execute(
             """
             SELECT transaction_no FROM transactions WHERE transaction_no BETWEEN %s AND %s
@@ -165,5 +169,5 @@ class Bank:
             """,
             (least, most),
         )
-        found = cursor.fetchone()
-        return found[0] if found else None
+        row = cursor.fetchone()
+        return row[0] if row else None

@@ -1,6 +1,6 @@
-"""A connection to the Postgres database of an application, for the sample data.
+"""A connection to an application's Postgres database, for the sample data.
 
-Belongs here: how long it waits, what its errors say, and whether there is anything yet. Does not belong here: what is done on it.
+Belongs here: timeouts, errors, and whether tables have rows. Does not belong here: statements of any application.
 """
 
 from __future__ import annotations
@@ -16,25 +16,28 @@ from stori_pipeline.local.samples.report import SampleError
 
 @contextmanager
 def connected(url: str, whose: str) -> Iterator[extensions.connection]:
-    """A connection to the database of `whose` ("the bank"), closed at the end; nothing on it waits for ever.
+    """A connection with timeouts, which is closed after the block.
+
+    Args:
+        whose: names the database in errors, such as "the bank".
 
     Raises:
-        SampleError: the database cannot be reached, or failed. What was not committed is undone.
+        SampleError: the database does not answer, or failed. Uncommitted changes are rolled back.
     """
     try:
         options = "-c statement_timeout=120s -c lock_timeout=30s"
         with closing(psycopg2.connect(url, connect_timeout=10, options=options, client_encoding="UTF8")) as connection:
             yield connection
     except psycopg2.Error as error:
-        advice = "is it up? `stori up` starts it" if isinstance(error, psycopg2.OperationalError) else "what was not committed is undone"
+        advice = "`stori up` starts it" if isinstance(error, psycopg2.OperationalError) else "uncommitted changes are rolled back"
         raise SampleError(f"{whose}'s database: {str(error).strip()} ({advice})") from error
 
 
 def holds_rows(url: str, whose: str, tables: Sequence[str]) -> bool:
-    """Whether any of those tables, which exist, has a row.
+    """Whether any of these existing tables has a row.
 
     Raises:
-        SampleError: the database cannot be reached, or failed.
+        SampleError: the database does not answer, or failed.
     """
     with connected(url, whose) as connection, connection, connection.cursor() as cursor:
         any_row = [sql.SQL("EXISTS (SELECT FROM {})").format(sql.Identifier(table)) for table in tables]

@@ -1,9 +1,8 @@
-"""What partners drop: the card schemes' daily settlements and the lists of merchants, with what goes wrong in practice.
+"""The files of partners: daily settlements of the card schemes and lists of merchants, with the errors of practice.
 
-Belongs here: the content of sample files, and putting them into the bucket. Does not belong here: reading them.
-
-The same seed gives the same files. Among them are gzipped ones, one that was cut off, one that came again with other amounts, one
-under a name that needs quoting, and things that are no files.
+Belongs here: the content of the files, and writing them into the bucket. Does not belong here: reading them. The same seed gives the same
+files. Some are gzipped, one is cut off, one is dropped again with other amounts, one has a name that needs quoting, and two keys are no
+files.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class DropCounts:
-    """What was dropped: files that can be read, the rows that they come to by their keys, and files that cannot."""
+    """Numbers of readable files, of the rows in them by table, and of broken files."""
 
     files: int
     settlements: int
@@ -59,11 +58,12 @@ class DropCounts:
 
 
 def merchants(seed: int) -> list[dict[str, object]]:
+    """The merchants, each as a JSON object."""
     rng = random.Random(f"merchants {seed}")
-    made: list[dict[str, object]] = []
+    objects: list[dict[str, object]] = []
     for number in range(1, MERCHANTS + 1):
         country, city = rng.choice(_CITIES)
-        made.append(
+        objects.append(
             {
                 "id": f"M{number:05d}",
                 "name": f"{rng.choice(_NAMES)} {number}",
@@ -74,11 +74,11 @@ def merchants(seed: int) -> list[dict[str, object]]:
                 "tags": rng.choice((None, [], ["key account"], {"risk": rng.choice((0.5, 1, 2.25))}, "new")),
             }
         )
-    return made
+    return objects
 
 
 def settlements(seed: int, day: date) -> list[tuple[str, ...]]:
-    """One day's rows, in the columns of `_HEADER`."""
+    """The rows of one day, with the columns of `_HEADER`."""
     rng = random.Random(f"settlements {seed} {day}")
     rows: list[tuple[str, ...]] = []
     for merchant in merchants(seed):
@@ -89,37 +89,38 @@ def settlements(seed: int, day: date) -> list[tuple[str, ...]]:
             assert isinstance(address, dict)  # noqa: S101  (for the type checker)
             gross = Decimal(rng.randrange(1_000, 900_000)) / 100
             fee = (gross * Decimal("0.014")).quantize(Decimal("0.01"))
-            said = (str(rng.randrange(1, 300)), f" {gross} ", f"{fee}", f"{gross - fee}", rng.choice(("", "batch, late", 'said "ok"')))
-            rows.append((day.isoformat(), str(merchant["id"]), scheme, _CURRENCY.get(address["country"], "EUR"), *said))
+            cells = (str(rng.randrange(1, 300)), f" {gross} ", f"{fee}", f"{gross - fee}", rng.choice(("", "batch, late", 'said "ok"')))
+            rows.append((day.isoformat(), str(merchant["id"]), scheme, _CURRENCY.get(address["country"], "EUR"), *cells))
     return rows
 
 
 def settlement_file(rows: list[tuple[str, ...]]) -> bytes:
+    """A CSV file with these rows."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([_HEADER, *rows])
     return text.getvalue().encode()
 
 
 def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRST_DAY, days: int = DAYS) -> DropCounts:
-    """Drop `days` settlement files from the day `first` on, and the merchants in each shape that JSON comes in.
+    """Drop `days` settlement files from the day `first` on, and the merchants in each JSON format.
 
-    Again with the same arguments: the same files again, as a partner does who is not sure whether they arrived.
+    A second call with the same arguments drops the same files again, as partners do who are not sure that they arrived.
 
     Raises:
         SettingError: `STORI_SOURCE_DROPS` is not set.
-        SampleError: the bucket cannot be written to.
+        SampleError: S3 does not answer, or refuses.
     """
     files = _settlement_files(seed, first, days) | _merchant_files(seed)
-    # In the order of the names; and the first day's, wrong at first, comes once more as it should be.
-    whole = settlement_file(settlements(seed, first))
+    # Files are dropped in the order of their names. The first day's file is dropped with wrong amounts first, and then corrected.
+    correct = settlement_file(settlements(seed, first))
     broken = {
-        "card_settlements/cut-off.csv": whole[: whole.index(b"\r\n", 1_500) + 20],  # in the middle of a line
+        "card_settlements/cut-off.csv": correct[: correct.index(b"\r\n", 1_500) + 20],  # in the middle of a line
         "merchants/half.json.gz": gzip.compress(json.dumps({"data": merchants(seed)}).encode(), mtime=0)[:-200],
     }
     no_files = {"merchants/": b"", "card_settlements/_SUCCESS": b""}
     wrong = settlement_file([(*row[:6], "0", row[5].strip(), *row[8:]) for row in settlements(seed, first)])
     first_name = min(_settlement_files(seed, first, days))
-    s3, bucket = _opened(environ)
+    s3, bucket = _bucket(environ)
     try:
         s3.put_object(Bucket=bucket, Key=first_name, Body=wrong)
         for key, body in sorted((files | broken | no_files).items()):
@@ -133,8 +134,8 @@ def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRS
 
 
 def holds_files(environ: Mapping[str, str]) -> bool:
-    """Whether anything has been dropped yet. Errors as for `write_drops`."""
-    s3, bucket = _opened(environ)
+    """Whether the bucket has any file. Errors as for `write_drops`."""
+    s3, bucket = _bucket(environ)
     try:
         return bool(s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("KeyCount"))
     except s3.exceptions.ClientError as error:
@@ -170,8 +171,8 @@ def _merchant_files(seed: int) -> dict[str, bytes]:
     }
 
 
-def _opened(environ: Mapping[str, str]) -> tuple[S3Client, str]:
-    import boto3  # heavy, and nothing else here needs it
+def _bucket(environ: Mapping[str, str]) -> tuple[S3Client, str]:
+    import boto3  # a heavy import
 
     bucket = urlsplit(Settings(environ).source_url("drops")).netloc
     client: S3Client = boto3.session.Session().client(

@@ -1,10 +1,8 @@
-"""What the application's devices send: messages as sessions of people bring them about, with everything that goes wrong on the way.
+"""The messages of the application's devices, with the faults of practice.
 
-Belongs here: events and the faults that messages have. Does not belong here: sending them (`events_producer`).
-
-A person opens the application, which is known by its installation alone; begins to register; looks around, which sends events of all
-kinds; and perhaps comes to submit, by then as a user. Devices send most events at once and some days later, some twice, and half a per
-cent of them in a form that nobody can read.
+Belongs here: generating events, and their faults. Does not belong here: sending them (`events_producer`). A person opens the application,
+starts to register, uses it, and perhaps submits, then as a known user. Devices send most events at once, some days later, some twice, and
+half a per cent in an unreadable form.
 """
 
 from __future__ import annotations
@@ -27,15 +25,15 @@ MALFORMED = 0.005
 LATE = 0.03
 OPTIONAL_MISSING = 0.1
 
-_OPEN = 60  # people who are in the application at once
+_PEOPLE = 60  # people who use the application at the same time
 _FIRST_USER = 10_000
-_REMEMBERED = 500  # of the last so many messages one may be sent again
+_RECENT = 500  # a duplicate repeats one of this many last messages
 
-_LOOKS = ("screen_viewed", "question_answered", "document_uploaded", "another_event")
-"""Events that no report knows."""
+_OTHER_EVENTS = ("screen_viewed", "question_answered", "document_uploaded", "another_event")
+"""Events that no report uses."""
 
 _DEVICES = (
-    # platform, manufacturer, model, operating system; the last is as the first device of the original said it, which cannot be
+    # Platform, manufacturer, model, operating system. The last line contradicts itself, as the first device of the original data does.
     ("ios", "Apple", "iPhone8,4", "iOS"),
     ("ios", "Apple", "iPhone10,6", "iOS"),
     ("android", "samsung", "SM-G950F", "android"),
@@ -55,7 +53,7 @@ _CARRIERS = ("o2-de", "Telekom.de", "Vodafone.de", "Lycamobile", "")
 
 @dataclass(frozen=True)
 class Sent:
-    """One message. `event` is what it says, or None where nobody can tell: then it belongs in quarantine."""
+    """One message. `event` is its event; None if the message is unreadable and belongs in quarantine."""
 
     body: str
     event: Event | None
@@ -63,7 +61,7 @@ class Sent:
 
 @dataclass
 class _Person:
-    """Someone in the application: what is the same in all their events, and what they will do yet."""
+    """A person who uses the application: the facts that all their events share, and the names of their next events."""
 
     facts: Event
     offset: int
@@ -71,28 +69,28 @@ class _Person:
     todo: deque[str]
 
 
-def spelled(moment: datetime) -> str:
-    """As most fields say it: in UTC, without saying so."""
+def format_utc(moment: datetime) -> str:
+    """The format of most fields: UTC, without an offset."""
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def spelled_by_device(moment: datetime, offset: int) -> str:
-    """As devices say it: to the millisecond, by a clock that is `offset` minutes ahead of UTC."""
-    there = moment.astimezone(timezone(timedelta(minutes=offset)))
-    return f"{there:%Y-%m-%dT%H:%M:%S}.{there.microsecond // 1000:03d}{there:%z}"
+def format_local(moment: datetime, offset: int) -> str:
+    """The format of devices: milliseconds, with an offset of `offset` minutes ahead of UTC."""
+    local = moment.astimezone(timezone(timedelta(minutes=offset)))
+    return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond // 1000:03d}{local:%z}"
 
 
 class Traffic:
-    """An endless stream of messages. The same random numbers and the same moments give the same one."""
+    """An endless stream of messages. The same random numbers and moments give the same messages."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._people: list[_Person] = []
-        self._recent: deque[Sent] = deque(maxlen=_REMEMBERED)
+        self._recent: deque[Sent] = deque(maxlen=_RECENT)
         self._users = _FIRST_USER + int(rng.random() * 1_000_000)
 
     def next(self, at: datetime) -> Sent:
-        """What is sent at that moment."""
+        """The message that is sent at that moment."""
         rng = self._rng
         if self._recent and rng.random() < DUPLICATES:
             return pick(rng, list(self._recent))
@@ -105,13 +103,13 @@ class Traffic:
 
     def _event(self, at: datetime) -> Event:
         rng = self._rng
-        while len(self._people) < _OPEN:
-            self._people.append(self._arrival())
+        while len(self._people) < _PEOPLE:
+            self._people.append(self._new_person())
         person = pick(rng, self._people)
         name = person.todo.popleft()
         if not person.todo:
             self._people.remove(person)
-        # A device that was offline, or asleep, sends what happened hours or days before.
+        # A device that was offline or asleep sends events of hours or days ago.
         seconds = 3_600 * (1 + 71 * rng.random()) if rng.random() < LATE else 5 * rng.random()
         delay = timedelta(milliseconds=int(1_000 * seconds))
         sent_at = (at - timedelta(milliseconds=20 + int(800 * rng.random()))).replace(microsecond=0)
@@ -121,17 +119,17 @@ class Traffic:
             "id": self._uuid(),
             "event": name,
             "event_text": _camel(name),
-            "original_timestamp": spelled_by_device(by_device, person.offset) if rng.random() < 0.7 else spelled(by_device),
-            "timestamp": spelled_by_device(happened, 0) if rng.random() < 0.05 else spelled(happened),
-            "sent_at": spelled(sent_at),
-            "received_at": spelled(at),
+            "original_timestamp": format_local(by_device, person.offset) if rng.random() < 0.7 else format_utc(by_device),
+            "timestamp": format_local(happened, 0) if rng.random() < 0.05 else format_utc(happened),
+            "sent_at": format_utc(sent_at),
+            "received_at": format_utc(at),
             "context_network_wifi": rng.random() < 0.6,
         }
         if name == "submission_success" or (person.todo and rng.random() < 0.2 and name != "registration_initiated"):
             event["user_id"] = person.user_id
         return event
 
-    def _arrival(self) -> _Person:
+    def _new_person(self) -> _Person:
         rng = self._rng
         platform, manufacturer, model, system = rng.choices(_DEVICES, _DEVICE_WEIGHTS)[0]
         locale, zone, offset = pick(rng, list(_PLACES))
@@ -155,14 +153,14 @@ class Traffic:
         }
         facts |= {name: value for name, value in optional.items() if rng.random() >= OPTIONAL_MISSING}
         todo = ["registration_initiated"] if rng.random() < 0.8 else []  # the others have registered before
-        todo += [pick(rng, list(_LOOKS)) for _ in range(int(rng.random() * 5))]
+        todo += [pick(rng, list(_OTHER_EVENTS)) for _ in range(int(rng.random() * 5))]
         if rng.random() < 0.45:
             todo.append("submission_success")
         self._users += 1
         return _Person(facts, offset, str(self._users), deque(todo or ["screen_viewed"]))
 
     def _malformed(self, at: datetime) -> str:
-        """A body that no row can be made of, unlike any other."""
+        """A unique body that no row can be read from."""
         event, number = self._event(at), self._uuid()
         faults: list[Callable[[], str]] = [
             lambda: json.dumps(event)[:-40],  # cut off

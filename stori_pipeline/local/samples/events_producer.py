@@ -1,6 +1,6 @@
-"""The application's collector: it sends what devices say to the queue, and remembers what it sent.
+"""The application's collector, which sends the devices' messages to the queue and records them.
 
-Belongs here: sending, one by one or many at once. Does not belong here: what is sent (`events`), or when (`workload`).
+Belongs here: sending messages. Does not belong here: generating them (`events`), and when they are sent (`workload`).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from stori_pipeline.local.samples.events import Event, Sent, Traffic
 from stori_pipeline.local.samples.report import SampleError
 
 EVENTS = 20_000
-"""How many messages the sample data has, from the days before it is made."""
+"""The number of messages in the sample data."""
 
 DAYS = 30
-_AT_ONCE = 10
+"""The sample data's messages are from this many days before they are sent."""
+
+_MAX_PER_REQUEST = 10
 _THREADS = 8
 _BURST = 25
 
 
 class EventProducer:
-    """Sends to the queue at an address. Its methods return whether they sent anything.
-
-    `valid` holds every event sent, by its id; `malformed` the body of every message that none can be made of.
-    """
+    """Sends messages to the queue at an address. `valid` holds every event sent by its id, and `malformed` the body of every unreadable
+    message."""
 
     def __init__(self, sqs: Any, url: str, rng: random.Random) -> None:
         self._sqs, self._url = sqs, url
@@ -39,17 +39,17 @@ class EventProducer:
         self.valid: dict[str, Event] = {}
         self.malformed: list[str] = []
         self.messages = 0
-        """How many were sent, duplicates included."""
+        """The number of messages sent, with duplicates."""
 
     @classmethod
     @contextmanager
     def open(cls, url: str, seed: int, *, since: datetime | None = None) -> Iterator[EventProducer]:
-        """The producer of what happens from `since` on, which is now unless it is said. The same seed and moment give the same events.
+        """A producer. The same seed and the same `since`, which is now by default, give the same events.
 
         Raises:
-            SampleError: the queue cannot be reached, or refused.
+            SampleError: the queue does not answer, or refuses.
         """
-        import boto3  # heavy: only where something is sent
+        import boto3  # a heavy import
         from botocore.exceptions import BotoCoreError, ClientError
 
         parts = urlsplit(url)
@@ -61,31 +61,31 @@ class EventProducer:
             finally:
                 sqs.close()
         except (BotoCoreError, ClientError) as error:
-            raise SampleError(f"the queue at {url} cannot be sent to: {error}. `stori up` starts the local one") from error
+            raise SampleError(f"cannot send to the queue at {url}: {error}. `stori up` starts the local queue") from error
 
     def event(self) -> bool:
-        """The next message of whoever is in the application."""
+        """Send the next message of a person in the application; returns True."""
         self._send([self._traffic.next(utc_now())])
         return True
 
     def burst(self) -> bool:
-        """Many at once, as after a notification to everybody."""
+        """Send 25 messages at once, as after a notification to everybody; returns True."""
         now = utc_now()
         return self.send(self._traffic.next(now) for _ in range(_BURST)) == _BURST
 
     def past(self, count: int, *, until: datetime, days: float, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
-        """So many messages from the days before a moment, in order; returns how many were sent."""
+        """Send `count` messages of the `days` before `until`, in order; returns their number."""
         step = timedelta(days=days) / max(1, count)
         begin = until - timedelta(days=days)
         return self.send((self._traffic.next(begin + n * step) for n in range(count)), lambda done: progress(done, count))
 
     def send(self, messages: Iterator[Sent], progress: Callable[[int], None] = lambda _done: None) -> int:
-        """Sends them ten at a time from several threads, and so in about that order; returns how many."""
+        """Send messages ten at a time from several threads, in about their order; returns their number."""
         done = 0
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="send") as pool:
-            # So many are on their way at once: those yet to come are not made before there is room.
-            while some := list(islice(messages, _THREADS * 4 * _AT_ONCE)):
-                list(pool.map(self._send, [some[start : start + _AT_ONCE] for start in range(0, len(some), _AT_ONCE)]))
+            # A bounded number at a time, so that messages are generated only when they can be sent.
+            while some := list(islice(messages, _THREADS * 4 * _MAX_PER_REQUEST)):
+                list(pool.map(self._send, [some[start : start + _MAX_PER_REQUEST] for start in range(0, len(some), _MAX_PER_REQUEST)]))
                 done += len(some)
                 progress(done)
         return done
@@ -112,10 +112,10 @@ def write_events(
     days: float = DAYS,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> int:
-    """Sends so many messages from the days before `until`, by default now, to the queue at `url`; returns how many.
+    """Send `count` messages of the `days` before `until`, by default now, to the queue at `url`; returns their number.
 
     Raises:
-        SampleError: the queue cannot be reached, or refused.
+        SampleError: the queue does not answer, or refuses.
     """
     end = until or utc_now()
     with EventProducer.open(url, seed, since=end) as producer:

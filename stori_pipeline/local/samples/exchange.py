@@ -1,7 +1,7 @@
-"""The generator of `trades.json`: trades with the quotes around them, in the shape of the original file.
+"""The generator of `trades.json`: trades with their quotes, in the format of the original file.
 
-Belongs here: what a trade looks like in the file. Does not belong here: what it looks like in MongoDB (`trades_json`), or
-any database. The bytes depend on the seed and the number of trades alone, by the same means as in `bank`.
+Belongs here: a trade in the file. Does not belong here: a trade in MongoDB (`trades_json`), and any database. The bytes depend only on the
+seed and the number of trades, by the same means as in `bank`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stori_pipeline.local.samples.bank import pick
 
 TRADES = 60_000
 FIRST_ID = 0x5A17C3B04E2D9F71B8139F9A
-"""Ids are ObjectIds from one process: they count up from here."""
+"""The id of the first trade. Ids are ObjectIds of one process, and count up from it."""
 
 _FIRST_MINUTE = datetime(2012, 3, 2, 22, 0, tzinfo=timezone.utc)
 _TICKETS = 400
@@ -25,6 +25,7 @@ _TICKERS = ("abcd", "abce", "bcde", "mnop", "wxyz")
 
 
 def trade_id(number: int) -> str:
+    """The id of trade `number`, from 0."""
     return f"{FIRST_ID + number:024x}"
 
 
@@ -34,21 +35,21 @@ def _number(cents: int) -> int | float:
 
 
 def trade(number: int, rng: random.Random) -> dict[str, Any]:
-    """Trade `number` (from 0) as the file has it. Id, minute and ticket advance together; ticket and ticker may be absent."""
+    """Trade `number`, from 0, as an object of the file. Id, minute and ticket count up together; ticket and ticker may be missing."""
     cents = 9_000 + int(rng.random() * 4_000)
     if rng.random() < 0.6:
         cents = cents // 100 * 100
-    found: dict[str, Any] = {"id": trade_id(number), "price": _number(cents), "shares": 10 * (1 + int(rng.random() * 100))}
+    fields: dict[str, Any] = {"id": trade_id(number), "price": _number(cents), "shares": 10 * (1 + int(rng.random() * 100))}
     if rng.random() < 0.85:
-        found["ticker"] = pick(rng, _TICKERS)
+        fields["ticker"] = pick(rng, _TICKERS)
     if number and rng.random() < 0.7:
-        found["ticket"] = f"z{100 + number % _TICKETS}"
+        fields["ticket"] = f"z{100 + number % _TICKETS}"
     asks, bids = [cents], [cents]
     for _ in range(3):
         asks.append(asks[-1] + 1 + int(rng.random() * 20))
     for _ in range(4):
         bids.append(bids[-1] - 1 - int(rng.random() * 20))
-    found["details"] = {
+    fields["details"] = {
         "system": "abc",
         "lag": 0 if rng.random() < 0.9 else int(rng.random() * 500),
         "asks": [_number(c) for c in asks[1:]],
@@ -56,14 +57,14 @@ def trade(number: int, rng: random.Random) -> dict[str, Any]:
     }
     at = _FIRST_MINUTE + timedelta(minutes=number)
     millisecond = 0 if rng.random() < 0.8 else int(rng.random() * 1_000)
-    found["time"] = {"date": f"{at:%Y-%m-%dT%H:%M:%S}.{millisecond:03d}Z"}
-    return found
+    fields["time"] = {"date": f"{at:%Y-%m-%dT%H:%M:%S}.{millisecond:03d}Z"}
+    return fields
 
 
 def write_trades(
     path: Path, *, trades: int = TRADES, seed: int = 2, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> None:
-    """Write `{"data": [...]}` with that many trades to `path`. It appears whole or not at all; memory does not grow with it.
+    """Write `{"data": [...]}` with `trades` trades to `path`. The file appears only when it is complete; memory does not grow with it.
 
     `progress(done, total)` counts trades.
     """

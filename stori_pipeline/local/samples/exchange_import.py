@@ -1,11 +1,8 @@
-"""Bringing `trades.json` into the exchange's database.
+"""The import of `trades.json` into the exchange's database.
 
-Belongs here: the collection being there, and inserting the trades it lacks. Does not belong here: what a trade means
-(`trades_json`).
-
-A trade is known by its id. One that is there is left as it is, so that importing again undoes no edit; one that was deleted comes
-back, for unlike the bank's database this one does not remember which trades it was given. It remembers only, in the collection
-`imports`, whether an import came to its end.
+Belongs here: creating the collection, and inserting missing trades, by id. Does not belong here: the format of a trade (`trades_json`). A
+second import keeps edited trades and inserts deleted ones again, because the database does not record which trades were imported. The
+collection `imports` records only whether an import was completed.
 """
 
 from __future__ import annotations
@@ -31,37 +28,37 @@ _IMPORTS = "imports"
 
 @contextmanager
 def trades_collection(url: str) -> Iterator[Collection[Document]]:
-    """The collection `trades` of the database that `url` names.
+    """The collection `trades` of the database in `url`.
 
     Raises:
-        SampleError: the database cannot be reached, or failed.
+        SampleError: the database does not answer, or failed.
     """
     try:
         with MongoClient[Document](url, serverSelectionTimeoutMS=5_000, tz_aware=True) as client:
             yield client.get_default_database()["trades"]
     except PyMongoError as error:
-        advice = "is it up? `stori up` starts it" if isinstance(error, ConnectionFailure) else "what was written before stays"
+        advice = "`stori up` starts it" if isinstance(error, ConnectionFailure) else "earlier writes are kept"
         raise SampleError(f"the exchange's database: {error} ({advice})") from error
 
 
 def create_collection(url: str) -> None:
-    """Make the collection where it is missing, with pre-images on: what a change stream needs to tell what a deleted or an
-    edited document held before."""
+    """Create the collection if it does not exist, with pre-images. A change stream needs them to return the old content of an edited or
+    deleted document."""
     with trades_collection(url) as trades:
         try:
             trades.database.create_collection(trades.name, changeStreamPreAndPostImages={"enabled": True})
         except CollectionInvalid:  # it exists
             trades.database.command("collMod", trades.name, changeStreamPreAndPostImages={"enabled": True})
-        # By these the application and the pipeline's reader find a trade that is not a document of its own.
-        for place in ("id", "data.id"):
-            trades.create_index(place)
+        # The application and the pipeline's reader find a trade inside another document by these fields.
+        for path in ("id", "data.id"):
+            trades.create_index(path)
 
 
 def holds_trades(url: str) -> bool:
-    """Whether it holds trades, other than those of an import that was cut off and waits to be completed.
+    """Whether the collection has trades, and no import is incomplete.
 
     Raises:
-        SampleError: the database cannot be reached, or failed.
+        SampleError: the database does not answer, or failed.
     """
     with trades_collection(url) as trades:
         cut_off = trades.database[_IMPORTS].find_one({"whole": False}) is not None
@@ -69,8 +66,8 @@ def holds_trades(url: str) -> bool:
 
 
 def wrapped_id(first: ObjectId) -> ObjectId:
-    """The `_id` of a document of many trades, from its first trade's: always the same, and never the id of a trade, whose first
-    bytes are a time after 1970."""
+    """The `_id` of a document of many trades, derived from the id of its first trade. It is never the id of a trade, because those begin
+    with a time after 1970."""
     return ObjectId(b"\0" + first.binary[1:])
 
 
@@ -82,15 +79,14 @@ def import_trades(
     trades_per_document: int = 25,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ImportReport:
-    """Insert the trades of the file at `path` that are not there yet.
+    """Insert the trades of the file at `path` that the collection does not have.
 
-    A trade becomes a document of its own, except the file's first `wrapped` trades: they are stored in the original shape,
-    as documents that hold an array `data` of `trades_per_document` trades. A trade that is wrong is left out, listed in the
-    report and in `<name>.rejects.csv` beside the file. `progress(done, total)` counts
-    trades; the total is an estimate until the end.
+    Each trade becomes a document, except for the first `wrapped` trades of the file: they are stored in the original format, as documents
+    with an array `data` of `trades_per_document` trades. An invalid trade is skipped and listed in the report and in `<name>.rejects.csv`
+    beside the file. `progress(done, total)` counts trades; the total is an estimate until the end.
 
     Raises:
-        SampleError: the database failed. What went in stays; importing again completes it.
+        SampleError: the database failed. Inserted trades are kept; another import inserts the rest.
     """
     size = path.stat().st_size
     rejected: list[Rejected] = []
@@ -98,7 +94,7 @@ def import_trades(
     with trades_collection(url) as trades, path.open("rb") as file:
         imports, this = trades.database[_IMPORTS], {"_id": path.name}
         imports.replace_one(this, {"whole": False}, upsert=True)
-        there = _ids(trades)
+        known = _ids(trades)
         batch: list[Document] = []
         wrap: list[Document] = []
         for trade in read_trades(file):
@@ -107,9 +103,9 @@ def import_trades(
                 continue
             read += 1
             identifier = trade.document["_id"]
-            if identifier in there:
+            if identifier in known:
                 continue
-            there.add(identifier)
+            known.add(identifier)
             inserted += 1
             if read <= wrapped:
                 wrap.append(trade.document)
@@ -134,17 +130,17 @@ def import_trades(
 
 
 def _ids(trades: Collection[Document]) -> set[ObjectId]:
-    """The ids of all trades that are there, whichever shape they are stored in; a set of some hundred bytes a trade."""
+    """The ids of all trades in the collection, in either format; about 100 bytes of memory per trade."""
     ids: set[ObjectId] = set()
-    for found in trades.find({}, {"data.id": 1}, batch_size=5_000):
-        if isinstance(items := found.get("data"), list):
+    for document in trades.find({}, {"data.id": 1}, batch_size=5_000):
+        if isinstance(items := document.get("data"), list):
             ids.update(ObjectId(item["id"]) for item in items if ObjectId.is_valid(item.get("id")))
         else:
-            ids.add(found["_id"])
+            ids.add(document["_id"])
     return ids
 
 
 def _insert_wrapped(trades: Collection[Document], documents: list[Document]) -> None:
-    whole = wrapped_id(documents[0]["_id"])
-    # One whose first trade is missing again finds its document still there, and joins it.
-    trades.update_one({"_id": whole}, {"$push": {"data": {"$each": [element(document) for document in documents]}}}, upsert=True)
+    document_id = wrapped_id(documents[0]["_id"])
+    # If the first trade was deleted from its document, the document still exists, and the trades are added to it.
+    trades.update_one({"_id": document_id}, {"$push": {"data": {"$each": [element(document) for document in documents]}}}, upsert=True)

@@ -1,6 +1,6 @@
-"""What an import did, and what it refused; what a whole seed did; and the error of all that is done here.
+"""Results and errors of the sample data: reports of imports and seeds, and the file of rejected lines.
 
-Belongs here: the reports and the file of rejects beside the input. Does not belong here: why a line is refused.
+Belongs here: the reports, the errors, and `<name>.rejects.csv`. Does not belong here: the reasons for a rejection.
 """
 
 from __future__ import annotations
@@ -10,24 +10,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-RAW_SHOWN = 200
-_REJECTS_SHOWN = 5
+_MAX_RAW = 200
+_MAX_REJECTS = 5
 
 
 class SampleError(RuntimeError):
-    """The sample data could not be made, imported or worked on. The message says where, why, and what to do."""
+    """The sample data cannot be generated, imported or changed. The message says where, why, and what to do."""
 
 
 class ImportRefused(SampleError):
-    """A file that cannot be imported at all; nothing of it went in."""
+    """A file cannot be imported; nothing was inserted."""
+
+
+class Refusal(ValueError):
+    """A line or a trade is invalid. `column` is the name or path of the invalid field; "" for the whole line."""
+
+    def __init__(self, reason: str, column: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.column = reason, column
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """One line (or one trade) that did not go in.
+    """A line or a trade that was not imported.
 
-    `line` counts from 1, the header included; `column` is a column's or a field's name, or empty where the whole line is at
-    fault; `raw` is the beginning of what stood there, anything unprintable escaped.
+    Attributes:
+        line: counts from 1, with the header.
+        column: the name of the invalid field; "" for the whole line.
+        raw: the first characters of the line, with unprintable ones escaped.
     """
 
     line: int
@@ -38,30 +48,32 @@ class Rejected:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Counts in rows (or trades). Everything read is in exactly one of `inserted`, `already_there` and `rejected`."""
+    """The result of an import, in rows or trades. Each one read is counted in `inserted`, `existing` or `rejected`."""
 
     path: Path
     inserted: int
-    already_there: int
+    existing: int
     rejected: tuple[Rejected, ...] = ()
     ignored_columns: tuple[str, ...] = ()
 
     @property
     def read(self) -> int:
-        return self.inserted + self.already_there + len(self.rejected)
+        """The number of rows or trades read."""
+        return self.inserted + self.existing + len(self.rejected)
 
 
-def shown(raw: str) -> str:
-    """The beginning of `raw`, fit to print: one line, no control characters, no broken text."""
-    return raw[:RAW_SHOWN].encode("unicode_escape", "surrogatepass").decode("ascii")
+def printable(raw: str) -> str:
+    """The first 200 characters of `raw`, on one line, with control characters and invalid text escaped."""
+    return raw[:_MAX_RAW].encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def rejects_path(path: Path) -> Path:
+    """The file of the rejected lines of the input at `path`."""
     return path.with_name(path.stem + ".rejects.csv")
 
 
 def write_rejects(path: Path, rejected: Sequence[Rejected]) -> None:
-    """Write the rejects beside the input at `path`; where there are none, remove what an earlier import left there."""
+    """Write the rejected lines to their file beside the input at `path`; without rejected lines, delete the file of an earlier import."""
     target = rejects_path(path)
     if not rejected:
         target.unlink(missing_ok=True)
@@ -76,7 +88,7 @@ def write_rejects(path: Path, rejected: Sequence[Rejected]) -> None:
 
 @dataclass(frozen=True)
 class TableSeed:
-    """What a seed did to one table, in rows. `imported` is there where they came from a file."""
+    """The result of a seed for one table: rows inserted, and the report of the import if they came from a file."""
 
     table: str
     inserted: int
@@ -87,37 +99,41 @@ class TableSeed:
         return cls(table, report.inserted, report)
 
     def lines(self) -> Iterator[str]:
-        """What was done, in lines to show."""
+        """The result as lines to print."""
         if self.imported is None:
             yield f"{self.table}: {self.inserted:,} inserted"
             return
         report = self.imported
-        yield f"{self.table}: {report.inserted:,} inserted, {report.already_there:,} already there, {len(report.rejected):,} rejected"
+        yield f"{self.table}: {report.inserted:,} inserted, {report.existing:,} existed already, {len(report.rejected):,} rejected"
         if report.ignored_columns:
-            yield f"  columns not known and ignored: {', '.join(map(repr, report.ignored_columns))}"
-        for rejected in report.rejected[:_REJECTS_SHOWN]:
+            yield f"  unknown columns, ignored: {', '.join(map(repr, report.ignored_columns))}"
+        for rejected in report.rejected[:_MAX_REJECTS]:
             yield f"  line {rejected.line:,}: {rejected.column + ': ' if rejected.column else ''}{rejected.reason}"
         if report.rejected:
-            yield f"  all that were rejected: {rejects_path(report.path)}"
+            yield f"  all rejected lines: {rejects_path(report.path)}"
 
 
 @dataclass(frozen=True)
 class SeedReport:
-    """The tables of the sources that were filled, and the sources that held rows and were left alone, each with the file its rows
-    come from, if they come from one."""
+    """The result of a seed.
+
+    Attributes:
+        tables: the tables of the sources that were filled.
+        skipped: the sources that had rows already, each with the file of its sample data; "" if the data do not come from a file.
+    """
 
     tables: tuple[TableSeed, ...]
-    left_alone: Mapping[str, str]
+    skipped: Mapping[str, str]
 
     @property
     def inserted(self) -> dict[str, int]:
-        """Rows by table, of the sources that were not left alone."""
+        """Rows inserted by table, without skipped sources."""
         return {table.table: table.inserted for table in self.tables}
 
     def lines(self) -> Iterator[str]:
-        """What was done, in lines to show."""
+        """The result as lines to print."""
         for table in self.tables:
             yield from table.lines()
-        for source, file in self.left_alone.items():
-            more = f"; `stori seed --again` imports {file} all the same, which inserts what is not there" if file else ""
-            yield f"{source}: holds rows already and is left alone{more}"
+        for source, file in self.skipped.items():
+            advice = f"; `stori seed --again` imports {file} and inserts its missing rows" if file else ""
+            yield f"{source}: skipped, because it has rows already{advice}"

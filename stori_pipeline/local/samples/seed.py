@@ -1,9 +1,8 @@
-"""`stori seed`: the sources filled with their sample data.
+"""Fills the sources with their sample data, for `stori seed`.
 
-Belongs here: which source is filled by what, and the order of things. Drawing progress is the caller's; what the data look like and
-how they get into a source is said beside this.
-
-A source that holds rows is left alone: an application may have worked on it since, and what that deleted shall stay deleted.
+Belongs here: how each source is filled, and the order. Does not belong here: generating and importing the data (the other modules), and
+drawing progress (the caller). A source that has rows is skipped, because an application may have changed it, and deleted rows must stay
+deleted.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from stori_pipeline.local.samples.report import SeedReport, TableSeed
 from stori_pipeline.settings import Settings
 
 WRAPPED_TRADES = 500
-"""The first so many trades are stored in the original shape, so that the sample data has documents of both."""
+"""The number of trades that are stored in the original format, so that the sample data have documents of both formats."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a seed was asked for, and whom it tells."""
+    """The arguments of a seed."""
 
     data_dir: Path
     rows: int
@@ -40,44 +39,52 @@ class _Job:
     say: Callable[[str], None] = field(repr=False)
     progress: Progress = field(repr=False)
 
-    def shown(self, label: str) -> Callable[[int, int], None]:
+    def progress_of(self, label: str) -> Callable[[int, int], None]:
         return lambda done, total: self.progress(label, done, total)
 
     def file(self, name: str, write: Callable[[Path], None]) -> Path:
-        """The file of that name, written where it is missing."""
+        """The path of a sample file, which is written if it does not exist."""
         path = self.data_dir / name
         if path.exists():
-            self.say(f"{path} is there and is taken as it is")
+            self.say(f"{path} exists already and is used unchanged")
         else:
             write(path)
         return path
 
 
 def _bank(url: str, job: _Job) -> list[TableSeed]:
-    path = job.file("txns.csv", lambda path: write_txns(path, rows=job.rows, progress=job.shown("writing txns.csv")))
-    return [TableSeed.of_import("bank.transactions", import_txns(url, path, progress=job.shown("importing transactions")))]
+    path = job.file("txns.csv", lambda path: write_txns(path, rows=job.rows, progress=job.progress_of("writing txns.csv")))
+    return [TableSeed.of_import("bank.transactions", import_txns(url, path, progress=job.progress_of("importing transactions")))]
 
 
 def _exchange(url: str, job: _Job) -> list[TableSeed]:
-    path = job.file("trades.json", lambda path: write_trades(path, trades=job.trades, progress=job.shown("writing trades.json")))
-    report = import_trades(url, path, wrapped=WRAPPED_TRADES, progress=job.shown("importing trades"))
+    path = job.file("trades.json", lambda path: write_trades(path, trades=job.trades, progress=job.progress_of("writing trades.json")))
+    report = import_trades(url, path, wrapped=WRAPPED_TRADES, progress=job.progress_of("importing trades"))
     return [TableSeed.of_import("exchange.trades", report)]
 
 
 def _app(url: str, job: _Job) -> list[TableSeed]:
     transactions = job.users * app.TRANSACTIONS // app.USERS
-    counts = app.write_past(url, users=job.users, transactions=transactions, progress=job.shown("writing the app's past"))
+    counts = app.write_past(url, users=job.users, transactions=transactions, progress=job.progress_of("writing the app's history"))
     return [TableSeed(f"app.{table}", count) for table, count in counts.items()]
 
 
 def _totesys(url: str, job: _Job) -> list[TableSeed]:
-    counts = totesys.write_past(url, until=job.totesys_until, progress=job.shown("writing the past of totesys"))
+    counts = totesys.write_past(url, until=job.totesys_until, progress=job.progress_of("writing the history of totesys"))
     return [TableSeed(f"totesys.{table}", count) for table, count in counts.items()]
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """One source: the setting with its address, making what its rows go into, whether it holds any, and filling it."""
+    """How one source is filled.
+
+    Attributes:
+        setting, meaning: the setting that holds its address, and what the setting should hold.
+        prepare: creates its tables or collections.
+        holds_rows: whether it has rows.
+        fill: inserts the sample data.
+        file: the file of its sample data, which may be imported again; "" if there is none.
+    """
 
     setting: str
     meaning: str
@@ -85,7 +92,6 @@ class _Sample:
     holds_rows: Callable[[str], bool]
     fill: Callable[[str, _Job], list[TableSeed]]
     file: str = ""
-    """The file that its rows come from. Importing that again inserts what is missing; a past without a file is written once."""
 
 
 _SAMPLES = {
@@ -134,38 +140,43 @@ def seed(
     say: Callable[[str], None] = lambda _line: None,
     progress: Progress = lambda _label, _done, _total: None,
 ) -> SeedReport:
-    """Fill every source whose `STORI_ADMIN_...` is set and that holds no rows yet, and the bucket of drops where it holds no file.
-
-    The rows of the bank and the exchange go through files, `txns.csv` and `trades.json` in `data_dir`, made where they are missing; a
-    file that is there is taken as it is, whatever `rows` and `trades` say. The app has ten transactions per user. The past of
-    totesys ends with the day `totesys_until`. `progress` is called with what is going on, how many rows of it are done, and of how many.
+    """Fill every source whose setting `STORI_ADMIN_...` is set and that has no rows, and the bucket of drops if it has no file.
 
     Args:
-        again: also import a file into a source that holds rows. That inserts what is not there; trades that were deleted come back.
+        environ: the settings.
+        data_dir: the folder of `txns.csv` and `trades.json`, which are written if they do not exist. An existing file is used unchanged,
+            whatever `rows` and `trades` are.
+        rows: number of bank transactions.
+        trades: number of trades.
+        users: number of users of the app. Each has ten transactions.
+        totesys_until: the last day with data in totesys.
+        again: also import the files into sources that have rows. Inserts missing rows, and trades that were deleted.
+        say: called with one line per event.
+        progress: called with a label, the number of rows done, and the number of all rows.
 
     Raises:
-        SettingError: no source has an address; the first is named.
-        SampleError: a source cannot be reached or failed, or a file is not what its name says.
+        SettingError: no source has an address. The message names the first.
+        SampleError: a source does not answer or failed, or a file is invalid.
     """
     settings = Settings(environ)
     addressed = [name for name, sample in _SAMPLES.items() if environ.get(sample.setting)]
-    if passed_over := [name for name in _SAMPLES if name not in addressed]:
-        say(f"passed over, for want of an address: {', '.join(f'{name} ({_SAMPLES[name].setting})' for name in passed_over)}")
+    if without_address := [name for name in _SAMPLES if name not in addressed]:
+        say(f"skipped, because the setting is not set: {', '.join(f'{name} ({_SAMPLES[name].setting})' for name in without_address)}")
     job = _Job(data_dir, rows, trades, users, totesys_until, say, progress)
     tables: list[TableSeed] = []
-    left_alone: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for name in addressed or list(_SAMPLES):
         sample = _SAMPLES[name]
         url = settings.require(sample.setting, sample.meaning)
         sample.prepare(url)
         if sample.holds_rows(url) and not (again and sample.file):
-            left_alone[name] = sample.file
+            skipped[name] = sample.file
         else:
             tables += sample.fill(url, job)
     if environ.get("STORI_SOURCE_DROPS"):
         if drops.holds_files(environ):
-            left_alone["drops"] = ""
+            skipped["drops"] = ""
         else:
-            dropped = drops.write_drops(environ)
-            tables += [TableSeed("drops.card_settlements", dropped.settlements), TableSeed("drops.merchants", dropped.merchants)]
-    return SeedReport(tuple(tables), left_alone)
+            counts = drops.write_drops(environ)
+            tables += [TableSeed("drops.card_settlements", counts.settlements), TableSeed("drops.merchants", counts.merchants)]
+    return SeedReport(tuple(tables), skipped)

@@ -1,7 +1,7 @@
-"""Bringing the past of totesys into its database: once, whole, and fast. Also the front door to all that is done to it.
+"""Fills the database of totesys with its history. The other `totesys_` modules are used through this one.
 
-Belongs here: the database's schema being there, and one transaction for everything. Does not belong here: which rows
-(`totesys_past`), or what happens afterwards (`totesys_writes`, `totesys_days`).
+Belongs here: creating the schema, and inserting all rows in one transaction. Does not belong here: the rows (`totesys_past`), and later
+writes (`totesys_writes`, `totesys_days`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ __all__ = ["UNTIL", "Change", "Commit", "DayTruth", "Totesys", "create_schema", 
 
 SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "totesys.sql"
 UNTIL = date(2024, 11, 15)
-"""The day whose counts were measured."""
+"""The day on which the original was measured."""
 
 _PORTION = 5_000
 
 
 def create_schema(url: str) -> None:
-    """Make the tables and types of totesys where they are missing."""
+    """Create the tables and types of totesys if they do not exist."""
     with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
-        # IF NOT EXISTS is no help against another that makes the same at the same time.
+        # IF NOT EXISTS fails when two sessions create the same table at the same time.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('totesys'))")
         cursor.execute(SCHEMA.read_text(encoding="utf-8"))
 
@@ -42,16 +42,16 @@ def create_schema(url: str) -> None:
 def write_past(
     url: str, *, until: date = UNTIL, seed: int = 1, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> dict[str, int]:
-    """Fill totesys with everything up to the end of that day, in one transaction; returns how many rows each table got.
+    """Create the schema if it does not exist, and insert all rows up to the end of the day `until`, in one transaction.
 
-    The schema is made where it is missing. Where any table holds a row already, nothing is inserted. `progress(done, total)` counts rows.
+    Inserts nothing if any table has a row. Returns the number of rows inserted by table. `progress(done, total)` counts rows.
 
     Raises:
-        SampleError: `until` lies before the first day; or the database failed, and then nothing went in.
+        SampleError: `until` is before the first day of totesys, or the database failed. Nothing was inserted.
     """
     create_schema(url)
     with connected(url, "totesys") as connection, connection, connection.cursor() as cursor:
-        # Two at once would both find nothing there; the second waits for the first and then finds it all.
+        # Without the lock, two calls at once would both find the tables empty.
         cursor.execute("LOCK TABLE address IN SHARE ROW EXCLUSIVE MODE")
         names = [table.name for table in source_tables() if table.source.name == "totesys"]
         if any(_holds_rows(cursor, name) for name in names):
@@ -68,7 +68,7 @@ def write_past(
                 done += len(portion)
                 progress(done, total)
             cursor.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (f'"{table}"', f"{table}_id", len(all_rows)))
-        # At once: the first to read must not plan as if the tables were empty.
+        # Otherwise the first queries would be planned as if the tables were empty.
         cursor.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(map(sql.Identifier, rows))))
     return {table: len(all_rows) for table, all_rows in rows.items()}
 

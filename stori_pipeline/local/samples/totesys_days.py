@@ -1,6 +1,6 @@
-"""Whole days of totesys, on top of what its database holds, and the truth about what they changed.
+"""Writes whole days of totesys's traffic, and returns the exact changes of each day.
 
-Belongs here: what a day consists of, and in which order. Does not belong here: how a single write is made (`totesys_writes`).
+Belongs here: the writes of a day, and their order. Does not belong here: a single write (`totesys_writes`).
 """
 
 from __future__ import annotations
@@ -19,37 +19,36 @@ _EDITS_AT_MOST = 2
 
 @dataclass(frozen=True)
 class DayTruth:
-    """What a day changed: its transactions, in the order in which they committed."""
+    """The changes of a day: its transactions, in the order of their commits."""
 
     day: date
     commits: tuple[Commit, ...]
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """(table, key, kind) in the order of the commits."""
+        """All changes, in the order of the commits."""
         return tuple(change for commit in self.commits for change in commit)
 
     @property
     def versions(self) -> Counter[str]:
-        """How many row versions each table got: one per row and commit that inserted or changed it. Who reads after each commit sees
-        all of these; who reads less often sees `keys`."""
+        """The number of row versions by table: one per row and commit. A reader that reads after each commit gets all of them; one that
+        reads less often gets only `keys`."""
         return Counter(change.table for change in self.changes)
 
     def keys(self, table: str, *, first: int = 0, last: int | None = None) -> set[int]:
-        """The rows of a table that the commits numbered `first` up to but without `last` inserted or changed: what one reading after them
-        finds, however often each was changed."""
+        """The keys of the rows that commits `first` to `last` (exclusive) inserted or changed. One read after these commits gets each row
+        once, however often it was changed."""
         return {change.key for commit in self.commits[first:last] for change in commit if change.table == table}
 
 
 def traffic(url: str, day: date, *, seed: int) -> Iterator[Commit]:
-    """That day's traffic, written as the application writes it: one transaction at a time, each handed over once it is committed.
+    """Write the traffic of a day, one transaction at a time; yields each commit. No transaction is open between two commits.
 
-    In between nothing is open, so whoever takes them may read the database there. On a business day: the morning's run of payments,
-    orders and designs in the numbers of that day, and one or two silent edits. On a weekend: nothing. The same database, day and seed
-    give the same rows.
+    A business day has the morning's run of payments, that day's numbers of orders and designs, and one or two silent edits. A weekend has
+    no traffic. The same database, day and seed give the same rows.
 
     Raises:
-        SampleError: the database cannot be reached, failed, or holds no past.
+        SampleError: the database does not answer, failed, or has no history.
     """
     if not values.is_business_day(day):
         return
@@ -61,7 +60,7 @@ def traffic(url: str, day: date, *, seed: int) -> Iterator[Commit]:
 
 
 def _writes(application: Totesys, day: date, seed: int) -> Iterator[Callable[[], bool]]:
-    """The day's writes, in their order."""
+    """The writes of the day, in order."""
     rng = values.generator(seed, day, "plan")
     paid_at = values.batch_at(rng, day)
     yield lambda: application.pay_day(day, paid_at)
@@ -76,14 +75,16 @@ def _writes(application: Totesys, day: date, seed: int) -> Iterator[Callable[[],
 
 
 def simulate_day(url: str, day: date, *, seed: int) -> DayTruth:
-    """All of that day's `traffic`, at once; returns the truth about it."""
+    """Write the whole `traffic` of a day; returns its changes."""
     return DayTruth(day, tuple(traffic(url, day, seed=seed)))
 
 
 @contextmanager
 def late_order(url: str, day: date, *, seed: int, commit: bool = True) -> Iterator[Commit]:
-    """A transaction stamped with an instant of that day, which writes at the start of the block and commits at its end, however much is
-    committed in between; see `Totesys.late`. The block is given what it changes."""
+    """A transaction that writes an order with a timestamp of that day before the block, and commits it after the block.
+
+    The block receives its changes. See `Totesys.late`.
+    """
     at = values.moments(values.generator(seed, day, "late"), day, 1)[0]
     with Totesys.open(url, f"{seed}/{day}/late") as application, application.late(commit=commit, at=at) as changes:
         yield changes

@@ -1,8 +1,7 @@
-"""The edits of totesys that nobody announces: one column of one row changes, and `last_updated` stays where it was.
+"""The silent edits of totesys: one column of one row changes, and `last_updated` does not.
 
-Belongs here: which columns, how often each, and what they change to. Does not belong here: finding the row, or writing it.
-
-Units, prices, counterparties, currencies and days of payment are never edited.
+Belongs here: which columns change, how often, and to which values. Does not belong here: selecting and writing rows. Units, prices,
+counterparties, currencies and payment dates never change.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from datetime import date, timedelta
 from stori_pipeline.local.samples.bank import pick
 from stori_pipeline.local.samples.totesys_values import ADDRESSES, FOLDERS, STAFF, code
 
-# Each column with how many of so many edits it is. Tables have the rows of any age in them, and any may be hit.
+# The relative frequency of each column. An edit may change a row of any age.
 _WEIGHTS = {
     ("design", "file_location"): 19,
     ("sales_order", "agreed_delivery_location_id"): 9,
@@ -37,8 +36,8 @@ def some_column(rng: random.Random) -> tuple[str, str]:
 def new_value(
     rng: random.Random, column: str, old: object, day: date, designs: Sequence[int], earlier: Collection[object] = ()
 ) -> int | str | None:
-    """What that column changes to on that day: never to what it is, and not to what it was `earlier` as long as there is anything
-    else. None where there is nothing else at all."""
+    """The new value of a column on that day: never `old`, and none of the values `earlier` if any other exists. None if no other value
+    exists."""
     values: Sequence[int | str]
     if column == "staff_id":
         values = range(1, len(STAFF) + 1)

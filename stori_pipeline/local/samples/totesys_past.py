@@ -1,10 +1,8 @@
-"""The past of totesys: every row it holds at the end of a day, everything that happened until then included.
+"""The history of totesys: every row at the end of a day.
 
-Belongs here: the order of things in a day, and what stays of them. Does not belong here: how values are drawn (`totesys_values`,
-`totesys_edits`), or any database.
-
-Each day is drawn for itself, so the past until one day is a beginning of the past until a later one: but for what the days in
-between paid and edited.
+Belongs here: the events of each day, and the rows that result. Does not belong here: random values (`totesys_values`, `totesys_edits`), and
+any database. Each day has its own random numbers, so the rows of an earlier end are also those of a later one, except for rows that were
+paid or edited in between.
 """
 
 from __future__ import annotations
@@ -24,27 +22,27 @@ _EDITS_A_DAY = (0,) * 7 + (1,) * 10 + (2,) * 3
 
 
 class Past:
-    """The rows at the end of a day. The first of each list is number 1, and so on."""
+    """The rows at the end of a day. The first row of each list has number 1."""
 
     def __init__(self, until: date, *, seed: int) -> None:
-        """Raises ValueError where `until` lies before the first day."""
-        if until < values.BEGUN:
-            raise ValueError(f"totesys begins on {values.BEGUN}; there is nothing until {until}")
+        """Raises ValueError if `until` is before the first day."""
+        if until < values.FIRST_DAY:
+            raise ValueError(f"totesys begins on {values.FIRST_DAY}; it has no rows up to {until}; choose a later day")
         self.designs: list[Design] = []
         self.sales: list[Sale] = []
         self.purchases: list[Purchase] = []
         self.transactions: list[Transaction] = []
         self.payments: list[Payment] = []
-        self._due: dict[str, list[int]] = defaultdict(list)  # unpaid payments by the day they are due
-        self._begin(values.generator(seed, values.BEGUN))
-        for number in range(values.BEGUN.toordinal() + 1, until.toordinal() + 1):
+        self._due: dict[str, list[int]] = defaultdict(list)  # indexes of unpaid payments by due day
+        self._begin(values.generator(seed, values.FIRST_DAY))
+        for number in range(values.FIRST_DAY.toordinal() + 1, until.toordinal() + 1):
             day = date.fromordinal(number)
             if values.is_business_day(day):
-                self._live(values.generator(seed, day), day)
+                self._add_business_day(values.generator(seed, day), day)
 
     def _begin(self, rng: random.Random) -> None:
-        """The first orders came all at once, out of order."""
-        sales, purchases, designs = values.volumes(values.BEGUN)
+        """The first day: its orders arrived all at once, and not in order."""
+        sales, purchases, designs = values.volumes(values.FIRST_DAY)
         self.designs += [values.design(rng, values.STATIC_AT) for _ in range(designs)]
         kinds = _shuffled(rng, sales, purchases)
         first = [values.FIRST_ORDERS_AT + timedelta(milliseconds=values.between(rng, 0, 4)) for _ in kinds]
@@ -52,14 +50,13 @@ class Past:
         for kind, at in zip(kinds, first, strict=True):
             self._order(rng, kind, at)
 
-    def _live(self, rng: random.Random, day: date) -> None:
-        """One business day."""
+    def _add_business_day(self, rng: random.Random, day: date) -> None:
         self._pay(values.batch_at(rng, day), day)
         sales, purchases, designs = values.arriving(day)
         kinds = _shuffled(rng, sales, purchases)
         for kind, at in zip(kinds, values.moments(rng, day, len(kinds)), strict=True):
             self._order(rng, kind, at)
-        # Sold from the next day on.
+        # A new design is sold from the next day on.
         self.designs += [values.design(rng, at) for at in values.moments(rng, day, designs)]
         for _ in range(pick(rng, _EDITS_A_DAY)):
             self._edit(rng, day)
@@ -79,8 +76,8 @@ class Past:
         self._due[order.agreed_payment_date].append(len(self.payments) - 1)
 
     def _pay(self, at: datetime, day: date) -> None:
-        """The morning's run: whatever is due on this very day. What fell due on a weekend is never looked at again, nor what comes later
-        in the day."""
+        """The morning's run pays what is due on this day. It never pays what fell due on a weekend, nor orders of later in the day that are
+        due on the same day."""
         for i in self._due.pop(day.isoformat(), ()):
             self.payments[i] = self.payments[i]._replace(paid=True, last_updated=at)
 
@@ -94,14 +91,14 @@ class Past:
             rows[i] = rows[i]._replace(**{column: value})
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows by table, each with its columns in the table's order; tables come after those they refer to."""
-        then, companies = (values.STATIC_AT,) * 2, (values.COMPANIES_AT,) * 2
+        """All rows by table, with columns in the table's order. A table comes after the tables that it refers to."""
+        static, companies = (values.STATIC_AT,) * 2, (values.COMPANIES_AT,) * 2
         staff = [(first, last, department, f"{first}.{last}@terrifictotes.com".lower()) for first, last, department in values.STAFF]
-        found: dict[str, list[tuple[Any, ...]]] = {
-            "address": [(*row, *then) for row in values.ADDRESSES],
-            "currency": [(name, *then) for name in values.CURRENCIES],
-            "department": [(*row, *then) for row in values.DEPARTMENTS],
-            "payment_type": [(name, *then) for name in values.PAYMENT_TYPES],
+        tables: dict[str, list[tuple[Any, ...]]] = {
+            "address": [(*row, *static) for row in values.ADDRESSES],
+            "currency": [(name, *static) for name in values.CURRENCIES],
+            "department": [(*row, *static) for row in values.DEPARTMENTS],
+            "payment_type": [(name, *static) for name in values.PAYMENT_TYPES],
             "counterparty": [(*row, *companies) for row in values.COUNTERPARTIES],
             "staff": [(*row, *companies) for row in staff],
             "design": list(self.designs),
@@ -110,11 +107,11 @@ class Past:
             "transaction": list(self.transactions),
             "payment": list(self.payments),
         }
-        return {table: [(number, *row) for number, row in enumerate(rows, start=1)] for table, rows in found.items()}
+        return {table: [(number, *row) for number, row in enumerate(rows, start=1)] for table, rows in tables.items()}
 
 
 def _shuffled(rng: random.Random, sales: int, purchases: int) -> list[str]:
-    """So many of each kind, in any order."""
+    """`sales` times "sale" and `purchases` times "purchase", shuffled."""
     kinds = ["sale"] * sales + ["purchase"] * purchases
     for i in range(len(kinds) - 1, 0, -1):
         j = values.between(rng, 0, i)

@@ -1,9 +1,7 @@
-"""What a row of totesys holds: the rows that never change, and how the values of the others are drawn.
+"""The values of totesys: its static rows, and random values for the others.
 
-Belongs here: names, ranges and habits of the application, and the volumes of its traffic. Does not belong here: which rows there are
-at a time (`totesys_past`), or any database.
-
-Only `Random.random()` is used, the one method whose sequence Python promises to keep; money is whole cents until it is written.
+Belongs here: names, ranges, times and volumes of the application. Does not belong here: the rows of a given day (`totesys_past`), and any
+database. The module uses only `Random.random()`, whose sequence Python guarantees, and whole cents for money.
 """
 
 from __future__ import annotations
@@ -15,10 +13,10 @@ from typing import NamedTuple
 
 from stori_pipeline.local.samples.bank import pick
 
-BEGUN = date(2022, 11, 3)
-STATIC_AT = datetime.combine(BEGUN, time(14, 20, 49, 962_000))
-COMPANIES_AT = datetime.combine(BEGUN, time(14, 20, 51, 563_000))
-FIRST_ORDERS_AT = datetime.combine(BEGUN, time(14, 20, 52, 185_000))
+FIRST_DAY = date(2022, 11, 3)
+STATIC_AT = datetime.combine(FIRST_DAY, time(14, 20, 49, 962_000))
+COMPANIES_AT = datetime.combine(FIRST_DAY, time(14, 20, 51, 563_000))
+FIRST_ORDERS_AT = datetime.combine(FIRST_DAY, time(14, 20, 52, 185_000))
 
 OPENS, CLOSES = 8, 19
 BATCH_AT = time(7, 55)
@@ -27,7 +25,7 @@ CURRENCIES = ("GBP", "USD", "EUR")
 PAYMENT_TYPES = ("SALES_RECEIPT", "SALES_REFUND", "PURCHASE_PAYMENT", "PURCHASE_REFUND")
 SALES_RECEIPT, PURCHASE_PAYMENT = 1, 3
 
-# "Leds" is how the application spells it.
+# The application's own data have the spelling "Leds".
 DEPARTMENTS = (
     ("Sales", "Manchester", "Harriet Boyle"),
     ("Purchasing", "Manchester", "Owen Tattersall"),
@@ -40,7 +38,7 @@ DEPARTMENTS = (
 )
 TOWNS = ("Manchester", "Leeds", "Sheffield", "Liverpool", "York")
 
-# Nobody belongs to Sales, and yet there are sales: whoever is at hand answers for an order.
+# No member of staff belongs to Sales; any member may be responsible for an order.
 STAFF = (
     ("Amelia", "Barlow", 2),
     ("Declan", "Finch", 3),
@@ -132,7 +130,7 @@ FOLDERS = tuple(
 )
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-# How many sales, purchases and designs there are at the end of a day; in between they grow evenly by business days.
+# The total numbers of sales, purchases and designs at the end of a day. In between they grow evenly over business days.
 _GROWTH = (
     (date(2022, 11, 3), (6, 4, 10)),
     (date(2022, 11, 30), (45, 19, 27)),
@@ -143,7 +141,7 @@ _GROWTH = (
     (date(2025, 6, 10), (14_621, 6_044, 607)),
 )
 _UNEVEN = 0.2
-"""By so much of a day's share a count may run ahead of even growth, or behind it."""
+"""A total may deviate from even growth by this share of a day's growth."""
 
 
 class Design(NamedTuple):
@@ -218,7 +216,7 @@ def between(rng: random.Random, low: int, high: int) -> int:
 
 
 def generator(seed: int, *what: object) -> random.Random:
-    """What is drawn for one day must not depend on what was drawn for others."""
+    """A generator for one purpose, such as one day, which does not depend on the random numbers of any other."""
     return random.Random("/".join(map(str, (seed, *what))))
 
 
@@ -227,7 +225,7 @@ def is_business_day(day: date) -> bool:
 
 
 def business_days(after: date, until: date) -> int:
-    """How many there are after the one day, up to and including the other."""
+    """The number of business days after the first day, up to and including the second."""
 
     def counted(day: date) -> int:
         weeks, rest = divmod(day.toordinal() - 1, 7)  # 0001-01-01 was a Monday
@@ -237,13 +235,13 @@ def business_days(after: date, until: date) -> int:
 
 
 def volumes(day: date) -> tuple[int, int, int]:
-    """How many sales, purchases and designs there are at the end of that day, none before the first."""
-    if day < BEGUN:
+    """The total numbers of sales, purchases and designs at the end of that day; zero before the first day."""
+    if day < FIRST_DAY:
         return 0, 0, 0
     i = max(1, next((i for i, (end, _) in enumerate(_GROWTH) if end >= day), len(_GROWTH) - 1))
     (start, low), (end, high) = _GROWTH[i - 1 : i + 1]
     days, passed = business_days(start, end), business_days(start, day)
-    # Nothing ahead and nothing behind on a measured day; nor on a weekend, where nothing may arrive.
+    # No deviation on a measured day. A weekend has the deviation of its Friday, because nothing arrives on it.
     friday = day - timedelta(days=max(0, day.weekday() - 4))
     ahead = 0.0 if passed in (0, days) else (generator(0, friday).random() * 2 - 1) * _UNEVEN
     sales, purchases, designs = (int(a + (b - a) * (passed + ahead) / days) for a, b in zip(low, high, strict=True))
@@ -251,20 +249,20 @@ def volumes(day: date) -> tuple[int, int, int]:
 
 
 def arriving(day: date) -> tuple[int, int, int]:
-    """How many sales, purchases and designs that day brings."""
+    """The numbers of sales, purchases and designs that arrive on that day."""
     sales, purchases, designs = (now - then for now, then in zip(volumes(day), volumes(day - timedelta(days=1)), strict=True))
     return sales, purchases, designs
 
 
 def moments(rng: random.Random, day: date, count: int) -> list[datetime]:
-    """So many instants of the application's day, ascending. It looks for orders each minute, and is done some nine seconds later."""
+    """`count` instants of the application's day, ascending. The application writes orders about nine seconds after each full minute."""
     minutes = [between(rng, OPENS * 60, CLOSES * 60 - 1) for _ in range(count)]
     seconds = (9, 9, 9, 9, 10, 10, 10, 11)
     return sorted(datetime.combine(day, time(m // 60, m % 60, pick(rng, seconds), _millis(rng))) for m in minutes)
 
 
 def _millis(rng: random.Random) -> int:
-    """Whole milliseconds, in microseconds; none at all a little more often than chance has it."""
+    """Whole milliseconds, in microseconds; 0 is a little more frequent than by chance."""
     return 0 if rng.random() < 0.001 else between(rng, 0, 999) * 1_000
 
 
@@ -273,7 +271,7 @@ def batch_at(rng: random.Random, day: date) -> datetime:
 
 
 def _within(rng: random.Random, at: datetime, days: int) -> str:
-    """The day of some instant in that many days from then on, as the text it is kept as."""
+    """A random day within `days` days from `at`, as text."""
     return (at + timedelta(seconds=int(rng.random() * days * 86_400))).date().isoformat()
 
 
@@ -287,8 +285,8 @@ def _account(rng: random.Random) -> int:
 
 def design(rng: random.Random, at: datetime) -> Design:
     name = pick(rng, DESIGN_NAMES)
-    drawn = (at - timedelta(days=between(rng, 1, 700))).strftime("%Y%m%d")
-    return Design(at, name, pick(rng, FOLDERS), f"{name.lower()}-{drawn}-{code(rng, 4)}.json", at)
+    file_day = (at - timedelta(days=between(rng, 1, 700))).strftime("%Y%m%d")
+    return Design(at, name, pick(rng, FOLDERS), f"{name.lower()}-{file_day}-{code(rng, 4)}.json", at)
 
 
 def sale(rng: random.Random, at: datetime, design_id: int) -> Sale:
@@ -324,7 +322,7 @@ def purchase(rng: random.Random, at: datetime) -> Purchase:
 
 
 def transaction(order: Sale | Purchase, order_id: int) -> Transaction:
-    """The one transaction of an order, made with it."""
+    """The transaction of an order."""
     sold = isinstance(order, Sale)
     return Transaction(
         "SALE" if sold else "PURCHASE", order_id if sold else None, None if sold else order_id, order.created_at, order.created_at
@@ -332,7 +330,7 @@ def transaction(order: Sale | Purchase, order_id: int) -> Transaction:
 
 
 def payment(rng: random.Random, order: Sale | Purchase, transaction_id: int) -> Payment:
-    """The one payment of an order's transaction, made with it: as the order says, and not paid."""
+    """The payment of an order, not paid yet."""
     return Payment(
         created_at=order.created_at,
         last_updated=order.created_at,

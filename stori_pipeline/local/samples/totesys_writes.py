@@ -1,7 +1,7 @@
-"""What the trading application does to its database: one method per kind of write.
+"""The writes of the trading application to its database, one method for each kind.
 
-Belongs here: the writes, each a transaction of its own, the transaction that commits late, and the note of what a commit changed. Does
-not belong here: when and how often they happen (`workload`, `totesys_days`).
+Belongs here: the writes, each in its own transaction, the transaction that commits late, and the list of what each commit changed. Does not
+belong here: when and how often they happen (`workload`, `totesys_days`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from stori_pipeline.local.samples.report import SampleError
 from stori_pipeline.local.samples.totesys_edits import new_value, some_column
 from stori_pipeline.local.samples.totesys_values import Design, Payment, Purchase, Sale, Transaction
 
-_PAID_AT_ONCE = 5
+_MAX_PAYMENTS = 5
 
 
 @dataclass(frozen=True)
 class Change:
-    """One row that a commit changed. `silent` is an update that left `last_updated` where it was."""
+    """One row that a commit changed. A `silent` update does not change `last_updated`."""
 
     table: str
     key: int
@@ -37,65 +37,64 @@ class Change:
 
 
 Commit = tuple[Change, ...]
-"""What one transaction changed: each row once."""
+"""The changes of one transaction, one per row."""
 
 
 class Totesys:
-    """The application, on one connection. Its methods return whether they changed anything; each commits what it did.
+    """The application, on one connection. Each method commits, and returns whether it changed anything.
 
-    Where a method takes `at`, that is what the rows are stamped with, naive as the application's timestamps are; without it, the time
-    in UTC.
+    The parameter `at` is the timestamp of the rows, without a time zone like the application's own; by default the present in UTC.
     """
 
     def __init__(self, connection: extensions.connection, rng: random.Random) -> None:
         self.last: Commit = ()
-        """What the last transaction changed; nothing where it found nothing to write to."""
+        """The changes of the last transaction; empty if it changed nothing."""
         self._connection, self._rng = connection, rng
         self._changes: list[Change] = []
-        # No cell goes back to what it was: that would be two changes to whoever looks twice, and none to whoever looks once.
+        # No value returns to an earlier one: a reader that reads twice would see two changes, and one that reads once would see none.
         self._earlier: defaultdict[tuple[str, int, str], set[object]] = defaultdict(set)
         with connection, connection.cursor() as cursor:
             cursor.execute("SELECT design_id FROM design ORDER BY design_id")
             self._designs: list[int] = [number for (number,) in cursor]
         if not self._designs:
-            raise SampleError("totesys is empty, so there is nothing to work on: `stori seed` fills it")
+            raise SampleError("totesys has no rows, so a workload has nothing to change; run `stori seed` first")
 
     @classmethod
     @contextmanager
     def open(cls, url: str, seed: int | str) -> Iterator[Totesys]:
-        """The application on a connection of its own, closed at the end.
+        """The application on its own connection, which is closed after the block.
 
         Raises:
-            SampleError: the database cannot be reached, failed, or holds no past.
+            SampleError: the database does not answer, failed, or has no rows.
         """
         with connected(url, "totesys") as connection:
             yield cls(connection, random.Random(seed))
 
     def sale(self, at: datetime | None = None) -> bool:
-        """A sales order with its transaction and its payment, stamped alike."""
+        """Insert a sales order, its transaction and its payment, with the same timestamps."""
         return self._commit(lambda cursor: self._order(cursor, values.sale(self._rng, at or _now(), pick(self._rng, self._designs))))
 
     def purchase(self, at: datetime | None = None) -> bool:
-        """A purchase order with its transaction and its payment, stamped alike."""
+        """Insert a purchase order, its transaction and its payment, with the same timestamps."""
         return self._commit(lambda cursor: self._order(cursor, values.purchase(self._rng, at or _now())))
 
     def pay(self) -> bool:
-        """A few payments that are due by now: first those that a morning's run would have paid, then those it passed over."""
+        """Pay up to five payments that are due: first those that a morning's run would have paid, then those that it skips."""
         now = _now()
         query = """
             SELECT payment_id FROM payment WHERE NOT paid AND payment_date <= %s
             ORDER BY extract(isodow FROM payment_date::date) > 5 OR created_at >= payment_date::date, payment_date, payment_id
             LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
         """
-        return self._commit(lambda cursor: self._pay(cursor, now, query, (now.date().isoformat(), _PAID_AT_ONCE)))
+        return self._commit(lambda cursor: self._pay(cursor, now, query, (now.date().isoformat(), _MAX_PAYMENTS)))
 
     def pay_day(self, day: date, at: datetime) -> bool:
-        """The morning's run: every payment that is due on this very day, all at one instant."""
+        """The morning's run: pay every payment that is due on this day, with one timestamp."""
         query = "SELECT payment_id FROM payment WHERE NOT paid AND payment_date = %s FOR NO KEY UPDATE SKIP LOCKED"
         return self._commit(lambda cursor: self._pay(cursor, at, query, (day.isoformat(),)))
 
     def new_design(self, at: datetime | None = None) -> bool:
-        """One more design."""
+        """Insert a design."""
 
         def write(cursor: extensions.cursor) -> bool:
             self._designs.append(self._insert(cursor, "design", values.design(self._rng, at or _now())))
@@ -104,11 +103,11 @@ class Totesys:
         return self._commit(write)
 
     def silent_edit(self, day: date | None = None) -> bool:
-        """An edit of an order or a design, of any age, that leaves `last_updated` where it was."""
+        """Edit an order or a design of any age without changing `last_updated`."""
         return self._commit(lambda cursor: self._edit(cursor, day or _now().date()))
 
     def move_department(self, at: datetime | None = None) -> bool:
-        """A department in another town, stamped."""
+        """Move a department to another town, with a new `last_updated`."""
 
         def write(cursor: extensions.cursor) -> bool:
             if (number := self._some_row(cursor, "department")) is None:
@@ -124,9 +123,9 @@ class Totesys:
 
     @contextmanager
     def late(self, *, commit: bool = True, at: datetime | None = None) -> Iterator[Commit]:
-        """A transaction that makes a sale, a purchase and a silent edit at the start, and commits (or rolls back) at the end of the block.
+        """A transaction that writes a sale, a purchase and a silent edit before the block, and commits or rolls back after it.
 
-        The block is given what it changes. After an exception it never commits. This connection does nothing else meanwhile.
+        The block receives its changes. After an exception it rolls back. The connection cannot be used for anything else during the block.
         """
         stamp = at or _now()
         self._changes = []
@@ -151,7 +150,7 @@ class Totesys:
         return done
 
     def _insert(self, cursor: extensions.cursor, table: str, row: Design | Sale | Purchase | Transaction | Payment) -> int:
-        """The new row's number."""
+        """Insert a row; returns its number."""
         statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
             sql.Identifier(table),
             sql.SQL(", ").join(map(sql.Identifier, row._fields)),
@@ -193,8 +192,8 @@ class Totesys:
         return True
 
     def _some_row(self, cursor: extensions.cursor, table: str) -> int | None:
-        """Any row that no open transaction has changed, held until this one ends: waiting for a late transaction of this same program
-        would be waiting for ever. Rows that others only refer to are free: the key stays what it is."""
+        """Lock and return a random row that is not locked. A late transaction of this program may hold a lock, so waiting for it could last
+        for ever. The lock allows references to the row, because its key does not change."""
         names = {"table": sql.Identifier(table), "key": sql.Identifier(f"{table}_id")}
         cursor.execute(sql.SQL("SELECT min({key}), max({key}) FROM {table}").format(**names))
         ((least, most),) = cursor.fetchall()
@@ -204,11 +203,11 @@ class Totesys:
             sql.SQL("SELECT {key} FROM {table} ORDER BY {key} < %s, {key} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED").format(**names),
             (values.between(self._rng, least, most),),
         )
-        found = cursor.fetchone()
-        return int(found[0]) if found else None
+        row = cursor.fetchone()
+        return int(row[0]) if row else None
 
 
 def _now() -> datetime:
-    """To the millisecond, which is as fine as the application keeps it."""
+    """The present in UTC, to the millisecond, as precise as the application's timestamps."""
     now = utc_now().replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

@@ -1,10 +1,8 @@
-"""The format of `trades.json`: a trade of the file into a MongoDB document, or the reason why not.
+"""The format of `trades.json`: turns a trade into a MongoDB document, or rejects it with a reason.
 
-Belongs here: the shapes the file may have (`{"data": [...]}`, a plain array, JSON lines; plain JSON or Extended JSON) and what
-each value becomes. Does not belong here: where documents go (`exchange_import`).
-
-The file is read through a window of bounded size, a trade at a time. A trade that is broken is refused and reading goes on
-with the next object that begins on a line of its own or after `},`.
+Belongs here: the formats of the file (`{"data": [...]}`, an array, JSON lines; plain or Extended JSON), and of each value. Does not belong
+here: inserting documents (`exchange_import`). The file is read through a window of bounded size, one trade at a time. After a broken trade,
+reading continues with the next object that begins a line or follows `},`.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from typing import Any, BinaryIO
 
 from bson import Decimal128, ObjectId
 
-from stori_pipeline.local.samples.report import Rejected, shown
+from stori_pipeline.local.samples.report import Refusal, Rejected, printable
 
 MAX_TRADE = 1 << 20
-"""Characters. A trade has some 250; what is longer than this is not a trade."""
+"""The maximum length of a trade in characters. A usual trade has about 250."""
 
 _BETWEEN = re.compile(r'[\s,]+|\]\s*\}?|\[|\{\s*"data"\s*:\s*\[|\ufeff')
 _NEXT = re.compile(r"(?:\n\s*|\}\s*,\s*)(?=\{)")
@@ -35,17 +33,9 @@ _INT32 = 1 << 31
 _INT64 = 1 << 63
 
 
-class Refusal(ValueError):
-    """Why a trade is not taken; `column` is the path of the field at fault."""
-
-    def __init__(self, reason: str, column: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.column = reason, column
-
-
 @dataclass(frozen=True)
 class Trade:
-    """A trade of the file: the line it begins on and its document, `_id` being the trade's id and there being no field `id`."""
+    """A trade of the file: the line on which it begins, and its document. The trade's id is the field `_id`; there is no field `id`."""
 
     line: int
     document: dict[str, Any]
@@ -55,15 +45,15 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-# Fractions stay decimal: 110.07 has no exact double.
+# Fractions are parsed as decimals, because 110.07 has no exact double.
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 
 
 class _Window:
-    """The file's text as a window that always reaches MAX_TRADE characters ahead, or to the end. Knows the line it is at."""
+    """A window on the text of the file, which always reaches MAX_TRADE characters ahead or to the end, and counts lines."""
 
     def __init__(self, file: BinaryIO) -> None:
-        # Undecodable bytes survive as lone surrogates, so that the trade and the field they stand in can be named.
+        # Bytes that are not UTF-8 become lone surrogates, so that the error can name the trade and the field.
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self.text, self.position, self.line, self._ended = "", 0, 1, False
@@ -86,7 +76,7 @@ class _Window:
 
 
 def read_trades(file: BinaryIO) -> Iterator[Trade | Rejected]:
-    """Each trade of the file, in order, as a Trade, or as a Rejected with the line it begins on."""
+    """Each trade of the file, in order, as a Trade or a Rejected."""
     window = _Window(file)
     depth = 0
     while not window.at_end:
@@ -101,24 +91,24 @@ def read_trades(file: BinaryIO) -> Iterator[Trade | Rejected]:
         except (ValueError, RecursionError) as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             yield Rejected(
-                line, "", f"not JSON, or longer than {MAX_TRADE:,} characters: {reason}", shown(window.text[start : start + 300])
+                line, "", f"not JSON, or longer than {MAX_TRADE:,} characters: {reason}", printable(window.text[start : start + 300])
             )
             _skip(window)
             continue
         try:
             yield Trade(line, document(value))
         except Refusal as refusal:
-            yield Rejected(line, refusal.column, refusal.reason, shown(window.text[start : min(end, start + 300)]))
+            yield Rejected(line, refusal.column, refusal.reason, printable(window.text[start : min(end, start + 300)]))
         window.advance(end)
     if depth > 0:
-        yield Rejected(window.line, "", "the file ends inside its array: it was cut off")
+        yield Rejected(window.line, "", "the file ends inside its array; it was cut off")
 
 
 def _skip(window: _Window) -> None:
-    """Go on to where the next object may begin, or to the end."""
+    """Advance to the possible beginning of the next object, or to the end."""
     first = window.position + 1
     while not (following := _NEXT.search(window.text, first)):
-        # The last characters stay: the mark between two objects may reach beyond the window.
+        # The last characters are kept, because a separator may reach beyond the window.
         end = max(first, len(window.text) - 64)
         if len(window.text) - window.position < MAX_TRADE:
             window.advance(len(window.text))
@@ -129,13 +119,13 @@ def _skip(window: _Window) -> None:
 
 
 def document(trade: object) -> dict[str, Any]:
-    """The MongoDB document of a trade as the file has it.
+    """The MongoDB document of a trade of the file.
 
-    Whole numbers become integers, a price with a fraction a Decimal128, quotes doubles, `time.date` a date. Fields that are not
-    known stay as they are.
+    Whole numbers become integers, a price with a fraction becomes a Decimal128, quotes become doubles, and `time.date` becomes a date.
+    Unknown fields are kept.
 
     Raises:
-        Refusal: a field is missing or is not what it should be.
+        Refusal: a field is missing or invalid.
     """
     if not isinstance(trade, dict):
         raise Refusal("it is not an object")
@@ -145,17 +135,17 @@ def document(trade: object) -> dict[str, Any]:
     document["price"] = _number(_required(document, "price"), "price")
     shares = _required(document, "shares")
     if isinstance(shares, bool) or not isinstance(shares, int) or not -_INT32 <= shares < _INT32:
-        raise Refusal(f"{shown(str(shares))!r} is not a whole number of 32 bits", "shares")
+        raise Refusal(f"{printable(str(shares))!r} is not a whole number of 32 bits", "shares")
     for name in ("ticker", "ticket"):
         if not isinstance(document.get(name), (str, type(None))):
-            raise Refusal(f"{shown(str(document[name]))!r} is not text", name)
+            raise Refusal(f"{printable(str(document[name]))!r} is not text", name)
     document["details"] = _details(_required(document, "details"))
     document["time"] = _time(_required(document, "time"))
     return {name: _stored(value, name) for name, value in document.items()}
 
 
 def element(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same trade as an element of a `data` array, where its id is a field."""
+    """The trade as an element of the array `data`, with its id in the field `id`."""
     rest = dict(document)
     return {"id": str(rest.pop("_id")), **rest}
 
@@ -170,16 +160,16 @@ def _object_id(value: object) -> ObjectId:
     if isinstance(value, ObjectId):
         return value
     if not isinstance(value, str) or not _OBJECT_ID.fullmatch(value):
-        raise Refusal("it is missing" if value is None else f"{shown(str(value))!r} is not an id of 24 hex digits", "id")
+        raise Refusal("it is missing" if value is None else f"{printable(str(value))!r} is not an id of 24 hex digits", "id")
     return ObjectId(value)
 
 
 def _number(value: object, column: str) -> int | Decimal128:
-    """Whole numbers as integers; others as Decimal128, whose 34 digits must be enough. A float counts as it is written."""
+    """A whole number as an integer, any other number as a Decimal128 of at most 34 digits. A float counts by its shortest text."""
     if isinstance(value, float):
         value = Decimal(repr(value))
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise Refusal(f"{shown(str(value))!r} is not a number", column)
+        raise Refusal(f"{printable(str(value))!r} is not a number", column)
     if isinstance(value, Decimal):
         if not value.is_finite() or len(value.as_tuple().digits) > 34 or not -6_000 < value.adjusted() < 6_000:
             raise Refusal("it is not a number of at most 34 digits", column)
@@ -201,7 +191,7 @@ def _details(value: object) -> dict[str, Any]:
 
 
 def _time(value: object) -> dict[str, Any]:
-    """`{"date": …}`; in Extended JSON the instant stands there itself, so `{"$date": …}` has become one already."""
+    """`{"date": …}`. In Extended JSON the value is `{"$date": …}`, which was turned into an instant before."""
     at = value if isinstance(value, datetime) else _required(value, "date", "time.") if isinstance(value, dict) else None
     if isinstance(at, str):
         at = _instant(at, "time.date")
@@ -213,16 +203,20 @@ def _time(value: object) -> dict[str, Any]:
 def _instant(text: str, column: str) -> datetime:
     match = _INSTANT.fullmatch(text)
     if match is None:
-        raise Refusal(f"{shown(text)!r} is not an instant like 2012-03-03T07:03:00.000Z", column)
+        raise Refusal(f"{printable(text)!r} is not an instant like 2012-03-03T07:03:00.000Z", column)
     try:
         zone = "+00:00" if match[4] == "Z" else match[4] if ":" in match[4] else f"{match[4][:3]}:{match[4][3:]}"
         return datetime.fromisoformat(f"{match[1]}T{match[2]}.{(match[3] or '0').ljust(6, '0')}{zone}").astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise Refusal(f"{shown(text)!r} is not an instant of the calendar", column) from None
+        raise Refusal(f"{printable(text)!r} does not exist in the calendar", column) from None
 
 
 def _plain(value: Any, path: str) -> Any:
-    """Extended JSON resolved, all through a value; text and field names that BSON cannot hold refused."""
+    """A value with its Extended JSON resolved, at every depth.
+
+    Raises:
+        Refusal: BSON cannot hold a text or the name of a field.
+    """
     if isinstance(value, str):
         return _text(value, path)
     if isinstance(value, list):
@@ -233,10 +227,10 @@ def _plain(value: Any, path: str) -> Any:
         try:
             return _EXTENDED[name](value[name])
         except (ValueError, TypeError, ArithmeticError):
-            raise Refusal(f"{shown(json.dumps(value, default=str))} is not Extended JSON", path) from None
+            raise Refusal(f"{printable(json.dumps(value, default=str))} is not Extended JSON", path) from None
     for name in value:
         if name.startswith("$") or "\0" in name:
-            raise Refusal(f"{shown(name)!r} cannot be a field's name", path)
+            raise Refusal(f"{printable(name)!r} cannot be a field's name", path)
     return {_text(name, path): _plain(item, f"{path}.{name}") for name, item in value.items()}
 
 
@@ -246,7 +240,7 @@ def _text(value: str, path: str) -> str:
     if any("\udc80" <= character <= "\udcff" for character in value):
         raise Refusal("it is not UTF-8", path)
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise Refusal("it has half of a surrogate pair, which is no text", path)
+        raise Refusal("it has half of a surrogate pair, which is not valid text", path)
     if "\0" in value:
         raise Refusal("it contains a NUL", path)
     return value
@@ -273,7 +267,7 @@ _EXTENDED: dict[str, Any] = {
 
 
 def _stored(value: Any, path: str) -> Any:
-    """As BSON has it: fractions that are left (quotes, and fields that are not known) become doubles, as MongoDB's own import does."""
+    """A value as BSON stores it: the remaining fractions, of quotes and unknown fields, become doubles, as in MongoDB's own import."""
     if isinstance(value, list):
         return [_stored(item, path) for item in value]
     if isinstance(value, dict):
@@ -282,6 +276,6 @@ def _stored(value: Any, path: str) -> Any:
         value = Decimal(value)
     if isinstance(value, Decimal):
         if not math.isfinite(double := float(value)):
-            raise Refusal("it is a number beyond any double", path)
+            raise Refusal("the number is too large for a double", path)
         return double
     return value

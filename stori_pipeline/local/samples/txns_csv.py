@@ -1,10 +1,8 @@
-"""The format of `txns.csv`: a line of the file into a row, or the reason why not.
+"""The format of `txns.csv`: turns a line into a row, or rejects it with a reason.
 
-Belongs here: every spelling that occurs and what each means. Does not belong here: where rows go (`bank_import`).
-
-A row is one line: the format has no line breaks inside a field, so a quote that is still open at the end of a line spoils that
-line only, not everything up to the next quote. Lines are judged one by one and read with a bound on their length, so a broken
-file costs neither memory nor its good lines.
+Belongs here: every spelling in the file, and its meaning. Does not belong here: inserting rows (`bank_import`). A row is one line, because
+no field contains a line break: a quote that is not closed affects only its own line. Lines are parsed one by one and have a maximum length,
+so a broken file costs neither memory nor valid lines.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from stori_pipeline.local.samples.bank import HEADER, MONTHS
-from stori_pipeline.local.samples.report import ImportRefused, Rejected, shown
+from stori_pipeline.local.samples.report import ImportRefused, Refusal, Rejected, printable
 
 MAX_LINE = 131_072
-"""Bytes. Also the longest field that Python's csv module takes by default, so that limit is never the one that is met."""
+"""The maximum length of a line in bytes. It is also the longest field that Python's csv module accepts."""
 
 _ACCOUNT = re.compile(r"[0-9]{7}|[0-9]{12}")
 _AMOUNT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?|[+-]?\.[0-9]+")
@@ -32,19 +30,11 @@ _MONTH = {name.lower(): number for number, name in enumerate(MONTHS, start=1)}
 _CHIP = {"true": True, "1": True, "false": False, "0": False}
 _CENT = Decimal("0.01")
 _LIMIT = Decimal(10) ** 16
-"""numeric(18,2) has room for sixteen digits before the point."""
-
-
-class Refusal(ValueError):
-    """Why a field or a line is not taken."""
-
-    def __init__(self, reason: str, column: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.column = reason, column
+"""numeric(18,2) has sixteen digits before the decimal point."""
 
 
 class Row(NamedTuple):
-    """A line of the file, understood. `content` is the digest of what identifies it: equal lines have equal digests."""
+    """A parsed line. `content` is a digest of its values: equal rows have equal digests."""
 
     line: int
     account_no: str
@@ -59,7 +49,7 @@ class Row(NamedTuple):
 
 
 def column_name(header: str) -> str:
-    """A column's name from its header: trimmed, case-folded, with spaces, dots and underscores alike."""
+    """A column's name from its header: trimmed, in lower case, with spaces and dots as underscores."""
     return re.sub(r"[\s._]+", "_", header.casefold()).strip("_")
 
 
@@ -68,49 +58,49 @@ _COLUMNS = {column_name(header): name for header, name in zip(HEADER.split(","),
 
 
 def parse_account(text: str) -> str:
-    # A spreadsheet's mark for "this is text" survives in some files, before or after the digits.
+    # Some files contain a spreadsheet's mark for text, an apostrophe before or after the digits.
     digits = text.strip().strip("'")
     if not _ACCOUNT.fullmatch(digits):
-        raise Refusal(f"{shown(text)!r} is not an account number of seven or twelve digits")
+        raise Refusal(f"{printable(text)!r} is not an account number of seven or twelve digits")
     return digits
 
 
 @lru_cache(maxsize=16_384)
 def parse_date(text: str) -> date:
-    """`29-Jun-17` or `5-Jul-17`, the month in any case. Two-digit years are read as C does: 69-99 are 1969-1999."""
+    """`29-Jun-17` or `5-Jul-17`, the month in any case. Years 69 to 99 are 1969 to 1999, as in C."""
     match = _DATE.fullmatch(text.strip())
     month = _MONTH.get(match[2].lower()) if match else None
     if match is None or month is None:
-        raise Refusal(f"{shown(text)!r} is not a date like 29-Jun-17")
+        raise Refusal(f"{printable(text)!r} is not a date like 29-Jun-17")
     year = int(match[3])
     try:
         return date(year + (1900 if year >= 69 else 2000), month, int(match[1]))
     except ValueError:
-        raise Refusal(f"{shown(text)!r} is not a day of the calendar") from None
+        raise Refusal(f"{printable(text)!r} does not exist in the calendar") from None
 
 
 def parse_chip(text: str) -> bool:
     value = _CHIP.get(text.strip().lower())
     if value is None:
-        raise Refusal(f"{shown(text)!r} is none of TRUE, FALSE, 1 and 0")
+        raise Refusal(f"{printable(text)!r} is none of TRUE, FALSE, 1 and 0")
     return value
 
 
 def parse_amount(text: str) -> Decimal | None:
-    """An amount with two decimals, or None for a blank. All commas go: thousands are grouped by three, by Indian custom, or not."""
+    """An amount with two decimals; None for a blank. Commas are ignored, because the file groups digits in several ways."""
     bare = text.strip()
     if not bare:
         return None
     bare = bare.replace(",", "")
     if not _AMOUNT.fullmatch(bare):
-        raise Refusal(f"{shown(text)!r} is not an amount like 1,234.50")
+        raise Refusal(f"{printable(text)!r} is not an amount like 1,234.50")
     value = Decimal(bare)
-    # Judged before it is cut to two decimals, which for a very long number would itself fail.
+    # Checked before `quantize`, which fails for a very long number.
     if abs(value) >= _LIMIT:
-        raise Refusal(f"{shown(text)!r} has more than sixteen digits before the point")
+        raise Refusal(f"{printable(text)!r} has more than sixteen digits before the point")
     if value != value.quantize(_CENT):
-        raise Refusal(f"{shown(text)!r} has more than two decimals; rounding it would change the books")
-    # Adding zero turns minus zero into zero: they are one amount and must have one identity.
+        raise Refusal(f"{printable(text)!r} has more than two decimals; rounding it would change the books")
+    # Adding zero turns minus zero into zero: the two are the same amount and must have the same digest.
     return value.quantize(_CENT) + 0
 
 
@@ -133,9 +123,9 @@ def _parse_fields(number: int, fields: Mapping[str, str]) -> Row:
     if withdrawal is not None and deposit is not None:
         raise Refusal("both a withdrawal and a deposit", "deposit_amt")
     text = fields["transaction_details"]
-    details = text if text.strip() else None  # otherwise verbatim: double spaces, cut-off tails, outer blanks
-    said = [account_no, str(txn_date), str(value_date), details, _text(withdrawal), _text(deposit), _text(balance)]
-    content = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    details = text if text.strip() else None  # unchanged otherwise, with all its spaces
+    identity = [account_no, str(txn_date), str(value_date), details, _text(withdrawal), _text(deposit), _text(balance)]
+    content = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     return Row(number, account_no, txn_date, details, chip_used, value_date, withdrawal, deposit, balance, content)
 
 
@@ -144,7 +134,7 @@ def _text(amount: Decimal | None) -> str | None:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
-    """Each line's number, its beginning (at most two bytes more than MAX_LINE), and its length in bytes, line end included."""
+    """Each line's number, its first bytes (at most MAX_LINE + 2), and its length in bytes with the line end."""
     number = 0
     while piece := file.readline(MAX_LINE + 2):
         number += 1
@@ -155,17 +145,17 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
 
 
 class TxnsFile:
-    """An open `txns.csv`. Iterating it yields a Row or a Rejected for each line after the header that is not empty.
+    """An open `txns.csv`. Iteration yields a Row or a Rejected for each line after the header, except for empty lines.
 
     Raises:
-        ImportRefused: the header is not that of such a file.
+        ImportRefused: the header is wrong.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._lines = _lines(file)
         _, first, length = next(self._lines, (0, b"", 0))
         if not length or len(first) > MAX_LINE:
-            raise ImportRefused("the file is empty" if not length else f"line 1 is {length:,} bytes long; that is no header")
+            raise ImportRefused("the file is empty" if not length else f"line 1 is {length:,} bytes long and therefore not a header")
         try:
             cells = next(csv.reader([first.decode("utf-8-sig")], strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
@@ -183,18 +173,18 @@ class TxnsFile:
         for number, head, length in self._lines:
             if not head:
                 continue
-            # Undecodable bytes survive as lone surrogates, so that the field they stand in can be named.
+            # Bytes that are not UTF-8 become lone surrogates, so that the error can name the field.
             text = head.decode("utf-8", "surrogateescape")
             if len(head) > MAX_LINE:
-                yield Rejected(number, "", f"the line is {length:,} bytes long; a movement has at most {MAX_LINE:,}", shown(text))
+                yield Rejected(number, "", f"the line is {length:,} bytes long; a movement has at most {MAX_LINE:,}", printable(text))
                 continue
             try:
                 yield _parse_fields(number, self._fields(text))
             except Refusal as refusal:
-                yield Rejected(number, refusal.column, refusal.reason, shown(text))
+                yield Rejected(number, refusal.column, refusal.reason, printable(text))
 
     def _fields(self, text: str) -> dict[str, str]:
-        # Python 3.10's csv refuses NUL, later ones do not: it becomes a surrogate too, and is refused below with its column.
+        # Python 3.10's csv module refuses NUL, and later versions do not. So NUL becomes a surrogate too, and is refused below.
         text = text.replace("\0", "\udc00")
         try:
             cells = next(csv.reader([text], strict=True), [])
@@ -207,13 +197,13 @@ class TxnsFile:
         if short or any(cell.strip() not in ("", ".") for cell in cells[len(self._names) :]):
             hint = "" if short else "; an amount or a text with commas needs quotes"
             raise Refusal(f"{len(cells)} fields where the header has {len(self._names)}{hint}")
-        # Either may be the longer one by cells that say nothing.
+        # Either one may have additional empty cells at its end.
         return {name: cell for name, cell in zip(self._names, cells, strict=False) if name}
 
     def _refuse_undecodable(self, cells: list[str]) -> None:
         for position, cell in enumerate(cells):
             column = self._names[position] if position < len(self._names) else ""
             if "\udc00" in cell:
-                raise Refusal("it contains a NUL, which no text in Postgres can", column)
+                raise Refusal("it contains a NUL, which Postgres does not allow in text", column)
             if any("\udc80" <= character <= "\udcff" for character in cell):
                 raise Refusal("it is not UTF-8", column)

@@ -1,7 +1,7 @@
-"""When and how often the applications write: at a rate, or as one quick round.
+"""Lets the applications write to the sources: at a rate, or as one quick round.
 
-Belongs here: which applications there are, the mix of kinds, the pace, and how long late transactions stay open. Does not belong here:
-what a kind of write does (`bank_writes`, `exchange_writes`, `app_writes`, `totesys_writes`).
+Belongs here: the applications, the frequency of each kind of write, the rate, and how long late transactions stay open. Does not belong
+here: the writes themselves (`bank_writes`, `exchange_writes`, `app_writes`, `totesys_writes`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stori_pipeline.local.samples.totesys_writes import Totesys
 from stori_pipeline.settings import Settings
 
 LATE = "late"
-"""The kind that stays open: `late(commit=...)` of an application is a context, and beginning one is the operation."""
+"""The kind of write that stays open: `late(commit=...)` of an application is a context manager, and entering it is the operation."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Application:
     """One application that writes.
 
     Args:
-        setting, meaning: where its address is, and what that should hold.
-        open: called with that address and a seed, a context that gives the application.
-        kinds: its kinds of write, each with its weight among all kinds of all applications. Kind `silent edit` is the method
-            `silent_edit()`, which says whether it changed anything.
+        setting, meaning: the setting that holds its address, and what the setting should hold.
+        open: a context manager of the address and a seed, which returns the application.
+        kinds: its kinds of write, each with its weight among all kinds of all applications. The kind `silent edit` is the method
+            `silent_edit()`, which returns whether it changed anything.
     """
 
     setting: str
@@ -72,7 +72,7 @@ APPLICATIONS: Mapping[str, Application] = {
         "STORI_ADMIN_APP",
         "the read-write address of the app's database",
         App.open,
-        # Ten transactions for every user who registers, as over a day of the original.
+        # Ten transactions per registration, as in the original data.
         {"register": 3, "transact": 30, "change email": 4, "correct amount": 4, "fix type": 3, "delete": 2, "tie": 2, LATE: 1},
     ),
     "totesys": Application(
@@ -85,31 +85,31 @@ APPLICATIONS: Mapping[str, Application] = {
         "STORI_SOURCE_EVENTS",
         "the address of the queue that the app's events are sent to",
         EventProducer.open,
-        # An event may be one sent twice, late or broken: that is the producer's own mix.
+        # The producer decides which events are duplicates, late or broken.
         {"event": 40, "burst": 1},
     ),
 }
 
-_HELD_AT_ONCE = 2
-"""Late transactions of one application: each holds an account of the bank, and there must be others left to post to."""
+_MAX_LATE = 2
+"""Open late transactions per application. Each locks an account of the bank, and others must stay free."""
 
-_HELD_SECONDS = (1.0, 20.0)
-_ROLLED_BACK = 4
-"""Every so many-th late transaction rolls back."""
+_LATE_SECONDS = (1.0, 20.0)
+_ROLLBACK_EVERY = 4
+"""Every fourth late transaction rolls back."""
 
 
 def _addresses(environ: Mapping[str, str], sources: Sequence[str] | None) -> dict[str, str]:
-    """The address of each application to open: of those named, or of all that have one."""
+    """The address of each named application, or of all that have one."""
     settings = Settings(environ)
     for name in sources or ():
         if name not in APPLICATIONS:
-            raise SampleError(f"there is no application {name!r}; there are {', '.join(APPLICATIONS)}")
+            raise SampleError(f"no application is called {name!r}; choose from {', '.join(APPLICATIONS)}")
     names = sources or [name for name, known in APPLICATIONS.items() if environ.get(known.setting)] or list(APPLICATIONS)
     return {name: settings.require(APPLICATIONS[name].setting, APPLICATIONS[name].meaning) for name in dict.fromkeys(names)}
 
 
 class _Applications:
-    """The applications that are open, and their late transactions that are."""
+    """The open applications, and their open late transactions."""
 
     def __init__(self, addresses: Mapping[str, str], seed: int, stack: ExitStack) -> None:
         self._addresses = addresses
@@ -117,42 +117,42 @@ class _Applications:
         self._open = {name: stack.enter_context(APPLICATIONS[name].open(url, seed)) for name, url in addresses.items()}
         self._weights = {(name, kind): weight for name in addresses for kind, weight in APPLICATIONS[name].kinds.items()}
         self.kinds = list(self._weights)
-        self._held: list[tuple[float, str, str, ExitStack]] = []  # when it ends, whose it is, how, and what ends it
-        self._late: Counter[str] = Counter()
+        self._open_late: list[tuple[float, str, str, ExitStack]] = []  # end time, application, name of its end, and what ends it
+        self._started_late: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
 
     def some_kind(self) -> tuple[str, str]:
         return self._rng.choices(self.kinds, weights=list(self._weights.values()))[0]
 
     def do(self, name: str, kind: str) -> None:
-        """One operation of that kind, of the application of that name."""
+        """Run one operation of this kind, of the named application."""
         if kind == LATE:
-            self._hold(name)
+            self._start_late(name)
         elif getattr(self._open[name], kind.replace(" ", "_"))():
             self.counts[f"{name} {kind}"] += 1
         else:
             self.counts["found nothing to write to"] += 1
 
-    def _hold(self, name: str) -> None:
-        mine = [held for held in self._held if held[1] == name]
-        if len(mine) == _HELD_AT_ONCE:
-            self._held.remove(mine[0])
+    def _start_late(self, name: str) -> None:
+        mine = [late for late in self._open_late if late[1] == name]
+        if len(mine) == _MAX_LATE:
+            self._open_late.remove(mine[0])
             self._finish(*mine[0][2:])
-        self._late[name] += 1
-        commit = self._late[name] % _ROLLED_BACK != 0
+        self._started_late[name] += 1
+        commit = self._started_late[name] % _ROLLBACK_EVERY != 0
         late = ExitStack()
         late.enter_context(_late(name, self._addresses[name], int(self._rng.random() * 2**31), commit=commit))
         ending = f"{name} late {'commit' if commit else 'rollback'}"
-        self._held.append((time.monotonic() + self._rng.uniform(*_HELD_SECONDS), name, ending, late))
+        self._open_late.append((time.monotonic() + self._rng.uniform(*_LATE_SECONDS), name, ending, late))
 
     def _finish(self, ending: str, late: ExitStack) -> None:
         late.close()
         self.counts[ending] += 1
 
     def finish_late(self, until: float = math.inf) -> None:
-        """End the late transactions that are due by then, each as it was meant to end. One that fails keeps no other open."""
-        due = [held for held in self._held if held[0] <= until]
-        self._held = [held for held in self._held if held[0] > until]
+        """Commit or roll back the late transactions whose end time has come. If one fails, the others still end."""
+        due = [late for late in self._open_late if late[0] <= until]
+        self._open_late = [late for late in self._open_late if late[0] > until]
         with ExitStack() as endings:
             for _, _, ending, late in due:
                 endings.callback(self._finish, ending, late)
@@ -160,7 +160,7 @@ class _Applications:
 
 @contextmanager
 def _applications(environ: Mapping[str, str], sources: Sequence[str] | None, seed: int) -> Iterator[_Applications]:
-    """The applications; at the end no transaction of theirs is open."""
+    """The applications during the block. After it no transaction is open."""
     with ExitStack() as stack:
         applications = _Applications(_addresses(environ, sources), seed, stack)
         try:
@@ -177,10 +177,12 @@ def _late(name: str, url: str, seed: int, *, commit: bool) -> Iterator[None]:
 
 @contextmanager
 def late_transaction(environ: Mapping[str, str], *, seed: int, commit: bool = True, sources: Sequence[str] | None = None) -> Iterator[None]:
-    """A transaction in each database that has them, which writes at the start of the block and commits at its end, however much is
-    committed in between.
+    """A late transaction in each database whose application has the kind: it writes before the block, and commits after it.
 
-    With `commit=False` it rolls back, as it does after an exception. Without `sources`, in all that have an address.
+    With `commit=False`, and after an exception, it rolls back.
+
+    Args:
+        sources: by default all that have an address.
     """
     with ExitStack() as transactions:
         for name, url in _addresses(environ, sources).items():
@@ -190,10 +192,12 @@ def late_transaction(environ: Mapping[str, str], *, seed: int, commit: bool = Tr
 
 
 def round_of_changes(environ: Mapping[str, str], *, seed: int, operations: int = 200, sources: Sequence[str] | None = None) -> Counter[str]:
-    """One mixed round, as fast as the sources take it: every kind of write, late commits that span the others included.
+    """Run a round of writes as fast as possible, at least one of each kind; late transactions span the others.
 
-    Without `sources`, of all applications whose address is set. The same sources and the same seed give the same kinds in the same
-    order, at least one operation of each. Returns how many of each kind.
+    The same sources and seed give the same kinds in the same order. Returns the number of operations by kind.
+
+    Args:
+        sources: by default all that have an address.
     """
     with _applications(environ, sources, seed) as applications:
         kinds = [*applications.kinds, *(applications.some_kind() for _ in range(operations - len(applications.kinds)))]
@@ -214,17 +218,25 @@ def run_workload(
     sources: Sequence[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda _label, _done, _total: None,
 ) -> Counter[str]:
-    """Write to the sources at `rate` operations a second, until `seconds` have passed, `operations` are done or `stop` is set.
+    """Write to the sources at a rate. At the end, open late transactions commit or roll back.
 
-    Without `sources`, to all that have an address. A late transaction that is still open then ends as it was meant to. Returns how
-    many of each kind; late transactions count when they end. `progress("operations", done, total)` has 0 for an unknown total.
+    Returns the number of operations by kind; a late transaction counts when it ends.
+
+    Args:
+        rate: operations per second.
+        seconds: stop after this time; None for no limit.
+        operations: stop after this many operations; None for no limit.
+        seed: the same seed repeats the operations.
+        stop: stop when it is set.
+        sources: by default all that have an address.
+        progress: called with "operations", the number done, and their total; 0 for an unknown total.
 
     Raises:
-        SettingError: a source that is named has no address, or none at all has one.
-        SampleError: a source is not known, cannot be reached, failed, or holds nothing yet.
+        SettingError: a named source has no address, or no source has one.
+        SampleError: a source is unknown, does not answer, failed, or has no rows.
     """
     if rate <= 0:
-        raise SampleError(f"a rate of {rate} operations a second does nothing; give one above zero")
+        raise SampleError(f"the rate is {rate} operations per second; it must be greater than 0")
     limits = [limit for limit in (operations, None if seconds is None else math.ceil(rate * seconds)) if limit is not None]
     total = min(limits, default=0)
     with _applications(environ, sources, seed) as applications:

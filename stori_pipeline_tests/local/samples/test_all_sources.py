@@ -78,8 +78,8 @@ def test_a_seed_fills_every_table_of_the_four_and_reports_each(
     postgres = {name: rows for name, rows in seeded.inserted.items() if name.split(".")[0] in POSTGRES}
     assert {name: count(environ, name) for name in postgres} == postgres
     assert all(rows > 0 for rows in postgres.values())
-    assert shown["writing the app's past"] == (990, 990)
-    done, total = shown["writing the past of totesys"]
+    assert shown["writing the app's history"] == (990, 990)
+    done, total = shown["writing the history of totesys"]
     assert done == total == sum(rows for name, rows in seeded.inserted.items() if name.startswith("totesys."))
     assert "app.users: 90 inserted" in list(seeded.lines())
 
@@ -89,7 +89,7 @@ def test_a_seed_fills_every_table_of_the_four_and_reports_each(
 def test_a_second_seed_leaves_the_pasts_alone(environ: dict[str, str], tmp_path: Path, again: bool) -> None:
     report = seed({name: url for name, url in environ.items() if "EXCHANGE" not in name and "BANK" not in name}, tmp_path, again=again)
     assert report.inserted == {}
-    assert list(report.lines()) == [f"{source}: holds rows already and is left alone" for source in ("app", "totesys")]
+    assert list(report.lines()) == [f"{source}: skipped, because it has rows already" for source in ("app", "totesys")]
 
 
 @pytest.mark.usefixtures("seeded")
@@ -118,7 +118,7 @@ def test_a_workload_writes_to_the_sources_it_is_told_and_to_no_other(environ: di
 
 
 def test_a_source_that_cannot_be_worked_on_is_named(environ: dict[str, str]) -> None:
-    with pytest.raises(SampleError, match="no application 'shop'; there are bank, exchange, app, totesys"):
+    with pytest.raises(SampleError, match="no application is called 'shop'; choose from bank, exchange, app, totesys"):
         round_of_changes(environ, seed=1, sources=["shop"])
     with pytest.raises(SettingError, match="STORI_ADMIN_APP"):
         round_of_changes({"STORI_ADMIN_BANK": environ["STORI_ADMIN_BANK"]}, seed=1, sources=["app"])

@@ -51,10 +51,10 @@ def test_a_second_import_inserts_nothing(url: str, tmp_path: Path) -> None:
     path = tmp_path / "txns.csv"
     bank.write_txns(path, rows=12_000)
     first = import_txns(url, path)
-    assert (first.inserted, first.already_there, first.rejected) == (12_000, 0, ())
+    assert (first.inserted, first.existing, first.rejected) == (12_000, 0, ())
     before = rows(url, "SELECT * FROM transactions ORDER BY transaction_no")
     second = import_txns(url, path)
-    assert (second.inserted, second.already_there, second.rejected) == (0, 12_000, ())
+    assert (second.inserted, second.existing, second.rejected) == (0, 12_000, ())
     assert rows(url, "SELECT * FROM transactions ORDER BY transaction_no") == before
 
 
@@ -82,7 +82,7 @@ def test_five_equal_lines_stay_five_rows(url: str, tmp_path: Path) -> None:
     assert import_txns(url, path).inserted == 0
     write(path, *[LINE.format("SAME", "1,000.00")] * 6)
     report = import_txns(url, path)
-    assert (report.inserted, report.already_there) == (1, 5)
+    assert (report.inserted, report.existing) == (1, 5)
 
 
 def test_a_row_that_was_edited_or_deleted_since_is_not_imported_again(url: str, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_bad_lines_are_left_out_and_listed_beside_the_file(url: str, tmp_path: P
     bad = [good.replace(b"GOOD", b"a\0b"), good.replace(b"29-Jun", b"31-Jun"), b"x" * 5_000_000, b'"', b"\xff\xfe"]
     path.write_bytes(b"\n".join([bank.HEADER.encode(), good, *bad, good]))
     report = import_txns(url, path)
-    assert (report.inserted, report.already_there, report.read) == (2, 0, 7)
+    assert (report.inserted, report.existing, report.read) == (2, 0, 7)
     assert [(r.line, r.column) for r in report.rejected] == [
         (3, "transaction_details"), (4, "txn_date"), (5, ""), (6, ""), (7, "account_no"),
     ]  # fmt: skip

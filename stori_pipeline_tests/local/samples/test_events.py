@@ -112,5 +112,5 @@ def test_sample_events_can_be_sent_again_as_they_were(events: TestQueue) -> None
 
 
 def test_a_queue_that_is_not_there_is_said(events: TestQueue) -> None:
-    with pytest.raises(SampleError, match="cannot be sent to"), EventProducer.open(events.url + "x", 1) as producer:
+    with pytest.raises(SampleError, match="cannot send to"), EventProducer.open(events.url + "x", 1) as producer:
         producer.event()

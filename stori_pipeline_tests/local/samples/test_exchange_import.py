@@ -43,12 +43,12 @@ def test_the_collection_keeps_pre_images_also_where_it_was_there_before(applicat
 
 def test_a_second_import_inserts_nothing(url: str, path: Path, mongo_db: MongoSource) -> None:
     first = import_trades(url, path, wrapped=110)
-    assert (first.inserted, first.already_there, first.rejected) == (2_500, 0, ())
+    assert (first.inserted, first.existing, first.rejected) == (2_500, 0, ())
     before = list(mongo_db.database["trades"].find().sort("_id"))
     again = import_trades(url, path, wrapped=110)
-    assert (again.inserted, again.already_there) == (0, 2_500)
+    assert (again.inserted, again.existing) == (0, 2_500)
     unwrapped = import_trades(url, path)
-    assert (unwrapped.inserted, unwrapped.already_there) == (0, 2_500), "a trade that is in an array is there too"
+    assert (unwrapped.inserted, unwrapped.existing) == (0, 2_500), "a trade that is in an array is there too"
     assert list(mongo_db.database["trades"].find().sort("_id")) == before
 
 
@@ -96,7 +96,7 @@ def test_a_trade_that_occurs_twice_in_the_file_goes_in_once(url: str, tmp_path: 
     (trade,) = json.loads((tmp_path / "trades.json").read_text())["data"]
     (tmp_path / "twice.json").write_text(json.dumps([trade, {**trade, "price": 1}]))
     report = import_trades(url, tmp_path / "twice.json")
-    assert (report.inserted, report.already_there) == (1, 1)
+    assert (report.inserted, report.existing) == (1, 1)
     assert mongo_db.database["trades"].count_documents({}) == 1
 
 

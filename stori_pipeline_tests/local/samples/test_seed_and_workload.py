@@ -82,22 +82,22 @@ def test_seed_fills_both_sources_and_a_second_one_leaves_them_alone(empty: Sourc
         "importing transactions": (2_000, 2_000),
         "importing trades": (800, 800),
     }
-    assert said == ["passed over, for want of an address: app (STORI_ADMIN_APP), totesys (STORI_ADMIN_TOTESYS)"]
+    assert said == ["skipped, because the setting is not set: app (STORI_ADMIN_APP), totesys (STORI_ADMIN_TOTESYS)"]
     before = empty.transactions(), empty.documents()
     assert Counter("data" in document for document in before[1].values()) == {True: 20, False: 300}
 
     alone = seed(empty.environ, empty.data_dir, rows=9, trades=9)
     assert alone.inserted == {}
     assert [line.split(";")[0] for line in alone.lines()] == [
-        "bank: holds rows already and is left alone",
-        "exchange: holds rows already and is left alone",
+        "bank: skipped, because it has rows already",
+        "exchange: skipped, because it has rows already",
     ]
     again = seed(empty.environ, empty.data_dir, rows=9, trades=9, again=True, say=said.append)
     assert list(again.lines()) == [
-        "bank.transactions: 0 inserted, 2,000 already there, 0 rejected",
-        "exchange.trades: 0 inserted, 800 already there, 0 rejected",
+        "bank.transactions: 0 inserted, 2,000 existed already, 0 rejected",
+        "exchange.trades: 0 inserted, 800 existed already, 0 rejected",
     ]
-    assert len([line for line in said if "is taken as it is" in line]) == 2
+    assert len([line for line in said if "is used unchanged" in line]) == 2
     assert (empty.transactions(), empty.documents()) == before
 
 
@@ -122,10 +122,10 @@ def test_a_seed_that_was_cut_off_is_completed_by_the_next(empty: Sources, monkey
         seed(empty.environ, empty.data_dir, rows=10, trades=560, progress=interrupt)
     assert 0 < len(empty.documents()) < 80
     completed = seed(empty.environ, empty.data_dir)
-    assert list(completed.left_alone) == ["bank"]
+    assert list(completed.skipped) == ["bank"]
     assert 0 < completed.inserted["exchange.trades"] < 560
     assert sum(len(document.get("data", [1])) for document in empty.documents().values()) == 560
-    assert list(seed(empty.environ, empty.data_dir).left_alone) == ["bank", "exchange"]
+    assert list(seed(empty.environ, empty.data_dir).skipped) == ["bank", "exchange"]
 
 
 def test_seed_shows_the_first_rejects_and_where_all_of_them_are(empty: Sources) -> None:
@@ -133,9 +133,9 @@ def test_seed_shows_the_first_rejects_and_where_all_of_them_are(empty: Sources) 
     with (empty.data_dir / "txns.csv").open("a") as file:
         file.write("nonsense\n" * 7)
     lines = list(seed(empty.environ, empty.data_dir, again=True).lines())
-    assert lines[0] == "bank.transactions: 0 inserted, 10 already there, 7 rejected"
+    assert lines[0] == "bank.transactions: 0 inserted, 10 existed already, 7 rejected"
     assert lines[1] == "  line 12: 1 fields where the header has 8"
-    assert lines[6] == f"  all that were rejected: {empty.data_dir / 'txns.rejects.csv'}"
+    assert lines[6] == f"  all rejected lines: {empty.data_dir / 'txns.rejects.csv'}"
 
 
 def test_seed_without_addresses_names_the_setting(tmp_path: Path) -> None:
@@ -276,5 +276,5 @@ def test_a_workload_on_empty_sources_says_what_to_do(empty: Sources) -> None:
 
 
 def test_a_rate_of_nothing_is_refused(sources_with_data: Sources) -> None:
-    with pytest.raises(SampleError, match="above zero"):
+    with pytest.raises(SampleError, match="greater than 0"):
         run_workload(sources_with_data.environ, rate=0, seconds=1, operations=None, seed=1, stop=threading.Event())

@@ -166,7 +166,7 @@ def test_orders_arrive_on_business_days_in_the_application_s_hours(query: Query)
 
 def test_ids_follow_time_except_among_the_first_orders(query: Query) -> None:
     ids = [number for (number,) in query('SELECT transaction_id FROM "transaction" ORDER BY created_at, transaction_id')]
-    first = totesys_values.volumes(totesys_values.BEGUN)
+    first = totesys_values.volumes(totesys_values.FIRST_DAY)
     begun = first[0] + first[1]
     assert ids[:begun] != sorted(ids[:begun])
     assert ids[begun:] == list(range(begun + 1, 15_837))

@@ -162,7 +162,7 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("bad $oid", {"_id": {"$oid": "zz"}, "id": ...}, "_id", "not Extended JSON"),
     ("bad $date", {"time": {"$date": 10**30}}, "time", "not Extended JSON"),
     ("a $ name", {"venue": {"$where": 1, "x": 2}}, "venue", "field's name"),
-    ("a number beyond doubles", {"details": {"asks": [10**400], "bids": []}}, "details.asks", "beyond any double"),
+    ("a number beyond doubles", {"details": {"asks": [10**400], "bids": []}}, "details.asks", "too large for a double"),
 ]
 
 

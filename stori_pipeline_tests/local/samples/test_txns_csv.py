@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline.local.samples import bank
-from stori_pipeline.local.samples.report import ImportRefused, Rejected
-from stori_pipeline.local.samples.txns_csv import MAX_LINE, Refusal, Row, TxnsFile, parse_account, parse_amount, parse_chip, parse_date
+from stori_pipeline.local.samples.report import ImportRefused, Refusal, Rejected
+from stori_pipeline.local.samples.txns_csv import MAX_LINE, Row, TxnsFile, parse_account, parse_amount, parse_chip, parse_date
 
 GOOD = b'409000611074,29-Jun-17,TRF FROM  X,FALSE,29-Jun-17,," 1,000.00 "," 1,000.00 "'
 
@@ -77,7 +77,7 @@ def test_line_ends_of_either_kind_and_empty_lines_are_fine(end: bytes) -> None:
         (b"Account No,DATE,TRANSACTION DETAILS,CHQ.NO.,VALUE DATE,WITHDRAWAL AMT,DEPOSIT AMT,BALANCE AMT", "chip_used"),
         (bank.HEADER.encode() + b",DATE", "twice"),
         ("Account No".encode("utf-16"), "not a CSV header"),
-        (b"x" * (MAX_LINE * 2), "no header"),
+        (b"x" * (MAX_LINE * 2), "not a header"),
     ],
 )
 def test_a_file_with_another_header_is_refused_whole(header: bytes, said: str) -> None:
@@ -92,7 +92,7 @@ BAD: list[tuple[str, bytes, str, str]] = [
     ("unquoted commas", GOOD.replace(b'"', b""), "", "10 fields where the header has 8; an amount or a text with commas needs quotes"),
     ("open quote", GOOD.replace(b"TRF", b'"TRF'), "", "not CSV"),
     ("open quote to the end", GOOD[:-1], "", "a quote is not closed on the line"),
-    ("no such day", GOOD.replace(b"29-Jun-17,T", b"31-Jun-17,T"), "txn_date", "not a day of the calendar"),
+    ("no such day", GOOD.replace(b"29-Jun-17,T", b"31-Jun-17,T"), "txn_date", "does not exist in the calendar"),
     ("no such month", GOOD.replace(b"FALSE,29-Jun-17", b"FALSE,29-Jux-17"), "value_date", "not a date like 29-Jun-17"),
     ("iso date", GOOD.replace(b"29-Jun-17,T", b"2017-06-29,T"), "txn_date", "not a date like 29-Jun-17"),
     ("blank date", GOOD.replace(b"29-Jun-17,T", b",T"), "txn_date", "not a date like 29-Jun-17"),
