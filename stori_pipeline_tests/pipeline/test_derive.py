@@ -19,9 +19,8 @@ import pytest
 from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import Star
-from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.row_stream import Landed
