@@ -1,7 +1,6 @@
 """stori_pipeline: operational data to Amazon Redshift through a Parquet lake in S3.
 
-This file is a docstring and nothing else: importing the package wires nothing and reads no environment.
-The floors, lowest first: `spec` and `settings`; `catalog` and `star`; `readers`, `lake` and `redshift`; `compare`; `defs`;
-`definitions` and `cli`. Imports point only downward (`make check` holds that). `local` is AWS on one machine and is
-imported by `cli` and the tests alone.
+Belongs here: this docstring. Does not belong here: code; importing the package has no effects. The floors, lowest first: `model`;
+`contract`; `readers`, `lake`, `warehouse`; `verify`; `pipeline`; `alerts`, `charts`; `runtime`; `defs`, `api`; `cli`. Imports point only
+downward, and `make check` enforces it. `catalog` and `star` are the shipped project, and `local` is its stack of servers on one machine.
 """

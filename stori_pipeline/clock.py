@@ -1,10 +1,7 @@
-"""What time it is, in UTC.
+"""The clock, in UTC. Code whose result depends on the day takes a `Clock` as a parameter.
 
-Belongs here: the clock that code is given where a day matters, and the day that it shows. Does not belong here: how long something
-takes (`time.monotonic`), and any zone but UTC: a business's own hours are in `defs.arrivals`.
-
-Code that decides by the day takes a `Clock` as a parameter with `utc_now` as its default, and reads it once for each decision.
-A day that was decided is passed on and never asked for again: between two readings it may be midnight.
+Belongs here: the present moment and its day. Does not belong here: durations (`time.monotonic`), and other time zones (`defs.arrivals`).
+Such code reads the clock once and passes the day on: between two readings it may be midnight.
 """
 
 from __future__ import annotations
@@ -13,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timezone
 
 Clock = Callable[[], datetime]
-"""Gives the present moment, with its zone."""
+"""Returns the present moment, with its time zone."""
 
 
 def utc_now() -> datetime:
@@ -22,5 +19,5 @@ def utc_now() -> datetime:
 
 
 def utc_day(moment: datetime) -> date:
-    """The day in UTC on which a moment with a zone lies."""
+    """The day in UTC of a moment that has a time zone."""
     return moment.astimezone(timezone.utc).date()

@@ -1,7 +1,7 @@
-"""The front door: what Dagster loads. `workspace.yaml` and `dg` both point here.
+"""The definitions that Dagster loads. `workspace.yaml` and `dg` both name this module.
 
-Belongs here: the project's definitions, and what stands in the folder `defs` beside them: what `dg scaffold defs` writes is found. Does
-not belong here: any definition.
+Belongs here: merging the project's definitions with those that `dg scaffold defs` writes into the folder `defs`. Does not belong here:
+any definition.
 """
 
 from pathlib import Path
@@ -14,5 +14,5 @@ from stori_pipeline.project import load_project
 defs = build_defs(load_project())
 
 _ROOT = Path(__file__).parents[1]
-if (_ROOT / "pyproject.toml").exists():  # not where the package is installed: nothing is scaffolded there
+if (_ROOT / "pyproject.toml").exists():  # in a clone; `dg scaffold` does not write into an installed package
     defs = Definitions.merge(defs, load_from_defs_folder(path_within_project=_ROOT))

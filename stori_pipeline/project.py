@@ -1,6 +1,6 @@
-"""Which project this is: the one place that imports the shipped tables, star tables and checks.
+"""The shipped project: the only module that imports its tables, star tables and checks.
 
-Belongs here: putting the shipped project together, and where its SQL is. Does not belong here: what a project is (`model.project`).
+Belongs here: loading the project, and the folders of its SQL. Does not belong here: what a project is (`model.project`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ REPORTS_FOLDER = _SQL / "reports"
 
 @functools.cache
 def load_project() -> Project:
-    """The project's tables, star tables, reports, checks and charts. Its files are read once in a process.
+    """The project with its tables, star tables, reports, checks and charts. Each process reads its files once.
 
     Raises:
-        DefinitionError: a definition or a file makes no sense.
+        DefinitionError: a definition or a file is invalid. The message names it.
     """
     from stori_pipeline.catalog import TABLES, checks
     from stori_pipeline.catalog.charts import CHARTS
@@ -39,17 +39,17 @@ def load_project() -> Project:
 
 
 def source_tables() -> tuple[Table, ...]:
-    """The project's source tables. Reads no file."""
+    """The project's source tables, without reading its SQL files."""
     from stori_pipeline.catalog import TABLES
 
     return TABLES
 
 
 def find_table(full_name: str) -> Table:
-    """The definition of the source table `source.table`. Reads no file.
+    """The definition of the source table `source.table`, without reading SQL files.
 
     Raises:
-        DefinitionError: there is none; the message lists those that exist.
+        DefinitionError: the project does not have the table. The message lists those it has.
     """
     from stori_pipeline.model.errors import DefinitionError
 
@@ -57,4 +57,4 @@ def find_table(full_name: str) -> Table:
         if table.full_name == full_name:
             return table
     known = ", ".join(sorted(table.full_name for table in source_tables()))
-    raise DefinitionError(f"the project has no table {full_name!r}; it has {known}")
+    raise DefinitionError(f"the project has no source table {full_name!r}; it has {known}")

@@ -1,10 +1,8 @@
-"""Where things are and the secrets to reach them: the one place that reads the environment.
+"""Settings: addresses, names and secrets, from the environment and `.env`.
 
-Belongs here: names of settings, and turning them into values. Does not belong here: defaults that only a laptop wants
-(`stori up` writes those to `.env`), or any connection.
-
-On a laptop the values come from `.env`, on AWS from the task's environment; a value that is the ARN of a Secrets Manager
-secret is fetched from there. Secret values never appear in a repr, a log or an error.
+Belongs here: names of settings, and reading their values. Does not belong here: defaults for a laptop (`stori up` writes them to `.env`),
+and connections. If a value is the ARN of a secret in Secrets Manager, the secret is fetched. Secrets never appear in a repr, a log or an
+error.
 """
 
 from __future__ import annotations
@@ -18,12 +16,12 @@ from pathlib import Path
 
 
 class SettingError(RuntimeError):
-    """A setting is missing or malformed. The message names it and what it should hold."""
+    """A setting is missing. The message says its name and what it should hold."""
 
 
 SECRET_SECONDS = 300.0
-"""How long a fetched secret is used without asking again: every step of a run and every look of a sensor needs several. A secret that is
-replaced is noticed as late as that, so the old one should be valid for a while longer, as rotation by Secrets Manager keeps it."""
+"""How long a fetched secret is cached, because every step of a run and every tick of a sensor needs several. A rotated secret is noticed
+only after this time, so the old one must stay valid for longer, as it does when Secrets Manager rotates it."""
 
 _MOST_SECRETS = 64
 _secrets: dict[str, tuple[float, str]] = {}
@@ -43,7 +41,7 @@ def _secret(arn: str) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def _dotenv(file: Path, changed: int, size: int) -> dict[str, str]:  # noqa: ARG001  (when it changed is part of the cache's key)
+def _dotenv(file: Path, changed: int, size: int) -> dict[str, str]:  # noqa: ARG001  (both are part of the cache's key)
     from dotenv import dotenv_values
 
     return {name: value for name, value in dotenv_values(file).items() if value is not None}
@@ -51,47 +49,59 @@ def _dotenv(file: Path, changed: int, size: int) -> dict[str, str]:  # noqa: ARG
 
 @dataclass(frozen=True)
 class Settings:
-    """What the pipeline is told about its surroundings. `environ` holds secrets, hence no repr."""
+    """The settings of a process. `environ` holds secrets and is therefore not in the repr."""
 
     environ: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def load(cls) -> Settings:
-        """From the process's environment, with `.env` of the working directory behind it where there is one."""
+        """The settings of the environment, and of `.env` in the working directory if it exists. The environment wins."""
         try:
-            there = (file := Path.cwd() / ".env").stat()
+            status = (file := Path.cwd() / ".env").stat()
         except FileNotFoundError:
             return cls(dict(os.environ))
-        return cls({**_dotenv(file, there.st_mtime_ns, there.st_size), **os.environ})
+        return cls({**_dotenv(file, status.st_mtime_ns, status.st_size), **os.environ})
 
     def require(self, name: str, meaning: str) -> str:
+        """The value of a setting; if it is the ARN of a secret, the secret.
+
+        Args:
+            meaning: what the setting should hold, for the error.
+
+        Raises:
+            SettingError: the setting is missing or empty.
+        """
         value = self.environ.get(name, "")
         if not value:
             raise SettingError(f"{name} is not set: it should hold {meaning}. On a laptop, `stori up` writes it to .env")
         return _secret(value) if value.startswith("arn:aws:secretsmanager:") else value
 
     def secret(self, name: str) -> str:
-        """A setting that may be missing, then "", and may be kept in Secrets Manager."""
+        """The value of an optional setting, or "". If it is the ARN of a secret, the secret."""
         return self.require(name, "") if self.environ.get(name) else ""
 
     def source_url(self, source: str) -> str:
-        """The address of the source called `source`, credentials of its read-only role included."""
+        """The address of a source, with the credentials of its read-only role. Errors as for `require`."""
         return self.require(
             f"STORI_SOURCE_{source.upper()}", f"the address of the source {source!r}, such as postgresql://reader:…@host/db"
         )
 
     @property
     def warehouse_url(self) -> str:
+        """The address of the warehouse, with the credentials of the role that loads. Errors as for `require`."""
         return self.require("STORI_WAREHOUSE", "the address of the warehouse, such as postgresql://loader:…@cluster:5439/dev")
 
     @property
     def copy_role(self) -> str:
-        return self.require("STORI_COPY_ROLE", "the ARN of the role that COPY reads S3 with")
+        """The ARN of the role that COPY uses to read S3. Errors as for `require`."""
+        return self.require("STORI_COPY_ROLE", "the ARN of the role with which COPY reads S3")
 
     @property
     def landing_bucket(self) -> str:
-        return self.require("STORI_LANDING_BUCKET", "the name of the S3 bucket that batches land in")
+        """The S3 bucket of landed batches. Errors as for `require`."""
+        return self.require("STORI_LANDING_BUCKET", "the name of the S3 bucket for landed batches")
 
     @property
     def processed_bucket(self) -> str:
-        return self.require("STORI_PROCESSED_BUCKET", "the name of the S3 bucket that star tables are written to")
+        """The S3 bucket of star tables and charts. Errors as for `require`."""
+        return self.require("STORI_PROCESSED_BUCKET", "the name of the S3 bucket for star tables and charts")

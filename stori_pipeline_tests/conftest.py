@@ -50,7 +50,7 @@ hypothesis.settings.register_profile("suite", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("suite")
 
 # A suite that a script put in the background can end what it starts, as one at a terminal can.
-console.heed_signals()
+console.restore_sigint()
 
 _PREFIX = "stori-tests-"
 ANY_PORTS = dict.fromkeys(SERVERS, 0)

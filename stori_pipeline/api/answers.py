@@ -1,4 +1,7 @@
-"""What the API answers: the models that its OpenAPI document shows."""
+"""The models of the API's responses, as its OpenAPI document shows them.
+
+Belongs here: response models and their descriptions. Does not belong here: reading their values.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,41 @@ from pydantic import BaseModel, Field
 
 
 class Payment(BaseModel):
-    """One payment, in the currency that it was agreed in."""
+    """One payment, in the currency of its order."""
 
     payment_id: int
-    payment_date: date = Field(description="The day that was agreed.")
-    paid: bool = Field(description="What the source says, which leaves payments that fell due on a weekend unpaid for ever.")
-    payment_type: str | None = Field(description="Such as SALES_RECEIPT; null until its dimension's row has arrived.")
-    counterparty: str | None = Field(description="The legal name; null until its dimension's row has arrived.")
+    payment_date: date = Field(description="The agreed day of payment.")
+    paid: bool = Field(description="The source's flag. The source never sets it for a payment that fell due on a weekend.")
+    payment_type: str | None = Field(description="Such as SALES_RECEIPT; null until the row of its dimension has arrived.")
+    counterparty: str | None = Field(description="The legal name; null until the row of its dimension has arrived.")
     amount: Decimal
-    currency: str | None = Field(description="ISO 4217, such as GBP; null until its dimension's row has arrived.")
+    currency: str | None = Field(description="ISO 4217 code, such as GBP; null until the row of its dimension has arrived.")
 
 
 class TableFreshness(BaseModel):
+    """When one table was last loaded."""
+
     table: str = Field(examples=["totesys.payment"])
-    loaded_at: datetime = Field(description="When the newest load of it ended, in UTC.")
-    lag_seconds: int = Field(description="How long ago that was.", ge=0)
-    rows_loaded: int = Field(description="How many rows that load brought.")
+    loaded_at: datetime = Field(description="When the newest load of the table ended, in UTC.")
+    lag_seconds: int = Field(description="Seconds since the newest load ended.", ge=0)
+    rows_loaded: int = Field(description="Number of rows that the newest load inserted.")
 
 
 class Freshness(BaseModel):
-    as_of: datetime
+    """The freshness of every table at one moment."""
+
+    as_of: datetime = Field(description="The moment that `lag_seconds` is counted to, in UTC.")
     tables: list[TableFreshness]
 
 
 class Health(BaseModel):
+    """The warehouse answers; otherwise the response is 503."""
+
     status: Literal["ok"]
     warehouse: Literal["answers"]
 
 
 class Problem(BaseModel):
+    """Why the request failed."""
+
     detail: str

@@ -1,4 +1,7 @@
-"""The page at `/`: plain HTML, made whole on the server, without a script and without anything from elsewhere."""
+"""The page at `/`: plain HTML from the server, without scripts and without resources of other hosts.
+
+Belongs here: the HTML. Does not belong here: reading what it shows.
+"""
 
 from __future__ import annotations
 
@@ -23,30 +26,37 @@ th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-n
 
 
 def render(
-    *, as_of: date, made: Sequence[Payment], due: Sequence[Payment], freshness: Freshness, rows: Mapping[str, int], charts: Sequence[str]
+    *, as_of: date, last: Sequence[Payment], due: Sequence[Payment], freshness: Freshness, rows: Mapping[str, int], charts: Sequence[str]
 ) -> str:
-    """The whole page. `rows` holds the number of rows by table, `charts` the names of those that can be fetched."""
+    """The page as HTML.
+
+    Args:
+        last: the payments made last, up to `as_of`.
+        due: the payments due next, from `as_of` on.
+        rows: number of rows by table.
+        charts: names of the charts in the bucket.
+    """
     pictures = "".join(f'<img src="charts/{escape(name)}.svg" alt="{escape(name.replace("_", " "))}" loading="lazy">' for name in charts)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Warehouse</title><style>{_STYLE}</style></head><body>
 <h1>Warehouse</h1>
-<p>As of {freshness.as_of:%Y-%m-%d %H:%M:%S} UTC. The same as data: <a href="freshness">freshness</a>, <a href="docs">all addresses</a>.</p>
+<p>As of {freshness.as_of:%Y-%m-%d %H:%M:%S} UTC. As JSON: <a href="freshness">freshness</a>, <a href="docs">all addresses</a>.</p>
 <div class="side">
-<section><h2>Payments made last, up to {as_of}</h2>{_payments(made)}</section>
+<section><h2>Payments made last, up to {as_of}</h2>{_payments(last)}</section>
 <section><h2>Payments due next, from {as_of}</h2>{_payments(due)}</section>
 </div>
 <h2>Tables</h2>
-<p>How long ago each was last loaded. A quiet source has nothing to load.</p>
+<p>Rows, and time since the last load. A table is loaded only when its source has changed.</p>
 {_tables(freshness, rows)}
 <h2>Charts</h2>
-<div class="charts">{pictures or "<p>None has been drawn yet.</p>"}</div>
+<div class="charts">{pictures or "<p>No chart has been drawn yet.</p>"}</div>
 </body></html>"""
 
 
 def _payments(payments: Sequence[Payment]) -> str:
     if not payments:
-        return "<p>None.</p>"
+        return "<p>No payments.</p>"
     return _grid(
         ["Date", "Counterparty", "Kind", ("Amount", "n")],
         (
@@ -65,7 +75,7 @@ def _tables(freshness: Freshness, rows: Mapping[str, int]) -> str:
     if not freshness.tables:
         return "<p>Nothing has been loaded yet.</p>"
     return _grid(
-        ["Table", ("Rows", "n"), ("Last load", "n"), ("Rows it brought", "n")],
+        ["Table", ("Rows", "n"), ("Last load", "n"), ("Rows of that load", "n")],
         ((t.table, f"{rows.get(t.table, 0):,}", f"{_ago(t.lag_seconds)} ago", f"{t.rows_loaded:,}") for t in freshness.tables),
     )
 

@@ -1,4 +1,7 @@
-"""The API on a port: in this process until it is interrupted, or in a thread beside other work."""
+"""The API on a port: in this process until it is interrupted, or in a thread.
+
+Belongs here: the server and its socket. Does not belong here: the application.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-_PATIENCE = 30.0
+_STOP_SECONDS = 30.0
 
 
-def listening(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
-    """A server and the socket that it is to run with; port 0 takes any free one.
+def bind(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
+    """A server and the socket to run it with; port 0 takes any free port.
 
-    The socket listens already: who connects before the server runs waits, and is not refused.
+    The socket listens already: a client that connects before the server runs waits, and is not refused.
     """
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     sock = server.config.bind_socket()
@@ -25,14 +28,14 @@ def listening(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> tuple[uvi
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """The address at which the API answers during the block, on loopback."""
-    server, sock = listening(app)
-    running = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    running.start()
+def serve_in_thread(app: FastAPI) -> Iterator[str]:
+    """Serve the API on loopback during the block, which receives its address."""
+    server, sock = bind(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+    thread.start()
     try:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         server.should_exit = True
-        running.join(_PATIENCE)
+        thread.join(_STOP_SECONDS)
         sock.close()

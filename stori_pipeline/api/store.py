@@ -1,6 +1,6 @@
 """What the API reads: the warehouse, through a small pool of read-only sessions, and the charts in the processed bucket.
 
-Belongs here: asking, keeping answers for a few seconds, and saying that something is away. Does not belong here: any question.
+Belongs here: sessions, a cache of a few seconds, and the error when a server is unavailable. Does not belong here: any statement.
 """
 
 from __future__ import annotations
@@ -20,46 +20,47 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
 
 SESSIONS = 4
-KEPT_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 _STATEMENT_SECONDS = 20
 CHARTS_PREFIX = "charts/"
 _CHART = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class StoreUnavailable(RuntimeError):
-    """The warehouse or the bucket does not answer; the message holds no address."""
+    """The warehouse or the bucket does not answer. The message contains no address."""
 
 
 class Store:
-    """The warehouse, as far as it is read. Safe to use from several threads, of which at most `SESSIONS` ask at once."""
+    """Read-only access to the warehouse. Safe to use from several threads; at most `SESSIONS` statements run at once."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._free: list[Connection] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(SESSIONS)
-        self._answers: TTLCache[tuple[str, tuple[Any, ...]], list[dict[str, Any]]] = TTLCache(256, KEPT_SECONDS)
+        self._cache: TTLCache[tuple[str, tuple[Any, ...]], list[dict[str, Any]]] = TTLCache(256, CACHE_SECONDS)
 
     def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        """The rows of a SELECT by their columns' names, as they were at most `KEPT_SECONDS` ago.
+        """The rows of a SELECT, each by column name; at most `CACHE_SECONDS` old.
 
         Raises:
-            StoreUnavailable: the warehouse is away, too slow, or has not what is asked for yet.
+            StoreUnavailable: the warehouse does not answer, is too slow, or does not have the table yet.
         """
-        asked = (statement, parameters)
+        query = (statement, parameters)
         with self._lock:
-            if asked in self._answers:
-                return self._answers[asked]
+            if query in self._cache:
+                return self._cache[query]
         with self._session() as session, session.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             names = [column.name for column in cursor.description or ()]
-            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             session.rollback()
         with self._lock:
-            self._answers[asked] = found
-        return found
+            self._cache[query] = rows
+        return rows
 
     def close(self) -> None:
+        """Close the free sessions."""
         with self._lock:
             while self._free:
                 self._free.pop().close()
@@ -69,18 +70,18 @@ class Store:
         import psycopg2
 
         if not self._slots.acquire(timeout=_STATEMENT_SECONDS):
-            raise StoreUnavailable("the warehouse is busy; ask again in a moment")
+            raise StoreUnavailable("the warehouse is busy; try again in a moment")
         session: Connection | None = None
         try:
-            session = self._taken() or self._opened()
+            session = self._free_session() or self._new_session()
             yield session
             with self._lock:
                 self._free.append(session)
         except psycopg2.Error as error:
-            # A session that failed is not used again: it may be broken, or the warehouse another one by now.
+            # A failed session is not used again: its connection may be broken, or the warehouse may have been replaced.
             if session is not None:
                 session.close()
-            raise StoreUnavailable(_why(error)) from error
+            raise StoreUnavailable(_reason(error)) from error
         except BaseException:
             if session is not None:
                 session.close()
@@ -88,8 +89,8 @@ class Store:
         finally:
             self._slots.release()
 
-    def _taken(self) -> Connection | None:
-        """A free session that still answers: a warehouse that was restarted has ended those from before."""
+    def _free_session(self) -> Connection | None:
+        """A free session that still answers; a restart of the warehouse ends its sessions."""
         import psycopg2
 
         while True:
@@ -106,7 +107,7 @@ class Store:
                 continue
             return session
 
-    def _opened(self) -> Connection:
+    def _new_session(self) -> Connection:
         try:
             session = connect(self._url)
         except WarehouseError as error:
@@ -118,9 +119,9 @@ class Store:
         return session
 
 
-def _why(error: Any) -> str:
+def _reason(error: Any) -> str:
     if error.pgcode in ("42P01", "3F000"):
-        return "the warehouse has no such table yet; sync first"
+        return "the warehouse does not have this table yet; run `stori sync` first"
     if error.pgcode == "57014":
         return "the warehouse took too long to answer"
     return "the warehouse does not answer"
@@ -132,7 +133,7 @@ class Charts:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
         self._client: S3Client | None = None
-        self._kept: TTLCache[str, Any] = TTLCache(64, KEPT_SECONDS)
+        self._cache: TTLCache[str, Any] = TTLCache(64, CACHE_SECONDS)
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -141,34 +142,34 @@ class Charts:
         Raises:
             StoreUnavailable: the bucket does not answer.
         """
-        return [name for name in self._ask("", self._list) if _CHART.fullmatch(name)]
+        return [name for name in self._cached("", self._list) if _CHART.fullmatch(name)]
 
     def svg(self, name: str) -> bytes | None:
-        """A chart, or None where there is none of that name. Errors as for `names`."""
+        """The chart's SVG; None if the bucket has no chart of that name. Errors as for `names`."""
         if not _CHART.fullmatch(name):
             return None
-        drawn: bytes | None = self._ask(name, lambda s3: self._get(s3, name))
-        return drawn
+        svg: bytes | None = self._cached(name, lambda s3: self._get(s3, name))
+        return svg
 
-    def _ask(self, key: str, question: Any) -> Any:
+    def _cached(self, key: str, request: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         with self._lock:
-            if key in self._kept:
-                return self._kept[key]
+            if key in self._cache:
+                return self._cache[key]
             try:
                 if self._client is None:
                     from stori_pipeline.lake import connect as connect_s3
 
                     self._client = connect_s3()
-                answer = self._kept[key] = question(self._client)
+                response = self._cache[key] = request(self._client)
             except (BotoCoreError, ClientError) as error:
                 raise StoreUnavailable("the bucket of charts does not answer") from error
-            return answer
+            return response
 
     def _list(self, s3: S3Client) -> list[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=CHARTS_PREFIX)
-        keys = [item["Key"] for found in pages for item in found.get("Contents", [])]
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
         return sorted(key.removeprefix(CHARTS_PREFIX).removesuffix(".svg") for key in keys if key.endswith(".svg"))
 
     def _get(self, s3: S3Client, name: str) -> bytes | None:

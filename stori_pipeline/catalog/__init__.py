@@ -1,6 +1,7 @@
-"""Which tables the sources have. Data only: one module per source, each a `SOURCE` and its `TABLES`.
+"""The shipped project's sources and their tables: one module per source, each with a `SOURCE` and its `TABLES`.
 
-Adding a table is adding one record to its source's module. Adding a source is adding a module and naming it here.
+Belongs here: data only. Does not belong here: what a definition means (`model`). To add a table, add a definition to its source's module;
+to add a source, add a module and name it here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The app's users and their transactions, in Postgres."""
+"""The source `app`: users and their transactions, in Postgres.
+
+Belongs here: definitions. Does not belong here: what a definition means (`model`).
+"""
 
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -8,23 +11,25 @@ from stori_pipeline.readers.postgres import Xmin
 SOURCE = Source(
     name="app",
     kind="postgres",
-    description="The app: its registered users and what they pay, send and get back.",
+    description="The app: its registered users, and their payments, transfers and refunds.",
     owners=("team:app",),
 )
 
-_CREATED = Column("created_at", timestamptz, description="When the row was inserted; naive in the source, read as UTC.")
-_UPDATED = Column("updated_at", timestamptz, nullable=False, description="Start of the transaction that last wrote the row; by trigger.")
+_CREATED = Column("created_at", timestamptz, description="When the row was inserted. The source has no time zone; it is read as UTC.")
+_UPDATED = Column(
+    "updated_at", timestamptz, nullable=False, description="Start of the transaction that last wrote the row; a trigger sets it."
+)
 
 TABLES = (
     Table(
         source=SOURCE,
         name="users",
-        description="One row per registration; a person may have several.",
+        description="One row per registration. A person may register several times.",
         columns=(
             Column("id", integer, nullable=False, description="Serial number, in the order of registration."),
-            Column("name", varchar(1024), description="As the user typed it, in whichever case."),
-            Column("email", varchar(1024), description="As the user typed it; not unique."),
-            Column("address", varchar(4096), description="The postal address, of several lines."),
+            Column("name", varchar(1024), description="The name as the user typed it, in any case."),
+            Column("email", varchar(1024), description="The e-mail address as the user typed it; not unique."),
+            Column("address", varchar(4096), description="The postal address, on several lines."),
             _CREATED,
             _UPDATED,
         ),
@@ -38,9 +43,9 @@ TABLES = (
         description="One row per purchase, refund, transfer or payment of a user.",
         columns=(
             Column("id", integer, nullable=False, description="Serial number, in the order of insertion."),
-            Column("user_id", integer, description="Whose transaction it is; absent from some."),
-            Column("amount", decimal(10, 2), description="Positive, for refunds too."),
-            Column("transaction_type", varchar(256), description="One of purchase, refund, transfer and payment."),
+            Column("user_id", integer, description="The user who made the transaction; missing in some rows."),
+            Column("amount", decimal(10, 2), description="The amount; positive for refunds too."),
+            Column("transaction_type", varchar(256), description="purchase, refund, transfer or payment."),
             _CREATED,
             _UPDATED,
         ),

@@ -1,4 +1,4 @@
-"""The charts of the shipped project, each of one of its reports.
+"""The charts of the shipped project. Each shows one of its reports.
 
 Belongs here: definitions. Does not belong here: what a definition means (`model.chart`), or drawing (`charts`).
 """
@@ -14,7 +14,7 @@ def _events_by_day(name: str, title: str, description: str) -> Chart:
         title=title,
         description=description,
         report="events_by_day",
-        # The report has every event twice, once for each time zone; this is the one that the business lives in.
+        # The report counts every event in two time zones; the business uses this one.
         statement=f"""\
 SELECT '{name}' AS panel, NVL(platform, 'unknown') AS series, day AS x, {name} AS y
 FROM reports.events_by_day WHERE time_zone = 'Europe/Berlin'""",
@@ -29,28 +29,26 @@ FROM reports.events_by_day WHERE time_zone = 'Europe/Berlin'""",
 
 CHARTS = (
     _events_by_day(
-        "registrations", "Registrations by day and platform", "How often a registration was begun. Late events still add to past days."
+        "registrations", "Registrations by day and platform", "Registrations that were started. Late events still change past days."
     ),
-    _events_by_day(
-        "submissions", "Submissions by day and platform", "How often a submission succeeded. Late events still add to past days."
-    ),
+    _events_by_day("submissions", "Submissions by day and platform", "Submissions that succeeded. Late events still change past days."),
     Chart(
         name="sales_by_month",
         title="Sales by month",
-        description="What the orders of each month are worth, in each currency. The newest month may not be over yet.",
+        description="The value of each month's orders, by currency. The newest month may be incomplete.",
         report="sales_by_month",
         statement="SELECT currency_code AS panel, 'Sales' AS series, month AS x, sales_value AS y FROM reports.sales_by_month",
         kind="bars",
         every="month",
-        x_label="Month in which the order was entered",
+        x_label="Month of the order's entry",
         y_label="Value ({panel})",
         series=("Sales",),
-        days=1_125,  # three years and the month under way
+        days=1_125,  # three years and the current month
     ),
     Chart(
         name="payments_due",
         title="Payments due, and overdue",
-        description="Payments that fell due in each month. Not known: paid or not, the source never sets its flag for them.",
+        description="Payments by the month in which they fell due. Not known: the source never sets the paid flag of these payments.",
         report="payments_overdue",
         statement="""\
 WITH due AS (
@@ -76,7 +74,7 @@ SELECT panel, 'Not known', x, unpaid - overdue FROM due""",
     Chart(
         name="account_balances",
         title="Account balances by day",
-        description="The closing balance of each account on each day. Each account has a scale of its own.",
+        description="The closing balance of each account on each day. Each account has its own scale.",
         report="account_balances_by_day",
         statement="""\
 SELECT account_no AS panel, 'Closing balance' AS series, day AS x, closing_balance AS y FROM reports.account_balances_by_day""",
@@ -91,7 +89,7 @@ SELECT account_no AS panel, 'Closing balance' AS series, day AS x, closing_balan
     Chart(
         name="trade_spread",
         title="Bid-ask spread of trades",
-        description="Best ask less best bid at the time of each trade, averaged by ticker and day.",
+        description="Best ask minus best bid at the time of a trade; average by ticker and day.",
         report="trades_by_ticker_and_day",
         statement="""\
 SELECT 'All' AS panel, NVL(ticker, 'no ticker') AS series, day AS x, average_spread AS y FROM reports.trades_by_ticker_and_day""",

@@ -1,6 +1,6 @@
-"""The shipped project's rules in Python: those that SQL says badly. The others are files of `sql/checks`.
+"""The shipped project's checks in Python, for rules that are hard to write in SQL. The others are files in `sql/checks`.
 
-Belongs here: one function a rule. Does not belong here: what a check is (`model.check`), or running one (`defs`).
+Belongs here: one function per check. Does not belong here: what a check is (`model.check`), or running one (`defs`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ from stori_pipeline.model.check import check
 
 @check("drops.card_settlements", severity="warn")
 def currency_in_iso_4217(card_settlements: pl.LazyFrame) -> pl.LazyFrame:
-    """Every currency is one of ISO 4217."""
+    """Every currency is a code of ISO 4217."""
     unknown = ~pl.col("currency").is_in([each.code for each in Currency])
     return card_settlements.filter(unknown).select("settlement_date", "merchant_id", "scheme", "currency", "file")

@@ -1,4 +1,7 @@
-"""Daily exchange rates, from an HTTP API."""
+"""The source `rates`: daily exchange rates, from an HTTP API.
+
+Belongs here: definitions. Does not belong here: what a definition means (`model`).
+"""
 
 from datetime import date as day
 
@@ -10,7 +13,7 @@ from stori_pipeline.readers.http_api import ByDay, Plausible
 SOURCE = Source(
     name="rates",
     kind="http_api",
-    description="Exchange rates as a central bank publishes them, a day at a time.",
+    description="Daily exchange rates, as a central bank publishes them.",
     owners=("team:finance",),
 )
 
@@ -18,12 +21,14 @@ TABLES = (
     Table(
         source=SOURCE,
         name="daily",
-        description="One row per day, base and currency: how much of the currency one unit of the base buys.",
+        description="One row per day, base currency and other currency: the price of one unit of the base.",
         columns=(
-            Column("rate_date", date, nullable=False, path="date", description="The day of publication; weekends and holidays have none."),
-            Column("base", varchar(3), nullable=False, description="The currency of which one unit is meant, by its ISO 4217 code."),
-            Column("currency", varchar(3), nullable=False, description="The other currency."),
-            Column("rate", decimal(18, 8), nullable=False, description="How much of it one unit of the base buys."),
+            Column(
+                "rate_date", date, nullable=False, path="date", description="The day of publication; weekends and holidays have no rates."
+            ),
+            Column("base", varchar(3), nullable=False, description="The base currency; ISO 4217 code."),
+            Column("currency", varchar(3), nullable=False, description="The other currency; ISO 4217 code."),
+            Column("rate", decimal(18, 8), nullable=False, description="The price of one unit of the base, in the other currency."),
         ),
         key=("rate_date", "base", "currency"),
         changes=ByDay(
@@ -38,7 +43,7 @@ TABLES = (
             rules=(Plausible("rate", per=("currency",), above=0, factor=10),),
         ),
         cursor="rate_date",
-        # One implausible rate among a day's few must not hold up the others.
+        # A day has few rates: one implausible rate must not block the others.
         max_rejected=0.5,
         sortkey=("rate_date",),
     ),

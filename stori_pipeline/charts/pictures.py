@@ -1,9 +1,8 @@
-"""The pictures of charts in the processed bucket: `charts/<name>.svg` and `charts/<name>.png`.
+"""The images of charts in the processed bucket: `charts/<name>.svg` and `charts/<name>.png`.
 
-Belongs here: what is kept where, and whether it is what would be drawn now. Does not belong here: drawing.
-
-Each picture is one object, replaced whole, and carries a hash of all that it was made from. So a process that dies between the two leaves
-two good pictures, of which the next run sees that one is older.
+Belongs here: writing both images, and whether they are up to date. Does not belong here: drawing. Each image is one object and carries a
+hash of everything that it was drawn from. If a process dies between the two writes, both images are valid, and the next run sees that
+one is outdated.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
     from stori_pipeline.charts.rows import Rows
 
 PREFIX = "charts/"
-MADE_FROM = "made-from"
-"""The name under which S3 keeps the hash with each picture."""
+_VERSION_METADATA = "made-from"
+"""The name of the S3 metadata that holds an image's version."""
 
 _TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
-def made_from(chart: Chart, rows: Rows) -> str:
-    """A hash of the chart's record and rows, and of what draws them."""
-    return hashlib.sha256(f"{chart!r}\n{rows.fingerprint}\n{_drawn_by()}".encode()).hexdigest()
+def version_of(chart: Chart, rows: Rows) -> str:
+    """A hash of the chart's definition, its rows, and the code and library that draw it."""
+    return hashlib.sha256(f"{chart!r}\n{rows.fingerprint}\n{_drawing_version()}".encode()).hexdigest()
 
 
 @functools.cache
-def _drawn_by() -> str:
+def _drawing_version() -> str:
     try:
         library = metadata.version("matplotlib")
     except metadata.PackageNotFoundError:
@@ -45,15 +44,20 @@ def _drawn_by() -> str:
 
 
 def key(chart: Chart, ending: str) -> str:
+    """The S3 key of the chart's image; `ending` is `svg` or `png`."""
     return f"{PREFIX}{chart.name}.{ending}"
 
 
-def is_kept(chart: Chart, bucket: Bucket, made_from: str) -> bool:
-    """Whether both pictures are there and made from just that. Errors are those of the lake."""
-    return all((bucket.notes(key(chart, ending)) or {}).get(MADE_FROM) == made_from for ending in _TYPES)
+def is_current(chart: Chart, bucket: Bucket, version: str) -> bool:
+    """Whether both images exist and have this version.
+
+    Raises:
+        LakeError: S3 does not answer or refuses.
+    """
+    return all((bucket.notes(key(chart, ending)) or {}).get(_VERSION_METADATA) == version for ending in _TYPES)
 
 
-def keep(chart: Chart, bucket: Bucket, pictures: Pictures, made_from: str) -> None:
-    """Replace both pictures. Errors are those of the lake."""
+def write(chart: Chart, bucket: Bucket, pictures: Pictures, version: str) -> None:
+    """Write both images, replacing older ones. Errors as for `is_current`."""
     for ending, body in (("png", pictures.png), ("svg", pictures.svg)):
-        bucket.put_file(key(chart, ending), body, _TYPES[ending], {MADE_FROM: made_from})
+        bucket.put_file(key(chart, ending), body, _TYPES[ending], {_VERSION_METADATA: version})

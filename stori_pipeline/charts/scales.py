@@ -1,8 +1,7 @@
-"""The axes of charts: where their ticks are, and what these say.
+"""The axes of charts: positions and labels of their ticks.
 
-Belongs here: pure functions of dates and numbers to ticks and labels. Does not belong here: drawing them.
-
-Labels are the same on every machine, whatever its locale.
+Belongs here: pure functions from dates and numbers to ticks and labels. Does not belong here: drawing them. Labels are the same on every
+machine, whatever its locale.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ _SUFFIXES = (
 
 
 def date_ticks(first: date, last: date, *, months: bool, most: int) -> list[date]:
-    """At most so many dates, at even distances a person would choose, from the first to the last day; at least one.
+    """At least one and at most `most` dates between the two days, at even and round distances.
 
-    With `months`, only first days of months.
+    Args:
+        months: only first days of months.
     """
     if not months:
         for step in _DAYS:
@@ -33,14 +33,14 @@ def date_ticks(first: date, last: date, *, months: bool, most: int) -> list[date
             if len(days) <= most and (step == 1 or len(days) >= 3):
                 return [date.fromordinal(each) for each in days]
     for step in _IN_MONTHS:
-        found = list(_every_months(first, last, step))
-        if len(found) <= most:
-            return found or [first]
+        ticks = list(_every_months(first, last, step))
+        if len(ticks) <= most:
+            return ticks or [first]
     return [first]
 
 
 def _every_days(first: date, last: date, step: int) -> range:
-    """As ordinals. Weeks begin on Mondays, and every other day stays the same one when a chart moves on by a day."""
+    """As ordinals. Weeks begin on Mondays, and the same days have ticks when a chart moves on by a day."""
     begun = first.toordinal() + -(first - _MONDAY).days % step
     return range(begun, last.toordinal() + 1, step)
 
@@ -52,7 +52,7 @@ def _every_months(first: date, last: date, step: int) -> Iterator[date]:
 
 
 def date_labels(ticks: Sequence[date], *, months: bool) -> list[str]:
-    """What is said below each: the year stands below the first tick and below the first of each year."""
+    """The label of each tick. The year is shown below the first tick and below the first tick of each year."""
     years = all(each.month == 1 and each.day == 1 for each in ticks) and len(ticks) > 1
     by_month = months or (all(each.day == 1 for each in ticks) and len(ticks) > 1)
     labels = []
@@ -60,44 +60,49 @@ def date_labels(ticks: Sequence[date], *, months: bool) -> list[str]:
         if years:
             labels.append(str(each.year))
             continue
-        said = MONTHS[each.month - 1] if by_month else f"{each.day} {MONTHS[each.month - 1]}"
-        # A second line for each, or those without a year would stand a little higher than the others.
-        labels.append(f"{said}\n{each.year}" if not number or each.year != ticks[number - 1].year else f"{said}\n ")
+        day = MONTHS[each.month - 1] if by_month else f"{each.day} {MONTHS[each.month - 1]}"
+        # Every label has two lines: a label of one line would be drawn a little higher.
+        labels.append(f"{day}\n{each.year}" if not number or each.year != ticks[number - 1].year else f"{day}\n ")
     return labels
 
 
-def value_range(low: float, high: float, *, from_zero: bool, whole: bool) -> tuple[float, float]:
-    """From where to where an axis goes that shows these values, with some air; the first is less than the second.
+def value_range(low: float, high: float, *, from_zero: bool, integers: bool) -> tuple[float, float]:
+    """The two ends of an axis that shows the values from `low` to `high`, with a margin; the first end is less than the second.
 
-    Bars need the zero that they stand on. Lines do where their values are near it; far from it they would lie flat.
+    Args:
+        from_zero: include zero, as bars need it. Lines include it only near zero; far from zero they would look flat.
+        integers: the values are whole numbers.
     """
     if from_zero or not (0.5 * high < low or high < 0.5 * low):
         low, high = min(low, 0.0), max(high, 0.0)
-    air = high / 20 - low / 20  # apart, since the difference of huge numbers may be too huge
-    if whole:
-        air = max(air, 0.2)
-    if air <= max(abs(low), abs(high)) * 1e-9:
-        air = max(abs(low), abs(high)) / 20 or 0.5
-    return (low - air if low else low), (high + air if high or not low else high)
+    margin = high / 20 - low / 20  # divided first, since the difference of huge numbers may overflow
+    if integers:
+        margin = max(margin, 0.2)
+    if margin <= max(abs(low), abs(high)) * 1e-9:
+        margin = max(abs(low), abs(high)) / 20 or 0.5
+    return (low - margin if low else low), (high + margin if high or not low else high)
 
 
-def number_ticks(low: float, high: float, *, whole: bool, most: int = 6) -> list[float]:
-    """Round numbers from `low` to `high`, which differ; one at least, and at most so many."""
-    rough = high / most - low / most  # apart, since the difference of huge numbers may be none
+def number_ticks(low: float, high: float, *, integers: bool, most: int = 6) -> list[float]:
+    """At least one and at most `most` round numbers between `low` and `high`, which differ."""
+    rough = high / most - low / most  # divided first, since the difference of huge numbers may overflow
     power = 10.0 ** math.floor(math.log10(rough))
     for factor in (1, 2, 2.5, 5, 10, 20, 25, 50):
         step = factor * power
-        if whole and step != int(step):
+        if integers and step != int(step):
             continue
         first, last = math.ceil(low / step), math.floor(high / step)
         if last - first < most:
             return [number * step for number in range(first, last + 1)]
-    return [float(math.ceil(low))]  # whole numbers are wanted, and there is hardly one
+    return [float(math.ceil(low))]  # no step of whole numbers fits
 
 
 def number_labels(ticks: Sequence[float]) -> tuple[list[str], str]:
-    """Thousands apart by commas, tens of millions and more by a suffix, all with as many decimals as their distance needs; and what the
-    suffix means, where there is one. What is beyond all measure is written as 1e+30."""
+    """The labels, and the meaning of their suffix or "".
+
+    Commas separate thousands. Ten millions and more get a suffix such as ` M`. All labels have as many decimals as the distance of the
+    ticks needs. Numbers beyond every suffix are written as 1e+30.
+    """
     largest = max(map(abs, ticks), default=0.0)
     unit, suffix, meaning = next((each for each in _SUFFIXES if largest >= 10 * each[0]), (1.0, "", ""))
     step = abs(ticks[1] - ticks[0]) / unit if len(ticks) > 1 else largest / unit
@@ -109,7 +114,8 @@ def number_labels(ticks: Sequence[float]) -> tuple[list[str], str]:
 
 
 def short(name: str, most: int = 30) -> str:
-    """A name on one line, without what cannot be printed; a long one loses its middle, since both of its ends may tell it from others."""
+    """A name on one line of at most `most` characters, printable characters only. A long name loses its middle, because either end may
+    distinguish it from others."""
     line = "".join(character if character.isprintable() else " " for character in name)
     line = " ".join(line.split()) or "(no name)"
     if len(line) <= most:

@@ -1,10 +1,7 @@
-"""The `stori` command.
+"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `serve`, `demo`.
 
-Belongs here and beside it: arguments, progress, tables and exit codes. Does not belong here: doing any of the work. Each module
-holds the commands of one subject: `stack` the servers of a laptop and their data, `data` moving and proving rows, `serve` the API,
-`demo` the whole story in one go.
-
-Heavy imports stay inside the commands, so that `stori --help` and `stori status` answer at once.
+Belongs here: arguments, progress, tables and exit codes. Does not belong here: the work itself. Heavy imports stay inside the commands, so
+that `stori --help` and `stori status` answer at once.
 """
 
 from __future__ import annotations
@@ -20,9 +17,9 @@ from stori_pipeline.cli import console, data, demo, serve, stack
 def main() -> None:
     """Bring operational data to the warehouse, and prove that it arrived.
 
-    On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo` for all of it in one go.
+    On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo`, which does all of it.
     """
-    console.heed_signals()
+    console.restore_sigint()
     console.load_dotenv()
     logs.install()
 

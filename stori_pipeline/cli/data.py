@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from stori_pipeline.verify.compare import Comparison
     from stori_pipeline.warehouse import Warehouse
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for a program.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
 
-def chosen(names: tuple[str, ...]) -> list[Table]:
-    """The definitions of those source tables; of all of them, where none is named."""
+def select_tables(names: tuple[str, ...]) -> list[Table]:
+    """The definitions of the named source tables; of all source tables if no name is given."""
     from stori_pipeline.project import find_table, source_tables
 
     return [find_table(name) for name in names] or list(source_tables())
@@ -53,17 +53,17 @@ def warehouse_of(settings: Settings) -> Warehouse:
 
 @click.command()
 @_TABLES
-@click.option("--full", is_flag=True, help="Read the whole table again instead of what changed: starts a new generation.")
-@click.option("--detect-deletes", is_flag=True, help="Also look for rows that the source deleted.")
+@click.option("--full", is_flag=True, help="Read the whole table again, not only its changes. Starts a new generation.")
+@click.option("--detect-deletes", is_flag=True, help="Also find rows that the source deleted.")
 @_JSON
 def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: bool) -> None:
-    """Land what changed in the sources, load it into the warehouse, and make the star tables and reports anew that it reaches.
+    """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
-    Runs the Dagster job in this process, against the same instance as the UI, which therefore shows it. Without TABLE, all source tables.
-    Exit code 1 if a table or a report failed; the others are brought up to date all the same.
+    Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
+    tables. Exit code 1 if a table, report or chart failed; the others are updated all the same.
     """
     with plain_errors():
-        results = run_sync(chosen(tables), full=full, detect_deletes=detect_deletes)
+        results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
     names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
     landed = [asdict(result) for result in results if result.layer in ("source", "star")]
     if as_json:
@@ -71,22 +71,21 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     else:
         grid("Synced", [name.replace("_", " ") for name in names], [["" if each[n] is None else each[n] for n in names] for each in landed])
         if reports := [result for result in results if result.layer == "report"]:
-            made = [result for result in reports if result.kind]
-            say(f"Reports: {len(made)} of the {len(reports)} downstream made again.")
+            say(f"Reports: {sum(bool(result.kind) for result in reports)} of the {len(reports)} downstream were updated.")
         if charts := [result for result in results if result.layer == "chart"]:
-            say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream drawn again.")
+            say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream were drawn again.")
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
     for result in results:
         if result.error:
-            said = " ".join(result.error.split())  # drivers say theirs in several lines
-            say(said if said.startswith(result.table) else f"{result.table}: {said}")
+            message = " ".join(result.error.split())  # database drivers write several lines
+            say(message if message.startswith(result.table) else f"{result.table}: {message}")
     if any(result.error for result in results):
         raise SystemExit(1)
 
 
 def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:
-    """What `stori sync` does; a result for each source table, then for each star table and report downstream (see its `layer`)."""
+    """Sync with progress bars, as `stori sync` does. Returns the results of `cli.sync.run_sync`."""
     from stori_pipeline.cli.sync import run_sync as run
 
     with progress() as show:
@@ -95,15 +94,15 @@ def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = 
 
 @click.command()
 @_TABLES
-@click.option("--patience", default=0.0, show_default=True, help="Seconds to wait for rows in flight before they count as differing.")
+@click.option("--patience", default=0.0, show_default=True, help="Seconds to wait for rows in flight before they count as different.")
 @_JSON
 def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
-    """Compare each source table with its mirror, to the row, by checksums computed in each engine.
+    """Compare each source table with its mirror, row by row, with checksums that each database computes.
 
-    Prints the rows that differ, at most 100 a table. Exit code 1 if any table differs.
+    Prints the rows that differ, at most 100 per table. Exit code 1 if any table differs.
     """
     with plain_errors():
-        results = [compare_one(table, patience) for table in chosen(tables)]
+        results = [compare_one(table, patience) for table in select_tables(tables)]
     if as_json:
         print_json(
             [
@@ -132,7 +131,11 @@ def _key(key: tuple[str, ...]) -> Any:
 
 
 def compare_one(table: Table, patience: float = 0.0) -> Comparison:
-    """What `stori verify` does for one table."""
+    """Compare one source table with its mirror.
+
+    Args:
+        patience: seconds to wait before a second comparison of the rows that differ; 0 compares once.
+    """
     from stori_pipeline.settings import Settings
     from stori_pipeline.verify.comparables import source_side
     from stori_pipeline.verify.compare import verify as compare
@@ -145,12 +148,12 @@ def compare_one(table: Table, patience: float = 0.0) -> Comparison:
 
 @click.command(name="detect-deletes")
 @_TABLES
-@click.option("--force", is_flag=True, help="Believe a source that lists no rows, or under half of the mirror's.")
+@click.option("--force", is_flag=True, help="Accept a source that lists no rows, or less than half as many as the mirror has.")
 @_JSON
 def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Find the rows that the sources deleted, and delete them from the warehouse.
 
-    For tables whose reader sees no deletes. Syncs each table first, so that a missing row can only mean a deleted one.
+    For tables whose reader does not see deletes. Syncs each table first, so that a row missing in the source is a deleted row.
     """
     from stori_pipeline.model.comparable import Comparable
     from stori_pipeline.pipeline import detect_deletes as pipeline
@@ -160,7 +163,7 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     settings, run_id, results = Settings.load(), f"detect-deletes-{uuid4()}", []
     with plain_errors():
         lake, warehouse = lake_of(settings), warehouse_of(settings)
-        for table in chosen(tables):
+        for table in select_tables(tables):
             reader = reader_of(table, settings)
             land(table, reader, lake, run_id=run_id)
             load(table, lake, warehouse, run_id=run_id)
@@ -183,12 +186,12 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("table", metavar="SOURCE.TABLE")
-@click.option("--url", help="The source's address, where the project does not name the source yet.")
-@click.option("--kind", help="Its kind, where the address does not tell.")
+@click.option("--url", help="The address of the source, if the project does not have the source yet.")
+@click.option("--kind", help="The kind of the source, if the address does not show it.")
 def scaffold(table: str, url: str | None, kind: str | None) -> None:
-    """Print the definition of a table that exists in a source, ready to paste into the project.
+    """Print a definition for a table of a source, ready to paste into the project.
 
-    Example: `stori scaffold bank.transactions` for a source of the project, or `stori scaffold --url postgresql://… shop.orders`.
+    Examples: `stori scaffold bank.transactions` for a source of the project; `stori scaffold --url postgresql://… shop.orders` for another.
     """
     from stori_pipeline import readers
     from stori_pipeline.model.errors import DefinitionError
@@ -204,7 +207,9 @@ def scaffold(table: str, url: str | None, kind: str | None) -> None:
             raise DefinitionError(f"the project has no source {source!r}; give its address with --url")
         kind = kind or kinds.get(source) or readers.kind_of_url(url or "")
         if not kind:
-            raise DefinitionError(f"the address of {source!r} does not tell its kind; give it with --kind: {', '.join(readers.READERS)}")
+            raise DefinitionError(
+                f"the address of {source!r} does not show its kind; give the kind with --kind: {', '.join(readers.READERS)}"
+            )
         click.echo(readers.scaffold(kind, url or Settings.load().source_url(source), source, name))
 
 

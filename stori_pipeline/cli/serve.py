@@ -1,4 +1,7 @@
-"""The command that serves the API: api."""
+"""The command that serves the API: api.
+
+Belongs here: its arguments. Does not belong here: the API.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,20 @@ from stori_pipeline.cli.console import plain_errors, say
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen. Set STORI_API_KEY before you open it to others.")
-@click.option("--port", default=8000, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen at. Set STORI_API_KEY before you open it to others."
+)
+@click.option("--port", default=8000, show_default=True, help="The port to listen at; 0 takes any free port.")
 def api(host: str, port: int) -> None:
-    """Serve payments, freshness and the charts over HTTP, with a page at / and the documentation at /docs."""
+    """Serve payments, freshness and charts over HTTP, with a page at / and the documentation at /docs."""
     try:
         from stori_pipeline.api import create_app
-        from stori_pipeline.api.serving import listening
+        from stori_pipeline.api.serving import bind
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed; install the extra `api` of this package") from error
 
     with plain_errors():
-        server, sock = listening(create_app(), host, port)
+        server, sock = bind(create_app(), host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
 

@@ -1,6 +1,6 @@
-"""A sync from the command: one run in this process, and what it did to each table.
+"""A sync from the command: one Dagster run in this process, and its result for each table.
 
-Belongs here: requesting the run, and its results as data. Does not belong here: running it (`runtime.in_process`), or printing (`data`).
+Belongs here: requesting the run, and its results as data. Does not belong here: executing it (`runtime.in_process`), and printing (`data`).
 """
 
 from __future__ import annotations
@@ -34,17 +34,21 @@ if TYPE_CHECKING:
     from stori_pipeline.model.report import Report
 
 QUIET: Mapping[str, Any] = {"console": {"config": {"log_level": "CRITICAL"}}}
-"""Dagster's log goes to the instance, where the UI shows it, and not to the terminal, unless JSON is wanted there."""
+"""The loggers of a run without `STORI_LOG=json`: Dagster's log goes to the instance, where the UI shows it, and not to the terminal."""
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a run did to one table, report or chart.
+    """The result of a run for one table, report or chart.
 
-    `layer` says which of these it is: a `source` table, a `star` table, a `report` or a `chart`. `batch` and `kind` are those of the batch
-    that it landed; None where nothing was new. A report lands nothing: its `kind` says what was made, and `rows_loaded` how many rows it
-    has. So does a chart, whose `rows_loaded` are the values that it shows. `seconds` are those of landing and loading. `error` is empty
-    where all that concerns it succeeded.
+    Attributes:
+        batch: number of the batch that was landed; None if nothing was new, and for reports and charts.
+        kind: `snapshot` or `changes`; of a report `table` or `view`; of a chart `drawn`. None if nothing was new.
+        rows_loaded: rows inserted; of a report its rows, of a chart its values.
+        rejected: rows that went to quarantine.
+        seconds: time of landing and loading.
+        error: the message of the first error, or "".
+        layer: `source`, `star`, `report` or `chart`.
     """
 
     table: str
@@ -70,13 +74,16 @@ def execute_sync(
     day: date | None = None,
     clock: Clock = utc_now,
 ) -> ExecuteInProcessResult:
-    """Run `sync` for these source tables and everything downstream of them.
+    """Run the job `sync` for these source tables and everything downstream.
 
     Args:
-        day: a past day to land again; without it, what has changed lands into today's partition.
-        project: what there is; by default the project that this is.
-        prove: also run the checks that otherwise only the schedule runs: source and mirror are compared.
-        clock: gives the day on which the run is requested.
+        instance: Dagster's instance.
+        project: by default the shipped project.
+        full: read the whole tables again.
+        detect_deletes: also find rows that the sources deleted.
+        prove: also run the checks of the schedule, which compare source and mirror.
+        day: a past day to land again; by default the changes land into today's partition.
+        clock: gives the day of the request.
     """
     project = project or load_project()
     affected, today = downstream(project, tables), utc_day(clock())
@@ -87,7 +94,7 @@ def execute_sync(
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
         full=full,
         detect_deletes=detect_deletes,
-        loggers=TO_CONSOLE if logs.wanted() else QUIET,
+        loggers=TO_CONSOLE if logs.json_enabled() else QUIET,
     )
     return execute_request(build_defs(project), "sync", request, instance=instance)
 
@@ -101,21 +108,24 @@ def run_sync(
     progress: Callable[[str, int], None] | None = None,
     instance: DagsterInstance | None = None,
 ) -> list[SyncResult]:
-    """Sync these source tables and say what came of each, then of every star table, report and chart downstream, in order; one that
-    fails is among the results, with its error.
+    """Sync these source tables and everything downstream, without retries: the tables of an unavailable server fail at once.
 
-    A server that is away fails its tables at once; unlike a run of the daemon's, this one does not wait for it to come back.
+    Returns:
+        A result for each source table, star table, report and chart, in this order. A failed one has its error in `error`.
 
     Args:
-        progress: told a table's name and how many of its rows have been read so far.
-        instance: Dagster's; by default the one of `DAGSTER_HOME`, whose UI then shows the run.
+        project: by default the shipped project.
+        full: read the whole tables again.
+        detect_deletes: also find rows that the sources deleted.
+        progress: called with a table's name and the number of its rows read so far.
+        instance: Dagster's instance; by default the one of `DAGSTER_HOME`.
     """
     project = project or load_project()
     with ExitStack() as stack:
         stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
         stack.callback(NO_RETRIES.reset, NO_RETRIES.set(True))
-        where = instance or stack.enter_context(DagsterInstance.get())
-        result = execute_sync(tables, instance=where, project=project, full=full, detect_deletes=detect_deletes)
+        instance = instance or stack.enter_context(DagsterInstance.get())
+        result = execute_sync(tables, instance=instance, project=project, full=full, detect_deletes=detect_deletes)
     affected = downstream(project, tables)
     materialized = {
         event.asset_key: {name: value.value for name, value in event.materialization.metadata.items()}
@@ -124,14 +134,14 @@ def run_sync(
     }
     errors = _Errors(result)
     return [
-        *(_of_table(table, "source", materialized, errors) for table in affected.tables),
-        *(_of_table(star.table, "star", materialized, errors) for star in affected.stars),
-        *(_of_report(report, materialized, errors) for report in affected.reports),
-        *(_of_chart(chart, materialized, errors) for chart in affected.charts),
+        *(_table_result(table, "source", materialized, errors) for table in affected.tables),
+        *(_table_result(star.table, "star", materialized, errors) for star in affected.stars),
+        *(_report_result(report, materialized, errors) for report in affected.reports),
+        *(_chart_result(chart, materialized, errors) for chart in affected.charts),
     ]
 
 
-def _of_table(table: Table, layer: str, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
     landing, mirror = (materialized.get(key, {}) for key in (landing_key(table), mirror_key(table)))
     return SyncResult(
         table=table.full_name,
@@ -147,40 +157,40 @@ def _of_table(table: Table, layer: str, materialized: Mapping[AssetKey, Mapping[
     )
 
 
-def _of_report(report: Report, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
-    made = materialized.get(report_key(report.name), {})
+def _report_result(report: Report, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+    metadata = materialized.get(report_key(report.name), {})
     return SyncResult(
         table=report.full_name,
         batch=None,
-        kind=report.materialized if made.get("outcome", NOTHING_NEW) != NOTHING_NEW else None,
+        kind=report.materialized if metadata.get("outcome", NOTHING_NEW) != NOTHING_NEW else None,
         rows_landed=0,
-        rows_loaded=made.get("dagster/row_count", 0),
+        rows_loaded=metadata.get("dagster/row_count", 0),
         rows_deleted=0,
         rejected=0,
-        seconds=made.get("seconds", 0.0),
+        seconds=metadata.get("seconds", 0.0),
         error=errors.of(report.full_name),
         layer="report",
     )
 
 
-def _of_chart(chart: Chart, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
-    drawn = materialized.get(chart_key(chart.name), {})
+def _chart_result(chart: Chart, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:
+    metadata = materialized.get(chart_key(chart.name), {})
     return SyncResult(
         table=chart.full_name,
         batch=None,
-        kind="drawn" if drawn.get("outcome") == "drawn" else None,
+        kind="drawn" if metadata.get("outcome") == "drawn" else None,
         rows_landed=0,
-        rows_loaded=drawn.get("rows_drawn", 0),
+        rows_loaded=metadata.get("rows_drawn", 0),
         rows_deleted=0,
         rejected=0,
-        seconds=drawn.get("seconds", 0.0),
+        seconds=metadata.get("seconds", 0.0),
         error=errors.of(chart.full_name),
         layer="chart",
     )
 
 
 class _Errors:
-    """The first thing that went wrong with each table or report of a run, in the words of its own error."""
+    """The message of the first error of each table, report and chart of a run."""
 
     def __init__(self, result: ExecuteInProcessResult) -> None:
         self._result = result
@@ -194,6 +204,6 @@ class _Errors:
         if self._failed:
             return ""
         for event in self._result.all_events:
-            if event.is_job_failure and event.job_failure_data.error:  # not a step failed, but the run itself, and all tables with it
+            if event.is_job_failure and event.job_failure_data.error:  # the run itself failed, and with it all its tables
                 return root_message(event.job_failure_data.error)
         return ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from dagster import AssetExecutionContext, AssetsDefinition, DataVersion, MaterializeResult, MetadataValue, asset
 
-from stori_pipeline.charts.pictures import is_kept, keep, key, made_from
+from stori_pipeline.charts.pictures import is_current, key, version_of, write
 from stori_pipeline.charts.rows import read
 from stori_pipeline.defs.keys import chart_key, report_key
 from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
@@ -44,15 +44,15 @@ def chart_asset(chart: Chart) -> AssetsDefinition:
             if rows is None:
                 context.log.warning(f"{chart.full_name} is not drawn yet: the warehouse does not have {chart.relation}")
                 return
-            version, bucket = made_from(chart, rows), processed.open_bucket()
-            exists = is_kept(chart, bucket, version)
+            version, bucket = version_of(chart, rows), processed.open_bucket()
+            exists = is_current(chart, bucket, version)
             known = last_metadata(context.instance, chart_key(chart.name), DataVersion(version)) if exists else None
             shown: dict[str, Any] = {**known, "outcome": f"{NOTHING_NEW}: the rows are those that were drawn last"} if known else {}
             if not known:
                 from stori_pipeline.charts.drawing import draw
 
                 drawing = draw(chart, rows)
-                keep(chart, bucket, drawing, version)
+                write(chart, bucket, drawing, version)
                 inline = base64.b64encode(drawing.small).decode()
                 shown = {"outcome": "drawn", "chart": MetadataValue.md(f"![{chart.title}](data:image/png;base64,{inline})")}
         yield MaterializeResult(

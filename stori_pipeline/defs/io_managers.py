@@ -21,8 +21,7 @@ from stori_pipeline.runtime.retries import only_transient
 
 if TYPE_CHECKING:
     from stori_pipeline.model.table import Table
-    from stori_pipeline.pipeline.row_stream import RowStream
-    from stori_pipeline.pipeline.sync import NewBatches
+    from stori_pipeline.pipeline.sync import NewBatches, RowStream
 
 ON_ROWS: ContextVar[Callable[[str, int], None] | None] = ContextVar("ON_ROWS", default=None)
 """For a run in this process: told a table's name and how many of its rows have been read so far."""
@@ -48,7 +47,7 @@ class S3ParquetIOManager(ConfigurableIOManager):
         return None
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
-        from stori_pipeline.pipeline.row_stream import RowStream
+        from stori_pipeline.pipeline.sync import RowStream
 
         with only_transient():
             if isinstance(obj, RowStream):

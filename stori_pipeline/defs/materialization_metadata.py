@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from stori_pipeline.defs.resources import LakeResource
     from stori_pipeline.lake import Manifest
-    from stori_pipeline.pipeline.row_stream import Landed, RowStream
-    from stori_pipeline.pipeline.sync import NewBatches
+    from stori_pipeline.pipeline.sync import Landed, NewBatches, RowStream
     from stori_pipeline.warehouse import Warehouse
     from stori_pipeline.warehouse.load import Loaded
 

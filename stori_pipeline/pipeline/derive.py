@@ -21,9 +21,8 @@ from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.pipeline.history import version_rows
-from stori_pipeline.pipeline.row_stream import Landed, RowStream
 from stori_pipeline.pipeline.star_rows import Input, StarRows, fits, rejected_rows, typed
-from stori_pipeline.pipeline.sync import since_last_snapshot
+from stori_pipeline.pipeline.sync import Landed, RowStream, since_last_snapshot
 
 
 def derive(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], run_id: str, full: bool = False) -> Landed:

@@ -1,7 +1,7 @@
-"""The log of a run on the console, as JSON if that is switched on.
+"""The log of a run on the console, as JSON if `STORI_LOG=json`.
 
-Belongs here: the fields of a log line that Dagster knows. Does not belong here: how a line is written (`stori_pipeline.logs`), or the
-event log that the UI shows.
+Belongs here: Dagster's fields of a log line. Does not belong here: the format of a line (`stori_pipeline.logs`), and the event log that
+the UI shows.
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ from typing import Any
 
 from dagster import DagsterEvent, DagsterEventType, InitLoggerContext, LoggerDefinition, colored_console_logger
 
-from stori_pipeline.logs import JsonFormatter, wanted
+from stori_pipeline.logs import JsonFormatter, json_enabled
 from stori_pipeline.runtime.failures import root_message
 
 
 class RunFormatter(JsonFormatter):
-    """Besides, `run_id`, `job` and `step`, and `asset` for what is about one; `error` is the first error of a step that failed."""
+    """Adds `run_id`, `job`, `step`, `event` and `asset`. `error` is the message of the error that failed a step."""
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
-        said = super().fields(record)
+        fields = super().fields(record)
         known: Mapping[str, Any] = getattr(record, "dagster_meta", {})
-        said["message"] = known.get("orig_message") or said["message"]
-        said |= {name: str(known[key]) for name, key in (("run_id", "run_id"), ("job", "job_name"), ("step", "step_key")) if known.get(key)}
+        fields["message"] = known.get("orig_message") or fields["message"]
+        fields |= {
+            name: str(known[key]) for name, key in (("run_id", "run_id"), ("job", "job_name"), ("step", "step_key")) if known.get(key)
+        }
         event = known.get("dagster_event")
         if isinstance(event, DagsterEvent):
-            said["event"] = event.event_type_value
+            fields["event"] = event.event_type_value
             if event.asset_key:
-                said["asset"] = event.asset_key.to_user_string()
+                fields["asset"] = event.asset_key.to_user_string()
             if event.event_type == DagsterEventType.STEP_FAILURE and (failed := event.step_failure_data.error):
-                said["error"] = root_message(failed)
-        return said
+                fields["error"] = root_message(failed)
+        return fields
 
 
 def _console(context: InitLoggerContext) -> logging.Logger:
-    if not wanted():
+    if not json_enabled():
         plain: logging.Logger = colored_console_logger.logger_fn(context)
         return plain
     # Dagster counts it as debugging that a table was materialized; a log that is searched should have it.

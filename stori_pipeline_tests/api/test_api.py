@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from stori_pipeline.api import create_app
-from stori_pipeline.api.serving import served
+from stori_pipeline.api.serving import serve_in_thread
 from stori_pipeline.api.store import SESSIONS, Store, StoreUnavailable
 from stori_pipeline.settings import Settings
 from stori_pipeline_tests.api.conftest import Surroundings
@@ -162,7 +162,7 @@ def test_these_are_all_addresses(client: TestClient) -> None:
 @pytest.mark.parametrize("told", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
 def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
-    with served(create_app(Settings(surroundings.environ | told))) as address:
+    with serve_in_thread(create_app(Settings(surroundings.environ | told))) as address:
         command = [
             str(program),
             "run",

@@ -16,8 +16,8 @@ from PIL import Image
 
 from stori_pipeline import catalog
 from stori_pipeline.catalog.charts import CHARTS
-from stori_pipeline.charts.drawing import EMPTY, OTHERS, composed, draw
-from stori_pipeline.charts.rows import PANELS, SERIES, Point, Rows, read
+from stori_pipeline.charts.drawing import EMPTY, OTHERS, chart_figure, draw
+from stori_pipeline.charts.rows import MAX_PANELS, MAX_SERIES, Point, Rows, read
 from stori_pipeline.model.chart import Chart
 from stori_pipeline.model.report import load_reports, tables_of
 from stori_pipeline.project import REPORTS_FOLDER
@@ -83,7 +83,7 @@ class Look:
 def look(chart: Chart, rows: Rows) -> Look:
     from matplotlib.text import Text
 
-    with composed(chart, rows) as figure:
+    with chart_figure(chart, rows) as figure:
         figure.draw_without_rendering()  # only then a legend knows where its texts are
         texts = [each for each in figure.findobj(Text) if isinstance(each, Text) and each.get_visible() and each.get_text().strip()]
         boxes = [(each.get_text(), box) for each in texts if (box := each.get_window_extent()).width > 0]
@@ -173,15 +173,15 @@ def test_nothing_overlaps_however_much_there_is(case: str, reports: Reports) -> 
 
 def test_what_is_too_much_is_left_out_and_that_is_said(reports: Reports) -> None:
     accounts = reports.read(BY_NAME["account_balances"], MANY["many accounts on many days"][1])
-    assert (len({each.panel for each in accounts.points}), accounts.panels) == (PANELS, 20)
-    assert f"{PANELS} of 20 panels are drawn" in look(BY_NAME["account_balances"], accounts).words
+    assert (len({each.panel for each in accounts.points}), accounts.panels) == (MAX_PANELS, 20)
+    assert f"{MAX_PANELS} of 20 panels are drawn" in look(BY_NAME["account_balances"], accounts).words
 
     tickers = reports.read(BY_NAME["trade_spread"], MANY["many tickers"][1])
     assert sorted({str(each.series) for each in tickers.points}) == [f"t{n:02}" for n in range(5, 12)]  # those of the widest spread
     words = look(BY_NAME["trade_spread"], tickers).words
-    assert f"The {SERIES} largest of 12 are drawn" in words
+    assert f"The {MAX_SERIES} largest of 12 series are drawn" in words
     assert "31 Oct 2024" not in words
-    assert "what is older is not drawn" in words
+    assert "older values are not drawn" in words
     assert max(each.x for each in tickers.points) - min(each.x for each in tickers.points) == timedelta(days=60)
 
     platforms = reports.read(BY_NAME["registrations"], MANY["many platforms"][1])
@@ -190,14 +190,14 @@ def test_what_is_too_much_is_left_out_and_that_is_said(reports: Reports) -> None
     ]
     words = look(BY_NAME["registrations"], platforms).words
     assert OTHERS in words.split("\n")
-    assert f"“{OTHERS}” are 3 together" in words
+    assert f"“{OTHERS}” is the sum of 3 series" in words
     assert "older" not in words
 
 
 def test_amounts_of_two_currencies_are_never_one_number(reports: Reports) -> None:
     chart = BY_NAME["sales_by_month"]
     rows = reports.read(chart, [(FIRST, "GBP", 600), (FIRST, "USD", 70)])
-    with composed(chart, rows) as figure:
+    with chart_figure(chart, rows) as figure:
         heights = [[bar.get_height() for container in axes.containers for bar in container] for axes in figure.axes]
         labels = [axes.get_ylabel() for axes in figure.axes]
     assert (heights, labels) == ([[600], [70]], ["Value (GBP)", "Value (USD)"])
@@ -205,7 +205,7 @@ def test_amounts_of_two_currencies_are_never_one_number(reports: Reports) -> Non
 
 def test_stacked_states_add_up_to_what_fell_due(reports: Reports) -> None:
     chart = BY_NAME["payments_due"]
-    with composed(chart, reports.read(chart, [(FIRST, "SALES_RECEIPT", 10, 4, 1)])) as figure:
+    with chart_figure(chart, reports.read(chart, [(FIRST, "SALES_RECEIPT", 10, 4, 1)])) as figure:
         bars = [(bar.get_y(), bar.get_height()) for container in figure.axes[0].containers for bar in container]
     assert bars == [(0, 6), (6, 1), (7, 3)]  # paid, overdue, not known
 

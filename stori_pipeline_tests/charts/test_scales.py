@@ -17,20 +17,20 @@ NUMBERS = (
 
 @given(NUMBERS, NUMBERS, st.booleans(), st.booleans(), st.integers(5, 8))
 def test_every_axis_of_numbers_shows_its_values_between_few_ticks_that_differ(
-    one: float, other: float, from_zero: bool, whole: bool, most: int
+    one: float, other: float, from_zero: bool, integers: bool, most: int
 ) -> None:
     low, high = min(one, other), max(one, other)
-    if whole:
+    if integers:
         low, high = float(round(low)), float(round(high))
-    first, last = value_range(low, high, from_zero=from_zero, whole=whole)
+    first, last = value_range(low, high, from_zero=from_zero, integers=integers)
     assert first < last
     assert first <= low <= high <= last
     if from_zero:
         assert first <= 0 <= last
-    ticks = number_ticks(first, last, whole=whole, most=most)
+    ticks = number_ticks(first, last, integers=integers, most=most)
     assert 1 <= len(ticks) <= most
     assert ticks == sorted(set(ticks))
-    if whole:
+    if integers:
         assert all(tick == int(tick) for tick in ticks)
     if last - first > 1e-9 and max(abs(first), abs(last)) < 1e15 and (last - first) / max(abs(first), abs(last)) > 1e-6:
         labels, _ = number_labels(ticks)

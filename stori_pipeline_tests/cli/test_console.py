@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import stori_pipeline
 from stori_pipeline.cli import console, main
 from stori_pipeline.local.samples.report import ImportRefused
 from stori_pipeline.local.stack import SERVERS
@@ -19,6 +21,7 @@ from stori_pipeline.local.state import StackError
 from stori_pipeline.warehouse import WarehouseUnavailable
 from stori_pipeline_tests.cli.conftest import Project
 
+PACKAGE = Path(stori_pipeline.__file__).parent
 COMMANDS = ["api", "demo", "detect-deletes", "down", "scaffold", "seed", "status", "sync", "up", "verify", "workload"]
 
 
@@ -37,7 +40,7 @@ def test_help_of_every_command_says_what_it_does_and_what_each_option_means(
     found = main.commands[command] if command else main
     assert found.help
     for parameter in found.params:
-        if isinstance(parameter, click.Option) and parameter.name != "data_dir":
+        if isinstance(parameter, click.Option):
             assert parameter.help, f"{command} {parameter.name}"
 
 
@@ -109,6 +112,35 @@ def test_every_error_that_is_made_plain_exists() -> None:
         assert issubclass(getattr(importlib.import_module(module), name), Exception)
 
 
+# Errors that no command lets out, and what becomes of each.
+_NEVER_SEEN = {
+    "BrokenFile": "becomes a rejected row",
+    "DrawingError": "fails its step, whose message the command prints",
+    "MetricsError": "the alerts go on, and warn",
+    "MisfitError": "becomes a rejected row",
+    "NotJson": "becomes a rejected row",
+    "Refusal": "becomes a rejected line of an import",
+    "SendError": "the alerts go on, and warn",
+    "StoreUnavailable": "the API's response 503",
+    "TooManyRequests": "the API's response 429",
+    "Unauthorized": "the API's response 401",
+    "UnsupportedSql": "becomes a DefinitionError",
+}
+
+
+def test_the_command_makes_every_error_of_the_package_plain() -> None:
+    plain = tuple(getattr(importlib.import_module(module), name) for module, name in console._OWN_ERRORS)
+    unknown = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.bases:
+                module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+                defined = getattr(importlib.import_module(module.removesuffix(".__init__")), node.name)
+                if issubclass(defined, Exception) and not issubclass(defined, plain):
+                    unknown.add(node.name)
+    assert unknown == set(_NEVER_SEEN)
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), console.plain_errors():
         raise ZeroDivisionError
@@ -132,6 +164,20 @@ def test_status_where_nothing_was_started_fails_and_lists_the_servers(tmp_path: 
     assert list(tmp_path.iterdir()) == []
     assert done.exit_code == 1
     assert all(name in done.output for name in SERVERS)
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "demo"])
+def test_a_state_file_that_is_broken_is_one_line_that_says_what_to_do(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".stori").mkdir()
+    (tmp_path / ".stori" / "state.json").write_text("{")
+    done = CliRunner().invoke(main, [command])
+    assert done.exit_code == 1
+    assert len(done.output.splitlines()) == 1
+    assert "state.json" in done.output
+    assert "move" in done.output
 
 
 @pytest.mark.parametrize("port", ["redshift", "redshift=", "redshift=x"])

@@ -231,7 +231,7 @@ def test_a_workload_writes_to_the_source_it_is_told(project: Project) -> None:
 @pytest.mark.parametrize("command", ["sync", "verify", "detect-deletes"])
 def test_an_unknown_table_is_answered_with_those_there_are(project: Project, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
-    assert "the project has no table 'bank.transaction'; it has " in line
+    assert "the project has no source table 'bank.transaction'; it has " in line
     assert all(table.full_name in line for table in catalog.TABLES)
 
 

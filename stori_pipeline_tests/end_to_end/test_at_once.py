@@ -53,7 +53,7 @@ def _land(platform: Platform, reading: Reading) -> None:
 
 def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(platform: Platform) -> None:
     platform.move(50)
-    commit = Hold(b"COMMIT\0", "before", behind=b"INSERT INTO platform.loads")
+    commit = Hold(b"COMMIT\0", "before", behind=b"INSERT INTO pipeline.loads")
     with (
         Gate(platform.address("warehouse"), commit) as gate,
         platform.start("sync", "--json", BANK.full_name, warehouse=gate.port) as first,

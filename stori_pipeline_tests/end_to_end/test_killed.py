@@ -30,7 +30,7 @@ class Moment:
 
 PART, MANIFEST = b"PUT /BUCKET/TABLE/date%3D", b"PUT /BUCKET/TABLE/_manifests/"
 # The load's own commit; one before it may make the ledger.
-LEDGER, COMMIT = b"INSERT INTO platform.loads", b"COMMIT\0"
+LEDGER, COMMIT = b"INSERT INTO pipeline.loads", b"COMMIT\0"
 
 MOMENTS = {
     "in the extract": Moment("source", Hold(answered=200_000), parts=0, manifests=0, loads=0),

@@ -35,8 +35,8 @@ def test_a_wiped_lake_is_read_again_as_a_new_generation(platform: Platform) -> N
     [
         ["DROP SCHEMA bank CASCADE", "DROP SCHEMA exchange CASCADE", "DROP SCHEMA pipeline CASCADE"],
         ["DROP TABLE bank.transactions", "DROP TABLE exchange.trades"],
-        ["DROP TABLE platform.loads"],
-        ["DELETE FROM platform.loads"],
+        ["DROP TABLE pipeline.loads"],
+        ["DELETE FROM pipeline.loads"],
     ],
     ids=["everything", "the mirrors", "the ledger", "what the ledger says"],
 )

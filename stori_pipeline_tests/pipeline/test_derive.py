@@ -23,7 +23,7 @@ from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline.derive import derive
-from stori_pipeline.pipeline.row_stream import Landed
+from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline_tests.pipeline.sales import DIM, FACT, ITEM, SALE, TABLES, _fact, gone, sale
 from stori_pipeline_tests.stores import Stores
 

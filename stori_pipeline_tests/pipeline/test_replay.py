@@ -14,7 +14,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, integer, super_, timestamptz, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
-from stori_pipeline.pipeline.row_stream import Landed
+from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare

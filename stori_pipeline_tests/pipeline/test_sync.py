@@ -19,7 +19,7 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, timestamptz, varchar
 from stori_pipeline.pipeline import sync
-from stori_pipeline.pipeline.row_stream import Landed
+from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline.readers import PositionLost, SourceError, reader_for
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader

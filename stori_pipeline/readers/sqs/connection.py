@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 
-AT_ONCE = 10
+MESSAGES_AT_ONCE = 10
 """The most messages that SQS hands over, or deletes, in one request."""
 
 _PEEK_SECONDS = 5  # how long messages that are only looked at stay away, should they not be given back
@@ -80,7 +80,7 @@ class Connection:
 
     def peek(self) -> list[Message]:
         """Up to ten messages that wait, given back at once."""
-        seen = self.receive(AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
+        seen = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
         self.hide([each.handle for each in seen], 0)
         return seen
 

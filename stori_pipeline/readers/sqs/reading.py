@@ -26,7 +26,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.sqs import messages
-from stori_pipeline.readers.sqs.connection import AT_ONCE, Connection, Message
+from stori_pipeline.readers.sqs.connection import MESSAGES_AT_ONCE, Connection, Message
 
 _log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class QueueReading:
 
     def _claim(self) -> int:
         with self._lock:
-            wanted = min(AT_ONCE, self._left)
+            wanted = min(MESSAGES_AT_ONCE, self._left)
             self._left -= wanted
             return wanted
 
@@ -257,4 +257,4 @@ class QueueReading:
 
 
 def _in_tens(handles: Sequence[str]) -> list[list[str]]:
-    return [list(handles[start : start + AT_ONCE]) for start in range(0, len(handles), AT_ONCE)]
+    return [list(handles[start : start + MESSAGES_AT_ONCE]) for start in range(0, len(handles), MESSAGES_AT_ONCE)]

@@ -1,0 +1,115 @@
+"""The addresses of the API.
+
+Belongs here: paths, parameters and descriptions. Does not belong here: statements (`queries`), HTML (`page`), and authentication
+(`guard`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BeforeValidator
+
+from stori_pipeline.api import page, queries
+from stori_pipeline.api.answers import Freshness, Health, Payment, Problem
+from stori_pipeline.api.store import Charts, Store
+from stori_pipeline.clock import Clock, utc_day
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _iso_day(value: object) -> object:
+    """Accept a day as YYYY-MM-DD only: pydantic would read 0 as 1970-01-01."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("a day is written YYYY-MM-DD")
+    return value
+
+
+_AS_OF = Query(description="The day to count from, as YYYY-MM-DD; by default today in UTC.", examples=["2024-11-15"])
+AsOf = Annotated[Annotated[date, BeforeValidator(_iso_day)] | None, _AS_OF]
+
+
+def problem(description: str) -> dict[str, Any]:
+    """The description of an error response, for the OpenAPI document."""
+    # Written out, because FastAPI would announce a `model` with the media type of the address's own response, such as HTML.
+    return {"description": description, "content": {"application/json": {"schema": Problem.model_json_schema()}}}
+
+
+UNAVAILABLE: Responses = {503: problem("The warehouse does not answer. `Retry-After` says after how many seconds to try again.")}
+REFUSED: Responses = {
+    401: problem("The key in `X-API-Key` is missing or wrong."),
+    429: problem("Too many requests. `Retry-After` says after how many seconds to try again."),
+}
+
+
+def data_routes(store: Store, clock: Clock) -> APIRouter:
+    """The addresses that return JSON."""
+    router = APIRouter()
+
+    @router.get("/payments/last5", tags=["payments"])
+    def last5(as_of: AsOf = None) -> list[Payment]:
+        """The five payments made last, up to and including a day, the latest first."""
+        return queries.last_payments(store, as_of or utc_day(clock()))
+
+    @router.get("/payments/next5", tags=["payments"])
+    def next5(as_of: AsOf = None) -> list[Payment]:
+        """The next five payments that are not paid yet, from a day on, by date and number."""
+        return queries.next_payments(store, as_of or utc_day(clock()))
+
+    @router.get("/freshness", tags=["operation"])
+    def freshness() -> Freshness:
+        """When each table was last loaded, and how long ago that was. A table is loaded only when its source has changed."""
+        return queries.freshness(store, clock())
+
+    return router
+
+
+def health_routes(store: Store) -> APIRouter:
+    """The address that a load balancer asks; it needs no key."""
+    router = APIRouter()
+
+    @router.get("/health", responses=UNAVAILABLE, tags=["operation"])
+    def health() -> Health:
+        """Whether the warehouse answers."""
+        store.rows("SELECT 1 AS one")
+        return Health(status="ok", warehouse="answers")
+
+    return router
+
+
+def page_routes(store: Store, charts: Charts, clock: Clock) -> APIRouter:
+    """The page for people, and its charts."""
+    router = APIRouter()
+
+    @router.get("/", response_class=HTMLResponse, tags=["page"])
+    def front(as_of: AsOf = None) -> str:
+        """A page for people: payments, freshness and rows of each table, and the charts."""
+        now = clock()
+        day = as_of or utc_day(now)
+        return page.render(
+            as_of=day,
+            last=queries.last_payments(store, day),
+            due=queries.next_payments(store, day),
+            freshness=queries.freshness(store, now),
+            rows=queries.row_counts(store),
+            charts=charts.names(),
+        )
+
+    @router.get(
+        "/charts/{name}.svg",
+        response_class=Response,
+        tags=["page"],
+        responses={200: {"content": {"image/svg+xml": {}}}, 404: problem("No chart has this name.")},
+    )
+    def chart(name: str) -> Response:
+        """A chart as the pipeline last drew it."""
+        svg = charts.svg(name)
+        if svg is None:
+            return JSONResponse({"detail": f"no chart has the name {name!r}"}, 404)
+        return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "max-age=30"})
+
+    return router
