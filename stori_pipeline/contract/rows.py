@@ -173,7 +173,7 @@ def _from_natives(kind: Type, values: list[Any], types: set[type]) -> pa.Array |
 
 
 def _from_texts(kind: Type, texts: pa.Array) -> pa.Array | None:
-    if not pc.all(pc.match_substring_regex(texts, kind.text_form)).as_py():
+    if not pc.all(pc.match_substring_regex(texts, kind.text_form), min_count=0).as_py():
         return None
     array = kind.from_texts(texts) if kind.from_texts else pc.cast(texts, kind.arrow)
     return array if kind.fits(array) else None

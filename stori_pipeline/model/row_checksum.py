@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import Engine
 
 _NULL = "~"
 
@@ -112,19 +113,18 @@ def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine says the two things in which engines differ.
+    """What an engine says in its own way about a row.
 
-    `column` gives the expression of a column with the record's type; `bits` the first sixty bits of a text's md5, as a bigint;
-    `json` the JSON text of a SUPER or jsonb expression, without any white space.
+    `column` gives the expression of a column with the definition's type; `bits` the first sixty bits of a text's md5, as a bigint.
     """
 
+    engine: Engine
     column: Callable[[Column], str]
     bits: Callable[[str], str]
-    json: Callable[[str], str]
 
 
 def canonical_sql(column: Column, dialect: Dialect) -> str:
-    return f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.json)}, '{_NULL}')"
+    return f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.engine)}, '{_NULL}')"
 
 
 def _joined(columns: Sequence[Column], dialect: Dialect) -> str:

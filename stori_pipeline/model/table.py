@@ -20,11 +20,14 @@ from stori_pipeline.model.changes import Changes, History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import OWN_NAME, RESERVED, refuse_bad_name
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.types.type import Type
+from stori_pipeline.model.types import Type, registered
 
 WARN_AFTER = timedelta(minutes=20)
 STALE_AFTER = timedelta(minutes=30)
 """A mirror that has not been materialized for so long is stale. A quiet source's is materialized by the schedule."""
+
+
+_ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,9 @@ class Table:
                 raise DefinitionError(f"{where}, column {name!r}: a {column.type} column cannot be a {role}")
             if role == "key" and column.nullable:
                 raise DefinitionError(f"{where}, column {name!r}: a key column must be declared nullable=False")
-            if role == "cursor" and role not in column.type.roles:
-                raise DefinitionError(f"{where}, column {name!r}: the cursor must be a date or a timestamptz, to read a day again by it")
-            if role == "arrivals" and role not in column.type.roles:
-                raise DefinitionError(f"{where}, column {name!r}: arrivals are told by a timestamptz, not by a {column.type}")
+            if role in _ROLE_NEEDS and role not in column.type.roles:
+                able = " or a ".join(kind.name for kind in registered() if role in kind.roles)
+                raise DefinitionError(f"{where}, column {name!r}: the {role} must be a {able}, {_ROLE_NEEDS[role]}; it is a {column.type}")
 
     def __getitem__(self, name: str) -> Column:
         return self._by_name[name]

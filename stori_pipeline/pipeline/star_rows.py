@@ -18,7 +18,6 @@ from stori_pipeline.contract import CODES, REJECTED, raw_text
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.reading import Chunk, Kind
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import date
 
 _CHUNK_ROWS = 65_536
 
@@ -93,7 +92,7 @@ def _rejected_row(table: Table, row: dict[str, Any], raw: dict[str, Any]) -> dic
         value, type_ = row.get(column.name), column.type
         if value is None and column.name in row and not column.nullable:
             has_input = any(raw.get(path.partition(".")[2]) is not None for path in column.path.split())
-            code = ("bad_date" if type_ == date else "type") if has_input else "missing"
+            code = type_.unfit_code if has_input else "missing"
             reasons.append((code, column.name, f"{column.name}: {CODES[code]}"))
         elif isinstance(value, str) and type_.max_bytes is not None and len(value.encode()) > type_.max_bytes:
             reasons.append(("too_long", column.name, f"{column.name}: {len(value.encode())} bytes, where {type_} holds {type_.max_bytes}"))

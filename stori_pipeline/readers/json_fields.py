@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.model.types import timestamptz
+from stori_pipeline.model.types import suggestions, timestamptz
 from stori_pipeline.model.types.misfit import MisfitError
 
-_TYPES: dict[type, str] = {bool: "boolean", int: "bigint", Decimal: "decimal(38, 10)"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -43,9 +41,7 @@ def _type(values: Sequence[Any]) -> str:
             return "timestamptz"
         longest = max(len(value.encode(errors="replace")) for value in values)
         return f"varchar({max(16, 1 << (2 * longest - 1).bit_length())})" if longest <= 32_767 else "super_"
-    if kinds == {int, Decimal}:
-        return _TYPES[Decimal]
-    return _TYPES.get(kinds.pop(), "super_") if len(kinds) == 1 else "super_"
+    return suggestions.for_natives(kinds) or "super_"
 
 
 def _is_instant(text: str) -> bool:

@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Sequence
 
+from stori_pipeline.model.types.suggestions import module_of
+
 
 def definition_text(
     name: str,
@@ -29,10 +31,13 @@ def definition_text(
         more: further arguments, such as `cursor="day"`.
     """
     types = {match[1] for column in columns if (match := re.match(r'Column\("(?:[^"\\]|\\.)*", (\w+)', column))}
+    imports: dict[str, set[str]] = {"stori_pipeline.model": {"Column", "Table"}}
+    for each in sorted(types):
+        imports.setdefault(module_of(each), set()).add(each)
     ways = sorted(set(re.findall(r"\b([A-Z]\w*)\(", changes)))
     lines = [
         *(["import datetime", ""] if "datetime." in changes else []),
-        f"from stori_pipeline.model import {', '.join(sorted({'Column', 'Table', *types}))}",
+        *(f"from {module} import {', '.join(sorted(names))}" for module, names in imports.items()),
         f"from {package} import {', '.join(ways)}",
         "",
         "Table(",

@@ -83,7 +83,7 @@ def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type]
 def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], before: Mapping[str, str]) -> None:
     """The table as it must be for the new rows: with their columns, and without the rows that give way."""
     # Redshift keeps names in lower case, quoted or not.
-    fits = list(before.items()) == [(name.lower(), _CATALOG_NAMES.get(kind.base, kind.base)) for name, kind in types.items()]
+    fits = list(before.items()) == [(name.lower(), kind.catalog_name) for name, kind in types.items()]
     if before and not fits and target.partitions:
         raise WarehouseError(
             f"load of {target.full_name}: its columns are {_listed(before)}, and this partition has {_listed(types)}; drop the table and "
@@ -98,15 +98,6 @@ def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], before
         cursor.execute(f"DROP TABLE {target.relation} CASCADE")
     columns = ", ".join(f"{quoted(name)} {kind.redshift}" for name, kind in types.items())
     cursor.execute(f"CREATE TABLE {target.relation} ({columns})")
-
-
-_CATALOG_NAMES = {
-    "varchar": "character varying",
-    "decimal": "numeric",
-    "timestamptz": "timestamp with time zone",
-    "double": "double precision",
-}
-"""What the catalog calls a type, where it has another name."""
 
 
 def _listed(columns: Mapping[str, object]) -> str:

@@ -182,7 +182,7 @@ def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
     assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
-    assert "does not tell its kind; give it with --kind: postgres, mongodb" in in_one_line(
+    assert "the address of 'shop' does not show its kind; give the kind with --kind: postgres, mongodb" in in_one_line(
         project.stori("scaffold", "--url", "ftp://files", "shop.orders")
     )
     assert "there is no kind of source 'oracle'; there are postgres, mongodb" in in_one_line(
@@ -211,7 +211,7 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
 def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) -> None:
     said = project.stori("workload", "--operations", "20", "--rate", "200")
     assert said.code == 0, said.err
-    assert "What the workload did" in said.out
+    assert "Workload" in said.out
     counts = [int(line.replace("│", " ").split()[-1]) for line in said.out.splitlines() if line.startswith("│")]
     assert 18 <= sum(counts) <= 20  # late transactions count when they end, with what they did
     assert "operations: 20" in said.err

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stori_pipeline.contract import conform
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import Type, bigint, decimal, double, integer, super_, timestamptz, varchar
+from stori_pipeline.model.types import Type, bigint, decimal, double, integer, super_, time, timestamptz, varchar
 from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
@@ -54,6 +54,25 @@ def test_decimals_with_zeros_at_their_end_need_no_line_of_python_a_row(monkeypat
     (chunk,) = parser.parse(b"1\t0.0010\n2\t0.0100\n3\tNaN\n4\t10000000.0\n")
     assert chunk.rows.column(1).to_pylist() == [Decimal("0.01")]
     assert [row["code"] for row in chunk.rejected.to_pylist()] == ["scale", "not_finite", "range"]
+
+
+def test_times_and_columns_of_nulls_need_no_line_of_python_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: every row of a table with a time went through the contract, and so did a block without a value in a column of doubles."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a row went through the contract")
+
+    monkeypatch.setattr(copy_text, "conform", never)
+    parser = BlockParser(_edges(time))
+    (chunk,) = parser.parse(b"1\t07:55:00\n2\t10:30:00.5\n3\t\\N\n4\t23:59:59.999999\n5\t00:00:00.000001\n")
+    assert chunk.rows.column(1).to_pylist() == ["07:55:00.000000", "10:30:00.500000", None, "23:59:59.999999", "00:00:00.000001"]
+    for kind in (time, double):
+        (chunk,) = BlockParser(_edges(kind)).parse(b"1\t\\N\n2\t\\N\n")
+        assert chunk.rows.column(1).to_pylist() == [None, None]
+    monkeypatch.undo()
+    (chunk,) = parser.parse(b"1\t07:55:00\n2\t24:00:00\n")
+    assert chunk.rows.column(1).to_pylist() == ["07:55:00.000000"]
+    assert chunk.rejected.column("code").to_pylist() == ["range"]
 
 
 # ---- Arrow's way and the contract's, on anything at all

@@ -17,7 +17,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from stori_pipeline.model.types.misfit import VAST_BITS, Misfit, MisfitError, shown
-from stori_pipeline.model.types.type import ANY, Type, register
+from stori_pipeline.model.types.type import ANY, Engine, SuggestedFor, Type, register
 
 MAX_DEPTH = 200
 """How deep a document may be nested. Redshift takes 1000 levels, MongoDB 100; Python's own stack, which parses and writes them,
@@ -157,6 +157,13 @@ def _canonical(value: bytes) -> str:
     return "~" if text == b"null" else hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
+_JSON_SQL: dict[Engine, str] = {
+    # jsonb writes spaces between its tokens and escapes all other white space, so this is all of it.
+    "postgres": "replace(({x})::text, ' ', '')",
+    "redshift": "REGEXP_REPLACE(JSON_SERIALIZE({x}), '[[:space:]]', '')",
+}
+"""The JSON text of an expression, without any white space."""
+
 # JSON text, landed as bytes: COPY would load a Parquet string into SUPER as one long string scalar, and JSON_PARSE takes
 # documents over 65,535 bytes only from VARBYTE.
 super_ = register(
@@ -170,10 +177,13 @@ super_ = register(
         convert=_to_json,
         copy_form="",
         canonical=_canonical,
-        canonical_sql=lambda x, json_of: f"MD5(NULLIF({json_of(x)}, 'null'))",
+        canonical_sql=lambda x, engine: f"MD5(NULLIF({_JSON_SQL[engine].format(x=x)}, 'null'))",
         is_document=True,
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
-        suggested_for={"json": "super_", "jsonb": "super_", "hstore": "super_"},
+        suggested_for=SuggestedFor(
+            postgres={"json": "super_", "jsonb": "super_", "hstore": "super_"},
+            arrow=lambda arrow: "super_" if pa.types.is_nested(arrow) else "",
+        ),
         docs="a JSON document; JSON's null counts as null",
     )
 )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
-from stori_pipeline.model.types.type import Type, register
+from stori_pipeline.model.types.type import SuggestedFor, Type, register
 
 # A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z.
 _INSTANT = re.compile(
@@ -99,6 +99,15 @@ def _time(value: object) -> str:
     return whole.isoformat("microseconds")
 
 
+_TIME_FORM = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,6})?$"
+"""Times with seconds, as Postgres writes them, which has no more places than it needs. It knows 24:00, too, which is none of these."""
+
+
+def _to_six_places(texts: pa.Array) -> pa.Array:
+    with_point = pc.if_else(pc.match_substring(texts, "."), texts, pc.binary_join_element_wise(texts, ".", ""))
+    return pc.utf8_rpad(with_point, 15, "0")
+
+
 def _within(first: dt.date, last: dt.date, kind: pa.DataType) -> Callable[[pa.Array], bool]:
     low, high = (pa.scalar(end, kind).value for end in (first, last))
 
@@ -128,7 +137,13 @@ date = register(
         canonical_sql=lambda x, _: f"TO_CHAR({x}, 'YYYY-MM-DD')",
         roles=frozenset({"key", "sortkey", "distkey", "cursor"}),
         postgres={"date": "{x}"},
-        suggested_for={"date": "date"},
+        of_arrow=lambda arrow: () if arrow == _DAY else None,
+        suggested_for=SuggestedFor(
+            postgres={"date": "date"},
+            arrow=lambda arrow: "date" if pa.types.is_date(arrow) else "",
+            texts={r"\s*\d{4}-\d\d-\d\d\s*": "date"},
+        ),
+        unfit_code="bad_date",
         docs="a day, in the years 1 to 9999",
     )
 )
@@ -151,7 +166,14 @@ timestamptz = register(
             "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
             "date": "({x}::timestamp AT TIME ZONE 'UTC')",
         },
-        suggested_for={"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamptz"},
+        of_arrow=lambda arrow: () if pa.types.is_timestamp(arrow) and arrow.tz is not None else None,
+        suggested_for=SuggestedFor(
+            postgres={"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamptz"},
+            arrow=lambda arrow: "timestamptz" if pa.types.is_timestamp(arrow) else "",
+            natives={dt.datetime: "timestamptz"},
+            texts={r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*": "timestamptz"},
+        ),
+        catalog_name="timestamp with time zone",
         docs="an instant, in microseconds in UTC; a naive one is read as UTC",
     )
 )
@@ -166,12 +188,15 @@ time = register(
         load="CAST({} AS TIME)",
         max_bytes=15,
         convert=_time,
-        copy_form=r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}$",  # Postgres writes no more places than it needs, and knows 24:00
+        text_form=_TIME_FORM,
+        from_texts=_to_six_places,
+        copy_form=_TIME_FORM,
         canonical=str,
         # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
         canonical_sql=lambda x, _: f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')",
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"time without time zone": "{x}"},
+        catalog_name="time without time zone",
         docs="a time of day, in microseconds",
     )
 )

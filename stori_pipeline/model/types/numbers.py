@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
-from stori_pipeline.model.types.type import Role, Type, register
+from stori_pipeline.model.types.type import Role, SuggestedFor, Type, register
 
 MAX_DOUBLE = 1e28
 """Doubles are compared with the source as DECIMAL(38,10), which ends here."""
@@ -53,7 +53,8 @@ def _number(value: object, kind: Type | str) -> int | Decimal:
 # --- integers --------------------------------------------------------------------------------------------------------
 
 
-def _integer(name: str, arrow: pa.DataType, redshift: str, docs: str, suggested: dict[str, str]) -> Type:
+def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], docs: str, suggested_for: SuggestedFor) -> Type:
+    """The integers as wide as that Arrow type; `narrower` are others of which they hold every value."""
     low, high = -(1 << arrow.bit_width - 1), (1 << arrow.bit_width - 1) - 1
 
     def convert(value: object) -> int:
@@ -71,7 +72,7 @@ def _integer(name: str, arrow: pa.DataType, redshift: str, docs: str, suggested:
         Type(
             name=name,
             arrow=arrow,
-            redshift=redshift,
+            redshift=name.upper(),
             convert=convert,
             natives=frozenset({int}),  # to Python, `bool` is another type
             text_form=r"^-?[0-9]+$",
@@ -81,15 +82,31 @@ def _integer(name: str, arrow: pa.DataType, redshift: str, docs: str, suggested:
             roles=_KEYS,
             postgres={"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
             postgres_comparable=lambda x: f"{x}::bigint",
-            suggested_for=suggested,
+            of_arrow=lambda each: () if each == arrow or each in narrower else None,
+            suggested_for=suggested_for,
             docs=docs,
         )
     )
 
 
-bigint = _integer("bigint", pa.int64(), "BIGINT", "a whole number of 64 bits", {"bigint": "bigint", "oid": "bigint"})
-integer = _integer("integer", pa.int32(), "INTEGER", "a whole number of 32 bits", {"integer": "integer"})
-smallint = _integer("smallint", pa.int16(), "SMALLINT", "a whole number of 16 bits", {"smallint": "smallint"})
+bigint = _integer(
+    "bigint",
+    pa.int64(),
+    frozenset({pa.uint32()}),
+    "a whole number of 64 bits",
+    SuggestedFor(
+        postgres={"bigint": "bigint", "oid": "bigint"},
+        arrow=lambda arrow: "bigint" if pa.types.is_integer(arrow) else "",
+        natives={int: "bigint"},
+        texts={r"\s*-?\d{1,18}\s*": "bigint"},
+    ),
+)
+integer = _integer(
+    "integer", pa.int32(), frozenset({pa.uint16()}), "a whole number of 32 bits", SuggestedFor(postgres={"integer": "integer"})
+)
+smallint = _integer(
+    "smallint", pa.int16(), frozenset({pa.int8(), pa.uint8()}), "a whole number of 16 bits", SuggestedFor(postgres={"smallint": "smallint"})
+)
 
 
 # --- decimals --------------------------------------------------------------------------------------------------------
@@ -115,7 +132,14 @@ def decimal(precision: int, scale: int) -> Type:
         roles=_KEYS,
         postgres={"numeric": "{x}", "smallint": "{x}", "integer": "{x}", "bigint": "{x}", "money": "{x}::numeric"},
         postgres_comparable=lambda x: f"CASE WHEN abs(round({x}::numeric, {scale})) < 1e{precision - scale}::numeric THEN {x} END",
-        suggested_for={"money": "decimal(19, 2)"},
+        of_arrow=lambda arrow: (arrow.precision, arrow.scale) if pa.types.is_decimal(arrow) else None,
+        suggested_for=SuggestedFor(
+            postgres={"money": "decimal(19, 2)"},
+            arrow=lambda arrow: f"decimal({min(arrow.precision, 38)}, {max(arrow.scale, 0)})" if pa.types.is_decimal(arrow) else "",
+            natives={Decimal: "decimal(38, 10)"},
+            texts={r"\s*-?\d{1,20}(\.\d{1,10})?\s*": "decimal(38, 10)"},
+        ),
+        catalog_name="numeric",
         docs="an exact number of so many digits, so many of them behind the point",
     )
 
@@ -163,7 +187,7 @@ def _to_double(value: object) -> float:
 
 def _finite(array: pa.Array) -> bool:
     # NaN compares false with everything, so it fails this test as the infinities do.
-    return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE)).as_py())
+    return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE), min_count=0).as_py())
 
 
 _TENTH_DIGIT = Decimal("1e-10")
@@ -190,7 +214,13 @@ double = register(
         canonical_sql=lambda x, _: f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))",
         postgres={"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
         postgres_comparable=lambda x: f"CASE WHEN {x} > -1e28 AND {x} < 1e28 THEN {x} END",
-        suggested_for={"real": "double", "double precision": "double"},
+        of_arrow=lambda arrow: () if arrow in (pa.float64(), pa.float32()) else None,
+        suggested_for=SuggestedFor(
+            postgres={"real": "double", "double precision": "double"},
+            arrow=lambda arrow: "double" if pa.types.is_floating(arrow) else "",
+            natives={float: "double"},
+        ),
+        catalog_name="double precision",
         docs="an approximate number, finite and below 1e28",
     )
 )

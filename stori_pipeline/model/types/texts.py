@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.types.documents import document_text
 from stori_pipeline.model.types.misfit import VAST_BITS, MisfitError, shown, wrong_type
-from stori_pipeline.model.types.type import ANY, Type, register
+from stori_pipeline.model.types.type import ANY, SuggestedFor, Type, register
 
 
 def _to_boolean(value: object) -> bool:
@@ -43,7 +43,12 @@ boolean = register(
         canonical_sql=lambda x, _: f"CASE WHEN {x} THEN 't' WHEN NOT {x} THEN 'f' END",
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"boolean": "{x}"},
-        suggested_for={"boolean": "boolean"},
+        of_arrow=lambda arrow: () if pa.types.is_boolean(arrow) else None,
+        suggested_for=SuggestedFor(
+            postgres={"boolean": "boolean"},
+            arrow=lambda arrow: "boolean" if pa.types.is_boolean(arrow) else "",
+            natives={bool: "boolean"},
+        ),
         docs="true or false",
     )
 )
@@ -67,9 +72,15 @@ def varchar(length: int) -> Type:
         roles=frozenset({"key", "sortkey", "distkey"}),
         is_readable=True,
         postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},
-        suggested_for={"uuid": "varchar(36)"},
+        of_arrow=lambda arrow: (65_535,) if _is_text(arrow) else None,
+        suggested_for=SuggestedFor(postgres={"uuid": "varchar(36)"}),
+        catalog_name="character varying",
         docs="text, of at most so many bytes of UTF-8",
     )
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow))
 
 
 def _storable(length: int) -> Callable[[pa.Array], bool]:

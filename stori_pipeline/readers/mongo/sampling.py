@@ -6,7 +6,7 @@ Belongs here: looking at a sample of documents. Does not belong here: reading ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -15,6 +15,7 @@ from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import suggestions
 from stori_pipeline.readers.json_fields import column_name
 from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
 from stori_pipeline.readers.scaffolding import definition_text
@@ -22,15 +23,8 @@ from stori_pipeline.readers.scaffolding import definition_text
 _EACH_END = 500
 """How many documents are looked at: so many of the oldest and so many of the newest."""
 
-_TYPES: dict[type, str] = {
-    bool: "boolean",
-    int: "bigint",
-    Int64: "bigint",
-    float: "double",
-    Decimal128: "decimal(38, 10)",
-    datetime: "timestamptz",
-    ObjectId: "varchar(24)",
-}
+_NATIVES: dict[type, type] = {Int64: int, Decimal128: Decimal}
+"""BSON's own numbers, as the values that are read."""
 
 
 def drift(collection: Collection[Document], table: Table) -> list[str]:
@@ -110,10 +104,10 @@ def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False)
 
 
 def _type(values: list[Any]) -> str:
-    kinds = {_TYPES.get(type(value), "varchar" if isinstance(value, str) else "super_") for value in values}
-    if kinds == {"varchar"}:
+    kinds = {str if isinstance(value, str) else _NATIVES.get(type(value), type(value)) for value in values}
+    if kinds == {str}:
         longest = max(len(value.encode(errors="replace")) for value in values)
         return "super_" if longest > 65_535 else f"varchar({min(max(16, 1 << (2 * longest - 1).bit_length()), 65_535)})"
-    if len(kinds) == 1:
-        return kinds.pop()
-    return "decimal(38, 10)" if kinds <= {"bigint", "double", "decimal(38, 10)"} else "super_"
+    if kinds == {ObjectId}:
+        return "varchar(24)"
+    return suggestions.for_natives(kinds) or "super_"

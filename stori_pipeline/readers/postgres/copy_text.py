@@ -25,6 +25,7 @@ import pyarrow.csv as csv
 from stori_pipeline.contract import REJECTED, Misfit, conform
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import MisfitError, Type
 from stori_pipeline.model.types.documents import MAX_DEPTH
 
 _PIECES = 8
@@ -50,14 +51,12 @@ class BlockParser:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._names = [column.name for column in table.columns]
-        # JSON stays text until its white space is out: Arrow edits text only.
-        types = {c.name: pa.string() if c.type.is_document else c.type.arrow for c in table.columns}
+        # JSON stays text until its white space is out, since Arrow edits text only; and so does what is judged value by value.
+        types = {c.name: pa.string() if c.type.is_document or c.type.copy_form is None else c.type.arrow for c in table.columns}
         decimals = [name for name, kind in types.items() if pa.types.is_decimal(kind)]
         # Ways to parse, the quickest first. A column that is written with zeros once mostly is in every row, so what failed where the next
         # helped is not tried again.
         self._ways = [_convert(types), _convert(types | dict.fromkeys(decimals, pa.string()))] if decimals else [_convert(types)]
-        if any(column.type.copy_form is None for column in table.columns):
-            self._ways = []  # a type that says no more is judged value by value
 
     def parse(self, block: bytes) -> list[Chunk]:
         """The rows of a block, in order. It ends with the end of a row, and its columns are the table's."""
@@ -114,10 +113,14 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
         if pc.any(pc.match_substring_regex(array, _MORE_PLACES_THAN_ARROW_CASTS)).as_py():
             raise _Doubtful
         array = array.cast(kind.arrow)
-    if kind.is_document:
+    if kind.copy_form is None:
+        array = _judged(_without_escapes(array), kind)
+    elif kind.is_document:
         array = _json(array, kind.max_bytes)
-    elif kind.copy_form and not pc.all(pc.match_substring_regex(array, kind.copy_form)).as_py():
-        raise _Doubtful
+    elif kind.copy_form:
+        if not pc.all(pc.match_substring_regex(array, kind.copy_form), min_count=0).as_py():
+            raise _Doubtful
+        array = kind.from_texts(array) if kind.from_texts else array
     elif pa.types.is_string(array.type):
         array = _without_escapes(array)
         _refuse(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
@@ -128,6 +131,14 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     if array.null_count and not column.nullable:
         raise _Doubtful
     return array
+
+
+def _judged(texts: pa.Array, kind: Type) -> pa.Array:
+    """A column whose type says no more than `convert`."""
+    try:
+        return pa.array([None if text is None else kind.convert(text) for text in texts.to_pylist()], kind.arrow)
+    except MisfitError as error:
+        raise _Doubtful from error
 
 
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"

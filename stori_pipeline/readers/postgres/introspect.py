@@ -26,18 +26,12 @@ from collections.abc import Mapping
 from psycopg2 import extensions
 
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import registered
+from stori_pipeline.model.types import suggestions
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
 from stori_pipeline.readers.scaffolding import definition_text, text
-
-
-def _suggestions() -> dict[str, str]:
-    """By Postgres's type, the Python that a type is suggested with."""
-    return {source_type: python for kind in registered() for source_type, python in kind.suggested_for.items()}
-
 
 _LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
 
@@ -147,7 +141,7 @@ def _is_document(column: SourceColumn) -> bool:
 def _measure(column: SourceColumn) -> str:
     if column.base == "numeric":
         return "" if column.digits else f"max(scale({quoted(column.name)}))"
-    if column.base in _suggestions() or column.characters or _is_document(column):
+    if suggestions.for_postgres(column.base) or column.characters or _is_document(column):
         return ""
     return f"max(octet_length({quoted(column.name)}::text))"
 
@@ -158,8 +152,8 @@ def _type(column: SourceColumn, measured: int) -> str:
         if 0 <= scale <= min(37, precision) and precision <= 38:
             return f"decimal({precision}, {scale})"
         return "varchar(256)" if precision > 38 else f"decimal({min(38, precision - scale)}, 0)"
-    if column.base in _suggestions():
-        return _suggestions()[column.base]
+    if suggested := suggestions.for_postgres(column.base):
+        return suggested
     if _is_document(column):
         return "super_"
     wanted = 4 * column.characters if column.characters else 2 * measured

@@ -158,10 +158,9 @@ def dialect(relation: Relation) -> Dialect:
         return column.type.postgres_comparable(x)
 
     return Dialect(
+        engine="postgres",
         column=column,
         bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
-        # jsonb writes spaces between its tokens and escapes all other white space, so this is all of it.
-        json=lambda x: f"replace(({x})::text, ' ', '')",
     )
 
 

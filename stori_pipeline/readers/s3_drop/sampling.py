@@ -8,15 +8,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import islice
 from typing import IO, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import suggestions
 from stori_pipeline.readers.json_fields import column_name
 from stori_pipeline.readers.s3_drop import Objects, formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Bucket
@@ -25,21 +24,6 @@ from stori_pipeline.readers.scaffolding import definition_text, text
 
 _FILES = 3
 _ROWS = 500
-
-_PARQUET = (
-    (pa.types.is_boolean, "boolean"),
-    (pa.types.is_integer, "bigint"),
-    (pa.types.is_floating, "double"),
-    (pa.types.is_date, "date"),
-    (pa.types.is_timestamp, "timestamptz"),
-    (pa.types.is_nested, "super_"),
-)
-_TEXTS = (
-    (r"\s*-?\d{1,18}\s*", "bigint"),
-    (r"\s*-?\d{1,20}(\.\d{1,10})?\s*", "decimal(38, 10)"),
-    (r"\s*\d{4}-\d\d-\d\d\s*", "date"),
-    (r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", "timestamptz"),
-)
 
 
 def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
@@ -112,21 +96,12 @@ def _json(file: IO[bytes]) -> dict[str, str]:
 
 def _of_values(values: list[Any]) -> str:
     kinds = {type(value) for value in values}
-    if kinds == {bool}:
-        return "boolean"
-    if kinds == {int}:
-        return "bigint"
-    if kinds <= {int, Decimal}:
-        return "decimal(38, 10)"
-    return _of_texts(values) if kinds == {str} else "super_"
+    return _of_texts(values) if kinds == {str} else suggestions.for_natives(kinds) or "super_"
 
 
 def _of_texts(texts: list[str]) -> str:
-    for form, type_ in _TEXTS:
-        if texts and all(re.fullmatch(form, text, re.DOTALL) for text in texts):
-            return type_
     longest = max((len(text.encode(errors="replace")) for text in texts), default=0)
-    return f"varchar({min(max(16, 1 << (2 * longest).bit_length()), 65_535)})"
+    return suggestions.for_texts(texts) or f"varchar({min(max(16, 1 << (2 * longest).bit_length()), 65_535)})"
 
 
 def _csv(file: IO[bytes]) -> dict[str, str]:
@@ -138,13 +113,7 @@ def _csv(file: IO[bytes]) -> dict[str, str]:
 
 def _parquet(file: IO[bytes]) -> dict[str, str]:
     with pq.ParquetFile(file) as opened:
-        return {found.name: _of_arrow(found.type) for found in opened.schema_arrow}
-
-
-def _of_arrow(kind: pa.DataType) -> str:
-    if pa.types.is_decimal(kind):
-        return f"decimal({min(kind.precision, 38)}, {max(kind.scale, 0)})"
-    return next((type_ for is_one, type_ in _PARQUET if is_one(kind)), "varchar(256)")
+        return {found.name: suggestions.for_arrow(found.type) or "varchar(256)" for found in opened.schema_arrow}
 
 
 def _column(path: str, type_: str, taken: set[str]) -> str:

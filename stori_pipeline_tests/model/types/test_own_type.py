@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,47 +18,27 @@ from stori_pipeline.contract import conform
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import Column, Source, Table, bigint
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.types import MisfitError, Type, parse, register, registered
-from stori_pipeline.model.types.type import _FAMILIES
+from stori_pipeline.model.types import REGISTRY, Type, parse, register, registered, suggestions, type_of, varchar
 from stori_pipeline.pipeline.sync import land, load
 from stori_pipeline.readers import reader_for, scaffold
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres import Xmin, copy_text
+from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.verify.comparables import source_side
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.frames import Target, replace_rows
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.model.types import own_types
+from stori_pipeline_tests.pasting import pasted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_TIMETZ = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?[+-][0-9]{2}(:[0-9]{2})?")
-
-
-def _to_timetz(value: object) -> str:
-    if not isinstance(value, str) or not _TIMETZ.fullmatch(value):
-        raise MisfitError("bad_date", f"{value!r} is not a time of day with its offset")
-    return value
-
-
-TIMETZ = Type(
-    name="timetz",
-    arrow=pa.string(),
-    redshift="VARCHAR(24)",
-    max_bytes=24,
-    convert=_to_timetz,
-    canonical=str,
-    canonical_sql=lambda x, _: x,
-    roles=frozenset({"sortkey"}),
-    postgres={"time with time zone": "{x}::text", "text": "{x}"},
-    suggested_for={"time with time zone": "timetz"},
-    docs="a time of day with its offset, as Postgres writes it",
-)
-
 
 @pytest.fixture
 def timetz() -> Iterator[Type]:
-    yield register(TIMETZ)
-    del _FAMILIES["timetz"]
+    yield register(own_types.timetz)
+    del REGISTRY["timetz"]
 
 
 @pytest.fixture
@@ -82,7 +63,12 @@ def test_it_lands_loads_and_verifies(shifts: Table, source_db: SourceDatabase, w
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), Lake(s3, bucket), Warehouse(warehouse_url, "arn:x")
     land(shifts, reader, lake, run_id="first")
     load(shifts, lake, warehouse, run_id="first")
-    assert warehouse.query(f"SELECT * FROM {shifts.full_name} ORDER BY id")[0][:3] == (1, "08:00:00+01", "16:30:00+01")
+    mirror = f"SELECT id, CAST(begins AS VARCHAR), CAST(ends AS VARCHAR) FROM {shifts.full_name} ORDER BY id"
+    assert warehouse.query(mirror) == [(1, "08:00:00+01", "16:30:00+01"), (2, "22:15:00.5-03:30", None), (3, None, "06:00:00+00")]
+    declared = "SELECT data_type FROM information_schema.columns WHERE table_schema = %s AND column_name = 'begins'"
+    with warehouse.session("look") as connection, connection.cursor() as cursor:
+        cursor.execute(declared, (shifts.source.name,))
+        assert cursor.fetchall() == [("time with time zone",)]
     assert verify(shifts, source_side(reader, lake), warehouse).equal
     _write(source_db, "UPDATE shifts SET begins = '09:00+01' WHERE id = 1; INSERT INTO shifts VALUES (4, NULL, 'noon')")
     found = verify(shifts, source_side(reader, lake), warehouse)
@@ -92,23 +78,94 @@ def test_it_lands_loads_and_verifies(shifts: Table, source_db: SourceDatabase, w
     assert (landed.manifest.rows, landed.manifest.rejected) == (1, 1)
 
 
+def test_a_type_whose_sql_engines_write_differently_verifies(
+    shifts: Table, source_db: SourceDatabase, warehouse_url: str, s3: S3Client, bucket: str
+) -> None:
+    """In Postgres a time with its offset is a column of that type; in Redshift it is the text that landed."""
+    as_text = replace(
+        own_types.timetz, redshift="VARCHAR(24)", load="{}", canonical_sql=lambda x, engine: f"{x}::text" if engine == "postgres" else x
+    )
+    table = replace(shifts, columns=(shifts["id"], Column("begins", as_text)), sortkey=())
+    reader, lake, warehouse = reader_for("postgres", source_db.reader_url), Lake(s3, bucket), Warehouse(warehouse_url, "arn:x")
+    land(table, reader, lake, run_id="first")
+    load(table, lake, warehouse, run_id="first")
+    assert warehouse.query(f"SELECT begins FROM {table.full_name} ORDER BY id") == [("08:00:00+01",), ("22:15:00.5-03:30",), (None,)]
+    assert verify(table, source_side(reader, lake), warehouse).equal
+
+
 def test_what_does_not_fit_it_goes_to_quarantine_with_its_code(shifts: Table) -> None:
-    rows, rejected = conform(shifts, [{"id": 1, "begins": "07:00:00+00"}, {"id": 2, "ends": "noon"}])
-    assert rows.column("id").to_pylist() == [1]
+    rows, rejected = conform(shifts, [{"id": 1, "begins": "07:00:00.500+00:00"}, {"id": 2, "ends": "noon"}])
+    assert rows.column("begins").to_pylist() == ["07:00:00.5+00"]
     assert [(each["code"], each["column"]) for each in rejected.to_pylist()] == [("bad_date", "ends")]
 
 
-def test_it_is_found_by_name_suggested_and_documented(shifts: Table, source_db: SourceDatabase) -> None:
-    assert parse("timetz") is TIMETZ
-    assert 'Column("begins", timetz)' in scaffold("postgres", source_db.reader_url, "shop", "shifts")
-    assert TIMETZ.docs_row() == (
-        "| `timetz` | a time of day with its offset, as Postgres writes it | string | VARCHAR(24) | `time with time zone`, `text` |"
+def test_only_its_own_column_is_read_value_by_value(shifts: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A type that says no more than what becomes of one value costs the columns beside it nothing."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a row went through the contract")
+
+    monkeypatch.setattr(copy_text, "conform", never)
+    (chunk,) = BlockParser(shifts).parse(b"1\t08:00:00.50+01:00\t\\N\n2\t\\N\t06:00:00+00\n")
+    assert chunk.rows.to_pydict() == {
+        "id": [1, 2],
+        "begins": ["08:00:00.5+01", None],
+        "ends": [None, "06:00:00+00"],
+        "_deleted": [False, False],
+    }
+    monkeypatch.undo()
+    (chunk,) = BlockParser(shifts).parse(b"1\t08:00:00+01\tnoon\n2\t\\N\t06:00:00+00\n")
+    assert (chunk.rows.column("id").to_pylist(), chunk.rejected.column("code").to_pylist()) == ([2], ["bad_date"])
+
+
+def test_it_is_found_by_name_and_documented(timetz: Type) -> None:
+    assert parse("timetz") is timetz
+    assert timetz.docs_row() == (
+        "| `timetz` | a time of day with its offset, as Postgres writes it | string | TIMETZ | `time with time zone`, `text` |"
     )
+
+
+def test_the_definition_that_names_it_can_be_pasted(shifts: Table, source_db: SourceDatabase) -> None:
+    text = scaffold("postgres", source_db.reader_url, "shop", "shifts")
+    assert 'Column("begins", timetz)' in text
+    assert "from stori_pipeline_tests.model.types.own_types import timetz\n" in text
+    assert pasted(text, shifts.source)["begins"].type is own_types.timetz
+
+
+def test_it_is_suggested_for_files_too(timetz: Type) -> None:
+    assert suggestions.for_texts(["08:00:00+01", "22:15:00.5-03:30"]) == "timetz"
+    assert suggestions.for_texts(["08:00:00+01", "noon"]) == ""
+    assert suggestions.for_arrow(pa.time64("ns")) == "timetz"
+
+
+def test_another_type_with_its_arrow_type_still_holds_frames(timetz: Type) -> None:
+    assert type_of(pa.string()) == varchar(65_535)
+
+
+def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Type, warehouse_url: str) -> None:
+    """The catalog has a name of its own for the type: a second load must not take the column for another."""
+    warehouse = Warehouse(warehouse_url, "arn:x")
+    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts")
+    replace_rows(warehouse, target, {"begins": timetz}, "", 0)
+    with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE VIEW {target.schema}.seen AS SELECT begins FROM {target.full_name}")
+    replace_rows(warehouse, target, {"begins": timetz}, "", 0)
+    assert warehouse.query(f"SELECT COUNT(*) FROM {target.schema}.seen") == [(0,)], "the table was made anew, and the view went with it"
+    with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
 def test_it_plays_only_the_roles_that_it_names(shifts: Table) -> None:
     with pytest.raises(DefinitionError, match=r"column 'begins': a timetz column cannot be a distkey"):
         Table(shifts.source, "shifts", shifts.columns, ("id",), Xmin(), distkey="begins")
+    with pytest.raises(DefinitionError, match=r"column 'begins': the cursor must be a date or a timestamptz, .*; it is a timetz"):
+        Table(shifts.source, "shifts", shifts.columns, ("id",), Xmin(), cursor="begins")
+
+
+def test_another_type_of_the_same_name_is_refused(timetz: Type) -> None:
+    assert register(timetz) is timetz
+    with pytest.raises(DefinitionError, match="type timetz: there is one of that name already"):
+        register(replace(timetz, redshift="VARCHAR(24)"))
 
 
 def test_the_page_of_types_has_a_row_of_each_type() -> None:
