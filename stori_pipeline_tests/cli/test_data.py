@@ -251,7 +251,7 @@ def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: Projec
 
 
 def test_a_rate_of_nothing_is_refused_in_one_line(project: ProjectFolder) -> None:
-    assert "give one above zero" in in_one_line(project.stori("workload", "--rate", "0"))
+    assert "it must be greater than 0" in in_one_line(project.stori("workload", "--rate", "0"))
 
 
 def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: ProjectFolder) -> None:

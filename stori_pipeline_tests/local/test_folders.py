@@ -177,6 +177,6 @@ def test_a_dagster_home_of_another_project_is_named_and_not_used(neighbours: Nei
 def test_a_path_that_the_servers_cannot_take_is_refused_before_anything_is_made(place: Path, character: str) -> None:
     """Regression: `up` succeeded below a folder with a %, and every sync ended in a traceback of Dagster's."""
     folder = place / f"a{character}b"
-    with pytest.raises(StackError, match="cannot take; move the project"):
+    with pytest.raises(StackError, match="cannot use; move the project"):
         Stack(folder / ".stori").up()
     assert not folder.exists()
