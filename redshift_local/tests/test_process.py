@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,36 @@ def test_a_process_that_ignores_the_signal_is_killed_with_its_children(tmp_path:
     while process.find(command) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_no_program_starts_whose_launcher_is_killed_before_it_has_stored_the_pid(tmp_path: Path) -> None:
+    """Regression: a killed `up` had launched a server and not stored its pid; `down` could not find it, and left it running."""
+    program = (
+        "import os, sys, time; from pathlib import Path; from redshift_local.embedded import process\n"
+        "def note(pid): print(pid, flush=True); time.sleep(600)\n"
+        "folder = Path(sys.argv[1])\n"
+        "process.launch(['touch', str(folder / 'begun')], log=folder / 'log', env=dict(os.environ), cwd=folder, note=note)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout is not None
+        pid = int(launcher.stdout.readline())
+        assert process.exists(pid)
+        launcher.kill()
+    deadline = time.monotonic() + PATIENCE
+    while process.exists(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_process_is_known_while_another_program_becomes_it(tmp_path: Path) -> None:
+    command = ["sleep", "600", str(tmp_path)]
+    becoming = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)", *command]
+    with subprocess.Popen(becoming, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        assert process.find(command) == other.pid
+        process.stop(other.pid, command, signal.SIGTERM, PATIENCE)
 
 
 def test_a_process_of_another_command_is_not_stopped(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ _ROLE = {"app": "readWrite", "reader": "read"}
 _OPLOG_SECONDS = 7 * 24 * 3600
 _OPLOG_ENTRIES = 5_000_000
 _PATIENCE = 30.0
-_TRIES = 3
 
 
 class Mongo(Program):
@@ -74,15 +73,8 @@ class Mongo(Program):
         # The file is empty, because all options are arguments; without it the program would search other folders for one.
         self._configuration.touch(mode=0o600)
         self._state.refuse_orphan(self.data, f"{self.name}.{ADMIN}")
-        for attempt in range(_TRIES):
-            if self.data.exists():
-                return
-            try:
-                self._set_up()
-            except StackError:
-                # A killed `stori up` may have launched the program just before, and it could not be found while it was starting.
-                if attempt == _TRIES - 1:
-                    raise
+        if not self.data.exists():
+            self._set_up()
 
     def _set_up(self) -> None:
         self.clear_away()

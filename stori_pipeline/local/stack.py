@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from redshift_local.embedded import process
@@ -233,9 +234,9 @@ class Stack:
             command = tuple(program.command(port))
             log = self.home / "log" / f"{name}.log"
             begin = log.stat().st_size if log.exists() else 0
-            self._state.set_run(name, Run(port, command))
-            pid = process.launch(command, log=log, env=program.env(), cwd=self.home, through=program.through())
-            self._state.set_run(name, Run(port, command, pid))
+            pid = process.launch(
+                command, log=log, env=program.env(), cwd=self.home, through=program.through(), note=partial(self._note, name, port, command)
+            )
             if self._wait(program, port, pid, command, started=True):
                 program.settle(port)
                 return f"{name:<9} {program.address(port)} started in {time.monotonic() - began:.1f} s"
@@ -244,6 +245,9 @@ class Stack:
                 raise StackError(f"{name} did not start; its log {log} ends with\n{output}")
             time.sleep(0.25)
         raise StackError(f"{name} did not start in {_ATTEMPTS} attempts; its log {log} ends with\n{output}")
+
+    def _note(self, name: str, port: int, command: tuple[str, ...], pid: int) -> None:
+        self._state.set_run(name, Run(port, command, pid))
 
     def _wait(self, program: Program, port: int, pid: int, command: tuple[str, ...], *, started: bool) -> bool:
         """Wait until the server is ready; returns False if its process has ended.
@@ -286,7 +290,7 @@ class Stack:
         return f"{name:<9} {'stopped' if pid is not None else 'was not running'}"
 
     def _pid(self, run: Run) -> int | None:
-        """The pid of that run, if its process lives; also if the pid was never stored because the start was interrupted."""
+        """The pid of that run, if its process lives; also if the state lacks the pid, as a restored older file may."""
         if process.alive(run.pid, run.command):
             return run.pid
         return process.find(run.command) if run.command and run.pid is None else None

@@ -50,7 +50,7 @@ def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says:
     assert (says or "") in (result.description or "")
 
 
-@pytest.mark.parametrize(("column", "says"), [("when", "names 'when'"), ("payment_date", "told by a timestamptz")])
+@pytest.mark.parametrize(("column", "says"), [("when", "names 'when'"), ("payment_date", "must be a timestamptz")])
 def test_arrivals_are_told_by_an_instant_of_the_table(column: str, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         replace(PAYMENT, arrivals=replace(HOURS, column=column))

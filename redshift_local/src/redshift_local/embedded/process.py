@@ -7,6 +7,7 @@ another program is never taken for a server, and never signalled.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,28 +23,53 @@ T = TypeVar("T")
 _LOG_LIMIT = 10_000_000
 _KILL_PATIENCE = 10.0
 
+_AFTER_A_LINE = 'read -r line && exec "$@" </dev/null'
+"""For a shell: become the command after one line of input, and end without one."""
+
 # The processes that this one started. Kept so that they can be reaped, and so that none is dropped while it runs.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def launch(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, through: Sequence[str] = ()) -> int:
+def launch(
+    command: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str],
+    cwd: Path,
+    through: Sequence[str] = (),
+    note: Callable[[int], None] = lambda _: None,
+) -> int:
     """Start `command` in a session of its own, its output appended to `log`, and return its pid.
 
-    `through` is put before the command: a program that changes the user and then becomes the command.
+    The program starts once `note` has returned. If this process is killed before, it never starts: no server runs that nobody knows of.
+
+    Args:
+        through: put before the command: a program that changes the user and then becomes the command.
+        note: called with the pid, to store it.
     """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            [*through, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
-    _children[child.pid] = child
+    waiting, go = os.pipe()
+    try:
+        try:
+            with log.open("ab") as output:
+                child = subprocess.Popen(
+                    ["/bin/sh", "-c", _AFTER_A_LINE, "sh", *through, *command],
+                    stdin=waiting,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=dict(env),
+                    cwd=cwd,
+                    start_new_session=True,
+                )
+        finally:
+            os.close(waiting)
+        _children[child.pid] = child
+        note(child.pid)
+        with contextlib.suppress(BrokenPipeError):  # it has ended, as whoever waits for it will see
+            os.write(go, b"\n")
+    finally:
+        os.close(go)
     return child.pid
 
 
@@ -104,8 +130,10 @@ def _asked(question: Callable[[], T], otherwise: T) -> T:
 
 
 def _same(running: Sequence[str], command: Sequence[str]) -> bool:
-    # The program itself may go by another path (a symlinked interpreter), its arguments do not. A zombie's line is empty.
-    return len(running) > 1 and list(running[1:]) == list(command[1:])
+    # The program itself may go by another path (a symlinked interpreter), its arguments do not. A zombie's line is empty. What becomes the
+    # command, such as a program that changes the user, has the command at its end.
+    arguments = list(command[1:])
+    return len(running) > len(arguments) > 0 and list(running[-len(arguments) :]) == arguments
 
 
 def wait_until(ready: Callable[[], bool], pid: int, command: Sequence[str], patience: float) -> bool:
