@@ -101,7 +101,7 @@ def test_rows_in_another_order_of_columns_are_refused_since_copy_loads_by_positi
     chunk = orders(1, 1)
     swapped = chunk.select([1, 0, *range(2, chunk.num_columns)])
     lake = Lake(s3, bucket)
-    with pytest.raises(LakeError, match=r"shop\.orders: the reader yields day date32\[day\], id int64.* but its record says id int64"):
+    with pytest.raises(LakeError, match=r"shop\.orders: the reader yields day date32\[day\], id int64.* but its definition says id int64"):
         land(lake, swapped)
     assert lake.newest(TABLE) is None
 

@@ -243,7 +243,7 @@ ANSWERS = {
     "a page": ("<html>log in</html>", "is not JSON"),
     "another shape": ('{"conversion_rates": {}}', "has no object at 'rates'"),
     "no date": ('{"base": "GBP", "rates": {}, "date": "today"}', "no date"),
-    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "amount is 100, where the definition expects 1"),
+    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "amount is 100, but the definition expects 1"),
     "too much": (" " * 6_000_000, "more than"),
     "deep": ("[" * 100_000, "is not JSON"),
 }
@@ -277,7 +277,7 @@ def test_a_refusal_says_what_to_do_and_keeps_the_key(rates: Rates, failure: dict
 def test_an_answer_for_a_later_day_is_never_attributed(rates: Rates) -> None:
     later = '{"base": "GBP", "date": "2024-11-15", "rates": {"USD": 1.2}}'
     rates.told(fail=[{"path": "2024-11-12", "body": later}])
-    with pytest.raises(SourceError, match="later than what was asked for"):
+    with pytest.raises(SourceError, match="later than the requested day"):
         rates.read()
 
 

@@ -127,7 +127,7 @@ def test_a_definition_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(DefinitionError, match="say in day_at where it is named"):
         ByDay(START, latest="latest")
     for factor, above in ((1, 0), (10, -1)):
-        with pytest.raises(DefinitionError, match=r"Plausible\('price'\): a factor is 2 or more"):
+        with pytest.raises(DefinitionError, match=r"Plausible\('price'\): factor must be 2 or more"):
             Plausible("price", factor=factor, above=above)
     with pytest.raises(DefinitionError, match=r"table shop\.orders: its Plausible names 'price', which is not one of its columns"):
         table(ByDay(START, rules=(Plausible("price"),)))

@@ -93,7 +93,7 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
 
 
 def test_drift_reports_a_missing_collection(reader: MongoReader) -> None:
-    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
+    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB creates it with its first document"]
 
 
 def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:

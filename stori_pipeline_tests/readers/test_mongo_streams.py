@@ -264,7 +264,7 @@ def test_the_head_tells_of_more_than_a_glance_shows(trades: Documents, reader: M
 
 
 def test_a_position_is_reached_only_at_the_end(trades: Documents, reader: MongoReader) -> None:
-    with reader.read(TRADES, None) as reading, pytest.raises(SourceError, match="read to its end"):
+    with reader.read(TRADES, None) as reading, pytest.raises(SourceError, match="no position before its end"):
         _ = reading.until
 
 

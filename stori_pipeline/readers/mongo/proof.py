@@ -1,12 +1,12 @@
-"""The source's side of a comparison: counts and checksums of a collection's rows.
+"""Counts and checksums of a collection's rows, for comparisons.
 
-Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or what is compared
+Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or comparing
 (`verify`).
 """
 
-# MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
-# them and digested here. A pass goes through the whole collection in bounded batches and keeps sixteen bytes per row: where two
-# rows have one key the one written later counts, as it does in the mirror, and that shows only at the end.
+# MongoDB has no md5, and this package turns documents into rows; so the rows are read like any reading and their checksums computed here. A
+# pass reads the whole collection in bounded batches and keeps sixteen bytes per row. If two rows have the same key, the one written later
+# counts, as in the mirror; that is known only at the end of the pass.
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
 
 _KEYLESS_PLACE = 0
-"""Where rows without a usable key count in a table whose places are its keys: they must show somewhere."""
+"""The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
 
 _OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
 _LOW_BITS = (1 << 30) - 1
@@ -38,7 +38,7 @@ Row = Mapping[str, Any]
 
 
 def raw_checksum(raw: str) -> int:
-    """A checksum for a row that does not fit its definition, from the row as it was read: sixty bits that no mirrored row has."""
+    """A checksum of the raw text of a row that does not fit its definition; no row in the mirror has the same."""
     return int(hashlib.md5(raw.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
@@ -54,32 +54,32 @@ def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyR
 def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
     """See `Comparable.digests`."""
     rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
-    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
-    found = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
+    # The sum of sixty-bit numbers would overflow 64 bits; the sums of their halves do not.
+    sums = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
         pl.len().alias("rows"),
         (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
         (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
     )
-    return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
+    return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in sums.iter_rows()}
 
 
 def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-    """See `Comparable.checksums`. A row without a usable key is named by its beginning."""
-    found: dict[tuple[str, ...], int] = {}
+    """See `Comparable.checksums`. The key of a row without a usable key is the beginning of its raw text."""
+    by_key: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
         for index, at in enumerate(part.places):
             if any(key_range.low <= at < key_range.high for key_range in ranges):
-                found[part.key(table, index)] = part.checksums[index]
-    return found
+                by_key[part.key(table, index)] = part.checksums[index]
+    return by_key
 
 
 def _keys_of(table: Table) -> Table:
-    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
+    """A definition with the table's key columns only: the checksum of a row is then that of its key."""
     return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
 
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
-    """Place and checksum of every row in the key_range, of two with one place the later."""
+    """The partition value and checksum of every row in the range; of two rows with the same partition value, the later one."""
     places, numbers = array("q"), array("q")
     for part in _passes(collection, table):
         for at, number in zip(part.places, part.checksums, strict=True):
@@ -92,13 +92,13 @@ def _passed(collection: Collection[Document], table: Table, key_range: KeyRange 
 
 @dataclass(frozen=True)
 class _Part:
-    """A bounded number of rows: their places, their checksums, and what their keys can be told from."""
+    """A bounded number of rows: their partition values, their checksums, and their values by column."""
 
     places: list[int]
     checksums: list[int]
     values: Mapping[str, list[Any]]
     raw: str = ""
-    """Where it is a single row without a usable key: the row as it was read."""
+    """The raw text, if the part is a single row without a usable key."""
 
     def key(self, table: Table, index: int) -> tuple[str, ...]:
         if self.raw:
@@ -107,7 +107,7 @@ class _Part:
 
 
 def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
-    """Goes once through the collection."""
+    """Reads the collection once."""
     documents, keys = Documents(table), _keys_of(table)
     has_values = len(table.columns) > len(table.key)
     for chunk in scans.chunks(documents, scans.batches(collection, fields=() if has_values else documents.key_fields)):
@@ -122,7 +122,7 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
 
 
 def _key_of(keys: Table, raw: str) -> Row | None:
-    """The key of a row that does not fit, where it has one that does."""
+    """The key of a row that does not fit; None if its key does not fit either."""
     fitting, _ = conform(keys, Documents(keys).rows(json_util.loads(raw, json_options=_OPTIONS)))
-    found: list[Row] = fitting.to_pylist()
-    return found[0] if found else None
+    rows: list[Row] = fitting.to_pylist()
+    return rows[0] if rows else None
