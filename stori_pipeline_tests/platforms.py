@@ -25,7 +25,7 @@ from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.verify import compare
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import Comparison
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.commands import Ended, Running, started
@@ -119,7 +119,7 @@ class Platform(Stores):
         return detect_deletes(table, self.reader(table), self.lake, self.warehouse, run_id="detect", force=force)
 
     def verify(self, table: Table) -> Comparison:
-        return compare.verify(table, source_side(self.reader(table), self.lake), self.warehouse)
+        return compare.verify(table, comparable_source(self.reader(table), self.lake), self.warehouse)
 
     # ---- the command
 

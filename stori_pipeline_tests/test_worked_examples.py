@@ -37,7 +37,7 @@ from stori_pipeline.project import find_table
 from stori_pipeline.readers import reader_for
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
@@ -126,7 +126,7 @@ def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, s
             execute(source_db.admin_url, statement)
             assert sync.land(table, reader, lake, run_id="readme").manifest is not None
             assert sync.load(table, lake, warehouse, run_id="readme") is not None
-            proof = verify(table, source_side(reader, lake), warehouse)
+            proof = verify(table, comparable_source(reader, lake), warehouse)
             assert proof.equal, proof
         assert (proof.source_rows, proof.warehouse_rows) == (4, 4)
         assert reader.drift(table) == []

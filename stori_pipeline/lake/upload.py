@@ -26,8 +26,8 @@ T = TypeVar("T")
 class BoundedPool:
     """A thread pool with at most `depth` unfinished tasks. `submit` waits for room.
 
-    Every later `submit`, and `join`, raise the first failure of a task in the caller's thread, so no failure is lost. The end of the context
-    drops tasks that have not begun, and waits for the others.
+    Every later `submit`, and `join`, raise the first failure of a task in the caller's thread, so no failure is lost. The end of the
+    context drops tasks that have not begun, and waits for the others.
     """
 
     def __init__(self, name: str, threads: int, depth: int) -> None:
@@ -69,8 +69,8 @@ class BoundedPool:
 class Upload(io.RawIOBase):
     """A file that becomes the object `key` when it is finished, not before.
 
-    It holds one piece in memory and submits full pieces to the pool. A file smaller than a piece is uploaded in one request at the end. Only
-    one thread at a time may write to it.
+    It holds one piece in memory and submits full pieces to the pool. A file smaller than a piece is uploaded in one request at the end.
+    Only one thread at a time may write to it.
     """
 
     def __init__(self, bucket: Bucket, key: str, pool: BoundedPool, piece_bytes: int) -> None:

@@ -133,7 +133,7 @@ def test_rows_keep_their_order_and_the_bad_ones_step_aside() -> None:
 def test_the_reason_names_every_column_that_does_not_fit_and_both_lengths() -> None:
     _, rejected = conform(ORDERS, [{"id": 4, "name": "too long a name", "price": "x"}])
     (reason,) = rejected.column("reason").to_pylist()
-    assert reason == "name: 15 bytes, where varchar(8) holds 8; price: 'x' (str) is not a decimal(8,2)"
+    assert reason == "name: 15 bytes, but varchar(8) holds 8; price: 'x' (str) is not a decimal(8,2)"
 
 
 def test_a_deleted_row_needs_its_key_and_nothing_else() -> None:

@@ -139,7 +139,7 @@ def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str)
     first = lake.land(TABLE, Given([rows({"id": 1})]), newest=None, run_id="r")
     lake.land(TABLE, Given([rows({"id": 2})], kind="changes"), newest=first, run_id="r")
     s3.delete_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")
-    with pytest.raises(LakeError, match=r"batch 1, the snapshot that its generation began with, is gone"):
+    with pytest.raises(LakeError, match=r"batch 1, the snapshot of its generation, is gone"):
         lake.live(TABLE)
 
 

@@ -175,7 +175,7 @@ def test_a_changed_module_lands_a_snapshot_only_if_versions_differ(history: Work
     monkeypatch.setattr(Star, "code_hash", "another")
     landed = history.derive()
     assert landed.manifest is not None
-    assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module that makes it has changed")
+    assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module of its function has changed")
     dearer = replace(FACT, make=lambda sale: _fact(sale).with_columns(pl.col("price") + 1))
     monkeypatch.setattr(Star, "code_hash", "a third")
     landed = history.derive(dearer)
@@ -196,7 +196,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_do_not_count_as_deleted(works
     one, two = works.quarantine(landed.manifest)
     assert (one["code"], one["column"]) == ("bad_date", "due")
     assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": "1.00", "due": "soon", "note": None}
-    assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, where varchar(8) holds 8")
+    assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, but varchar(8) holds 8")
     works.land("changes", sale(1, "3.00"))
     works.derive()
     assert works.versions()[5:] == [(6, 1, "3.00", False)]

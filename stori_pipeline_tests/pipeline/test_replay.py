@@ -18,7 +18,7 @@ from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline_tests.queues import TestQueue
 from stori_pipeline_tests.stores import StoreTable
 
@@ -126,15 +126,15 @@ def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(messages: 
     stores.load(wider)
     assert warehouse.query(f"SELECT id, note, size FROM {wider.full_name} ORDER BY id") == [(1, "a", None), (2, "B", 7)]
     reader = SqsReader(messages.url)
-    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
+    assert compare.verify(wider, comparable_source(reader, lake), warehouse).equal
     # A queue that is empty is no reason to delete anything.
     assert detect_deletes(wider, reader, lake, warehouse, run_id="run", force=True) is None
     stores.execute(f"UPDATE {wider.full_name} SET note = 'x' WHERE id = 1", f"DELETE FROM {wider.full_name} WHERE id = 2")
-    found = compare.verify(wider, source_side(reader, lake), warehouse)
+    found = compare.verify(wider, comparable_source(reader, lake), warehouse)
     assert {d.key: d.verdict for d in found.differing} == {("1",): "different", ("2",): "not in the warehouse"}
     landed(messages, lake, wider, full=True)
     stores.load(wider)
-    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
+    assert compare.verify(wider, comparable_source(reader, lake), warehouse).equal
 
 
 def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_lacks(
@@ -150,7 +150,7 @@ def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_la
     assert landed(messages, lake, table).full_refresh_reason == "nothing has landed yet"
     stores.load(table)
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
-    proof = compare.verify(table, source_side(SqsReader(messages.url), lake), warehouse)
+    proof = compare.verify(table, comparable_source(SqsReader(messages.url), lake), warehouse)
     assert [(d.key, d.verdict) for d in proof.differing] == [(("1",), "not in the source")]
 
     landed(messages, lake, table, full=True)

@@ -8,7 +8,7 @@ from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.pipeline import sync
-from stori_pipeline.verify.comparables import LakeComparable, source_side
+from stori_pipeline.verify.comparables import LakeComparable, comparable_source
 from stori_pipeline_tests.readers.rigs import with_whole_rows
 from stori_pipeline_tests.readers.shop import EDGES, NAME_BYTES, Rig, Row, items
 
@@ -20,12 +20,12 @@ def _landed(rig: Rig, lake: Lake) -> tuple[Comparable, list[Row]]:
     """What the rig's mirror would be compared with once everything has landed, and the rows that have, as a reader gives them."""
     sync.land(rig.table, rig.reader, lake, run_id="run")
     rows = lake.live(rig.table).collect().to_dicts()
-    return source_side(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
+    return comparable_source(rig.reader, lake), [row | {"doc": row["doc"] and row["doc"].encode()} for row in rows]
 
 
 def test_a_mirror_is_compared_with_its_source_if_that_can_say_what_it_has(rig: Rig, lake: Lake) -> None:
     can_say = isinstance(rig.reader, Comparable)
-    assert isinstance(source_side(rig.reader, lake), LakeComparable) != can_say
+    assert isinstance(comparable_source(rig.reader, lake), LakeComparable) != can_say
     assert not (can_say and not rig.table.changes.is_replayable)
 
 

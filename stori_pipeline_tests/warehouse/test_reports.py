@@ -144,7 +144,7 @@ def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehous
     assert state(warehouse) == before
     assert len(rows(warehouse, "x")) == len(rows(warehouse, "t")) == 3
     execute(warehouse_url, "DROP TABLE shop.orders CASCADE")
-    with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` makes what is missing"):
+    with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` creates what is missing"):
         create_all(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
 
 

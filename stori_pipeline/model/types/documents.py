@@ -140,7 +140,7 @@ def _to_json(value: object) -> bytes | None:
     except UnicodeEncodeError as error:
         raise MisfitError("unicode", f"the document is not valid Unicode: {error.reason}") from None
     if len(data) > MAX_BYTES:
-        raise MisfitError("too_long", f"{len(data)} bytes of JSON, where super holds {MAX_BYTES}")
+        raise MisfitError("too_long", f"{len(data)} bytes of JSON, but super holds {MAX_BYTES}")
     return data
 
 

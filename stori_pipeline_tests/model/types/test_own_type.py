@@ -23,7 +23,7 @@ from stori_pipeline.pipeline.sync import land, load
 from stori_pipeline.readers import reader_for, scaffold
 from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.frames import Target, replace_rows
@@ -69,9 +69,9 @@ def test_it_lands_loads_and_verifies(shifts: Table, source_db: SourceDatabase, w
     with warehouse.session("look") as connection, connection.cursor() as cursor:
         cursor.execute(declared, (shifts.source.name,))
         assert cursor.fetchall() == [("time with time zone",)]
-    assert verify(shifts, source_side(reader, lake), warehouse).equal
+    assert verify(shifts, comparable_source(reader, lake), warehouse).equal
     _write(source_db, "UPDATE shifts SET begins = '09:00+01' WHERE id = 1; INSERT INTO shifts VALUES (4, NULL, 'noon')")
-    found = verify(shifts, source_side(reader, lake), warehouse)
+    found = verify(shifts, comparable_source(reader, lake), warehouse)
     assert {each.key: each.verdict for each in found.differing} == {("1",): "different", ("4",): "not in the warehouse"}
     landed = land(shifts, reader, lake, run_id="second")
     assert landed.manifest
@@ -90,7 +90,7 @@ def test_a_type_whose_sql_engines_write_differently_verifies(
     land(table, reader, lake, run_id="first")
     load(table, lake, warehouse, run_id="first")
     assert warehouse.query(f"SELECT begins FROM {table.full_name} ORDER BY id") == [("08:00:00+01",), ("22:15:00.5-03:30",), (None,)]
-    assert verify(table, source_side(reader, lake), warehouse).equal
+    assert verify(table, comparable_source(reader, lake), warehouse).equal
 
 
 def test_what_does_not_fit_it_goes_to_quarantine_with_its_code(shifts: Table) -> None:
