@@ -1,4 +1,4 @@
-"""A definition that was printed, pasted: the `Table` that its text makes."""
+"""Pastes a printed definition: the `Table` that its text defines."""
 
 from __future__ import annotations
 

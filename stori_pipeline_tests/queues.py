@@ -1,4 +1,4 @@
-"""Queues of the local SQS, for tests: made, filled, looked at."""
+"""Queues of the local SQS, for tests: creating, filling and reading them."""
 
 from __future__ import annotations
 

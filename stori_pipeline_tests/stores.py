@@ -1,6 +1,6 @@
-"""A lake and the warehouse, without sources: a test writes down the rows that land.
+"""A lake and the warehouse, without sources: a test gives the rows that land.
 
-Belongs here: landing rows, loading them, looking at what came of it. Does not belong here: sources and the command (`platforms`).
+Belongs here: landing rows, loading them, and reading the results. Does not belong here: sources and the command (`platforms`).
 """
 
 from __future__ import annotations

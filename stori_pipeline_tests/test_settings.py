@@ -1,4 +1,4 @@
-"""Settings that are kept in Secrets Manager, against the local one."""
+"""Settings in Secrets Manager, with the local one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stori_pipeline_tests.conftest import ANY_PORTS
 
 
 def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: it was fetched at every use, several times in each step."""
+    """Regression: it was fetched at every use, several times per step."""
     idle_stack.up(only=["aws"], ports=ANY_PORTS)
     for name, value in idle_stack.client_environ().items():
         monkeypatch.setenv(name, value)

@@ -90,7 +90,7 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
         assert all(any(value for value in row[1:]) for row in rows), rows
 
 
-def test_the_psql_that_the_readme_points_to_is_there() -> None:
+def test_the_psql_that_the_readme_names_exists() -> None:
     (named,) = re.findall(r"`(\.venv/\S+/psql)`", README)
     assert re.fullmatch(named.replace(".", r"\.").replace("*", "[^/]*"), f".venv/lib/{PSQL.relative_to(PSQL.parents[5])}")
 
@@ -223,7 +223,7 @@ def test_the_worked_example_of_a_star_table_of_two_sources_works(stores: Stores)
     assert rows == [(1, "GBP", Decimal("1.2")), (2, "USD", None)]
 
 
-def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None:
+def test_the_example_queries_read_existing_relations(tmp_path: Path) -> None:
     queries = [re.sub(r"--.*", "", query).strip() for query in re.sub(r"--.*", "", example("facts", WAREHOUSE)).split(";")]
     queries = [query for query in queries if query]
     assert len(queries) == 3

@@ -1,4 +1,4 @@
-"""Axes: ticks that fit, and labels that are told apart."""
+"""Axes: ticks that fit, and labels that differ."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_axis_of_dates_has_few_ticks_within_it(first: date, days: int, mon
         ([0.2, 0.205, 0.21], ["0.200", "0.205", "0.210"], ""),
     ],
 )
-def test_numbers_read_as_people_write_them(ticks: list[float], labels: list[str], meaning: str) -> None:
+def test_numbers_on_axes_are_written_as_people_write_them(ticks: list[float], labels: list[str], meaning: str) -> None:
     assert number_labels(ticks) == (labels, meaning)
 
 

@@ -73,7 +73,7 @@ def test_sync_full_begins_a_new_generation(project: ProjectFolder) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project: ProjectFolder) -> None:
+def test_sync_of_an_unavailable_source_fails_and_syncs_the_others(project: ProjectFolder) -> None:
     project.bank("UPDATE transactions SET transaction_details = 'seen' WHERE transaction_no = 7")
     away = "mongodb://reader:hunter2@127.0.0.1:1/exchange?serverSelectionTimeoutMS=500"
     said = project.stori("sync", "--json", *TABLES, env={"STORI_SOURCE_EXCHANGE": away})
@@ -137,7 +137,7 @@ def test_detect_deletes_deletes_what_the_source_deleted(project: ProjectFolder) 
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: ProjectFolder) -> None:
+def test_detect_deletes_refuses_a_source_without_rows_unless_forced(project: ProjectFolder) -> None:
     project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
     project.bank("DELETE FROM transactions")
     try:
@@ -160,7 +160,7 @@ def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forc
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
-def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: ProjectFolder, table: Table) -> None:
+def test_scaffold_prints_a_definition_that_can_be_pasted(project: ProjectFolder, table: Table) -> None:
     if not table.changes.is_replayable:  # what a queue's messages hold can only be seen while they wait
         assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
     said = project.stori("scaffold", table.full_name)
@@ -172,13 +172,13 @@ def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: ProjectFol
     assert definition.key == table.key or table.source.kind in ("mongodb", "s3_drop", "http_api")
 
 
-def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: ProjectFolder) -> None:
+def test_scaffold_reads_a_database_that_the_catalog_does_not_have(project: ProjectFolder) -> None:
     said = project.stori("scaffold", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
     assert said.code == 0, said.err
     assert pasted(said.out, find_table("bank.transactions").source).name == "transactions"
 
 
-def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
+def test_scaffold_of_a_missing_table_is_one_line(project: ProjectFolder) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
     assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
@@ -194,7 +194,7 @@ def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
 # ---- seed and workload
 
 
-def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(project: ProjectFolder) -> None:
+def test_a_second_seed_skips_sources_with_rows_unless_again_is_given(project: ProjectFolder) -> None:
     size = "--rows", "400", "--trades", "60", "--users", "20", "--totesys-until", "2022-11-04"
     said = project.stori("seed", *size)
     assert said.code == 0, said.err
@@ -208,7 +208,7 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
     assert "app: skipped, because it has rows already" in again.err
 
 
-def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) -> None:
+def test_workload_does_the_given_number_of_operations(project: ProjectFolder) -> None:
     said = project.stori("workload", "--operations", "20", "--rate", "200")
     assert said.code == 0, said.err
     assert "Workload" in said.out
@@ -217,7 +217,7 @@ def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) 
     assert "operations: 20" in said.err
 
 
-def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> None:
+def test_workload_writes_only_to_the_given_source(project: ProjectFolder) -> None:
     said = project.stori("workload", "app", "--operations", "10", "--rate", "200")
     assert said.code == 0, said.err
     lines = [line for line in said.out.splitlines() if line.startswith("│")]
@@ -230,7 +230,7 @@ def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> N
 
 
 @pytest.mark.parametrize("command", ["sync", "verify", "detect-deletes"])
-def test_an_unknown_table_is_answered_with_those_there_are(project: ProjectFolder, command: str) -> None:
+def test_an_unknown_table_is_refused_with_the_list_of_tables(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "the project has no source table 'bank.transaction'; it has " in line
     assert all(table.full_name in line for table in catalog.TABLES)
@@ -250,11 +250,11 @@ def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: Projec
     assert "hunter2" not in line
 
 
-def test_a_rate_of_nothing_is_refused_in_one_line(project: ProjectFolder) -> None:
+def test_a_rate_of_zero_is_refused_in_one_line(project: ProjectFolder) -> None:
     assert "it must be greater than 0" in in_one_line(project.stori("workload", "--rate", "0"))
 
 
-def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: ProjectFolder) -> None:
+def test_verify_of_an_unavailable_source_says_so_in_one_line(project: ProjectFolder) -> None:
     away = "postgresql://reader:hunter2@127.0.0.1:1/bank"
     line = in_one_line(project.stori("verify", "bank.transactions", env={"STORI_SOURCE_BANK": away}))
     assert "127.0.0.1:1/bank cannot be reached" in line

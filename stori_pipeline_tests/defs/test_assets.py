@@ -46,7 +46,7 @@ def checks(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
 
 
 def why(result: ExecuteInProcessResult) -> list[str]:
-    """What to show where a run was meant to succeed."""
+    """The errors of a run, to show if it should have succeeded."""
     return [str(e.step_failure_data.error) if e.is_step_failure else str(e.message) for e in result.all_events if e.is_failure]
 
 
@@ -107,7 +107,7 @@ def test_the_source_is_observed_before_it_is_read(platform: Platform, instance: 
     assert tags["dagster/input_data_version/bank/transactions"] == (observed.asset_observation.tags or {})["dagster/data_version"]
 
 
-def test_a_column_that_the_record_does_not_name_is_a_warning(platform: Platform, instance: DagsterInstance) -> None:
+def test_a_column_missing_in_the_definition_is_a_warning(platform: Platform, instance: DagsterInstance) -> None:
     platform.write("ALTER TABLE transactions ADD COLUMN branch text")
     platform.move(1)
     result = execute_sync([BANK], instance=instance, prove=True)
@@ -120,7 +120,7 @@ def test_a_column_that_the_record_does_not_name_is_a_warning(platform: Platform,
 def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(100)
     execute_sync([BANK], instance=instance)
-    platform.move(20, details="x" * 1025)  # one byte more than the record allows
+    platform.move(20, details="x" * 1025)  # one byte more than the definition allows
     platform.move(1)
 
     result = execute_sync([BANK], instance=instance)
@@ -187,7 +187,7 @@ def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance)
     assert landing.materialization.partition == "2026-01-05"
 
 
-def test_one_table_that_fails_stops_no_other_and_is_not_tried_again(platform: Platform, instance: DagsterInstance) -> None:
+def test_a_failed_table_stops_no_other_and_is_not_retried(platform: Platform, instance: DagsterInstance) -> None:
     platform.write("ALTER TABLE transactions DROP COLUMN chip_used")
     platform.trade(1)
     result = execute_sync(TABLES, instance=instance)
@@ -200,7 +200,9 @@ def test_one_table_that_fails_stops_no_other_and_is_not_tried_again(platform: Pl
     assert (exchange.error, exchange.batch) == ("", None)
 
 
-def test_a_source_that_comes_back_is_tried_again(platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_source_is_retried_until_it_answers(
+    platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform.move(2)
     working = os.environ["STORI_SOURCE_BANK"]
     monkeypatch.setenv("STORI_SOURCE_BANK", at_port(working, closed_port()))
@@ -227,7 +229,7 @@ def test_a_lost_lake_is_read_again_and_says_so(platform: Platform, instance: Dag
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(4,)]
 
 
-def test_run_sync_says_what_came_of_each_table(platform: Platform, instance: DagsterInstance) -> None:
+def test_run_sync_returns_a_result_for_each_table(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(6)
     seen: list[tuple[str, int]] = []
     bank, exchange = run_sync(TABLES, instance=instance, progress=lambda table, rows: seen.append((table, rows)))

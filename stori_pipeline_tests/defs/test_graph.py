@@ -1,4 +1,4 @@
-"""What the graph is: whole, against a golden file, and light to load."""
+"""The graph: compared with a golden file, and quick to load."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_no_resource_shows_a_secret(defs: Definitions, monkeypatch: pytest.Monke
 # ---- sql/checks
 
 
-def test_a_check_file_says_how_bad_it_is_and_what_holds(tmp_path: Path) -> None:
+def test_a_check_file_has_a_severity_and_a_description(tmp_path: Path) -> None:
     file = tmp_path / "no_zero.sql"
     file.write_text("-- severity: warn\n-- No amount\n-- is zero.\nSELECT 1 FROM t -- severity: error\n;\n")
     check = parse_check(file)
@@ -148,7 +148,7 @@ def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
     assert [check.name for check in table_checks(table, tmp_path)] == ["key_unique", "not_null", "mine"]
 
 
-def test_a_check_file_of_no_table_is_refused(tmp_path: Path) -> None:
+def test_a_check_file_of_a_missing_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bank" / "nowhere").mkdir(parents=True)
     (tmp_path / "bank" / "nowhere" / "lost.sql").write_text("-- severity: error\n-- Lost.\nSELECT 1")
     with pytest.raises(DefinitionError, match=r"no table or report 'bank\.nowhere'"):

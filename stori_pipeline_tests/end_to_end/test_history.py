@@ -1,4 +1,4 @@
-"""Random histories of three sources: whatever happened, in whichever order, the mirrors end equal."""
+"""Random histories of three sources: the mirrors are equal at the end, whatever happened in whichever order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing to do, or nothing yet: what must not leave a trace."""
+"""Syncs without changes or without rows: what must not leave a trace."""
 
 from __future__ import annotations
 

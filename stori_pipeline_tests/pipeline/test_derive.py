@@ -123,7 +123,7 @@ def test_a_lost_lake_of_star_tables_is_derived_again_with_the_same_numbers(histo
     assert len(before) == len(HISTORY) + 1
 
 
-def test_a_lost_lake_of_sources_costs_no_version_even_in_a_full_refresh(history: Works) -> None:
+def test_a_lost_landing_lake_loses_no_version_even_in_a_full_refresh(history: Works) -> None:
     history.lose(SALE)
     history.land("snapshot", sale(2, "2.00"), sale(3))
     landed = history.derive()
@@ -214,7 +214,7 @@ def test_a_long_history_continues_from_compacted_versions(works: Works, monkeypa
     assert works.versions() == [(price + 1, 1, f"{price}.00", False) for price in range(12)]
 
 
-def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works) -> None:
+def test_one_of_two_concurrent_derivations_wins_and_nothing_is_lost(history: Works) -> None:
     history.land("changes", sale(7), sale(8))
     start = Barrier(2)
 

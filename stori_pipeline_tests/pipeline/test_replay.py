@@ -1,4 +1,4 @@
-"""A source that forgets: whatever makes a new generation due, no row that was handed over is lost, unless the lake itself was."""
+"""A source that cannot be replayed: no full refresh loses a row, unless the lake itself was lost."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def begun(messages: TestQueue, lake: Lake) -> None:
     landed(messages, lake)
 
 
-def test_a_full_landing_begins_with_what_had_landed(messages: TestQueue, lake: Lake) -> None:
+def test_a_full_landing_begins_with_the_landed_rows(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     before = rows(lake)
     messages.send({"id": 4, "note": "d"}, {"id": 1, "note": "A"})
@@ -75,7 +75,7 @@ def test_a_full_landing_begins_with_what_had_landed(messages: TestQueue, lake: L
     assert (following.kind, following.generation, following.rows) == ("changes", made.manifest.generation, 1)
 
 
-def test_a_record_that_gains_a_column_keeps_the_rows_that_were_there(messages: TestQueue, lake: Lake) -> None:
+def test_a_definition_with_a_new_column_keeps_the_landed_rows(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     wider = orders(Column("size", integer), Column("memo", varchar(20), path="note"), note=Column("note", varchar(64)))
     messages.send({"id": 4, "note": "d" * 10, "size": 9})
@@ -92,7 +92,7 @@ def test_a_record_that_gains_a_column_keeps_the_rows_that_were_there(messages: T
     [orders(note=Column("note", varchar(1)), price=Column("price", integer)), orders(Column("size", integer, nullable=False))],
     ids=["a type that holds less", "a column that may not be null"],
 )
-def test_a_record_that_would_lose_rows_is_refused_and_nothing_changes(messages: TestQueue, lake: Lake, narrower: Table) -> None:
+def test_a_definition_that_would_lose_rows_is_refused_and_nothing_changes(messages: TestQueue, lake: Lake, narrower: Table) -> None:
     begun(messages, lake)
     newest = lake.newest(ORDERS)
     messages.send({"id": 4, "size": 9})
@@ -100,10 +100,10 @@ def test_a_record_that_would_lose_rows_is_refused_and_nothing_changes(messages: 
         landed(messages, lake, narrower)
     assert lake.newest(ORDERS) == newest
     assert messages.counts() == (1, 0)
-    assert landed(messages, lake).manifest is not None  # the old record still can
+    assert landed(messages, lake).manifest is not None  # the old definition still can
 
 
-def test_a_full_landing_of_a_quiet_queue_is_the_same_rows_again(messages: TestQueue, lake: Lake) -> None:
+def test_a_full_landing_of_an_empty_queue_lands_the_same_rows_again(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     before = rows(lake)
     for _ in range(2):
@@ -137,9 +137,7 @@ def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(messages: 
     assert compare.verify(wider, comparable_source(reader, lake), warehouse).equal
 
 
-def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_lacks(
-    messages: TestQueue, lake: Lake, store: StoreTable
-) -> None:
+def test_a_lost_lake_removes_no_row_and_verify_lists_the_missing_ones(messages: TestQueue, lake: Lake, store: StoreTable) -> None:
     stored = store(ORDERS)
     stores, table, warehouse = stored.stores, stored.table, stored.stores.warehouse
     messages.send({"id": 1, "note": "a"}, {"id": 2, "note": "b"})

@@ -1,6 +1,6 @@
 """The HTTP APIs of the conformance suite: of rates, of reports, and of a list in pages.
 
-The first two publish a day's answer for each thing that is done. The third appends to its list each row that is written.
+The first two publish a day's response for each write. The third appends each written row to its list.
 """
 
 from __future__ import annotations

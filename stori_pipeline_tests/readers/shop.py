@@ -1,4 +1,4 @@
-"""What every rig of the conformance suite has in common: the shop's one table, and what can be done to it."""
+"""What every rig of the conformance suite has in common: the shop's one table, and the writes to it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Rig(Protocol):
         """Let the rows have one more field, of text, that the definition does not name."""
 
     def unreachable(self) -> Reader:
-        """A reader of the same kind, of a server at 127.0.0.1 that is away. Its password is `s3cret`."""
+        """A reader of the same kind, for a server at 127.0.0.1 that does not run. Its password is `s3cret`."""
 
 
 def shop_table(kind: str, changes: Changes) -> Table:

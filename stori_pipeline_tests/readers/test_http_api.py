@@ -1,4 +1,4 @@
-"""Daily rates over real HTTP: which days are asked for, which rates are believed, and what an API may do wrong."""
+"""Daily rates over real HTTP: which days are requested, which rates are plausible, and failures of an API."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_an_api_without_etags_is_read_no_more_than_one_with(rates: Rates) -> Non
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1.2", "NaN", "Infinity", "12.7", "0.1"])
-def test_a_rate_that_cannot_be_true_is_quarantined_and_the_others_go_on(rates: Rates, wrong: str) -> None:
+def test_an_implausible_rate_is_quarantined_and_the_others_land(rates: Rates, wrong: str) -> None:
     rates.told(rates={"2024-11-14": {"USD": wrong}})
     first = rates.read()
     (rejected,) = first.rejected
@@ -145,7 +145,7 @@ def test_a_rate_that_cannot_be_true_is_quarantined_and_the_others_go_on(rates: R
     assert _rate(first, "2024-11-15", "USD") < 2
 
 
-def test_a_jump_is_seen_across_readings_and_is_taken_when_another_day_repeats_it(rates: Rates) -> None:
+def test_a_jump_is_refused_across_readings_and_accepted_when_repeated(rates: Rates) -> None:
     first = rates.read()
     rates.told(today="2024-11-18", rates={"2024-11-18": {"USD": "126"}})
     second = rates.read(first.until)
@@ -159,7 +159,7 @@ def test_a_jump_is_seen_across_readings_and_is_taken_when_another_day_repeats_it
     assert (_rate(fourth, "2024-11-19", "USD"), fourth.rejected) == (Decimal(127), [])
 
 
-def test_an_answer_that_is_no_number_is_quarantined_by_itself(rates: Rates) -> None:
+def test_a_rate_that_is_not_a_number_is_quarantined_alone(rates: Rates) -> None:
     rates.told(rates={"2024-11-14": {"USD": '"n/a"', "EUR": "null", "CHF": "true", "SEK": "[1]"}})
     first = rates.read()
     assert sorted((row["code"], json.loads(row["raw"])["currency"]) for row in first.rejected) == [
@@ -178,13 +178,13 @@ def test_an_answer_that_is_no_number_is_quarantined_by_itself(rates: Rates) -> N
     [{"status": 500}, {"status": 503, "retry_after": "0"}, {"status": 429, "retry_after": "0"}, {"status": 429}, {}],
     ids=["500", "503", "429 with a wait", "429 without", "cut off"],
 )
-def test_a_failure_that_passes_is_outlasted(rates: Rates, failure: dict[str, Any]) -> None:
+def test_a_temporary_failure_is_retried(rates: Rates, failure: dict[str, Any]) -> None:
     rates.told(fail=[failure, {**failure, "path": "2024-11-13"}])
     assert _days(rates.read()) == WEEK
     assert rates.server.requests.count("2024-11-13") == 2
 
 
-def test_an_api_that_asks_to_wait_for_an_hour_is_not_waited_for(rates: Rates) -> None:
+def test_a_run_does_not_wait_an_hour_for_an_api(rates: Rates) -> None:
     for wait in ("3600", "Fri, 31 Dec 2100 23:59:59 GMT"):
         rates.told(fail=[{"status": 429, "retry_after": wait}])
         with pytest.raises(SourceUnavailable, match="asks to wait"):
@@ -192,7 +192,7 @@ def test_an_api_that_asks_to_wait_for_an_hour_is_not_waited_for(rates: Rates) ->
         assert rates.server.requests == ["latest"]
 
 
-def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_there(rates: Rates) -> None:
+def test_an_interrupted_backfill_lands_its_days_and_continues_from_there(rates: Rates) -> None:
     first = rates.read()
     rates.told(today="2024-11-22", fail=[{"status": 429, "retry_after": "3600", "path": "2024-11-20"}])
     second = rates.read(first.until)
@@ -203,7 +203,7 @@ def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_ther
     assert rates.read(third.until).rows == []
 
 
-def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(rates: Rates) -> None:
+def test_a_backfill_without_a_day_and_an_interrupted_full_reading_fail(rates: Rates) -> None:
     first = rates.read()
     refusal = {"status": 429, "retry_after": "3600"}
     rates.told(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])
@@ -214,7 +214,7 @@ def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(ra
         rates.read()
 
 
-def test_a_day_that_the_api_does_not_know_among_others_is_quarantined(rates: Rates) -> None:
+def test_a_missing_day_among_others_is_quarantined(rates: Rates) -> None:
     rates.told(unknown=["2024-11-13"])
     first = rates.read()
     assert "2024-11-13" not in _days(first)
@@ -222,7 +222,7 @@ def test_a_day_that_the_api_does_not_know_among_others_is_quarantined(rates: Rat
     assert first.until["through"] == "2024-11-15"
 
 
-def test_an_older_latest_is_not_taken_for_news(rates: Rates) -> None:
+def test_a_latest_answer_older_than_the_position_is_refused(rates: Rates) -> None:
     first = rates.read()
     rates.told(today="2024-11-14")
     with pytest.raises(SourceUnavailable, match="has answered for 2024-11-15 before"):
@@ -250,7 +250,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("body", ANSWERS)
-def test_an_answer_of_another_shape_is_refused_in_words(rates: Rates, body: str) -> None:
+def test_an_answer_of_another_shape_is_refused_with_the_reason(rates: Rates, body: str) -> None:
     rates.told(fail=[{"body": ANSWERS[body][0]}])
     with pytest.raises(SourceError, match=ANSWERS[body][1]) as raised:
         rates.read()
@@ -274,14 +274,14 @@ def test_a_refusal_says_what_to_do_and_keeps_the_key(rates: Rates, failure: dict
     assert rates.server.requests == ["latest"]
 
 
-def test_an_answer_for_a_later_day_is_never_attributed(rates: Rates) -> None:
+def test_an_answer_for_a_later_day_is_refused(rates: Rates) -> None:
     later = '{"base": "GBP", "date": "2024-11-15", "rates": {"USD": 1.2}}'
     rates.told(fail=[{"path": "2024-11-12", "body": later}])
     with pytest.raises(SourceError, match="later than the requested day"):
         rates.read()
 
 
-def test_an_address_that_is_none_is_refused_without_being_shown() -> None:
+def test_a_malformed_api_address_is_refused_without_quoting_it() -> None:
     for wrong in ("ftp://s3cret@host", "http://", "s3cret"):
         with pytest.raises(SourceError, match="should look like https") as raised:
             drained(reader_for("http_api", wrong), TABLE)
@@ -310,7 +310,7 @@ def test_a_scaffolded_definition_reads_the_newest_day(rates: Rates) -> None:
 
 
 @pytest.mark.clock
-def test_the_walk_is_the_same_everywhere_and_plausible() -> None:
+def test_two_rates_servers_publish_the_same_plausible_rates() -> None:
     with RatesServer(("127.0.0.1", 0)) as one, RatesServer(("127.0.0.1", 0)) as other:
         late = one.body("2026-01-15", "GBP")
         assert other.body("2024-11-15", "GBP") == one.body("2024-11-15", "GBP")

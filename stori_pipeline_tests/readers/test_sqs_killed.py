@@ -1,4 +1,4 @@
-"""No event is lost, none is there twice, and every broken message is in quarantine, whatever happens to those who read."""
+"""No event is lost, none occurs twice, and every broken message is in quarantine, even if consumers are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told, in tests: a topic of SNS whose messages can be read, and a webhook that keeps what it is sent."""
+"""Receivers of alerts: a topic of SNS whose messages can be read, and a webhook that stores its messages."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def event(number: int, who: str, name: str, at: str, platform: str = "ios") -> d
     }
 
 
-def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messages: TestQueue, warehouse: Warehouse, lake: Lake) -> None:
+def test_an_event_counts_once_on_its_own_day_even_if_it_is_late(messages: TestQueue, warehouse: Warehouse, lake: Lake) -> None:
     reader = SqsReader(messages.url)
 
     def arrived(*events: dict[str, Any]) -> None:

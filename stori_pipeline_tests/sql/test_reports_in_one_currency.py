@@ -1,4 +1,4 @@
-"""Reports that show amounts in one currency: which day's rate an order gets, and what becomes of those that have none."""
+"""Reports that show amounts in one currency: which day's rate an order gets, and orders without a rate."""
 
 from __future__ import annotations
 

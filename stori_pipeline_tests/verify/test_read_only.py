@@ -1,4 +1,4 @@
-"""A proof needs no right to write, neither to the lake nor anywhere else."""
+"""A proof needs no permission to write, in the lake or anywhere else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = (Column("id", bigint, nullable=False), Column("note", varchar(64)))
 ORDERS = Table(Source("shop", "sqs", "A shop."), "orders", COLUMNS, ("id",), Queue())
 
 
-def test_a_mirror_is_proved_with_a_role_that_may_only_read_the_lake(
+def test_verify_needs_only_the_right_to_read_the_lake(
     messages: TestQueue, store: StoreTable, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 2)  # reading live rows of so many batches wrote a file, once

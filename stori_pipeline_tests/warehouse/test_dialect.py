@@ -1,4 +1,4 @@
-"""The SQL of the warehouse, to the letter: the DDL, kept under sql/warehouse, where a person looks for it, and whole loads."""
+"""The exact SQL of the warehouse: the DDL, which is under sql/warehouse for people to read, and the statements of whole loads."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _statements(table: Table) -> list[str]:
 
 
 def test_golden_fingerprints_of_every_tables_definition_and_statements() -> None:
-    """The whole loads show statements of four tables; that those of each shipped table stay as they are, this holds."""
+    """The whole loads show the statements of four tables; this test holds those of every shipped table."""
     tables = [*catalog.TABLES, *(star.table for star in STARS.values())]
     digests = [hashlib.sha256(";".join(_statements(table)).encode()).hexdigest()[:16] for table in tables]
     lines = [f"{table.full_name} {table.fingerprint} {digest}" for table, digest in zip(tables, digests, strict=True)]

@@ -128,8 +128,8 @@ class DayReading:
 
         where = column.between(low, high, or_without=False)
         with self._connection.translated():
-            found = scans.batches(self._connection.database[self._table.name], where)
-            yield from scans.chunks(documents, found, of_day)
+            batches = scans.batches(self._connection.database[self._table.name], where)
+            yield from scans.chunks(documents, batches, of_day)
 
 
 class CursorReading:

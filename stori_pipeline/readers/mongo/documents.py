@@ -103,8 +103,8 @@ class Documents:
         return [self._of_element(document, element) for element in elements]
 
     def _elements(self, document: Document) -> Any:
-        found = _at(document, self._unnest) if self._unnest else None
-        return document if isinstance(found, Misfit) else found
+        value = _at(document, self._unnest) if self._unnest else None
+        return document if isinstance(value, Misfit) else value
 
     def _of_element(self, document: Document, element: Any) -> Row | Refused:
         raw = partial(self._element_json, document.get("_id"), element)

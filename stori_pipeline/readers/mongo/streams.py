@@ -279,11 +279,11 @@ def head(connection: Connection, table: Table, since: Position | None) -> str:
     database = connection.database
     with connection.translated(resuming=True), database.client.start_session(causal_consistency=True) as session:
         _refuse_other_collection(table, since, identity(database, table, session))
-        seen, last = 0, ""
+        count, last = 0, ""
         with _Stream(database, table, _token(since), session, [{"$project": {"clusterTime": 1, "operationType": 1}}]) as stream:
             for event, _ in stream:
-                seen, last = seen + 1, str(event["_id"]["_data"])
-                if seen >= _PEEK:
+                count, last = count + 1, str(event["_id"]["_data"])
+                if count >= _PEEK:
                     # There may be more events, whose number can grow, so the text never repeats.
                     return f"{last} {reading.taken_at.isoformat()}"
         return last

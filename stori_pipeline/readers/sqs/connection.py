@@ -149,9 +149,9 @@ def opened(url: str, table: str, source: str) -> Connection:
     # The queue's address gives the address of the service. AWS uses no password in it, so one is not passed on.
     host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     address, where = f"{parts.scheme}://{host}", f"{table} at {host}{parts.path}"
-    found = _REGION.search(parts.hostname)
+    region = _REGION.search(parts.hostname)
     try:
-        client = _client(address, (found[1] or found[2]) if found else None)
+        client = _client(address, (region[1] or region[2]) if region else None)
     except (BotoCoreError, ValueError) as error:
         raise SourceError(f"{where}: {error}") from error
     return Connection(client, address + parts.path, where)

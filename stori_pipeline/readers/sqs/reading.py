@@ -227,8 +227,8 @@ class QueueReading:
         while not self._closed.wait(self._limits.hidden / 6):
             soon = time.monotonic() + self._limits.hidden * 2 / 3
             with self._lock:
-                due = [held for held in self._held if held.until < soon]
-            for held in due:
+                expiring = [held for held in self._held if held.until < soon]
+            for held in expiring:
                 if self._closed.is_set():
                     return
                 began = time.monotonic()

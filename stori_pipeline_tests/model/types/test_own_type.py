@@ -1,4 +1,4 @@
-"""A type made outside the platform: one object, and it lands, loads, verifies, is suggested and is documented."""
+"""A type defined outside the platform: one object, and it lands, loads, verifies, is suggested and is documented."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def test_a_type_whose_sql_engines_write_differently_verifies(
     assert verify(table, comparable_source(reader, lake), warehouse).equal
 
 
-def test_what_does_not_fit_it_goes_to_quarantine_with_its_code(shifts: Table) -> None:
+def test_a_value_that_does_not_fit_goes_to_quarantine_with_its_code(shifts: Table) -> None:
     rows, rejected = conform(shifts, [{"id": 1, "begins": "07:00:00.500+00:00"}, {"id": 2, "ends": "noon"}])
     assert rows.column("begins").to_pylist() == ["07:00:00.5+00"]
     assert [(each["code"], each["column"]) for each in rejected.to_pylist()] == [("bad_date", "ends")]
 
 
 def test_only_its_own_column_is_read_value_by_value(shifts: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A type that says no more than what becomes of one value costs the columns beside it nothing."""
+    """A type that only converts single values does not slow down the columns beside it."""
 
     def never(*_: object) -> None:
         raise AssertionError("a row went through the contract")
@@ -125,7 +125,7 @@ def test_it_is_found_by_name_and_documented(timetz: Type) -> None:
     )
 
 
-def test_the_definition_that_names_it_can_be_pasted(shifts: Table, source_db: SourceDatabase) -> None:
+def test_a_suggested_definition_with_the_type_can_be_pasted(shifts: Table, source_db: SourceDatabase) -> None:
     text = scaffold("postgres", source_db.reader_url, "shop", "shifts")
     assert 'Column("begins", timetz)' in text
     assert "from stori_pipeline_tests.model.types.own_types import timetz\n" in text
@@ -143,7 +143,7 @@ def test_another_type_with_its_arrow_type_still_holds_frames(timetz: Type) -> No
 
 
 def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Type, warehouse_url: str) -> None:
-    """The catalog has a name of its own for the type: a second load must not take the column for another."""
+    """The catalog has another name for the type; a second load must not take it for another type."""
     warehouse = Warehouse(warehouse_url, "arn:x")
     target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts")
     replace_rows(warehouse, target, {"begins": timetz}, "", 0)
@@ -155,7 +155,7 @@ def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Typ
         cursor.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
-def test_it_plays_only_the_roles_that_it_names(shifts: Table) -> None:
+def test_it_can_have_only_the_roles_that_it_names(shifts: Table) -> None:
     with pytest.raises(DefinitionError, match=r"column 'begins': a timetz column cannot be a distkey"):
         Table(shifts.source, "shifts", shifts.columns, ("id",), Xmin(), distkey="begins")
     with pytest.raises(DefinitionError, match=r"column 'begins': the cursor must be a date or a timestamptz, .*; it is a timetz"):
@@ -164,7 +164,7 @@ def test_it_plays_only_the_roles_that_it_names(shifts: Table) -> None:
 
 def test_another_type_of_the_same_name_is_refused(timetz: Type) -> None:
     assert register(timetz) is timetz
-    with pytest.raises(DefinitionError, match="type timetz: there is one of that name already"):
+    with pytest.raises(DefinitionError, match="type timetz: there is a type of that name already"):
         register(replace(timetz, redshift="VARCHAR(24)"))
 
 
