@@ -48,7 +48,7 @@ class TestQueue:
 
 @contextmanager
 def queue(*, receives: int = 100) -> Iterator[TestQueue]:
-    """An empty one, gone afterwards, at the SQS that the environment names. After so many `receives` a message goes to the dead letters."""
+    """An empty queue at the SQS in the environment, deleted afterwards. After `receives` deliveries a message goes to the dead letters."""
     sqs: Any = boto3.session.Session().client("sqs")
     name = f"events-{uuid.uuid4().hex[:8]}"
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]

@@ -131,7 +131,7 @@ def test_a_check_file_has_a_severity_and_a_description(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "missing"),
-    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what holds")],
+    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what is true")],
 )
 def test_a_check_file_without_its_heading_is_refused(tmp_path: Path, text: str, missing: str) -> None:
     file = tmp_path / "bad.sql"

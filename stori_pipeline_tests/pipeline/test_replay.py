@@ -96,7 +96,7 @@ def test_a_definition_that_would_lose_rows_is_refused_and_nothing_changes(messag
     begun(messages, lake)
     newest = lake.newest(ORDERS)
     messages.send({"id": 4, "size": 9})
-    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's definition as it is now.*Nothing was changed"):
+    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's present definition.*Nothing was changed"):
         landed(messages, lake, narrower)
     assert lake.newest(ORDERS) == newest
     assert messages.counts() == (1, 0)
