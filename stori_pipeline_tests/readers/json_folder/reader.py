@@ -1,4 +1,4 @@
-"""The reader of folders of JSON files: the least that a kind needs.
+"""The reader of folders of JSON files: the minimum that a kind needs.
 
 A position is the hash of each file's content, by the file's name, which is the row's key.
 """
@@ -58,7 +58,7 @@ class _FolderReading:
     @property
     def until(self) -> Position:
         if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
         return self._until
 
     def ack(self) -> None:
@@ -81,7 +81,7 @@ class _DayReading:
 
     def __init__(self, folder: _Folder, table: Table, since: Position | None, day: date) -> None:
         if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
         self.taken_at = utc_now()
         self.until: Position = since
         self._folder, self._table, self._day = folder, table, day
