@@ -145,7 +145,7 @@ def test_another_type_with_its_arrow_type_still_holds_frames(timetz: Type) -> No
 def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Type, warehouse_url: str) -> None:
     """The catalog has another name for the type; a second load must not take it for another type."""
     warehouse = Warehouse(warehouse_url, "arn:x")
-    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts")
+    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts", "lab/shifts")
     replace_rows(warehouse, target, {"begins": timetz}, "", 0)
     with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE VIEW {target.schema}.seen AS SELECT begins FROM {target.full_name}")
