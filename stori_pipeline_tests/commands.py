@@ -47,7 +47,7 @@ class Ended:
             raise AssertionError(f"no JSON on stdout\n{self}") from error
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out + self.err
 
 

@@ -158,14 +158,14 @@ StoreTable = Callable[[Table], StoredTable]
 @contextmanager
 def storing(stores: Stores) -> Iterator[StoreTable]:
     """Gives a function that stores a table like the one it is given; the mirrors are gone after the block."""
-    made: list[StoredTable] = []
+    stored: list[StoredTable] = []
 
     def store(table: Table) -> StoredTable:
-        made.append(StoredTable(under_own_source(table), stores))
-        return made[-1]
+        stored.append(StoredTable(under_own_source(table), stores))
+        return stored[-1]
 
     yield store
-    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in made))
+    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in stored))
 
 
 def empty_warehouse(url: str) -> None:

@@ -21,12 +21,12 @@ def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, mo
     manager = boto3.client("secretsmanager")
     name = f"warehouse-{uuid.uuid4().hex[:8]}"
     arn = manager.create_secret(Name=name, SecretString="postgresql://loader:first@cluster/dev")["ARN"]
-    told = Settings({"STORI_WAREHOUSE": arn})
+    loaded = Settings({"STORI_WAREHOUSE": arn})
 
-    assert told.warehouse_url == "postgresql://loader:first@cluster/dev"
+    assert loaded.warehouse_url == "postgresql://loader:first@cluster/dev"
     manager.put_secret_value(SecretId=name, SecretString="postgresql://loader:second@cluster/dev")
     assert Settings({"STORI_WAREHOUSE": arn}).warehouse_url == "postgresql://loader:first@cluster/dev"
 
     monkeypatch.setattr(settings, "SECRET_SECONDS", 0.0)
-    assert told.warehouse_url == "postgresql://loader:second@cluster/dev"
-    assert "second" not in repr(told)
+    assert loaded.warehouse_url == "postgresql://loader:second@cluster/dev"
+    assert "second" not in repr(loaded)

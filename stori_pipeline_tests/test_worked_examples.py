@@ -70,8 +70,8 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
     (call,) = re.findall(r"^    (psql .*)$", README, re.MULTILINE)
     queries = [query for query in example("queries").split(";") if query.strip()]
     assert len(queries) >= 3
-    said = "DATEDIFF", "NVL", "asks[0]"
-    assert all(word in example("queries") for word in said)
+    words = "DATEDIFF", "NVL", "asks[0]"
+    assert all(word in example("queries") for word in words)
     for query in queries:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{call} --no-psqlrc -v ON_ERROR_STOP=1 --tuples-only --no-align"],

@@ -28,8 +28,8 @@ def block_message(table: Table, blocked: Sequence[Manifest]) -> str:
     worst = max(blocked, key=lambda each: each.rejected / (each.rows + each.rejected))
     return (
         f"{table.full_name}: {worst.rejected} of the {worst.rows + worst.rejected} rows of batch {worst.batch} break the "
-        f"table's definition, more than max_rejected={table.max_rejected} allows, so nothing is loaded. Its quarantine says why. "
-        f"Mend the source or the definition, then land a new snapshot with `stori sync --full {table.full_name}`"
+        f"table's definition, more than max_rejected={table.max_rejected} allows, so nothing is loaded. Its quarantine has the reasons. "
+        f"Correct the source or the definition, then land a new snapshot with `stori sync --full {table.full_name}`"
     )
 
 

@@ -95,5 +95,5 @@ def surroundings(stack: Stack, environ: dict[str, str], s3: S3Client) -> Iterato
 
 @pytest.fixture
 def client(surroundings: Surroundings) -> Iterator[TestClient]:
-    with surroundings.app() as made:
-        yield made
+    with surroundings.app() as test_client:
+        yield test_client

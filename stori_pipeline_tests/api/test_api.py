@@ -84,8 +84,8 @@ def test_the_page_shows_payments_tables_and_charts_and_escapes_the_data(client: 
 
 
 def test_charts_are_served_and_nothing_else_of_the_bucket_is(client: TestClient) -> None:
-    drawn = client.get("/charts/payments.svg")
-    assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/svg+xml")
+    picture = client.get("/charts/payments.svg")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
     assert [client.get(f"/charts/{name}.svg").status_code for name in ("none", "..%2Fstar", "Payments")] == [404, 404, 404]
 
 
@@ -159,10 +159,10 @@ def test_the_api_has_exactly_these_paths(client: TestClient) -> None:
     assert sorted(client.get("/openapi.json").json()["paths"]) == sorted(ADDRESSES)
 
 
-@pytest.mark.parametrize("told", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
-def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("key_setting", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
+def test_schemathesis_finds_nothing(surroundings: Surroundings, key_setting: dict[str, str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
-    with serve_in_thread(create_app(Settings(surroundings.environ | told))) as address:
+    with serve_in_thread(create_app(Settings(surroundings.environ | key_setting))) as address:
         command = [
             str(program),
             "run",
@@ -175,7 +175,7 @@ def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, 
             "--report-dir",
             str(tmp_path),
         ]
-        command += ["--header", f"X-API-Key: {told['STORI_API_KEY']}"] if told else []
+        command += ["--header", f"X-API-Key: {key_setting['STORI_API_KEY']}"] if key_setting else []
         found = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path)
     assert found.returncode == 0, found.stdout
     assert f"Tested: {len(ADDRESSES)}" in found.stdout

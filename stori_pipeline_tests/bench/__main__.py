@@ -35,7 +35,7 @@ class Measured:
 
     seconds: float
     megabytes: float
-    said: str
+    output: str
 
 
 def measure(environ: dict[str, str], *arguments: str) -> Measured:
@@ -43,13 +43,13 @@ def measure(environ: dict[str, str], *arguments: str) -> Measured:
     began = time.monotonic()
     process = subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = process.stdout.read()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"step {arguments[0]} failed")
-    return Measured(seconds, usage.ru_maxrss / 1024, said.strip())
+    return Measured(seconds, usage.ru_maxrss / 1024, output.strip())
 
 
 def _execute(url: str, *statements: tuple[str, tuple[int, ...]]) -> int:
@@ -140,7 +140,7 @@ def _measure_all(stack: Stack, environ: dict[str, str], admin: str, folder: Path
 
 
 def _moved(measured: Measured, rows: int) -> Measured:
-    assert int(measured.said) == rows, f"{measured.said} rows moved where {rows} should have"
+    assert int(measured.output) == rows, f"{measured.output} rows moved where {rows} should have"
     return measured
 
 

@@ -108,8 +108,8 @@ def test_charts_read_their_own_report_and_columns_that_it_has() -> None:
 def test_a_chart_says_what_it_shows(chart: Chart, reports: Reports) -> None:
     rows = reports.read(chart, FEW[chart.report])
     panels = {panel for _, panel, *_ in WHAT_IS_DRAWN[chart.name]}
-    drawn = [(each.series, each.panel if panels != {""} else "", each.x, each.y) for each in rows.points]
-    assert drawn == WHAT_IS_DRAWN[chart.name]
+    series_points = [(each.series, each.panel if panels != {""} else "", each.x, each.y) for each in rows.points]
+    assert series_points == WHAT_IS_DRAWN[chart.name]
     assert look(chart, rows).overlapping == []
     pictures = draw(chart, rows)
     words = "\n".join(texts(pictures.svg))
@@ -165,8 +165,8 @@ MANY: dict[str, tuple[str, Sequence[tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("case", MANY)
 def test_no_text_overlaps_with_any_number_of_values(case: str, reports: Reports) -> None:
-    name, made = MANY[case]
-    rows = reports.read(BY_NAME[name], made)
+    name, report_rows = MANY[case]
+    rows = reports.read(BY_NAME[name], report_rows)
     assert len(rows.points) > 3
     assert look(BY_NAME[name], rows).overlapping == []
 

@@ -56,11 +56,11 @@ def project(stack: Stack, environ: dict[str, str]) -> Iterator[ProjectFolder]:
     folder = stack.home.parent
     write_env(folder / ".env", environ)
     shutil.copy(ROOT / "dagster.yaml", folder)
-    made = ProjectFolder(folder, environ)
-    _forget(made)
+    project_folder = ProjectFolder(folder, environ)
+    _forget(project_folder)
     seed(environ, folder / "data", rows=400, trades=60, users=20, totesys_until=date(2022, 11, 4))
-    yield made
-    _forget(made)
+    yield project_folder
+    _forget(project_folder)
     (folder / ".env").unlink()
 
 
@@ -78,14 +78,14 @@ def _forget(project: ProjectFolder) -> None:
     url = project.environ["STORI_ADMIN_EXCHANGE"]
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=20_000) as client:
         client.get_default_database().drop_collection("trades")
-    told = project.environ
+    settings = project.environ
     with closing(
         boto3.client(
             "s3",
-            endpoint_url=told["AWS_ENDPOINT_URL"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-            region_name=told["AWS_DEFAULT_REGION"],
+            endpoint_url=settings["AWS_ENDPOINT_URL"],
+            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+            region_name=settings["AWS_DEFAULT_REGION"],
         )
     ) as s3:
         bucket = project.environ["STORI_LANDING_BUCKET"]

@@ -150,12 +150,12 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 def test_status_json_has_its_shape_and_says_that_all_answer(project: ProjectFolder) -> None:
-    said = project.stori("status", "--json")
-    assert said.code == 0
-    assert [list(each) for each in said.json] == [["name", "address", "up"]] * len(SERVERS)
-    assert [each["name"] for each in said.json] == list(SERVERS)
-    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in said.json)
-    assert "@" not in said.out  # no credentials
+    ended = project.stori("status", "--json")
+    assert ended.code == 0
+    assert [list(each) for each in ended.json] == [["name", "address", "up"]] * len(SERVERS)
+    assert [each["name"] for each in ended.json] == list(SERVERS)
+    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in ended.json)
+    assert "@" not in ended.out  # no credentials
 
 
 def test_status_without_a_started_stack_fails_and_lists_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,13 +180,13 @@ def test_a_broken_state_file_is_one_line_with_advice(command: str, tmp_path: Pat
 
 @pytest.mark.parametrize("port", ["redshift", "redshift=", "redshift=x"])
 def test_an_invalid_port_is_refused_with_an_example(project: ProjectFolder, port: str) -> None:
-    said = project.stori("up", "--port", port)
-    assert said.code == 2
-    assert "such as redshift=5439" in said.err
+    ended = project.stori("up", "--port", port)
+    assert ended.code == 2
+    assert "such as redshift=5439" in ended.err
 
 
 def test_an_unknown_server_is_refused_with_the_list_of_servers(project: ProjectFolder) -> None:
-    said = project.stori("up", "--port", "mysql=3306")
-    assert said.code == 1
-    assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in said.err
-    assert "Traceback" not in said.err
+    ended = project.stori("up", "--port", "mysql=3306")
+    assert ended.code == 1
+    assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in ended.err
+    assert "Traceback" not in ended.err

@@ -64,8 +64,8 @@ def test_the_page_has_every_type_and_every_verdict() -> None:
 
 
 def test_the_page_explains_the_codes_and_no_others() -> None:
-    told = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", PAGE, re.MULTILINE)
-    assert dict(told) == CODES
+    codes = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", PAGE, re.MULTILINE)
+    assert dict(codes) == CODES
 
 
 @pytest.mark.parametrize(("kind", "value", "verdict", "outcome"), VERDICTS, ids=[" ".join(cells[:3]) for cells in VERDICTS])

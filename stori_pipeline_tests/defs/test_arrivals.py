@@ -40,7 +40,7 @@ def at(text: str) -> datetime:
         ("2024-11-15T14:29", False, "no row for 5 h 01 min of open time; rows should arrive every 5 h 00 min"),
         ("2024-11-14T08:00", False, "22 h 30 min of open time; rows should arrive every 5 h 00 min. The source has stopped"),
         ("2024-11-18T09:00", True, None),
-        (None, False, "holds no row"),
+        (None, False, "has no rows"),
     ],
 )
 def test_arrivals_on_a_monday_morning_ignore_the_weekend(newest: str | None, passed: bool, says: str | None) -> None:

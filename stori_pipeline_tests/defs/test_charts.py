@@ -47,7 +47,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(BOTH, reports=tuple(load_reports(folder, BOTH, {})), charts=(TRADES,))
 
 
-def drawn(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
+def chart_metadata(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
     """The chart's metadata in a run; None if the run did not materialize it."""
     result = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert result.success, [str(event.message) for event in result.all_events if event.is_failure]
@@ -61,8 +61,8 @@ def kept(s3: S3Client, bucket: str) -> dict[str, tuple[str, str, str]]:
     """The type, the time and the bytes of each picture."""
     found = {}
     for item in s3.list_objects_v2(Bucket=bucket, Prefix="charts/").get("Contents", []):
-        there = s3.head_object(Bucket=bucket, Key=item["Key"])
-        found[item["Key"]] = (there["ContentType"], there["ETag"], there["Metadata"]["made-from"])
+        head = s3.head_object(Bucket=bucket, Key=item["Key"])
+        found[item["Key"]] = (head["ContentType"], head["ETag"], head["Metadata"]["made-from"])
     return found
 
 
@@ -70,7 +70,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     platform: Platform, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
 ) -> None:
     platform.trade(1)
-    first = drawn(instance, graph)
+    first = chart_metadata(instance, graph)
     assert first is not None
     assert (first["outcome"], first["rows_drawn"]) == ("drawn", 1)
     assert first["dagster/uri"] == f"s3://{processed_bucket}/charts/trades.svg"
@@ -82,7 +82,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     assert inline.startswith(b"\x89PNG")
     assert len(inline) < 60_000
 
-    again = drawn(instance, graph)
+    again = chart_metadata(instance, graph)
     assert again is not None
     assert again["outcome"].startswith("nothing new")
     assert (again["chart"], again["rows_drawn"]) == (first["chart"], 1)
@@ -90,7 +90,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
 
     # As after a process that died between the two.
     s3.put_object(Bucket=processed_bucket, Key="charts/trades.svg", Body=b"<svg/>", Metadata={"made-from": "of another time"})
-    mended = drawn(instance, graph)
+    mended = chart_metadata(instance, graph)
     assert mended is not None
     assert mended["outcome"] == "drawn"
     assert kept(s3, processed_bucket) == before

@@ -31,7 +31,7 @@ def defs() -> Definitions:
 def _asset(defs: Definitions, key: AssetKey) -> dict[str, Any]:
     graph = defs.resolve_asset_graph()
     node = graph.get(key)
-    said: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
         "group": node.group_name,
         "kinds": sorted(node.kinds),
@@ -43,13 +43,13 @@ def _asset(defs: Definitions, key: AssetKey) -> dict[str, Any]:
     }
     if node.is_executable:
         op = node.assets_def.op
-        said |= {
+        summary |= {
             "partitions": str(node.partitions_def) if node.partitions_def else None,
             "pool": op.pool,
             "retries": op.retry_policy.max_retries if op.retry_policy else 0,
             "freshness": str(node.freshness_policy) if node.freshness_policy else None,
         }
-    return said
+    return summary
 
 
 def _graph(defs: Definitions) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_a_check_file_has_a_severity_and_a_description(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "missing"),
-    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what holds")],
+    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what is true")],
 )
 def test_a_check_file_without_its_heading_is_refused(tmp_path: Path, text: str, missing: str) -> None:
     file = tmp_path / "bad.sql"

@@ -117,7 +117,7 @@ def test_a_failing_row_is_shown_until_it_is_corrected(mirrors: Mirrors) -> None:
     assert (failed.passed, failed.severity.value, failed.asset_key) == (False, "WARN", AssetKey(["warehouse", "py_shop", "orders"]))
     assert failed.metadata["failing_rows"].value == 2
     assert failed.metadata["examples"].value == "| id | item |\n| --- | --- |\n| 2 | 8 |\n| 3 | 9 |"
-    assert failed.description == "py_shop.orders: 2 rows in which this does not hold; examples are in the metadata"
+    assert failed.description == "py_shop.orders: 2 rows fail this check; examples are in the metadata"
 
     mirrors.land(ITEMS, "changes", {"id": 8}, {"id": 9})
     mirrors.load(ITEMS)

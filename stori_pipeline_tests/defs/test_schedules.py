@@ -51,8 +51,8 @@ def run(defs: Definitions, request: RunRequest, instance: DagsterInstance) -> Ex
 def landed(result: ExecuteInProcessResult) -> tuple[str | None, str, int]:
     """The partition that the bank's landing went to, and the kind and rows of its batch."""
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == landing_key(BANK)]
-    said = event.materialization.metadata
-    return event.materialization.partition, str(said["kind"].value), int(str(said["rows_landed"].value))
+    values = event.materialization.metadata
+    return event.materialization.partition, str(values["kind"].value), int(str(values["rows_landed"].value))
 
 
 def test_the_schedule_requests_everything(defs: Definitions, instance: DagsterInstance) -> None:

@@ -73,10 +73,10 @@ def test_an_unavailable_source_does_not_delay_others(platform: Platform, sensor:
     monkeypatch.setenv("STORI_SOURCE_BANK", at_port(os.environ["STORI_SOURCE_BANK"], closed_port()))
     platform.trade(1)
     assert tables(requested(sensor.tick())) == {"exchange.trades"}
-    said = reason(sensor.tick())
-    assert "bank.transactions was not checked for changes: SourceUnavailable" in said
+    skip_reason = reason(sensor.tick())
+    assert "bank.transactions was not checked for changes: SourceUnavailable" in skip_reason
     password = os.environ["STORI_SOURCE_BANK"].split(":")[2].split("@")[0]
-    assert password not in said
+    assert password not in skip_reason
 
 
 def test_a_table_with_a_run_under_way_waits_for_it(

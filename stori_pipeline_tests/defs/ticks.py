@@ -47,8 +47,8 @@ def tables(request: RunRequest) -> set[str]:
 
 def reason(result: SensorResult) -> str:
     assert not result.run_requests
-    said = result.skip_reason
-    return said.skip_message or "" if isinstance(said, SkipReason) else said or ""
+    skipped = result.skip_reason
+    return skipped.skip_message or "" if isinstance(skipped, SkipReason) else skipped or ""
 
 
 def scheduled(defs: Definitions, instance: DagsterInstance, moment: datetime) -> RunRequest | SkipReason:

@@ -18,11 +18,11 @@ def _fails_plainly(platform: Platform, server: str, *arguments: str) -> Ended:
     """The command ends with 1, without a traceback, and without a password in its output."""
     with platform.start(*arguments, **{server: closed_port()}) as running:
         ended = running.end(GIVES_UP).expect(1)
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     for name in ADDRESSES.values():
         if password := urlsplit(platform.environ[name]).password:
-            assert password not in ended.said, str(ended)
-    assert platform.environ["AWS_SECRET_ACCESS_KEY"] not in ended.said, str(ended)
+            assert password not in ended.output, str(ended)
+    assert platform.environ["AWS_SECRET_ACCESS_KEY"] not in ended.output, str(ended)
     return ended
 
 

@@ -83,7 +83,7 @@ def test_a_lost_part_fails_the_load_and_a_full_sync_repairs_it(platform: Platfor
 
     ended = platform.stori("sync", "--json", BANK.full_name).expect(1)
     assert BANK.full_name in ended.err
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     assert platform.ledger(BANK) == []
 
     platform.stori("sync", "--full", "--json", BANK.full_name).expect(0)

@@ -66,15 +66,15 @@ def test_nothing_has_landed_at_first(lake: Lake) -> None:
 def test_a_landing_is_committed_by_a_manifest_that_copy_can_read(lake: Lake, s3: S3Client, bucket: str) -> None:
     taken = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=timezone.utc)
     before = datetime.now(timezone.utc)
-    told: list[int] = []
+    counts: list[int] = []
     reading = Given([orders(1, 3), orders(4, 2)], at=7, taken_at=taken)
-    manifest = lake.land(TABLE, reading, newest=None, run_id="r1", progress=told.append)
+    manifest = lake.land(TABLE, reading, newest=None, run_id="r1", progress=counts.append)
     assert manifest is not None
     assert manifest == lake.newest(TABLE)
     assert (manifest.batch, manifest.kind, manifest.since, manifest.until) == (1, "snapshot", None, {"at": 7})
     assert (manifest.rows, manifest.rejected, manifest.run_id, manifest.taken_at) == (5, 0, "r1", taken)
     assert manifest.generation >= int(before.timestamp() * 1_000_000)
-    assert told == [3, 2]
+    assert counts == [3, 2]
 
     document = json.loads(s3.get_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")["Body"].read())
     (part,) = manifest.parts

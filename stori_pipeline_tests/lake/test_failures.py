@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gate(s3: S3Client) -> Iterator[Gateway]:
-    with gateway(s3) as made:
-        yield made
+    with gateway(s3) as proxy:
+        yield proxy
 
 
 def uploads(s3: S3Client, bucket: str) -> list[str]:

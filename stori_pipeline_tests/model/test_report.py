@@ -117,7 +117,7 @@ def test_the_tables_of_a_select_have_their_own_full_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("SELECT id FROM shop.nowhere", "'shop.nowhere', which is no source table, no star table and no report"),
         ("SELECT id FROM orders", "'orders'.*with its schema"),
@@ -139,8 +139,8 @@ def test_the_tables_of_a_select_have_their_own_full_names() -> None:
         ("SELECT id FROM reports.one", "read each other in a circle: one reads one"),
     ],
 )
-def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, statement: str, said: str) -> None:
-    with pytest.raises(DefinitionError, match=f"^sql/reports.*{said}".replace("(*)", r"\(\*\)")):
+def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, statement: str, message: str) -> None:
+    with pytest.raises(DefinitionError, match=f"^sql/reports.*{message}".replace("(*)", r"\(\*\)")):
         only(tmp_path, statement)
 
 

@@ -142,7 +142,7 @@ _ROWS = st.fixed_dictionaries(
         "flag": st.none() | st.booleans(),
         "day": st.none() | st.dates(),
         "at": st.none() | st.datetimes(timezones=st.just(UTC)),
-        "clock": st.none() | st.times().map(lambda drawn: drawn.isoformat("microseconds")),
+        "clock": st.none() | st.times().map(lambda sample: sample.isoformat("microseconds")),
         "ratio": st.none()
         | st.floats(-1e27, 1e27)
         | st.floats(-1, 1)
@@ -168,8 +168,8 @@ def test_a_digest_ignores_the_order_of_rows_and_counts_duplicates(rows: list[dic
 
 
 @given(st.lists(_ROWS, max_size=5))
-def test_many_rows_have_the_same_checksums_as_one_at_a_time(drawn: list[dict[str, Any]]) -> None:
-    rows = [_row(number, row) for number, row in enumerate(drawn)]
+def test_many_rows_have_the_same_checksums_as_one_at_a_time(sample: list[dict[str, Any]]) -> None:
+    rows = [_row(number, row) for number, row in enumerate(sample)]
     for table in (TABLE, BY_NAME, BY_BOTH):
         values = {column.name: [row[column.name] for row in rows] for column in table.columns}
         assert row_checksum.checksums(table, values) == [row_checksum.checksum(table, row) for row in rows]
@@ -237,8 +237,8 @@ def test_the_warehouse_computes_the_same_digests(warehouse: tuple[extensions.con
     rows: list[dict[str, Any]] = []
 
     @given(st.lists(_ROWS, min_size=8, max_size=8))
-    def collect(drawn: list[dict[str, Any]]) -> None:
-        for row in drawn:
+    def collect(sample: list[dict[str, Any]]) -> None:
+        for row in sample:
             rows.append(_row(len(rows), row))
 
     collect()

@@ -31,7 +31,7 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"columns": ()}, "table shop.orders: it has no columns"),
         ({"key": ()}, "table shop.orders: it has no key"),
@@ -60,8 +60,8 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
     ],
     ids=str,
 )
-def test_an_invalid_definition_names_the_table_and_the_column(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(DefinitionError, match=re.escape(said)) as raised:
+def test_an_invalid_definition_names_the_table_and_the_column(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(message)) as raised:
         replace(ORDERS, **change)
     assert str(raised.value).startswith("table shop.")
 

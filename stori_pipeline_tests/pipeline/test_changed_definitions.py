@@ -72,7 +72,7 @@ def test_a_source_that_no_longer_fits_its_definition_stops_that_table_only(platf
 
     ended = platform.stori("sync", "--json", *NAMES).expect(1)
     assert [each["rows_loaded"] for each in ended.json] == [0, 5], str(ended)
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     platform.assert_equal(EXCHANGE)
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]
 

@@ -55,7 +55,7 @@ def works(stores: Stores) -> Works:
 
 @pytest.fixture
 def history(works: Works) -> Works:
-    """A history of three sales: two at first, one changed, one come later, and one gone."""
+    """A history of three sales: two at first, one changed, one added, and one deleted."""
     works.land("snapshot", sale(1), sale(2))
     works.derive()
     works.land("changes", sale(2, "2.00"), sale(3))

@@ -105,7 +105,7 @@ _LIVE = st.fixed_dictionaries(
 )
 _BATCHES = st.lists(
     st.tuples(st.booleans(), st.lists(_LIVE | _LIVE | _KEYS, max_size=6), st.lists(_KEYS, max_size=1)), min_size=1, max_size=7
-).map(lambda drawn: [batch(number + 1, *each) for number, each in enumerate(drawn)])
+).map(lambda contents: [batch(number + 1, *each) for number, each in enumerate(contents)])
 
 
 @STEADY

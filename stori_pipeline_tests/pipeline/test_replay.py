@@ -61,10 +61,10 @@ def test_a_full_landing_begins_with_the_landed_rows(messages: TestQueue, lake: L
     begun(messages, lake)
     before = rows(lake)
     messages.send({"id": 4, "note": "d"}, {"id": 1, "note": "A"})
-    made = landed(messages, lake, full=True)
-    assert made.full_refresh_reason == "a full refresh was requested"
-    assert made.manifest is not None
-    assert (made.manifest.kind, made.manifest.batch, made.manifest.rejected) == ("snapshot", 3, 0)
+    refreshed = landed(messages, lake, full=True)
+    assert refreshed.full_refresh_reason == "a full refresh was requested"
+    assert refreshed.manifest is not None
+    assert (refreshed.manifest.kind, refreshed.manifest.batch, refreshed.manifest.rejected) == ("snapshot", 3, 0)
     assert {key: row["note"] for key, row in rows(lake).items()} == {1: "A", 2: "B", 3: "c", 4: "d"}
     assert {key: rows(lake)[key] for key in (2, 3)} == {key: before[key] for key in (2, 3)}
     assert messages.left() == 0
@@ -72,15 +72,15 @@ def test_a_full_landing_begins_with_the_landed_rows(messages: TestQueue, lake: L
     messages.send({"id": 5})
     following = landed(messages, lake).manifest
     assert following is not None
-    assert (following.kind, following.generation, following.rows) == ("changes", made.manifest.generation, 1)
+    assert (following.kind, following.generation, following.rows) == ("changes", refreshed.manifest.generation, 1)
 
 
 def test_a_definition_with_a_new_column_keeps_the_landed_rows(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     wider = orders(Column("size", integer), Column("memo", varchar(20), path="note"), note=Column("note", varchar(64)))
     messages.send({"id": 4, "note": "d" * 10, "size": 9})
-    made = landed(messages, lake, wider)
-    assert made.full_refresh_reason == "its definition has changed"
+    refreshed = landed(messages, lake, wider)
+    assert refreshed.full_refresh_reason == "its definition has changed"
     found = {key: (row["note"], row["memo"], row["size"]) for key, row in rows(lake, wider).items()}
     # What was not read at the time cannot be read now; what lies in the lake under the path's name can.
     assert found == {1: ("a", "a", None), 2: ("B", "B", None), 3: ("c", "c", None), 4: ("d" * 10, "d" * 10, 9)}
@@ -96,7 +96,7 @@ def test_a_definition_that_would_lose_rows_is_refused_and_nothing_changes(messag
     begun(messages, lake)
     newest = lake.newest(ORDERS)
     messages.send({"id": 4, "size": 9})
-    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's definition as it is now.*Nothing was changed"):
+    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's present definition.*Nothing was changed"):
         landed(messages, lake, narrower)
     assert lake.newest(ORDERS) == newest
     assert messages.counts() == (1, 0)

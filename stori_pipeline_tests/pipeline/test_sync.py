@@ -62,20 +62,22 @@ class SourceTable:
 @pytest.fixture
 def items(source_db: SourceDatabase, lake: Lake) -> SourceTable:
     """A table of five rows, one a day."""
-    made = SourceTable(source_db.admin_url, PostgresReader(source_db.reader_url), lake)
-    made.write("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
-    made.write("INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n")
-    return made
+    source_table = SourceTable(source_db.admin_url, PostgresReader(source_db.reader_url), lake)
+    source_table.write("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
+    source_table.write(
+        "INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n"
+    )
+    return source_table
 
 
 def test_the_first_landing_reads_everything_and_says_why(items: SourceTable) -> None:
-    told: list[int] = []
-    landed = items.land(progress=told.append)
+    counts: list[int] = []
+    landed = items.land(progress=counts.append)
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (1, "snapshot", 5)
     assert landed.manifest == landed.newest == items.lake.newest(ITEMS)
     assert landed.full_refresh_reason == "nothing has landed yet"
-    assert sum(told) == 5
+    assert sum(counts) == 5
 
 
 def test_later_landings_land_only_changes_in_the_same_generation(items: SourceTable) -> None:

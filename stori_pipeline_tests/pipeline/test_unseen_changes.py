@@ -95,7 +95,7 @@ def test_a_source_that_lists_no_rows_is_refused_unless_forced(platform: Platform
 
     refused = platform.stori("detect-deletes", BANK.full_name).expect(1)
     assert f"stori detect-deletes --force {BANK.full_name}" in " ".join(refused.err.split()), str(refused)
-    assert "Traceback" not in refused.said, str(refused)
+    assert "Traceback" not in refused.output, str(refused)
     with pytest.raises(DetectionRefused, match="lists no rows"):
         platform.detect_deletes(BANK)
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]

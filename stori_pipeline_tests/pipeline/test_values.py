@@ -63,7 +63,7 @@ def test_too_many_rejected_rows_block_the_load_until_they_are_corrected(platform
     for _ in range(2):  # blocked once is blocked until something is done about it
         ended = platform.stori("sync", "--json", BANK.full_name).expect(1)
         assert "25 of the 30 rows of batch 2 break the table's definition" in ended.err, str(ended)
-        assert "Traceback" not in ended.said, str(ended)
+        assert "Traceback" not in ended.output, str(ended)
         assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
     platform.write("UPDATE transactions SET chip_used = true WHERE chip_used IS NULL")

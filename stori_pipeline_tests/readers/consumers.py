@@ -61,8 +61,10 @@ class Consumers:
 def consumers(url: str, bucket: str, source: str, environ: Mapping[str, str]) -> Iterator[Consumers]:
     """They find their servers by `environ`. All that are left end with the context."""
     command = [sys.executable, "-m", "stori_pipeline_tests.readers.consumers", url, bucket, source]
-    told = {**os.environ, **environ}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=told, start_new_session=True) as process:
+    surroundings = {**os.environ, **environ}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=surroundings, start_new_session=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

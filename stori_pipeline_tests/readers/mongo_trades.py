@@ -19,7 +19,7 @@ def a_trade(name: str, price: Any = 1, **more: Any) -> dict[str, Any]:
 
 
 def prices_after(*readings: Drained) -> dict[str, Any]:
-    """What a mirror holds after these readings: the price of every trade, the last word on a key being the one that counts."""
+    """What a mirror holds after these readings: the price of every trade; of rows with the same key, the last one wins."""
     state: dict[str, Any] = {}
     for reading in readings:
         if reading.kind == "snapshot":

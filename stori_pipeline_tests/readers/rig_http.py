@@ -76,7 +76,7 @@ class RatesRig:
 
 
 class ReportsRig:
-    """An API without a newest day, which takes the day as a parameter and answers with an array of objects and nothing around it."""
+    """An API without a newest day, which takes the day as a parameter and responds with a plain array of objects."""
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"day asked": ByDay(date(2026, 3, 2), path="reports?on={day}", day_format="%d.%m.%Y")}
@@ -124,7 +124,7 @@ class ReportsRig:
 
 
 class PagesRig:
-    """An API that lists every version of every row, fifty to a page, each under a number that grows."""
+    """An API that lists every version of every row, fifty per page, with growing numbers."""
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"page": ByPage("items?limit=50", after="after", mark_at="meta.number", rows_at="data")}

@@ -124,7 +124,7 @@ def test_values_are_plausible_by_the_rules_of_the_definition(serve: Serve) -> No
 def test_a_definition_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"write \{day\} where the day belongs"):
         ByDay(START, path="orders")
-    with pytest.raises(DefinitionError, match="say in day_at where it is named"):
+    with pytest.raises(DefinitionError, match="say in day_at where the response names its day"):
         ByDay(START, latest="latest")
     for factor, above in ((1, 0), (10, -1)):
         with pytest.raises(DefinitionError, match=r"Plausible\('price'\): factor must be 2 or more"):

@@ -18,7 +18,7 @@ DRIVERS = {"psycopg2", "pymongo", "bson", "boto3", "botocore", "httpx", "tenacit
 
 @pytest.mark.parametrize("kind", READERS)
 def test_the_package_of_a_kind_is_imported_without_driver_and_reader(kind: str, tmp_path: Path) -> None:
-    """Every definition of a table imports one, and so does every process."""
+    """Every definition of a table, and so every process, imports one."""
     code = f"import {READERS[kind]}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     imported = set(done.stdout.split())

@@ -117,7 +117,7 @@ def test_a_statement_that_is_cancelled_in_mid_stream_is_an_error(app: extensions
 
 
 def test_an_error_of_the_server_in_mid_stream_is_an_error(app: extensions.connection, source_db: SourceDatabase) -> None:
-    """The last of many rows cannot be computed: those before it must not pass for the table."""
+    """The last of many rows cannot be computed; the rows before it must not be taken for the whole table."""
     table = Table(SOURCE, "broken", (Column("id", integer, nullable=False), Column("ratio", varchar(400))), ("id",), Xmin())
     with app.cursor() as cursor:
         cursor.execute(

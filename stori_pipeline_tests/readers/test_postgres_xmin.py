@@ -110,7 +110,7 @@ def test_a_transaction_that_commits_after_later_ones_is_not_missed(connect: Conn
 
 
 def test_rows_written_under_savepoints_of_a_running_transaction_are_not_missed(connect: Connect, reader: PostgresReader) -> None:
-    """A savepoint's rows carry an id of their own, which the snapshot's list of running transactions leaves out."""
+    """The rows of a savepoint have an id of their own, which the snapshot's list of running transactions omits."""
     slow, quick = connect(), connect()
     _run(slow, "INSERT INTO items VALUES (1, 'top')", "SAVEPOINT a", "INSERT INTO items VALUES (2, 'sub')", "SAVEPOINT b")
     _run(slow, "INSERT INTO items VALUES (3, 'subsub')", "ROLLBACK TO b", "INSERT INTO items VALUES (4, 'sub again')", "RELEASE a")
@@ -152,7 +152,7 @@ def test_a_rolled_back_transaction_is_not_read(connect: Connect, reader: Postgre
 
 
 def test_copied_rows_are_read_and_locked_rows_are_not(connect: Connect, reader: PostgresReader) -> None:
-    """COPY is an insert like any other; a row that is merely locked was not changed."""
+    """COPY inserts rows; a row that is only locked has not changed."""
     import io
 
     app, locker, other = connect(), connect(), connect()

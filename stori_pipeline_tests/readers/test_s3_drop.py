@@ -103,13 +103,13 @@ def test_a_broken_file_is_quarantined_and_read_after_it_is_corrected(drops: Drop
     first = drops.read()
     assert first.values("id") == [700]
     assert {row["code"] for row in first.rejected} == {"file"}
-    said = {json.loads(row["raw"])["key"]: row for row in first.rejected}
-    assert said.keys() == broken.keys()
-    assert all(row["reason"].startswith(key) for key, row in said.items())
-    raw = json.loads(said["sales/cut.csv"]["raw"])
+    by_key = {json.loads(row["raw"])["key"]: row for row in first.rejected}
+    assert by_key.keys() == broken.keys()
+    assert all(row["reason"].startswith(key) for key, row in by_key.items())
+    raw = json.loads(by_key["sales/cut.csv"]["raw"])
     assert (raw["begins"], raw["bytes"]) == (broken["sales/cut.csv"], len(broken["sales/cut.csv"]))
     assert re.fullmatch("[0-9a-f]{32}", raw["etag"])
-    assert "line 3 has 1 fields, but the header has 2" in said["sales/cut.csv"]["reason"]
+    assert "line 3 has 1 fields, but the header has 2" in by_key["sales/cut.csv"]["reason"]
     assert drops.read(first.until).rejected == []
     drops.put("sales/cut.json", rows)
     assert drops.read(first.until).values("id") == list(range(100))
@@ -230,8 +230,8 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
     assert drops.reader.drift(TABLE) == []
     drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
     drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
-    said = drops.reader.drift(TABLE)
-    assert [re.findall(r"Column\(.*\)", line) for line in said] == [
+    by_key = drops.reader.drift(TABLE)
+    assert [re.findall(r"Column\(.*\)", line) for line in by_key] == [
         ["Column(\"width\", bigint, path='size.Width')"],
         ["Column(\"ber_colour\", varchar(16), path='Über-Colour')"],
     ]
@@ -245,16 +245,16 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
 
 def test_the_sample_files_are_read_into_the_expected_rows(drops: Drops, idle_stack: Stack) -> None:
     environ = {**idle_stack.client_environ(), "STORI_SOURCE_DROPS": f"s3://{drops.bucket}"}
-    told = write_drops(environ, seed=3, days=5)
+    report = write_drops(environ, seed=3, days=5)
     found = {table.name: drained(drops.reader, table) for table in catalog.TABLES}
-    assert len({tuple(row[name] for name in catalog.TABLES[0].key) for row in found["card_settlements"].rows}) == told.settlements
-    assert len({row["merchant_id"] for row in found["merchants"].rows}) == told.merchants
+    assert len({tuple(row[name] for name in catalog.TABLES[0].key) for row in found["card_settlements"].rows}) == report.settlements
+    assert len({row["merchant_id"] for row in found["merchants"].rows}) == report.merchants
     rejected = [row for each in found.values() for row in each.rejected]
-    assert [row["code"] for row in rejected] == ["file"] * told.broken
+    assert [row["code"] for row in rejected] == ["file"] * report.broken
     assert all(row["gross_amount"] - row["fee_amount"] == row["net_amount"] for row in found["card_settlements"].rows)
-    assert len({row["file"] for each in found.values() for row in each.rows}) == told.files
+    assert len({row["file"] for each in found.values() for row in each.rows}) == report.files
     assert all(drops.reader.drift(table) == [] for table in catalog.TABLES)
-    assert write_drops(environ, seed=3, days=5) == told
+    assert write_drops(environ, seed=3, days=5) == report
 
 
 @pytest.fixture

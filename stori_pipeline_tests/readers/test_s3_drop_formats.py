@@ -50,8 +50,8 @@ def test_the_same_rows_come_out_of_every_shape(rows: list[dict[str, Any]], space
     def text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=escaped, indent=1 if indented else None)
 
-    def read(said: str) -> list[Any]:
-        return json.loads(json.dumps(list(json_values.values(io.StringIO(said))), default=float))  # type: ignore[no-any-return]
+    def read(json_text: str) -> list[Any]:
+        return json.loads(json.dumps(list(json_values.values(io.StringIO(json_text))), default=float))  # type: ignore[no-any-return]
 
     meant = json.loads(json.dumps(rows))
     assert read(space + text(rows) + space) == meant

@@ -32,8 +32,8 @@ KILLS = 12
 
 @pytest.fixture
 def events_queue(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def instant(text: str) -> datetime:

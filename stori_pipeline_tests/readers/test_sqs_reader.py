@@ -64,8 +64,8 @@ def event(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def events(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def reader(events: TestQueue, **limits: Any) -> SqsReader:
@@ -254,14 +254,14 @@ def test_an_invalid_address_strategy_or_position_of_a_queue_is_refused(events: T
         reader(events).head(replace(EVENTS, changes=Xmin()), None)
     with pytest.raises(SourceError, match="there is no such queue"):
         SqsReader(events.url + "x").head(EVENTS, None)
-    with pytest.raises(PositionLost, match="no position"):
+    with pytest.raises(PositionLost, match="not the position of a queue"):
         reader(events).head(EVENTS, {"token": "abc"})
 
 
 def test_drift_names_fields_of_waiting_messages_which_stay(events: TestQueue) -> None:
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
-    told = reader(events).drift(EVENTS)
-    assert [line.partition("add ")[2] for line in told] == [
+    lines = reader(events).drift(EVENTS)
+    assert [line.partition("add ")[2] for line in lines] == [
         'Column("colour", varchar(16))',
         'Column("extra", super_)',
         'Column("size", bigint)',
@@ -270,26 +270,26 @@ def test_drift_names_fields_of_waiting_messages_which_stay(events: TestQueue) ->
 
 
 def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: Lake) -> None:
-    def told(table: Table = EVENTS) -> list[str]:
+    def lines(table: Table = EVENTS) -> list[str]:
         return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
-    assert told() == []
+    assert lines() == []
     events.send(event(1, colour="red"), event(2))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(3, size=3))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(4))
     sync.land(EVENTS, reader(events), lake, run_id="run")
-    assert told() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
+    assert lines() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
     wider = replace(EVENTS, columns=(*EVENTS.columns, Column("colour", varchar(16)), Column("size", bigint)))
-    assert told(wider) == []
+    assert lines(wider) == []
     events.send(event(5, colour="blue", shape="round"))
     sync.land(wider, reader(events), lake, run_id="run")
-    assert told(wider) == ['Column("shape", varchar(16))']
+    assert lines(wider) == ['Column("shape", varchar(16))']
 
 
 def test_a_scaffolded_definition_reads_the_messages_that_wait(events: TestQueue) -> None:
-    with pytest.raises(SourceError, match=r"web\.visits: no message waits"):
+    with pytest.raises(SourceError, match=r"web\.visits: no readable message waits"):
         scaffold("sqs", events.url, "web", "visits")
     events.send(
         {"id": "A", "at": "2018-01-30T19:13:43.383+0100", "User Name": "ann", "n": 1, "m": 1.5, "ok": True, "tags": []}, {"n": 2.5}, "x"

@@ -135,8 +135,8 @@ def test_a_report_has_the_rows_worked_out_by_hand(name: str, reported: Warehouse
     columns, expected = SAID[name]
     rows = make_report(reports[name], reported, run_id="run", reports=list(reports.values()))
     assert rows == (len(expected) if reports[name].materialized == "table" else None)
-    said = reported.query(f"SELECT {columns} FROM reports.{name}")
-    assert sorted(said, key=_in_order) == sorted(expected, key=_in_order)
+    actual = reported.query(f"SELECT {columns} FROM reports.{name}")
+    assert sorted(actual, key=_in_order) == sorted(expected, key=_in_order)
 
 
 def _in_order(row: tuple[Any, ...]) -> list[Any]:
@@ -234,5 +234,5 @@ def test_the_worked_example_of_adding_a_report_works(reported: Warehouse, tmp_pa
     for each in reports:
         if each.full_name in (*report.reads, report.full_name):
             make_report(each, reported, run_id="readme", reports=reports)
-    said = reported.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
-    assert said == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]
+    actual = reported.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
+    assert actual == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]

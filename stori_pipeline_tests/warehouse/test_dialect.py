@@ -37,8 +37,8 @@ def test_golden_ddl_of_every_mirror(table: Table) -> None:
 
 @pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
 def test_golden_ddl_of_every_star_table_and_its_views(star: Star) -> None:
-    said = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.aliases)]
-    golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(said) + ";\n")
+    ddl = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.aliases)]
+    golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(ddl) + ";\n")
 
 
 def test_golden_ddl_of_the_ledger() -> None:
@@ -115,7 +115,7 @@ def test_golden_statements_of_a_whole_load_as_they_are_sent(name: str, store: St
     wider = replace(stored, table=replace(stored.table, columns=(*table.columns, Column("more", varchar(8)))))
     wider.snapshot(row(1))
     parts["a load of a definition that has changed"] = Recorder(wider).record(load)
-    text = "\n".join(f"-- {part}\n\n{said}" for part, said in parts.items())
+    text = "\n".join(f"-- {part}\n\n{ddl}" for part, ddl in parts.items())
     golden.check(GOLDEN / f"{name}.sql", text.rstrip() + "\n")
 
 

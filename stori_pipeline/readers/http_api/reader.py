@@ -1,7 +1,7 @@
 """The reader of HTTP APIs.
 
 Belongs here: the functions of the protocol. Does not belong here: how they work (`days`, `pages`, `answers`, `client`).
-An API cannot compute checksums, so this reader is not `Comparable`; the mirror is compared with the lake.
+An API has no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from stori_pipeline.readers.mongo import ChangeStream, scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
 
-_KEYLESS_PLACE = 0
+_KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
 
 _OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
@@ -44,18 +44,18 @@ def raw_checksum(raw: str) -> int:
 
 def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyRange]:
     """See `Comparable.key_range`. Only the keys are fetched."""
-    places = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
-    if not has_integer_key(table) or places.is_empty():
-        return len(places), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
-    low, high = places["place"].min(), places["place"].max()
-    return len(places), KeyRange(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints where there are rows
+    frame = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
+    if not has_integer_key(table) or frame.is_empty():
+        return len(frame), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
+    low, high = frame["value"].min(), frame["value"].max()
+    return len(frame), KeyRange(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints if there are rows
 
 
 def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
     """See `Comparable.digests`."""
     rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
     # The sum of sixty-bit numbers would overflow 64 bits; the sums of their halves do not.
-    sums = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
+    sums = rows.group_by(((pl.col("value") - key_range.low) // width).alias("bucket")).agg(
         pl.len().alias("rows"),
         (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
         (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
@@ -67,7 +67,7 @@ def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange)
     """See `Comparable.checksums`. The key of a row without a usable key is the beginning of its raw text."""
     by_key: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
-        for index, at in enumerate(part.places):
+        for index, at in enumerate(part.partition_values):
             if any(key_range.low <= at < key_range.high for key_range in ranges):
                 by_key[part.key(table, index)] = part.checksums[index]
     return by_key
@@ -80,21 +80,21 @@ def _keys_of(table: Table) -> Table:
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
     """The partition value and checksum of every row in the range; of two rows with the same partition value, the later one."""
-    places, numbers = array("q"), array("q")
+    values, numbers = array("q"), array("q")
     for part in _passes(collection, table):
-        for at, number in zip(part.places, part.checksums, strict=True):
+        for at, number in zip(part.partition_values, part.checksums, strict=True):
             if key_range is None or key_range.low <= at < key_range.high:
-                places.append(at)
+                values.append(at)
                 numbers.append(number)
-    frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
-    return frame.unique("place", keep="last", maintain_order=True)
+    frame = pl.DataFrame({"value": pl.Series(values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
+    return frame.unique("value", keep="last", maintain_order=True)
 
 
 @dataclass(frozen=True)
 class _Part:
     """A bounded number of rows: their partition values, their checksums, and their values by column."""
 
-    places: list[int]
+    partition_values: list[int]
     checksums: list[int]
     values: Mapping[str, list[Any]]
     raw: str = ""
@@ -116,7 +116,7 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
         for raw in chunk.rejected.column("raw").to_pylist():
             number, key = raw_checksum(raw), _key_of(keys, raw)
             if key is None:
-                yield _Part([_KEYLESS_PLACE if has_integer_key(table) else number], [number], {}, raw)
+                yield _Part([_KEYLESS_VALUE if has_integer_key(table) else number], [number], {}, raw)
             else:
                 yield _Part([row_checksum.partition_value(table, key)], [number], {name: [value] for name, value in key.items()})
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 OLDEST = (1 << 31) - (1 << 22)
-"""The age in transactions above which a position is refused: 2^31, less more transactions than can run during a reading."""
+"""The age in transactions above which a position is refused: 2^31 minus a margin for the transactions that run during a reading."""
 
 RENEW = 1 << 30
 """The age in transactions above which a position is replaced even if no row changed, so that an idle table never gets near `OLDEST`."""

@@ -1,7 +1,7 @@
 """The reader of files that others drop into a bucket.
 
 Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `sampling`).
-A removed file does not remove its rows, so this reader is not `Comparable`; the mirror is compared with the lake.
+Files have no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations
