@@ -17,9 +17,9 @@ import pytest
 from dagster import instance_for_test, materialize
 
 import stori_pipeline.catalog.checks as checks_module
-import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
 from stori_pipeline import catalog
+from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.sql_checks import SqlCheck, parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
@@ -33,9 +33,8 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.loaded_rows import loaded_rows
-from stori_pipeline.project import find_table
+from stori_pipeline.project import find_table, load_project
 from stori_pipeline.readers import reader_for
-from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
@@ -114,8 +113,9 @@ def test_psql_lists_the_tables(loaded: Platform) -> None:
 def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, stores: Stores, tmp_path: Path) -> None:
     execute(source_db.admin_url, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(vocabulary), Xmin=Xmin)
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(catalog.bank))
     assert table.name == "branches"
+    assert all(column.description for column in table.columns)
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), stores.lake, stores.warehouse
     try:
         for statement in (
@@ -242,12 +242,11 @@ def test_the_worked_example_of_the_io_managers_works(
         monkeypatch.setenv(name, value)
     module: dict[str, Any] = {}
     exec(example("io-managers"), module)  # noqa: S102  (executing the example is the test)
-    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n)", example("io-managers"), re.DOTALL))
-    warehouse = Warehouse(warehouse_url, "arn:x")
+    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n|\Z)", example("io-managers"), re.DOTALL))
+    warehouse, resources = Warehouse(warehouse_url, "arn:x"), build_defs(load_project()).resources
     try:
         with instance_for_test() as instance:
-            assets = [module[name] for name in ("readings", "daily", "warmest")]
-            result = materialize(assets, resources=module["defs"].resources, instance=instance)
+            result = materialize([module[name] for name in ("readings", "daily", "warmest")], resources=resources, instance=instance)
         assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
         assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
         assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")

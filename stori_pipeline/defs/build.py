@@ -40,6 +40,12 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
             table = project.mirrors.get(".".join(key.path[-2:]))
             return table if table and table.landing_path == list(key.path) else None
 
+    class TableRedshiftIOManager(RedshiftIOManager):
+        """A `RedshiftIOManager` that has the project's relations."""
+
+        def is_of_project(self, full_name: str) -> bool:
+            return full_name in project.relations
+
     sweep = sweep_job(project)
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     return Definitions(
@@ -62,6 +68,6 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
             "warehouse": warehouse,
             "lake_io": TableParquetIOManager(lake=lake),
             "processed_io": TableParquetIOManager(lake=processed),
-            "warehouse_io": RedshiftIOManager(warehouse=warehouse, lake=lake),
+            "warehouse_io": TableRedshiftIOManager(warehouse=warehouse, lake=lake),
         },
     )

@@ -80,7 +80,8 @@ class RedshiftIOManager(ConfigurableIOManager):
 
     Accepts the `NewBatches` of a table, or a frame like `S3ParquetIOManager`. COPY loads it from S3 into a stage, and from there it goes
     into the table, in one transaction: readers see all of it or nothing. A frame replaces the rows of the table; of a partitioned asset it
-    replaces the rows of the partition, whose column the asset's metadata names: `{"partition_expr": "day"}`.
+    replaces the rows of the partition, whose column the asset's metadata names: `{"partition_expr": "day"}`. A frame never replaces a table
+    that its asset did not write.
 
     Loads all rows of the table, as the type that the input's annotation names (see `S3ParquetIOManager`).
     """
@@ -88,6 +89,10 @@ class RedshiftIOManager(ConfigurableIOManager):
     warehouse: WarehouseResource
     lake: LakeResource
     """The bucket from which frames are loaded."""
+
+    def is_of_project(self, full_name: str) -> bool:  # noqa: ARG002  (the project's own, in `build`, knows)
+        """Whether `schema.name` is a relation of the project, which no frame may be."""
+        return False
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         from stori_pipeline.pipeline.sync import NewBatches
@@ -113,10 +118,16 @@ class RedshiftIOManager(ConfigurableIOManager):
 
         column = (context.definition_metadata or {}).get("partition_expr", "")
         partitions = context.asset_partition_keys if context.has_asset_partitions else []
-        target = Target(*_relation(context.asset_key), partition_column=str(column), partitions=tuple(partitions))
+        name = context.asset_key.to_user_string()
+        target = Target(*_relation(context.asset_key), name, partition_column=str(column), partitions=tuple(partitions))
+        if self.is_of_project(target.full_name):
+            raise ValueError(
+                f"asset {name}: its frame would replace {target.full_name}, a mirror, star table, report or view of the project; change "
+                "the asset's key, whose last two parts are schema and table"
+            )
         with staged(self.lake.open_bucket(), f"_staged/{target.schema}/{target.name}/{context.run_id}/", frame) as stage:
             replace_rows(self.warehouse.open(), target, stage.types, stage.manifest, stage.rows)
-        return metadata.of_frame(stage.schema, stage.rows, self.warehouse.uri(f"{target.schema}.{target.name}"), stage.first)
+        return metadata.of_frame(stage.schema, stage.rows, self.warehouse.uri(target.full_name), stage.first)
 
     def load_input(self, context: InputContext) -> Any:
         from stori_pipeline.lake.frames import as_annotated

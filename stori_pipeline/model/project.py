@@ -79,6 +79,11 @@ class Project:
         """Full names of everything that a statement can read: mirrors and reports."""
         return frozenset(self.mirrors) | {report.full_name for report in self.reports}
 
+    @functools.cached_property
+    def relations(self) -> frozenset[str]:
+        """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
+        return self.names | {view for star in self.stars for view in star.views}
+
     def aliases(self, table: Table) -> tuple[str, ...]:
         """Other names of a star table in the warehouse, as views."""
         return next((star.aliases for star in self.stars if star.table is table), ())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import NAME
 from stori_pipeline.model.sql_lineage import Relation, UnsupportedSql, follow, parse, table_names
@@ -112,11 +111,7 @@ def dependents(report: Report, reports: Sequence[Report]) -> list[Report]:
 
 def _views(stars: Mapping[str, Star]) -> dict[str, Table]:
     """The views of star tables that `warehouse.dialect.create_views` creates: the table by the view's full name."""
-    views: dict[str, Table] = {}
-    for each in stars.values():
-        names = [*each.aliases, *([f"{each.name}_current"] if isinstance(each.table.changes, History) else [])]
-        views |= {f"{each.table.source.name}.{name}": each.table for name in names}
-    return views
+    return {view: each.table for each in stars.values() for view in each.views}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The load: brings new batches into their mirror, in one transaction.
 
 Belongs here: which statements run, in which order. LOCK must be the first statement of the transaction, before its snapshot is taken, or
-two loads of one table conflict. Does not belong here: SQL text (`dialect`), connecting (`session`), which batches are new, or whether they
-may be loaded (`pipeline.sync`).
+two loads of one table conflict. Does not belong here: SQL text (`dialect`), connecting (`session`), retries (`transaction`), which batches
+are new, or whether they may be loaded (`pipeline.sync`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ from stori_pipeline.warehouse.session import (
     newest_load,
     only_value,
 )
+from stori_pipeline.warehouse.transaction import lock, with_retries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
-
-_TRIES = 5
-_CANCELLED = "57014"
 
 
 class LedgerMoved(WarehouseUnavailable):
@@ -84,17 +82,11 @@ def load_batches(
         WarehouseUnavailable: the warehouse cannot be reached, or conflicts persisted.
         WarehouseError: the warehouse refused a statement, or COPY loaded another number of rows than the manifests say.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-    def conflicted(error: BaseException) -> bool:
-        return isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, _CANCELLED)
-
-    for attempt in Retrying(
-        retry=retry_if_exception(conflicted), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
-    ):
-        with attempt, warehouse.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
-            return _load(warehouse, connection, cursor, table, work, after, run_id, views)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return with_retries(
+        warehouse,
+        f"load of {table.full_name}",
+        lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id, views),
+    )
 
 
 def _load(
@@ -112,7 +104,7 @@ def _load(
     _prepare(connection, cursor, table, existing)
     entry, names = None, existing.names if existing.mirror else frozenset()
     if existing.mirror:
-        _lock(warehouse, connection, cursor, table)
+        lock(warehouse, connection, cursor, f"load of {table.full_name}", dialect.relation(table))
         entry = newest_load(cursor, table) if existing.ledger else None
     else:
         # In the load's own transaction, because an empty mirror with an old ledger entry would count as loaded.
@@ -149,24 +141,6 @@ def _prepare(connection: Connection, cursor: Cursor, table: Table, existing: Rel
     if not existing.mirror:
         cursor.execute(dialect.create_schema(table))
     connection.commit()  # does nothing if no transaction has begun
-
-
-def _lock(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: Table) -> None:
-    """Begins a transaction and locks the mirror, after the transactions that read it have ended."""
-    import psycopg2
-
-    # Redshift has no lock_timeout. Set outside the transaction, because LOCK must be its first statement.
-    connection.autocommit = True
-    cursor.execute(f"SET statement_timeout TO {int(warehouse.lock_patience * 1000)}")
-    connection.autocommit = False
-    try:
-        cursor.execute(f"LOCK {dialect.relation(table)}")
-    except psycopg2.errors.QueryCanceled as error:
-        raise WarehouseUnavailable(
-            f"load of {table.full_name}: other transactions have held the mirror for {warehouse.lock_patience:g} s, so nothing was loaded; "
-            "STV_LOCKS and SVV_TRANSACTIONS show which. It is usually an idle session with an open transaction: end it"
-        ) from error
-    cursor.execute("SET statement_timeout TO 0")
 
 
 def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from stori_pipeline.model.report import SCHEMA, Report, dependents
 from stori_pipeline.warehouse.dialect import quoted
-from stori_pipeline.warehouse.session import Warehouse, WarehouseUnavailable
+from stori_pipeline.warehouse.session import Warehouse
+from stori_pipeline.warehouse.transaction import Overtaken, bounded_wait, with_retries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
-
-_TRIES = 5
 
 
 class _Existing(NamedTuple):
@@ -48,10 +47,6 @@ class _Existing(NamedTuple):
     @property
     def _hashes(self) -> dict[str, str]:
         return dict(re.findall(r"(\w+) ([0-9a-f]+)", self.comment))
-
-
-class _Overtaken(WarehouseUnavailable):
-    """Another run replaced the report in the meantime."""
 
 
 # Catalog tables only: a query of them cannot be joined with one of other tables.
@@ -92,19 +87,11 @@ def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: S
         WarehouseUnavailable: the warehouse cannot be reached, the report's readers did not finish, or conflicts persisted.
         WarehouseError: the warehouse refused the statement. The report is unchanged.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-    for attempt in Retrying(
-        retry=retry_if_exception(_is_conflict), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
-    ):
-        with attempt, warehouse.session(f"report {SCHEMA}.{report.name}") as connection, connection.cursor() as cursor:
-            return _Attempt(warehouse, connection, cursor, report, dependents(report, reports), run_id).run()
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _is_conflict(error: BaseException) -> bool:
-    refused = isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, "57014")
-    return refused or isinstance(error, _Overtaken)
+    return with_retries(
+        warehouse,
+        f"report {SCHEMA}.{report.name}",
+        lambda connection, cursor: _Attempt(warehouse, connection, cursor, report, dependents(report, reports), run_id).run(),
+    )
 
 
 @dataclass
@@ -162,7 +149,7 @@ class _Attempt:
                 self.cursor.execute(f"LOCK {relation(self.report)}")
             reports = self._existing()
             if reports.get(self.report.name) != existing:
-                raise _Overtaken(
+                raise Overtaken(
                     f"report {SCHEMA}.{self.report.name}: other runs keep replacing it at the same time; try again when they are done"
                 )
             if existing and existing.has_definition(self.report):
@@ -198,19 +185,6 @@ class _Attempt:
         comment = f"definition {report.fingerprint}, statement {report.statement_hash}, made {uuid.uuid4().hex} by run {self.run_id}"
         self.cursor.execute(f"COMMENT ON {kind} {relation(report)} IS %s", (comment,))
 
-    @contextmanager
-    def _bounded_wait(self) -> Iterator[None]:
-        """Limits the wait for transactions that read the report: a timeout per statement, because Redshift has no lock_timeout."""
-        import psycopg2
-
-        patience = self.warehouse.lock_patience
-        self.connection.autocommit = True  # LOCK must be the first statement of the transaction that follows
-        self.cursor.execute(f"SET statement_timeout TO {int(patience * 1000)}")
-        self.connection.autocommit = False
-        try:
-            yield
-        except psycopg2.errors.QueryCanceled as error:
-            raise WarehouseUnavailable(
-                f"report {SCHEMA}.{self.report.name}: other transactions have held it for {patience:g} s, so it was not replaced; "
-                "STV_LOCKS and SVV_TRANSACTIONS show which. It is usually an idle session with an open transaction: end it"
-            ) from error
+    def _bounded_wait(self) -> AbstractContextManager[None]:
+        name = f"{SCHEMA}.{self.report.name}"
+        return bounded_wait(self.warehouse, self.connection, self.cursor, f"report {name}", name)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,10 +27,12 @@ from dagster_aws.redshift import RedshiftClientResource
 from dagster_aws.s3 import S3Resource
 from polars.testing import assert_frame_equal
 
+from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
 from stori_pipeline.defs.resources import LakeResource, WarehouseResource
 from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.defs.graphs import small_star
 
 READINGS = pl.DataFrame(
     {
@@ -256,3 +259,30 @@ def test_they_work_with_the_resources_of_dagster_aws(
     managers = {"s3_parquet": S3ParquetIOManager(lake=lake), "redshift": RedshiftIOManager(warehouse=warehouse, lake=lake)}
     assert _run([readings, copied, reader], managers).success
     assert_frame_equal(seen[0].sort("count"), READINGS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "taken"),
+    [
+        (["lab", "Bank"], "transactions", "bank.transactions"),
+        (["lab", "star"], "dim_ticker", "star.dim_ticker"),
+        (["lab", "star"], "fact_movement_current", "star.fact_movement_current"),
+        (["lab", "reports"], "busiest_ticker", "reports.busiest_ticker"),
+        (["lab", "pipeline"], "loads", "pipeline"),
+    ],
+)
+def test_a_frame_cannot_replace_a_relation_of_the_project(
+    prefix: list[str], name: str, taken: str, resources: dict[str, Any], tmp_path: Path
+) -> None:
+    """Before it is written anywhere, and although none of them exists in the warehouse yet."""
+
+    @asset(key_prefix=prefix, name=name, io_manager_key="warehouse_io")
+    def readings() -> pl.DataFrame:
+        return READINGS
+
+    manager = (build_defs(small_star(tmp_path)).resources or {})["warehouse_io"]
+    configured = manager.model_copy(update={field: getattr(resources["redshift"], field) for field in ("lake", "warehouse")})
+    result = _run([readings], {"warehouse_io": configured}, raise_on_error=False)
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data
+    assert re.search(rf"{'/'.join([*prefix, name])}.*{taken}", failure.user_failure_data.description or "")

@@ -145,7 +145,9 @@ def test_a_load_waits_for_an_endless_reader_only_for_its_patience(items: StoredT
     with closing(psycopg2.connect(items.stores.warehouse_url)) as reader:
         with reader.cursor() as cursor:
             cursor.execute(f"SELECT * FROM {items.table.full_name}")
-        with pytest.raises(WarehouseUnavailable, match=r"other transactions have held the mirror for 0\.3 s, so nothing was loaded"):
+        with pytest.raises(
+            WarehouseUnavailable, match=rf"other transactions have held {items.table.full_name} for 0\.3 s, so nothing was changed"
+        ):
             sync.load(items.table, items.stores.lake, impatient, run_id="run")
         reader.rollback()
     assert items.mirror() == [(1, "a")]

@@ -9,7 +9,7 @@ from stori_pipeline.model.types.misfit import CODES, Misfit, MisfitError
 from stori_pipeline.model.types.moments import date, time, timestamptz
 from stori_pipeline.model.types.numbers import bigint, decimal, double, integer, smallint
 from stori_pipeline.model.types.texts import boolean, varchar
-from stori_pipeline.model.types.type import REGISTRY, Engine, SuggestedFor, Type, parse, register, registered, type_of
+from stori_pipeline.model.types.type import REGISTRY, Engine, SuggestedFor, Type, parse, register, registered, type_in_catalog, type_of
 
 __all__ = [
     "CODES",
@@ -32,6 +32,7 @@ __all__ = [
     "super_",
     "time",
     "timestamptz",
+    "type_in_catalog",
     "type_of",
     "varchar",
 ]

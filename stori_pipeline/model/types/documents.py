@@ -179,6 +179,8 @@ super_ = register(
         canonical=_canonical,
         canonical_sql=lambda x, engine: f"MD5(NULLIF({_JSON_SQL[engine].format(x=x)}, 'null'))",
         is_document=True,
+        in_frames=pa.string(),
+        from_driver=lambda text: document_text(_parsed_document(text)),
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
         suggested_for=SuggestedFor(
             postgres={"json": "super_", "jsonb": "super_", "hstore": "super_"},

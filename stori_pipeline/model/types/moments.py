@@ -197,6 +197,7 @@ time = register(
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"time without time zone": "{x}"},
         catalog_name="time without time zone",
+        in_frames=pa.time64("us"),
         docs="a time of day, in microseconds",
     )
 )

@@ -139,7 +139,7 @@ def decimal(precision: int, scale: int) -> Type:
             natives={Decimal: "decimal(38, 10)"},
             texts={r"\s*-?\d{1,20}(\.\d{1,10})?\s*": "decimal(38, 10)"},
         ),
-        catalog_name="numeric",
+        catalog_name=f"numeric({precision},{scale})",
         docs="an exact number of so many digits, so many of them behind the point",
     )
 

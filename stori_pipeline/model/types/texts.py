@@ -74,7 +74,7 @@ def varchar(length: int) -> Type:
         postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},
         of_arrow=lambda arrow: (65_535,) if _is_text(arrow) else None,
         suggested_for=SuggestedFor(postgres={"uuid": "varchar(36)"}),
-        catalog_name="character varying",
+        catalog_name=f"character varying({length})",
         docs="text, of at most so many bytes of UTF-8",
     )
 

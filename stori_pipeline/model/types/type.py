@@ -7,7 +7,7 @@ project's own), or suggestions (`suggestions`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -88,7 +88,9 @@ class Type:
         of_arrow: for an Arrow type in a frame: the type's lengths if it holds every value of it (() if it has no length), else None.
         suggested_for: for which columns of a source a definition suggests it.
         module: the module from which a definition imports it.
-        catalog_name: its name in Redshift's catalog, if that is not its base name.
+        catalog_name: its name in Redshift's catalog, with its lengths, if that is not its own: `numeric(9,2)`.
+        in_frames: the Arrow type of its values in a frame that is read from the warehouse, if that is not `arrow`.
+        from_driver: converts a value of the warehouse's driver to one of `in_frames`; by default Arrow converts it.
         unfit_code: the code of quarantine for a value of a star table that cannot be cast to this type.
         docs: its sentence in the documents: what it holds.
     """
@@ -117,10 +119,12 @@ class Type:
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
     module: str = field(default="stori_pipeline.model", compare=False, repr=False)
     catalog_name: str = field(default="", compare=False, repr=False)
+    in_frames: pa.DataType = field(default=None, compare=False, repr=False)
+    from_driver: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
     unfit_code: str = field(default="type", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("stage", self.redshift), ("catalog_name", self.base)):
+        for name, value in (("stage", self.redshift), ("catalog_name", self.name), ("in_frames", self.arrow)):
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
 
@@ -131,6 +135,11 @@ class Type:
     def base(self) -> str:
         """The name without its lengths: `varchar` of `varchar(64)`."""
         return self.name.partition("(")[0]
+
+    def frame_column(self, values: Sequence[Any]) -> pa.Array:
+        """A column of a frame from the values of the warehouse's driver, None for NULL."""
+        read = self.from_driver
+        return pa.array(values if read is None else [None if value is None else read(value) for value in values], self.in_frames)
 
     @property
     def is_integer(self) -> bool:
@@ -185,14 +194,33 @@ def parse(name: str) -> Type:
     Raises:
         DefinitionError: there is no such type.
     """
-    match = re.fullmatch(r"(\w+)(?:\((\d+(?:, *\d+)*)\))?", name)
+    match = _WITH_LENGTHS.fullmatch(name)
     if match is None or match[1] not in REGISTRY:
         raise DefinitionError(f"there is no type {name!r}; there are {', '.join(REGISTRY)}")
     family = REGISTRY[match[1]]
     try:
-        return family.make(*(int(each) for each in (match[2] or "").split(",") if each))
+        return family.make(*_lengths(match))
     except TypeError:
         raise DefinitionError(f"{name!r}: {match[1]} takes other lengths, as in {family.example}") from None
+
+
+_WITH_LENGTHS = re.compile(r"(\w[\w ]*)(?:\((\d+(?:, *\d+)*)\))?")
+
+
+def _lengths(name: re.Match[str]) -> Iterator[int]:
+    return (int(each) for each in (name[2] or "").split(",") if each)
+
+
+def type_in_catalog(name: str) -> Type | None:
+    """The type that Redshift's catalog calls so, such as `numeric(9,2)`; None if there is none."""
+    match = _WITH_LENGTHS.fullmatch(name)
+    for family in REGISTRY.values() if match else ():
+        if match and family.example.catalog_name.partition("(")[0] == match[1]:
+            try:
+                return family.make(*_lengths(match))
+            except TypeError:
+                continue
+    return None
 
 
 def type_of(arrow: pa.DataType) -> Type | None:

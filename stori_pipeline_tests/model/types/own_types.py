@@ -31,6 +31,7 @@ timetz = Type(
     stage="VARCHAR(24)",
     load="CAST({} AS TIMETZ)",
     catalog_name="time with time zone",
+    from_driver=lambda value: _to_timetz(value.isoformat()),
     max_bytes=24,
     convert=_to_timetz,
     canonical=str,

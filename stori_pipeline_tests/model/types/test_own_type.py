@@ -26,8 +26,9 @@ from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.frames import Target, replace_rows
+from stori_pipeline.warehouse.frames import Target, read_table, replace_rows
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.model.types import own_types
 from stori_pipeline_tests.pasting import pasted
 
@@ -145,7 +146,7 @@ def test_another_type_with_its_arrow_type_still_holds_frames(timetz: Type) -> No
 def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Type, warehouse_url: str) -> None:
     """The catalog has another name for the type; a second load must not take it for another type."""
     warehouse = Warehouse(warehouse_url, "arn:x")
-    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts")
+    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts", "lab/shifts")
     replace_rows(warehouse, target, {"begins": timetz}, "", 0)
     with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE VIEW {target.schema}.seen AS SELECT begins FROM {target.full_name}")
@@ -171,6 +172,17 @@ def test_another_type_of_the_same_name_is_refused(timetz: Type) -> None:
 def test_the_page_of_types_has_a_row_of_each_type() -> None:
     page = (Path(__file__).parents[3] / "docs" / "types.md").read_text()
     assert [kind.name for kind in registered() if kind.docs_row() not in page] == []
+
+
+def test_its_values_are_read_back_as_it_says(timetz: Type, warehouse_url: str) -> None:
+    schema = f"own_{uuid.uuid4().hex[:8]}"
+    insert = f"INSERT INTO {schema}.shifts VALUES ('08:00:00+01'), ('22:15:00.5-03:30'), (NULL)"
+    execute(warehouse_url, f"CREATE SCHEMA {schema}", f"CREATE TABLE {schema}.shifts (begins TIMETZ)", insert)
+    try:
+        frame = read_table(Warehouse(warehouse_url, "arn:x"), schema, "shifts")
+    finally:
+        drop_schemas(warehouse_url, schema)
+    assert frame["begins"].to_list() == ["08:00:00+01", "22:15:00.5-03:30", None]
 
 
 @pytest.mark.parametrize("name", ["bigint", "decimal(9,2)", "varchar(64)", "super", "timestamptz"])
