@@ -13,12 +13,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Engine
 
+if TYPE_CHECKING:
+    from array import array
+
+    import polars as pl
+
 _NULL = "~"
+_HALF_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ HASH_RANGE = KeyRange(0, 1 << 60)
 def has_integer_key(table: Table) -> bool:
     """Whether the places of this table's keys are the keys themselves."""
     return len(table.key) == 1 and table[table.key[0]].type.is_integer
+
+
+def keys_of(table: Table) -> Table:
+    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
+    return Table(table.source, table.name, tuple(table[name] for name in table.key), table.key, Changes(), unnest=table.unnest)
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -101,6 +113,22 @@ def partition_value(table: Table, row: Mapping[str, Any]) -> int:
     if has_integer_key(table):
         return int(row[table.key[0]])
     return _bits("|".join(canonical(table[name], row[name]) for name in table.key))
+
+
+def digests_of(
+    partition_values: array[int] | pl.Series, checksums: array[int] | pl.Series, key_range: KeyRange, width: int
+) -> dict[int, Digest]:
+    """The digest of each bucket of `width` partition values that has rows; the range must hold every partition value given."""
+    import polars as pl  # heavy: only where rows are compared in Python
+
+    frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(checksums, dtype=pl.Int64)})
+    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
+    buckets = frame.group_by((pl.col("value") - key_range.low) // width).agg(
+        pl.len().alias("rows"),
+        (pl.col("checksum") & ((1 << _HALF_BITS) - 1)).sum().alias("low"),
+        (pl.col("checksum") // (1 << _HALF_BITS)).sum().alias("high"),
+    )
+    return {bucket: Digest(rows, (high << _HALF_BITS) + low) for bucket, rows, low, high in buckets.iter_rows()}
 
 
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
