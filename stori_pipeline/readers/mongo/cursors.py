@@ -19,10 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline import model
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import checksum
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types.misfit import MisfitError
@@ -31,6 +30,7 @@ from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
+from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _REMEMBERED = 20_000
 """How many checksums of rows at the bound a position may hold. Where there are more, the rest is given again instead: the merge
@@ -98,25 +98,12 @@ def _instant(bound: Bound) -> Bound:
     return bound
 
 
-class DayReading:
-    """The rows whose cursor falls in one UTC day, as changes that leave the position where it was."""
-
-    kind: Kind = "changes"
-    must_land = False
+class DayOfCollectionReading(DayReading):
+    """The rows whose cursor falls in one UTC day."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._connection, self._table, self._day = connection, table, day
-
-    def ack(self) -> None:
-        """Nothing to tell."""
+        super().__init__(table, since, day)
+        self._connection = connection
 
     def __iter__(self) -> Iterator[Chunk]:
         column, documents = _Column(self._table, self._table.cursor), Documents(self._table)
@@ -133,7 +120,7 @@ class DayReading:
             yield from scans.chunks(documents, found, of_day)
 
 
-class CursorReading:
+class CursorReading(ReadingSince):
     """A reading of one table by its cursor column. Iterate it once.
 
     A position is `{"bound", "seen", "collection"}`: the bound in JSON or null, and the checksums of the rows given that lie at or after
@@ -143,25 +130,14 @@ class CursorReading:
     must_land = False
 
     def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._connection, self._table, self._since = connection, table, since
+        super().__init__(table, since)
+        self._connection = connection
         self._column = _Column(table, changes.column)
         if since is not None and "bound" not in since:
             raise PositionLost(f"{table.full_name}: its position was not made by a cursor; a new generation must be read")
         self._from: Bound = self._column.from_json(since["bound"]) if since is not None else None
         self._known = frozenset(since["seen"]) if since is not None else frozenset()
         self._latest: Bound = self._column.at(self.taken_at - changes.lag) if self._column.is_time else None
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to tell: the server does not know what was read."""
 
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import re
 import tempfile
 import zlib
@@ -30,11 +29,12 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, raw_text
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.model.types.documents import json_text
+from stori_pipeline.readers.json_rows import as_document, value_or_misfit
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
@@ -148,9 +148,8 @@ def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
             continue
         row: dict[str, object] = {"_raw": partial(_raw, value)}
         for name, path, document in paths:
-            found = _at(value, path)
-            # To the contract a text in a super column is JSON already; here it is a value, of which JSON is to be made.
-            row[name] = json.dumps(found) if document and isinstance(found, str) else found
+            found = value_or_misfit(value, path)
+            row[name] = as_document(found) if document else found
         yield row
 
 
@@ -162,17 +161,6 @@ def _raw(value: Any) -> str:
     except (RecursionError, UnicodeEncodeError):
         return raw_text(value)
     return text if len(text) <= RAW_CHARACTERS else raw_text(value)
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    """What stands at a path; None where it leads nowhere, a Misfit where it leads through something that has no members."""
-    for step, part in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}, where an object with {part!r} was meant")
-        value = value.get(part)
-    return value
 
 
 def text_of(file: IO[bytes]) -> IO[str]:
