@@ -133,7 +133,7 @@ def digests_of(
 
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row's key as texts, the same from every engine: what people see, and what tells two rows apart."""
-    return tuple(row[n] if table[n].type.is_readable else canonical(table[n], row[n]) for n in table.key)
+    return tuple(row[n] if table[n].type.is_text else canonical(table[n], row[n]) for n in table.key)
 
 
 # --- in SQL ----------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def partition_value_sql(table: Table, dialect: Dialect) -> str:
 
 
 def _key_text_sql(column: Column, dialect: Dialect) -> str:
-    return dialect.column(column) if column.type.is_readable else canonical_sql(column, dialect)
+    return dialect.column(column) if column.type.is_text else canonical_sql(column, dialect)
 
 
 def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:

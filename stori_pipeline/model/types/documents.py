@@ -180,6 +180,7 @@ super_ = register(
         canonical_sql=lambda x, engine: f"MD5(NULLIF({_JSON_SQL[engine].format(x=x)}, 'null'))",
         is_document=True,
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
+        postgres_valid={"json": "pg_input_is_valid({x}::text, 'jsonb')"},  # json keeps what jsonb refuses, such as \u0000
         suggested_for=SuggestedFor(
             postgres={"json": "super_", "jsonb": "super_", "hstore": "super_"},
             arrow=lambda arrow: "super_" if pa.types.is_nested(arrow) else "",

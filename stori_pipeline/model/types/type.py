@@ -81,8 +81,11 @@ class Type:
         canonical_sql: the same in SQL, never NULL for a value: of a column's expression, for an engine.
         roles: what a column of the type can be to its table.
         is_document: whether values are JSON. They land as bytes, and are text in frames.
-        is_readable: whether a value is its own text in a key, instead of its canonical text.
+        is_text: whether a value is a text as the source has it. Then spaces around it count, and a key shows it instead of its canonical
+            text.
         postgres: which of Postgres's types it is read from, and the expression of the value, `{x}` for the column. `ANY` names the rest.
+        postgres_valid: for types of Postgres with values for which that expression fails: the condition that it does not, in Postgres 16
+            and later. A value that does not meet it goes to quarantine.
         postgres_comparable: guards that expression in a comparison: a value beyond the type's bounds counts as NULL there.
         of_arrow: of which Arrow types it holds every value, in frames of any asset: its lengths for those, () where it has none, else None.
         suggested_for: where suggested definitions name it.
@@ -110,7 +113,8 @@ class Type:
     copy_form: str | None = field(default=None, compare=False, repr=False)
     roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
     is_document: bool = field(default=False, compare=False, repr=False)
-    is_readable: bool = field(default=False, compare=False, repr=False)
+    is_text: bool = field(default=False, compare=False, repr=False)
+    postgres_valid: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
     of_arrow: Callable[[pa.DataType], tuple[int, ...] | None] = field(default=_none, compare=False, repr=False)
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
@@ -134,6 +138,10 @@ class Type:
     @property
     def is_integer(self) -> bool:
         return bool(pa.types.is_integer(self.arrow))
+
+    @property
+    def is_day(self) -> bool:
+        return bool(pa.types.is_date(self.arrow))
 
     def postgres_expression(self, source_type: str, column: str) -> str | None:
         """The expression of a column of that type of Postgres; None where the type is not read from it."""

@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stori_pipeline import model
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Chunk, Position
@@ -46,11 +45,11 @@ class _Column:
 
     def __init__(self, table: Table, name: str) -> None:
         self.name, self.type = name, table[name].type
-        if self.type not in (model.date, model.timestamptz, model.bigint, model.integer, model.smallint):
+        self.is_time = "cursor" in self.type.roles
+        if not (self.is_time or self.type.is_integer):
             raise SourceError(
                 f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
             )
-        self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
         self._convert = self.type.convert
 
@@ -63,7 +62,7 @@ class _Column:
             return None
 
     def at(self, instant: datetime) -> Bound:
-        return instant.date() if self.type == model.date else instant
+        return instant.date() if self.type.is_day else instant
 
     def from_json(self, value: Any) -> Bound:
         return None if value is None else self._convert(value)

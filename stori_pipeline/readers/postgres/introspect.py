@@ -1,22 +1,15 @@
 """Suggested definitions of tables that a database has, and of columns that a definition does not name.
 
-Belongs here: the mapping from source types to the definition's, as a suggestion that a person reads and pastes. Does not belong here:
+Belongs here: what the catalog and the values say of a column, as a suggestion that a person reads and pastes. Does not belong here:
 which pairs can be read at all (`shape`).
 """
 
-# The mapping:
+# A type's own object says what it is suggested for (`Type.suggested_for`). The rest is measured here:
 #
-#     smallint, integer, bigint       the same; oid: bigint
-#     numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
-#     money                           decimal(19,2)
-#     real, double precision          double
-#     boolean, date                   the same
-#     timestamp with time zone        timestamptz
-#     timestamp without time zone     timestamptz, read as UTC
-#     json, jsonb, hstore, arrays     super_
-#     uuid                            varchar(36)
-#     varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
-#     text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
+#     numeric(p,s)                decimal(p,s); without p and s: decimal(38,s) with the most places found
+#     arrays                      super_
+#     varchar(n), char(n)         varchar(4 * n): a character takes up to four bytes
+#     text and everything else    by the longest value found
 
 from __future__ import annotations
 
@@ -27,13 +20,12 @@ from psycopg2 import extensions
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
+from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
 from stori_pipeline.readers.scaffolding import definition_text, text
-
-_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
 
 _SAMPLE = 10_000
 """Rows that drift looks at to suggest a length; a definition of a table is suggested from all of them."""
@@ -156,9 +148,4 @@ def _type(column: SourceColumn, measured: int) -> str:
         return suggested
     if _is_document(column):
         return "super_"
-    wanted = 4 * column.characters if column.characters else 2 * measured
-    if measured > _LENGTHS[-1]:
-        return "super_"
-    if column.characters:
-        return f"varchar({min(wanted, _LENGTHS[-1])})"
-    return f"varchar({next((length for length in _LENGTHS if length >= wanted), _LENGTHS[-1])})"
+    return f"varchar({min(4 * column.characters, MAX_BYTES)})" if column.characters else suggestions.for_longest(measured)

@@ -213,7 +213,7 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
 def _csv(table: Table, file: IO[bytes]) -> Iterator[Any]:
     lines = csv.reader(text_of(file), strict=True)
     header = next(lines, [])
-    columns = [(place, column.name, column.type.name.startswith("varchar")) for place, column in _columns(table, header)]
+    columns = [(place, column.name, column.type.is_text) for place, column in _columns(table, header)]
     for cells in lines:
         if not cells:
             continue  # a blank line
