@@ -79,8 +79,8 @@ class Connection:
         ]
 
     def peek(self) -> list[Message]:
-        """Up to ten messages that wait, given back at once. For a person who asks for a definition, not for a check: SQS counts each as received
-        once more, and after so many receipts it moves a message to the dead-letter queue."""
+        """Up to ten messages that wait, given back at once. For a person who asks for a definition, not for a check: SQS counts each time
+        that a message is received, and after too many times moves it to the dead-letter queue."""
         seen = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
         self.hide([each.handle for each in seen], 0)
         return seen
