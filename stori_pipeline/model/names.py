@@ -1,6 +1,6 @@
 """What a name is, and how one name goes all the way down: in S3, in Dagster and in the warehouse.
 
-Belongs here: rules for names, and the paths that follow from them. Does not belong here: quoting a name for SQL (`warehouse.dialect`).
+Belongs here: rules for names, and the paths that follow from them. Does not belong here: SQL statements (`warehouse.dialect`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def refuse_bad_name(where: str, name: str) -> None:
     """Raises DefinitionError where `name` is not one; `where` names what it was given to."""
     if not NAME.fullmatch(name):
         raise DefinitionError(f"{where}: {name!r} is not a name of lower-case letters, digits and underscores that starts with a letter")
+
+
+def quoted(name: str) -> str:
+    """A name in SQL, as Postgres and Redshift quote it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def relation_path(full_name: str) -> list[str]:

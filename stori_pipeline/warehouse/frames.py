@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.types import Type
-from stori_pipeline.warehouse.dialect import copy_into, quoted
+from stori_pipeline.warehouse.dialect import copy_into
 from stori_pipeline.warehouse.session import Warehouse, WarehouseError, only_value
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.report import SCHEMA, Report, dependents
-from stori_pipeline.warehouse.dialect import quoted
 from stori_pipeline.warehouse.session import Warehouse, WarehouseUnavailable
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from collections.abc import Mapping
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
 from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
-from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
+from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
 from stori_pipeline.readers.scaffolding import definition_text, text
 
 _SAMPLE = 10_000

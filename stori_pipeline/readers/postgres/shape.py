@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
@@ -18,10 +19,6 @@ from stori_pipeline.readers import SourceError
 
 _TELLS_VALID = 160000
 """The version of Postgres that has `pg_input_is_valid`."""
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)
