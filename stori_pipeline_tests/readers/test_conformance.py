@@ -12,7 +12,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,7 +26,7 @@ from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.drift import drift
 from stori_pipeline.readers import READERS, SourceError, SourceUnavailable, source_kind
-from stori_pipeline_tests.readers.drained import Drained, drained
+from stori_pipeline_tests.readers.drained import Drained, drained, mirrored
 from stori_pipeline_tests.readers.rigs import RIGS, with_whole_rows
 from stori_pipeline_tests.readers.shop import COLUMNS, EDGES, NAME_BYTES, UTC, Rig, Row, items
 
@@ -37,17 +38,8 @@ def _ids(reading: Drained) -> list[int]:
     return [row["id"] for row in reading.rows]
 
 
-def _state(*readings: Drained) -> dict[int, Any]:
-    """What a mirror holds after these readings: each row's name, the last word on a key being the one that counts."""
-    state: dict[int, Any] = {}
-    for reading in readings:
-        if reading.kind == "snapshot":
-            state.clear()
-        for row in reading.rows:
-            state.pop(row["id"], None)
-            if not row["_deleted"]:
-                state[row["id"]] = row["name"]
-    return state
+_state = partial(mirrored, "name")
+"""The name of every row in the mirror after these readings."""
 
 
 def _eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
