@@ -109,7 +109,7 @@ def test_the_documents_name_every_setting_that_anything_reads() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z][\w/]*(?:\.py|\.sql|/))`", HOW_IT_WORKS))))
 def test_every_file_and_folder_that_the_page_of_the_path_names_exists(name: str) -> None:
-    """From the root or from the package; a file without its folder is anywhere in the package. Names in a bucket begin with an underscore."""
+    """From the root or from the package; a file without its folder is anywhere in the package. Names in a bucket begin with `_`."""
     places = [ROOT / name, PACKAGE / name] if "/" in name else [PACKAGE / name, *PACKAGE.rglob(name)]
     assert any(place.exists() for place in places)
 
