@@ -53,7 +53,11 @@ class Reader(Protocol):
         """
 
     def drift(self, table: Table) -> list[str]:
-        """One line for each source column that the definition does not name, saying what to add to it. Empty where there is none."""
+        """One line for each source column that the definition does not name, saying what to add to it. Empty where there is none.
+
+        A check asks, so it must leave the source as it is. A source that cannot show a row without handing it over gives nothing here: its
+        positions keep what was read (`pipeline.drift.RemembersDrift`).
+        """
 
 
 class SourceKind(Protocol):
