@@ -1,8 +1,8 @@
-"""The local stack for tests: one per session, of which only the servers run that a test has asked for.
+"""The local stack for tests: one per session; only the servers run that a test needs.
 
-Belongs here: fixtures that more than one test module uses. Each test has what it writes to for itself: a bucket, a database.
+Belongs here: fixtures that more than one test module uses. Each test has its own bucket or database to write to.
 
-A test that stops or kills a server either makes a stack of its own or starts it again before it ends.
+A test that stops or kills a server either creates a stack of its own or starts the server again before it ends.
 """
 
 from __future__ import annotations

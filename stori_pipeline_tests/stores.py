@@ -1,6 +1,6 @@
-"""A lake and the warehouse, without sources: a test writes down the rows that land.
+"""A lake and the warehouse, without sources: a test gives the rows that land.
 
-Belongs here: landing rows, loading them, looking at the result, emptying both. Does not belong here: sources and the command (`platforms`).
+Belongs here: landing rows, loading them, reading the results, emptying both. Does not belong here: sources and the command (`platforms`).
 """
 
 from __future__ import annotations
@@ -158,14 +158,14 @@ StoreTable = Callable[[Table], StoredTable]
 @contextmanager
 def storing(stores: Stores) -> Iterator[StoreTable]:
     """Gives a function that stores a table like the one it is given; the mirrors are gone after the block."""
-    made: list[StoredTable] = []
+    stored: list[StoredTable] = []
 
     def store(table: Table) -> StoredTable:
-        made.append(StoredTable(under_own_source(table), stores))
-        return made[-1]
+        stored.append(StoredTable(under_own_source(table), stores))
+        return stored[-1]
 
     yield store
-    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in made))
+    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in stored))
 
 
 def empty_warehouse(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The README and the pages under docs: complete, and their links whole."""
+"""The README and the pages under docs: complete, with valid links."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from stori_pipeline.project import find_table
 from stori_pipeline.readers import reader_for
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
@@ -71,8 +71,8 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
     (call,) = re.findall(r"^    (psql .*)$", README, re.MULTILINE)
     queries = [query for query in example("queries").split(";") if query.strip()]
     assert len(queries) >= 3
-    said = "DATEDIFF", "NVL", "asks[0]"
-    assert all(word in example("queries") for word in said)
+    words = "DATEDIFF", "NVL", "asks[0]"
+    assert all(word in example("queries") for word in words)
     for query in queries:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{call} --no-psqlrc -v ON_ERROR_STOP=1 --tuples-only --no-align"],
@@ -90,7 +90,7 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
         assert all(any(value for value in row[1:]) for row in rows), rows
 
 
-def test_the_psql_that_the_readme_points_to_is_there() -> None:
+def test_the_psql_that_the_readme_names_exists() -> None:
     (named,) = re.findall(r"`(\.venv/\S+/psql)`", README)
     assert re.fullmatch(named.replace(".", r"\.").replace("*", "[^/]*"), f".venv/lib/{PSQL.relative_to(PSQL.parents[5])}")
 
@@ -126,7 +126,7 @@ def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, s
             execute(source_db.admin_url, statement)
             assert sync.land(table, reader, lake, run_id="readme").manifest is not None
             assert sync.load(table, lake, warehouse, run_id="readme") is not None
-            proof = verify(table, source_side(reader, lake), warehouse)
+            proof = verify(table, comparable_source(reader, lake), warehouse)
             assert proof.equal, proof
         assert (proof.source_rows, proof.warehouse_rows) == (4, 4)
         assert reader.drift(table) == []
@@ -223,7 +223,7 @@ def test_the_worked_example_of_a_star_table_of_two_sources_works(stores: Stores)
     assert rows == [(1, "GBP", Decimal("1.2")), (2, "USD", None)]
 
 
-def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None:
+def test_the_example_queries_read_existing_relations(tmp_path: Path) -> None:
     queries = [re.sub(r"--.*", "", query).strip() for query in re.sub(r"--.*", "", example("facts", WAREHOUSE)).split(";")]
     queries = [query for query in queries if query]
     assert len(queries) == 3

@@ -60,7 +60,7 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
-    tables. Exit code 1 if a table, report or chart failed; the others are updated all the same.
+    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless.
     """
     with plain_errors():
         results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
@@ -137,12 +137,12 @@ def compare_one(table: Table, patience: float = 0.0) -> Comparison:
         patience: seconds to wait before a second comparison of the rows that differ; 0 compares once.
     """
     from stori_pipeline.settings import Settings
-    from stori_pipeline.verify.comparables import source_side
+    from stori_pipeline.verify.comparables import comparable_source
     from stori_pipeline.verify.compare import verify as compare
 
     settings = Settings.load()
     settle = (lambda: time.sleep(patience)) if patience else None
-    compared_with = source_side(reader_of(table, settings), lake_of(settings))
+    compared_with = comparable_source(reader_of(table, settings), lake_of(settings))
     return compare(table, compared_with, warehouse_of(settings), settle=settle, rounds=2)
 
 

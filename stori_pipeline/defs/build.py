@@ -1,6 +1,6 @@
-"""The whole graph of a project, put together.
+"""The Dagster definitions of a project, put together.
 
-Belongs here: which parts there are, and the resources that they use. Does not belong here: any part.
+Belongs here: collecting the parts, and the resources that they use. Does not belong here: any part (the modules beside this one).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from stori_pipeline.runtime.logging import console
 def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
     """The Dagster definitions of a project. `clock` gives the day on which the sensor requests a run.
 
-    Made once for a project: they are immutable, and a process may run them again and again.
+    Cached per project: definitions are immutable, and a process may use them many times.
     """
 
     class TableParquetIOManager(S3ParquetIOManager):
-        """As its parent, and knows the project's tables."""
+        """An `S3ParquetIOManager` that has the project's tables."""
 
         def table_of(self, key: AssetKey) -> Table | None:
             table = project.mirrors.get(".".join(key.path[-2:]))
@@ -54,7 +54,7 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
         sensors=[changes_sensor(project, clock), alerts_sensor(project)],
         schedules=[everything_schedule(project), sweep_schedule(sweep)],
         loggers={"console": console},
-        executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
+        executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason
         resources={
             "sources": SourcesResource(),
             "lake": lake,

@@ -1,9 +1,7 @@
 """One asset for each report: a view or a table in the warehouse's schema `reports`.
 
-Belongs here: assets from reports, and the metadata that they show. Does not belong here: parsing a report (`model.report`), or creating
-it (`warehouse.reports`).
-
-A report is replaced only if its file, or a batch of a mirror that it depends on, has changed. Otherwise a run costs it one query.
+Belongs here: assets from reports, and their metadata. A report is replaced only if its file, or a mirror that it depends on, has changed;
+otherwise a run costs one query. Does not belong here: parsing a report (`model.report`), or creating it (`warehouse.reports`).
 """
 
 import hashlib
@@ -31,7 +29,7 @@ _TYPES = (
 
 
 def report_asset(report: Report, project: Project) -> AssetsDefinition:
-    """The output is optional: as long as a table that it reads does not exist, a report is not created, and the step does not fail."""
+    """The asset of a report. Its output is optional: while a table that it reads does not exist, the step succeeds without creating it."""
     mirrors = project.mirrors_below(report)
 
     @asset(
@@ -63,11 +61,11 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
             basis = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
             version = hashlib.sha256(basis.encode()).hexdigest()[:16]
             exists = report.full_name in relations
-            known = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
-            shown = {**known, "outcome": NOTHING_NEW} if known else _replace(report, project, store, context.run.run_id)
+            last = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
+            outcome = {**last, "outcome": NOTHING_NEW} if last else _replace(report, project, store, context.run.run_id)
         yield MaterializeResult(
             metadata={
-                **shown,
+                **outcome,
                 "dagster/column_lineage": metadata.report_lineage(report),
                 "dagster/table_name": report.full_name,
                 "dagster/uri": warehouse.uri(report.full_name),
@@ -81,7 +79,7 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
 
 
 def _replace(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    """Create or replace the report. Returns the metadata that its asset shows."""
+    """Creates or replaces the report. Returns the metadata of its asset."""
     make_report(report, warehouse, run_id=run_id, reports=project.reports)
     name = f"{quoted(SCHEMA)}.{quoted(report.name)}"
     with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""Columns suggested from the values of a JSON field, which a person reads, corrects and pastes.
+"""Suggested columns for the fields of JSON objects; a person reads, corrects and pastes them.
 
-Belongs here: what kinds have in common whose rows are JSON objects. Does not belong here: which pairs of types fit (`contract`), or
-the definition around the columns (`scaffolding`).
+Belongs here: what the kinds whose rows are JSON objects share. Does not belong here: which values fit a type (`contract`), or the text
+around the columns (`scaffolding`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def column_text(field: str, values: Sequence[Any], *, key: bool = False) -> str:
-    """The column that reads a field with such values, as Python. Lengths are twice that of the longest text."""
+    """The column for a field with these values, as Python. Its length is at least twice that of the longest text."""
     name = column_name(field)
     arguments = [json.dumps(name), type_text(values)]
     arguments += ["nullable=False"] if key else []
@@ -26,7 +26,7 @@ def column_text(field: str, values: Sequence[Any], *, key: bool = False) -> str:
 
 
 def column_name(field: str) -> str:
-    """A name that a column may have, close to the field's: `customerID` becomes `customer_id`."""
+    """A valid column name close to the field's name: `customer_id` for `customerID`."""
     if _NAME.fullmatch(field):
         return field
     snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field).lower()).strip("_")

@@ -29,7 +29,7 @@ def value_or_misfit(fields: Any, path: Sequence[str]) -> Any:
         if value is None:
             return None
         if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}, where an object with {part!r} was meant")
+            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}; expected an object with {part!r}")
         value = value.get(part)
     return value
 

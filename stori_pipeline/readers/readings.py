@@ -30,15 +30,15 @@ class ReadingSince:
     @property
     def until(self) -> Position:
         if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
+            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
         return self._until
 
     def ack(self) -> None:
-        """Nothing to do: the source does not know what was read."""
+        """Does nothing: the source keeps no state for a reading."""
 
 
 class DayReading:
-    """The rows of one UTC day again, as changes that leave the position where it was. A kind's own reads the rows.
+    """The rows of one UTC day again, as changes that do not move the position. A kind's own reads the rows.
 
     Raises:
         SourceError: nothing has landed yet, or the definition does not say to which day a row belongs.
@@ -55,13 +55,13 @@ class DayReading:
                 f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
             )
         if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
         self.taken_at = utc_now()
         self.until: Position = since
         self._table, self._day = table, day
 
     def ack(self) -> None:
-        """Nothing to do: the position stays."""
+        """Does nothing: the position does not move."""
 
 
 def row_keys(table: Table, rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:

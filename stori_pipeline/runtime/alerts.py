@@ -297,8 +297,8 @@ def _check_signals(event: DagsterEvent, at: float, run_id: str) -> list[Signal]:
 
 
 def _run_signals(event: DagsterEvent, at: float, run: DagsterRun) -> list[Signal]:
-    """If a run fails as a whole, such as a killed one, each of its tables fails. A run that fails because a step failed does not count:
-    the step gives the signal."""
+    """If a run fails as a whole, for example because it was killed, each of its tables fails. If it fails because a step failed, the step
+    gives the signal."""
     data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
     bad = event.event_type == DagsterEventType.RUN_FAILURE and (
         data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"

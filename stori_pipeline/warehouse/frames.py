@@ -1,4 +1,4 @@
-"""Frames in the warehouse: tables that are no mirror of a table of the project.
+"""Frames in the warehouse: tables that are not mirrors.
 
 Belongs here: replacing the rows of such a table in one transaction, and reading it. Does not belong here: mirrors (`load`), or frames in S3
 (`lake.frames`).
@@ -28,7 +28,7 @@ _STAGE = quoted("stage_of_frame")
 
 @dataclass(frozen=True)
 class Target:
-    """A table, and which of its rows give way: all of them, or those whose `partition_column` holds one of `partitions`."""
+    """A table, and the rows to replace: all rows, or the rows whose `partition_column` holds one of `partitions`."""
 
     schema: str
     name: str
@@ -45,17 +45,17 @@ class Target:
 
 
 def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type], manifest: str, rows: int) -> None:
-    """Replace the rows of a table by those of Parquet in S3, in one transaction. The table is made where it is missing, and made anew where
-    its columns are others.
+    """Replaces the rows of a table by those of Parquet files in S3, in one transaction. Creates the table if it is missing, and creates it
+    again if its columns differ.
 
     Args:
         types: the type of each column, in the order of the Parquet files.
-        manifest: url of a COPY manifest, "" where there is no row.
-        rows: how many rows COPY must load.
+        manifest: the url of a COPY manifest; "" if there is no row.
+        rows: the number of rows that COPY must load.
 
     Raises:
-        WarehouseUnavailable: the warehouse is away.
-        WarehouseError: it refused a statement, or loaded another number of rows. What was there before is still there.
+        WarehouseUnavailable: the warehouse cannot be reached.
+        WarehouseError: the warehouse refused a statement, or COPY loaded another number of rows. The table is unchanged.
     """
     if target.partitions and target.partition_column not in types:
         raise WarehouseError(
@@ -82,7 +82,7 @@ def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type]
 
 
 def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], before: Mapping[str, str]) -> None:
-    """The table as it must be for the new rows: with their columns, and without the rows that give way."""
+    """Prepares the table for the new rows: with their columns, and without the rows to replace."""
     # Redshift keeps names in lower case, quoted or not.
     fits = list(before.items()) == [(name.lower(), kind.catalog_name) for name, kind in types.items()]
     if before and not fits and target.partitions:
@@ -106,10 +106,10 @@ def _listed(columns: Mapping[str, object]) -> str:
 
 
 def read_table(warehouse: Warehouse, schema: str, name: str) -> pl.DataFrame:
-    """All rows of a table, read whole into memory.
+    """All rows of a table, read into memory.
 
     Raises:
-        WarehouseUnavailable: the warehouse is away.
+        WarehouseUnavailable: the warehouse cannot be reached.
         WarehouseError: there is no such table.
     """
     import polars as pl
@@ -128,7 +128,7 @@ def _columns(cursor: Cursor, target: Target) -> dict[str, str]:
 
 
 def _polars_type(oid: int, precision: int | None, scale: int | None) -> pl.DataType:
-    """From the number that the driver gives for a column's type."""
+    """The polars type for the driver's number of a column's type; text for any other."""
     import polars as pl
 
     if oid == _NUMERIC:

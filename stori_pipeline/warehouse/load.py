@@ -1,9 +1,8 @@
-"""The load: new batches into their mirror, in one transaction.
+"""The load: brings new batches into their mirror, in one transaction.
 
-Belongs here: which statements run, in which order. Does not belong here: SQL text (`dialect`), connecting (`session`), which batches are
-new, or whether they may be loaded (`pipeline.sync`).
-
-LOCK is the first statement of the transaction, before anything takes its snapshot: otherwise two loads of one table conflict.
+Belongs here: which statements run, in which order. LOCK must be the first statement of the transaction, before its snapshot is taken, or
+two loads of one table conflict. Does not belong here: SQL text (`dialect`), connecting (`session`), which batches are new, or whether they
+may be loaded (`pipeline.sync`).
 """
 
 from __future__ import annotations
@@ -33,16 +32,19 @@ _CANCELLED = "57014"
 
 
 class LedgerMoved(WarehouseUnavailable):
-    """Another load changed the ledger meanwhile. Nothing was loaded; ask again which batches are new."""
+    """Another load changed the ledger first. Nothing was loaded; determine the new batches again."""
 
 
 @dataclass(frozen=True)
 class Pending:
-    """What a load shall bring: every batch after the ledger's, up to this one.
+    """The batches to load: every batch after the ledger's, up to (`generation`, `batch`).
 
-    `replaces` says that the batches begin with a snapshot, so the mirror's rows give way to theirs. `rows` is how many rows COPY
-    must find; `url` is the COPY manifest over their parts, empty where they have none. `keeps` says that what the batches do not have stays
-    all the same, as long as the mirror need not be made anew for a changed record.
+    Args:
+        replaces: whether the batches begin with a snapshot, so that their rows replace the mirror's.
+        rows: the number of rows that COPY must load.
+        url: the COPY manifest of their parts; "" if they have none.
+        keeps: whether the mirror's rows that the batches do not have stay nevertheless, unless the mirror must be created again because the
+            definition changed.
     """
 
     generation: int
@@ -55,7 +57,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did. `rows_deleted` counts rows that left the mirror (or were marked), not rows replaced by a newer version."""
+    """The result of a load. `rows_deleted` counts rows that were removed or marked as deleted, not rows replaced by a newer version."""
 
     generation: int
     batch: int
@@ -67,20 +69,20 @@ class Loaded:
 def load_batches(
     warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str, views: Sequence[str] = ()
 ) -> Loaded:
-    """Bring a mirror up to `work.batch`, in one transaction.
+    """Brings a mirror up to `work.batch`, in one transaction.
 
-    Rows and ledger commit together or not at all, so a load may be repeated at will. A conflict with another transaction is
-    tried again whole, a few times.
+    Rows and ledger commit together or not at all, so a load may be repeated. After a conflict with another transaction the whole load is
+    tried again, a few times.
 
     Args:
-        after: what the ledger said when `work` was made (see `Warehouse.ledger`).
-        views: statements of `dialect.create_views`. Those whose view is missing are run in the same transaction. An existing view stays
-            as it is, because replacing it would lock its readers out.
+        after: the ledger's entry from which `work` was determined (see `Warehouse.ledger`).
+        views: statements of `dialect.create_views`. A missing view is created in the same transaction. An existing view stays as it is,
+            because replacing it would lock out its readers.
 
     Raises:
-        LedgerMoved: the ledger says something else by now.
-        WarehouseUnavailable: the warehouse is away, or conflicts persisted.
-        WarehouseError: it refused a statement, or COPY loaded another number of rows than the manifests say.
+        LedgerMoved: the ledger has another entry by now.
+        WarehouseUnavailable: the warehouse cannot be reached, or conflicts persisted.
+        WarehouseError: the warehouse refused a statement, or COPY loaded another number of rows than the manifests say.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -105,27 +107,27 @@ def _load(
     run_id: str,
     views: Sequence[str],
 ) -> Loaded:
-    found = find_relations(cursor, table)
+    existing = find_relations(cursor, table)
     connection.rollback()
-    _prepare(connection, cursor, table, found)
-    entry, names = None, found.names if found.mirror else frozenset()
-    if found.mirror:
+    _prepare(connection, cursor, table, existing)
+    entry, names = None, existing.names if existing.mirror else frozenset()
+    if existing.mirror:
         _lock(warehouse, connection, cursor, table)
-        entry = newest_load(cursor, table) if found.ledger else None
+        entry = newest_load(cursor, table) if existing.ledger else None
     else:
-        # In the load's own transaction: an empty mirror beside an old ledger entry would count as loaded.
+        # In the load's own transaction, because an empty mirror with an old ledger entry would count as loaded.
         cursor.execute(dialect.create_mirror(table))
     cursor.execute("SELECT GETDATE()")
     started_at = only_value(cursor)
     if (entry.order if entry else None) != after:
-        raise LedgerMoved(f"load of {table.full_name}: another run has loaded it meanwhile, so this one loaded nothing; run again")
+        raise LedgerMoved(f"load of {table.full_name}: another run loaded it first, so this one loaded nothing; run again")
     same_columns = entry is not None and entry.fingerprint == table.fingerprint
     if entry and not same_columns and not work.replaces:
         raise WarehouseError(
-            f"load of {table.full_name}: its definition has changed since the mirror was made, and the new batches do not begin with a "
+            f"load of {table.full_name}: its definition has changed since the mirror was created, and the new batches do not begin with a "
             f"snapshot; land one with `stori sync --full {table.full_name}`"
         )
-    if found.mirror and work.replaces and not same_columns:
+    if existing.mirror and work.replaces and not same_columns:
         cursor.execute(dialect.drop_mirror(table))
         cursor.execute(dialect.create_mirror(table))
         names = frozenset()
@@ -139,21 +141,21 @@ def _load(
     return loaded
 
 
-def _prepare(connection: Connection, cursor: Cursor, table: Table, found: Relations) -> None:
-    """The schemas and the ledger, made where they are missing: outside the load, because they hold no rows."""
-    if not found.ledger:
+def _prepare(connection: Connection, cursor: Cursor, table: Table, existing: Relations) -> None:
+    """Creates missing schemas and a missing ledger; not in the load's transaction, because they hold no rows."""
+    if not existing.ledger:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
         cursor.execute(dialect.CREATE_LEDGER)
-    if not found.mirror:
+    if not existing.mirror:
         cursor.execute(dialect.create_schema(table))
-    connection.commit()  # does nothing where no transaction was begun
+    connection.commit()  # does nothing if no transaction has begun
 
 
 def _lock(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: Table) -> None:
-    """Begin a transaction with the mirror to itself, once its readers have finished."""
+    """Begins a transaction and locks the mirror, after the transactions that read it have ended."""
     import psycopg2
 
-    # Redshift has no lock_timeout. Outside the transaction, since LOCK must be its first statement.
+    # Redshift has no lock_timeout. Set outside the transaction, because LOCK must be its first statement.
     connection.autocommit = True
     cursor.execute(f"SET statement_timeout TO {int(warehouse.lock_patience * 1000)}")
     connection.autocommit = False
@@ -162,7 +164,7 @@ def _lock(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: T
     except psycopg2.errors.QueryCanceled as error:
         raise WarehouseUnavailable(
             f"load of {table.full_name}: other transactions have held the mirror for {warehouse.lock_patience:g} s, so nothing was loaded; "
-            "STV_LOCKS and SVV_TRANSACTIONS show which. An idle session with an open transaction is the usual one: end it"
+            "STV_LOCKS and SVV_TRANSACTIONS show which. It is usually an idle session with an open transaction: end it"
         ) from error
     cursor.execute("SET statement_timeout TO 0")
 
@@ -176,8 +178,8 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
         copied = int(only_value(cursor))
     if copied != work.rows:
         raise WarehouseError(
-            f"load of {table.full_name}: COPY brought {copied} rows where the manifests up to batch {work.batch} say {work.rows}; "
-            "nothing was loaded. Have parts been changed or removed by hand? `stori sync --full` lands a new snapshot"
+            f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
+            "nothing was loaded. Were parts changed or removed by hand? `stori sync --full` lands a new snapshot"
         )
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))

@@ -1,11 +1,11 @@
-"""Reports in the warehouse: a view or a table, replaced in one transaction and readable all the time.
+"""Reports in the warehouse: views or tables, replaced in one transaction and always readable.
 
 Belongs here: the statements that create one, and their order. Does not belong here: what a report is and what it reads (`model.report`).
 """
 
-# The hash of a report's definition is kept in its comment: so it goes when the report goes, whoever drops it. A table's new rows are
-# computed before its lock is taken: readers wait for the rows to be exchanged, not for the query. If another run replaced the report in
-# the meantime, the attempt is repeated, so that older rows never replace newer ones.
+# The hash of a report's definition is in its comment, so it disappears with the report, whoever drops it. A table's new rows are computed
+# before the table is locked, so readers do not wait for the query. If another run replaced the report in the meantime, the attempt is
+# repeated, so that older rows never replace newer ones.
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class _Existing(NamedTuple):
         return "TABLE" if self.table else "VIEW"
 
     def has_definition(self, report: Report) -> bool:
-        """Whether it has the definition that the report has now."""
+        """Whether it was created from the report's present definition."""
         return self.table == is_table(report) and self._hashes.get("definition") == report.fingerprint
 
     def has_statement(self, report: Report) -> bool:
-        """Whether it has the statement that the report has now, though its inputs may have changed."""
+        """Whether it was created from the report's present statement; its inputs may have changed."""
         return self.table == is_table(report) and self._hashes.get("statement") == report.statement_hash
 
     @property
@@ -62,7 +62,7 @@ LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0
 WHERE n.nspname = %s AND c.relkind IN ('r', 'v')"""
 
 _NEW = quoted("new_rows")
-"""The temporary table that rows are computed into; each session creates one report."""
+"""The temporary table for the new rows; each session creates one report."""
 
 
 def relation(report: Report) -> str:
@@ -79,18 +79,18 @@ def create_view(report: Report, *, replace: bool = False) -> str:
 
 
 def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: Sequence[Report] = ()) -> int | None:
-    """Create or replace one report, in one transaction. Returns a table's number of rows, None for a view.
+    """Creates or replaces one report, in one transaction. Returns the number of rows of a table, None for a view.
 
     A view whose definition has not changed stays as it is. A report whose columns have changed is dropped, and with it the views of
     other reports on it.
 
     Args:
         reports: every report. Views that read this one and were dropped with it are created again in the same transaction, unless their
-            own statement has changed too: those wait for their turn.
+            own statement has changed, too; those are created by their own call.
 
     Raises:
-        WarehouseUnavailable: the warehouse is away, the report's readers did not finish, or conflicts persisted.
-        WarehouseError: the warehouse refused the statement. The report is as it was before.
+        WarehouseUnavailable: the warehouse cannot be reached, the report's readers did not finish, or conflicts persisted.
+        WarehouseError: the warehouse refused the statement. The report is unchanged.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -139,7 +139,7 @@ class _Attempt:
                 try:
                     self.cursor.execute(create_view(self.report, replace=True))
                 except psycopg2.errors.InvalidTableDefinition:
-                    # Only a view with the same columns can be replaced as it stands.
+                    # Redshift replaces a view only by one with the same columns.
                     self.connection.rollback()
                 else:
                     self._write_comment(self.report)
@@ -185,7 +185,7 @@ class _Attempt:
             self.cursor.execute(f"DROP {existing.kind} {relation(self.report)} CASCADE")
 
     def _restore(self, reports: dict[str, _Existing]) -> None:
-        """Create the views again that were dropped with the report, if their statement is the one that ran before."""
+        """Creates the views again that were dropped with the report, unless their statement has changed."""
         for each in self.dependents:
             existing = reports.get(each.name)
             if existing and not existing.table and existing.has_statement(each):
@@ -193,14 +193,14 @@ class _Attempt:
                 self._write_comment(each)
 
     def _write_comment(self, report: Report) -> None:
-        """Write the comment that says which definition the report has, and which run created it."""
+        """Writes the comment with the hash of the report's definition and the run that created it."""
         kind = "TABLE" if is_table(report) else "VIEW"
         comment = f"definition {report.fingerprint}, statement {report.statement_hash}, made {uuid.uuid4().hex} by run {self.run_id}"
         self.cursor.execute(f"COMMENT ON {kind} {relation(report)} IS %s", (comment,))
 
     @contextmanager
     def _bounded_wait(self) -> Iterator[None]:
-        """A bound on the wait for transactions that read the report. Redshift has no lock_timeout, so each statement has one."""
+        """Limits the wait for transactions that read the report: a timeout per statement, because Redshift has no lock_timeout."""
         import psycopg2
 
         patience = self.warehouse.lock_patience

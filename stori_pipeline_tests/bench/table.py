@@ -1,6 +1,6 @@
-"""The table that is measured: its record, its rows, and the raw dialect that move the very same rows as fast as Postgres can.
+"""The table that is measured: its definition, its rows, and raw statements that move the same rows as fast as Postgres can.
 
-Eleven columns of the usual kinds; about 150 bytes a row in COPY's binary form.
+Eleven columns of the usual types; about 150 bytes per row in COPY's binary form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A project folder with the local stack and small sample data, and the command run in it as a person would."""
+"""A project folder with the local stack and small sample data, and the command run in it as a person would run it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLES = ("bank.transactions", "exchange.trades")
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """A folder in which `stori` is called. The surroundings are in its `.env` alone."""
+    """A folder in which `stori` runs. Its settings come from its `.env` alone."""
 
     folder: Path
     environ: dict[str, str]
@@ -54,17 +54,17 @@ def project(stack: Stack, environ: dict[str, str]) -> Iterator[ProjectFolder]:
     folder = stack.home.parent
     write_env(folder / ".env", environ)
     shutil.copy(ROOT / "dagster.yaml", folder)
-    made = ProjectFolder(folder, environ)
-    _forget(made)
+    project_folder = ProjectFolder(folder, environ)
+    _forget(project_folder)
     seed(environ, folder / "data", rows=400, trades=60, users=20, totesys_until=date(2022, 11, 4))
-    yield made
-    _forget(made)
+    yield project_folder
+    _forget(project_folder)
     (folder / ".env").unlink()
 
 
 @pytest.fixture(scope="package")
 def first_sync(project: ProjectFolder) -> Ended:
-    """What `stori sync --json` of two tables said the first time. Those stand for all: the others take the same way, and their time."""
+    """The output of the first `stori sync --json` of two tables. The other tables take the same path, so two are enough."""
     return project.stori("sync", "--json", *TABLES)
 
 

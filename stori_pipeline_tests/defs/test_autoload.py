@@ -1,4 +1,4 @@
-"""What stands in the folder `defs` is loaded: also what `dg scaffold` writes there."""
+"""Definitions in the folder `defs` are loaded, also those that `dg scaffold` writes there."""
 
 from __future__ import annotations
 

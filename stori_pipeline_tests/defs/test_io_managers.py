@@ -1,4 +1,4 @@
-"""The IO managers with anybody's assets: frames to S3 and to Redshift, and back."""
+"""The IO managers with assets that are not tables of the project: frames to S3 and to Redshift, and back."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _metadata(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
     return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
-def test_a_frame_goes_to_s3_and_to_redshift_and_comes_back(resources: dict[str, Any], schema: str, bucket: str) -> None:
+def test_a_frame_is_stored_in_s3_and_redshift_and_reads_back_equal(resources: dict[str, Any], schema: str, bucket: str) -> None:
     seen: dict[str, Any] = {}
 
     @asset(key_prefix=schema, io_manager_key="s3_parquet")
@@ -111,7 +111,7 @@ def test_a_frame_goes_to_s3_and_to_redshift_and_comes_back(resources: dict[str, 
     ],
 )
 @pytest.mark.parametrize("kept_in", ["s3_parquet", "redshift"])
-def test_every_kind_of_frame_comes_back_as_it_went(frame: Any, kept_in: str, resources: dict[str, Any], schema: str) -> None:
+def test_every_kind_of_frame_reads_back_equal(frame: Any, kept_in: str, resources: dict[str, Any], schema: str) -> None:
     seen = []
 
     @asset(key_prefix=schema, io_manager_key=kept_in)
@@ -169,7 +169,7 @@ def test_a_partition_replaces_itself_and_no_other(kept_in: str, resources: dict[
     assert sorted(seen[0]["count"]) == [1, 20, 30]
 
 
-def test_what_a_frame_passed_through_is_removed(resources: dict[str, Any], schema: str, s3: Any, bucket: str) -> None:
+def test_the_staged_files_of_a_frame_are_removed(resources: dict[str, Any], schema: str, s3: Any, bucket: str) -> None:
     @asset(key_prefix=schema, io_manager_key="redshift")
     def readings() -> pl.DataFrame:
         return READINGS
@@ -192,7 +192,9 @@ def test_what_a_frame_passed_through_is_removed(resources: dict[str, Any], schem
         (lambda: pl.DataFrame({"x": [[1]]}), "redshift", "column 'x': .* has no type in the warehouse; cast it first"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_in_words(value: Any, kept_in: str, message: str, resources: dict[str, Any], schema: str) -> None:
+def test_a_value_that_cannot_be_stored_is_refused_with_advice(
+    value: Any, kept_in: str, message: str, resources: dict[str, Any], schema: str
+) -> None:
     @asset(key_prefix=schema, io_manager_key=kept_in)
     def readings() -> Any:
         return value()
@@ -203,7 +205,7 @@ def test_what_cannot_be_kept_is_refused_in_words(value: Any, kept_in: str, messa
     assert re.search(message, failure.user_failure_data.description or "")
 
 
-def test_an_input_of_an_asset_that_was_never_made_says_so(resources: dict[str, Any], schema: str) -> None:
+def test_the_input_of_an_asset_that_was_never_materialized_says_so(resources: dict[str, Any], schema: str) -> None:
     @asset(key_prefix=schema, io_manager_key="s3_parquet")
     def readings() -> pl.DataFrame:
         return READINGS
@@ -221,7 +223,7 @@ def test_an_input_of_an_asset_that_was_never_made_says_so(resources: dict[str, A
 def test_they_work_with_the_resources_of_dagster_aws(
     schema: str, bucket: str, warehouse_url: str, s3: Any, idle_stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And take nothing from the environment then."""
+    """And read nothing from the environment then."""
     environ, url = idle_stack.client_environ(), urlsplit(warehouse_url)
     for name in environ:
         monkeypatch.delenv(name, raising=False)

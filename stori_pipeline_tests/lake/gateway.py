@@ -1,4 +1,4 @@
-"""A way to S3 that a test can break: an HTTP gateway before the local S3 that counts requests and may lose answers."""
+"""An HTTP gateway before the local S3 that a test can break: it counts requests and may drop responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access
 
 
 class Gateway:
-    """Its `url` is to S3 what the local S3's is. `fate` decides about each request, given its method and path."""
+    """Its `url` replaces the local S3's. `fate` decides about each request, given its method and path."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,4 +1,4 @@
-"""What happens when S3 fails: which error reaches the caller, and that nothing counts which was not committed."""
+"""Failures of S3: which error the caller gets, and that nothing counts which was not committed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gate(s3: S3Client) -> Iterator[Gateway]:
-    with gateway(s3) as made:
-        yield made
+    with gateway(s3) as proxy:
+        yield proxy
 
 
 def uploads(s3: S3Client, bucket: str) -> list[str]:
@@ -32,7 +32,7 @@ def objects(s3: S3Client, bucket: str) -> list[str]:
 
 
 class Endless(Given):
-    """A snapshot of many pieces' size, that counts how far it was read."""
+    """A snapshot that is much larger than a piece, and counts how far it was read."""
 
     read = 0
 
@@ -45,7 +45,7 @@ class Endless(Given):
 SMALL = Sizes(group_rows=20_000, piece_bytes=5 * MB)
 
 
-def test_s3_that_is_away_is_said_with_the_bucket_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unavailable_s3_names_the_bucket_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -69,8 +69,8 @@ def test_a_bucket_that_does_not_exist_is_named_and_not_retried(s3: S3Client) -> 
         lake.land(TABLE, Given([orders(1, 1)]), newest=None, run_id="r")
 
 
-def test_a_commit_whose_answer_was_lost_is_still_a_commit(gate: Gateway, bucket: str) -> None:
-    """The client repeats the conditional write, S3 refuses the repetition, and that must not look like a conflict."""
+def test_a_commit_whose_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
+    """The client repeats the conditional write and S3 refuses it; that must not look like a conflict."""
     gate.fate = loses = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
     manifest = lake.land(TABLE, Given([orders(1, 2)]), newest=None, run_id="r")
@@ -80,7 +80,7 @@ def test_a_commit_whose_answer_was_lost_is_still_a_commit(gate: Gateway, bucket:
     assert [path for method, path in gate.requests if method == "PUT" and "/_manifests/" in path] == loses.lost * 2
 
 
-def test_a_conflict_behind_a_lost_answer_is_still_a_conflict(gate: Gateway, s3: S3Client, bucket: str) -> None:
+def test_a_conflict_after_a_lost_response_is_a_conflict(gate: Gateway, s3: S3Client, bucket: str) -> None:
     won = Lake(s3, bucket).land(TABLE, Given([orders(1, 2)]), newest=None, run_id="first")
     gate.fate = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
@@ -116,7 +116,7 @@ def test_a_part_of_another_size_than_was_written_is_not_committed(gate: Gateway,
     assert lake.newest(TABLE) is None
 
 
-def test_a_completion_whose_answer_was_lost_is_a_completion(gate: Gateway, bucket: str) -> None:
+def test_an_upload_whose_completion_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
     gate.fate = loses = LosesOneAnswer("POST", "uploadId=")
     lake = Lake(gate.client(), bucket, sizes=SMALL)
     manifest = lake.land(TABLE, Given([incompressible(0, 80_000)]), newest=None, run_id="r")
@@ -125,7 +125,7 @@ def test_a_completion_whose_answer_was_lost_is_a_completion(gate: Gateway, bucke
     assert lake.live(TABLE).collect().height == 80_000
 
 
-def test_a_source_that_fails_halfway_leaves_nothing(s3: S3Client, bucket: str) -> None:
+def test_a_source_that_fails_during_the_reading_lands_nothing(s3: S3Client, bucket: str) -> None:
     class SourceGoneError(Exception):
         pass
 
@@ -144,7 +144,7 @@ def test_a_source_that_fails_halfway_leaves_nothing(s3: S3Client, bucket: str) -
     assert uploads(s3, bucket) == []
 
 
-def test_s3_that_goes_away_between_parts_and_manifest_leaves_the_position(gate: Gateway, bucket: str) -> None:
+def test_a_failure_between_parts_and_manifest_keeps_the_position(gate: Gateway, bucket: str) -> None:
     lake = Lake(gate.client(), bucket)
     first = lake.land(TABLE, Given([orders(1, 1)]), newest=None, run_id="r")
     gate.fate = lambda _, path: "cut" if "/_manifests/" in path else "pass"

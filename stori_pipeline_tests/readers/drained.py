@@ -1,4 +1,4 @@
-"""A reading taken in whole, for tests of small tables."""
+"""A reading, read to its end, for tests of small tables."""
 
 from __future__ import annotations
 

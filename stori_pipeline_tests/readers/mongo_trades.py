@@ -1,4 +1,4 @@
-"""Trades as an application writes them to MongoDB, in the least words; which server holds them is not known here."""
+"""Trades as an application writes them to MongoDB; the tests choose the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dropped files of the conformance suite: a partner that drops a file for each thing it does, named in their order."""
+"""The dropped files of the conformance suite: a partner that drops a file for each write, with names in order."""
 
 from __future__ import annotations
 

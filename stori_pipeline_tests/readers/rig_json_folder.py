@@ -1,4 +1,4 @@
-"""The folder of JSON files of the conformance suite, whose kind is declared outside the platform: in `json_folder`, and by one entry."""
+"""The folder of JSON files of the conformance suite. Its kind is declared outside the platform, in `json_folder` and by one entry."""
 
 from __future__ import annotations
 

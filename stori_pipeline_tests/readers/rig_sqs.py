@@ -1,4 +1,4 @@
-"""The queue of the conformance suite: an application that sends each row as a message, and again where it changes."""
+"""The queue of the conformance suite: an application that sends each row as a message, and again if it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading MongoDB by a cursor column, on a server that has no change streams, and days again."""
+"""Reading MongoDB by a cursor column, on a server without change streams, and reading days again."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_rows_without_a_stamp_are_found_whenever_they_change(trades: Documents, 
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S+00"])
-def test_stamps_kept_as_texts_are_compared_as_instants(form: str, trades: Documents, reader: MongoReader) -> None:
+def test_stamps_stored_as_texts_are_compared_as_instants(form: str, trades: Documents, reader: MongoReader) -> None:
     trades.insert_many([_trade("a", LONG_AGO.strftime(form)), _trade("b", _now())])
     _, until = _names(reader, None)
     trades.insert_one(_trade("c", _now().strftime(form)))
@@ -158,7 +158,7 @@ def test_elements_of_an_array_are_found_by_their_own_stamps(trades: Documents, r
     assert _names(reader, until)[0] == []
 
 
-def test_rows_in_quarantine_are_not_given_again(trades: Documents, reader: MongoReader) -> None:
+def test_rows_in_quarantine_are_not_read_again(trades: Documents, reader: MongoReader) -> None:
     trades.insert_many([_trade("a", "not a date"), _trade("b", _now(), price="x"), {"data": 5}])
     first = drained(reader, TRADES)
     assert sorted(row["code"] for row in first.rejected) == ["bad_date", "document", "type"]
@@ -168,7 +168,7 @@ def test_rows_in_quarantine_are_not_given_again(trades: Documents, reader: Mongo
     assert [row["code"] for row in drained(reader, TRADES, second.until).rejected] == ["bad_date"]
 
 
-def test_more_rows_at_the_bound_than_a_position_holds_come_again_and_none_is_lost(
+def test_more_rows_at_the_bound_than_a_position_holds_are_read_again(
     trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cursors, "_REMEMBERED", 3)

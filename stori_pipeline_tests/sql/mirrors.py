@@ -1,4 +1,4 @@
-"""Mirrors, star tables and their views, made by hand in the warehouse, and rows put into them.
+"""Mirrors, star tables and their views, created directly in the warehouse, and rows inserted into them.
 
 Belongs here: the statements. Does not belong here: any row (`sound_rows`, `report_rows`).
 """

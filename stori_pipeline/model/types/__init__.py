@@ -1,8 +1,7 @@
-"""The column types: one object a type, and everything about it.
+"""The column types: one object for each type holds everything about it. To add a type, a project makes a `Type` and registers it.
 
-Belongs here: one module for each family, `type` (what such an object has), `suggestions` (which type a suggested definition names) and
-`misfit` (why a value does not fit). Does not belong here: a table, or anything that touches a server. A project may add a type of its own:
-make a `Type` and `register` it.
+Belongs here: a module for each family, `type` (the fields of the object), `suggestions` (types for a source's columns) and `misfit` (why a
+value does not fit). Does not belong here: a table, or anything that touches a server.
 """
 
 from stori_pipeline.model.types.documents import super_

@@ -1,7 +1,7 @@
 """Which type a suggested definition names for a column of a source.
 
-Belongs here: asking every known type, and the length of a text column. Does not belong here: looking at a source, or the text of a
-definition (`readers`).
+Belongs here: searching every registered type, and the length of a text column. Does not belong here: looking at a source, or the text of
+a definition (`readers`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _JSON_NATIVES = _NUMBERS | {bool}
 
 
 def for_postgres(source_type: str) -> str:
-    """The Python of the type for one of Postgres's types; "" where its values have to be measured."""
+    """The type for one of Postgres's types, as Python; "" if its values must be measured."""
     return next((python[source_type] for kind in registered() if source_type in (python := kind.suggested_for.postgres)), "")
 
 
 def for_arrow(arrow: pa.DataType) -> str:
-    """The Python of the type for a column of a Parquet file; "" where none is suggested."""
+    """The type for a column of a Parquet file, as Python; "" if none is suggested."""
     return next((python for kind in registered() if (python := kind.suggested_for.arrow(arrow))), "")
 
 
 def for_natives(natives: Collection[type]) -> str:
-    """The Python of the type for a field whose values have these Python types; "" where none is suggested."""
+    """The type for a field whose values have these Python types, as Python; "" if none is suggested."""
     if len(natives) > 1 and set(natives) <= _NUMBERS:
         natives = [Decimal]
     if len(natives) != 1:
@@ -44,7 +44,7 @@ def for_natives(natives: Collection[type]) -> str:
 
 
 def for_texts(texts: Sequence[str]) -> str:
-    """The Python of the type for a field with these texts; "" where they look like nothing but text, or where there are none."""
+    """The type for a field with these texts, as Python; "" if only text fits them, or if there are none."""
     forms = [each for kind in registered() for each in kind.suggested_for.texts.items()] if texts else []
     return next((python for form, python in forms if _match(form, texts)), "")
 
@@ -82,5 +82,5 @@ def for_longest(length: int) -> str:
 
 
 def module_of(python: str) -> str:
-    """Where a definition imports a type from; `python` is its name there, without lengths."""
+    """The module from which a definition imports a type; `python` is the type's name in it, without lengths."""
     return next((kind.module for kind in registered() if python.rstrip("_") == kind.base), "stori_pipeline.model")

@@ -104,7 +104,7 @@ def _to_text(name: str, max_bytes: int) -> Callable[[Any], str]:
         except UnicodeEncodeError as error:
             raise MisfitError("unicode", f"{shown(text)} is not valid Unicode: {error.reason}") from None
         if length > max_bytes:
-            raise MisfitError("too_long", f"{length} bytes, where {name} holds {max_bytes}")
+            raise MisfitError("too_long", f"{length} bytes, but {name} holds {max_bytes}")
         return text
 
     return convert

@@ -1,10 +1,10 @@
-"""Readings of an API that lists rows a page at a time, after a mark.
+"""Readings of an API that lists rows in pages, after a mark.
 
-Belongs here: which pages are read, and the position. Does not belong here: what an answer means (`answers`), or requests (`client`).
+Belongs here: which pages are read, and the position. Does not belong here: turning responses into rows (`answers`), or requests (`client`).
 """
 
-# Position: `{"after", "page"}`: the mark of the last row that was read, null where there was none, and the mark after which the page
-# with that row began. The next reading goes on after the former. The latter is for `past_drift`: it shows what the newest rows look like.
+# Position: `{"after", "page"}`. `after` is the mark of the last row that was read, null if there was none; the next reading continues after
+# it. `page` is the mark after which that row's page began; `past_drift` uses it to look at the newest rows.
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Page:
 
 
 class Pages:
-    """A table's pages, asked of its API."""
+    """A table's pages, requested from its API."""
 
     def __init__(self, api: Api, table: Table, changes: ByPage) -> None:
         self._api, self._table, self._changes = api, table, changes
         self._columns = Columns(table)
 
     def after(self, mark: str | None) -> Page | None:
-        """The page after that mark, the first one after None; None where there are no rows.
+        """The page after that mark (None: the first page); None if it has no rows.
 
         Raises:
-            SourceError: there is no such list, a row has no mark, or the API does not go on.
+            SourceError: there is no such list, a row has no mark, or the API returns the same page again.
         """
         where = f"{self._table.full_name} at /{self._changes.path}"
         answer = self._api.get(self._changes.path, parameters={self._changes.after: mark} if mark is not None else {})
@@ -74,7 +74,7 @@ class Pages:
         return Chunk(*conform(self._table, (self._columns.row(element, page.document, {}) for element in page.elements)))
 
     def unmapped(self, mark: str | None) -> dict[str, list[Any]]:
-        """The members of the rows after a mark in which no column is found, with their values."""
+        """The members of the rows after a mark that no column reads, with their values."""
         page = self.after(mark)
         unmapped = self._columns.unmapped(page.elements, {}) if page else {}
         unmapped.pop(self._changes.mark_at.partition(".")[0], None)

@@ -1,16 +1,16 @@
-"""Readings of dropped files: those that are new, or those of one day again.
+"""Readings of dropped files: the new files, or the files of one day again.
 
-Belongs here: which rows a reading gives, in which order, and what becomes of broken files. Does not belong here: which files are new
-(`position`), or what is in one (`formats`).
+Belongs here: which rows a reading yields, in which order, and broken files. Does not belong here: which files are new (`position`), or
+the content of a file (`formats`).
 """
 
-# One order. What the files mean together is what one gets by reading all of them by (LastModified, key): of two rows with one key the
-# one in the later file wins, and within a file the later one. A reading mostly gives files that are later than all others, and then
-# their rows are simply given. A file that turns up late, or is read again for its day, has later ones that were read before: of
-# its rows those are left out whose keys the later files have. So the mirror comes out the same however often and whenever is read.
+# Order. The table is defined as all files read in the order of (LastModified, key): of two rows with the same key, the one in the later
+# file wins, and within a file the later row. Mostly the new files are later than all others, and all their rows are yielded. If a file
+# appears late, or is read again for its day, later files have been read before; its rows whose keys are in later files are left out. So the
+# mirror is the same however often and whenever files are read.
 #
-# Memory. Rows go by in chunks. A file is gone through once to see that it is whole, and again for its rows where they are more
-# than one chunk. Only a late file's keys are held, or those of the day that is read again.
+# Memory. Rows are streamed in chunks. A file is read once to check that it is complete and, if it has more than one chunk, again for its
+# rows. Only the keys of late files, or of the day that is read again, are held in memory.
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class _Files:
     def __init__(self, bucket: Bucket, table: Table, objects: Objects) -> None:
         self._bucket, self._table, self._format = bucket, table, objects.format
         self.missed: set[Dropped] = set()
-        """The files that went, or changed, between the listing and now."""
+        """The files that were removed or overwritten since the listing."""
 
     def chunks(self, dropped: Dropped) -> Iterator[Chunk]:
-        """A file's rows, or one rejected row that stands for the file as a whole."""
+        """A file's rows, or one rejected row for a broken file."""
         with self._bucket.fetched(dropped) as file:
             if file is None:
                 self.missed.add(dropped)
@@ -52,12 +52,12 @@ class _Files:
             try:
                 kind = formats.format_of(self._table, self._format, dropped)
                 with formats.unzipped(file) as plain:
-                    yield from self._whole(kind, plain, dropped)
+                    yield from self._checked(kind, plain, dropped)
             except BrokenFile as error:
                 yield Chunk(*conform(self._table, [_refused(dropped, file, str(error))]))
 
-    def _whole(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
-        """The rows of a file, the first of which comes only when all have been seen to be sound."""
+    def _checked(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
+        """The rows of a file. Reads the file to its end before it yields the first row, so that a broken file yields none."""
         rows = formats.rows(self._table, kind, plain, dropped)
         some = _next(rows, plain)
         if sum(1 for _ in rows):
@@ -68,7 +68,7 @@ class _Files:
             some = _next(rows, plain)
 
     def given(self, files: Sequence[Dropped], others: Sequence[Dropped]) -> Iterator[Chunk]:
-        """The rows of those files, without what is in later ones among the others."""
+        """The rows of the files, without rows whose keys are in later files among `others`."""
         late = [file for file in files if others and file < others[-1]]
         newest = self._newest(late, others) if late else {}
         for file in files:
@@ -76,7 +76,7 @@ class _Files:
                 yield _without(self._table, chunk, newest, file) if newest else chunk
 
     def _newest(self, late: Sequence[Dropped], others: Sequence[Dropped]) -> dict[Key, Dropped]:
-        """For the keys in late files that are in later ones among the others: in which of these last."""
+        """The keys of late files that later files among `others` have, too, each with the last of these files."""
         keys = {key for file in late for chunk in self.chunks(file) for key in row_keys(self._table, chunk.rows)}
         newest: dict[Key, Dropped] = {}
         for other in others:
@@ -87,7 +87,7 @@ class _Files:
 
 
 def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
-    """The next rows that make a chunk: so many, or what so many bytes of the file hold."""
+    """The rows of the next chunk, which is bounded by a number of rows and by the bytes of the file that they take."""
     start, some = file.tell(), list[Row]()
     for row in rows:
         some.append(row)
@@ -102,7 +102,7 @@ def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dr
 
 
 def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
-    """A whole file in quarantine: the raw row says which, and how it begins."""
+    """A broken file as a row for quarantine. The raw row has the file's name and its beginning."""
     file.seek(0)
     begin = file.read(_BEGINNING)
     try:
@@ -127,7 +127,7 @@ class DropReading(ReadingSince):
         unread = set(new)
         reader = _Files(self._bucket, self._table, self._objects)
         yield from reader.given(new, [file for file in listed if file not in unread])
-        # A file without rows must be remembered, too: it would be read for ever.
+        # A file without rows must be remembered, too, or every reading would read it again.
         self.must_land = len(reader.missed) < len(new)
         self._until = position.reached(listed, reader.missed, self._since) if self._since is None or self.must_land else self._since
 
@@ -135,8 +135,8 @@ class DropReading(ReadingSince):
 class DayOfFilesReading(DayReading):
     """The rows whose cursor falls in one UTC day.
 
-    Where the cursor is the file's `$modified`, those are the rows of the day's files that no later file has, and only these files and the
-    later ones are gone through. By any other column all files are, twice: every version is given of each key that has one of that day.
+    If the cursor is the file's `$modified`, these are the rows of the day's files whose keys no later file has; only these files and later
+    ones are read. By any other column, all files are read twice, and every version of each key with a row of that day is yielded.
     """
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:

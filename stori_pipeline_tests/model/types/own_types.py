@@ -1,6 +1,6 @@
-"""A type made outside the platform, as a project would make it: one object, in a module of its own.
+"""A type defined outside the platform, as a project would: one object, in a module of its own.
 
-Belongs here: that object. Does not belong here: what comes of it (`test_own_type`).
+Belongs here: that object. Does not belong here: using it (`test_own_type`).
 """
 
 from __future__ import annotations

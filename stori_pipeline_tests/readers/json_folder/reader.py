@@ -1,4 +1,4 @@
-"""The reader of folders of JSON files: the least that a kind needs.
+"""The reader of folders of JSON files: the minimum that a kind needs.
 
 A position is the hash of each file's content, by the file's name, which is the row's key.
 """
