@@ -32,7 +32,7 @@ from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue
-from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_warehouse, storing
+from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_bucket, empty_warehouse, s3_client, storing
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -120,19 +120,9 @@ def settings(environ: dict[str, str]) -> Settings:
 @pytest.fixture(scope="session")
 def s3(idle_stack: Stack) -> Iterator[S3Client]:
     """A client of the local S3."""
-    import boto3
-
     idle_stack.up(only=["aws"], ports=ANY_PORTS)
-    told = idle_stack.client_environ()
-    client = boto3.client(
-        "s3",
-        endpoint_url=told["AWS_ENDPOINT_URL"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        region_name=told["AWS_DEFAULT_REGION"],
-    )
-    yield client
-    client.close()
+    with s3_client(idle_stack.client_environ()) as client:
+        yield client
 
 
 @pytest.fixture
@@ -148,9 +138,7 @@ def bucket(s3: S3Client) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name)
     yield name
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-        if there := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            s3.delete_objects(Bucket=name, Delete={"Objects": there, "Quiet": True})  # type: ignore[typeddict-item]
+    empty_bucket(s3, name)
     s3.delete_bucket(Bucket=name)
 
 

@@ -45,6 +45,12 @@ class TestQueue:
         """Ten of those that wait, which are then held for a while."""
         return [m["Body"] for m in self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])]
 
+    def receipts(self) -> Sequence[int]:
+        """How often SQS has handed over each of ten that wait, this time included; they are then held for a while."""
+        name = "ApproximateReceiveCount"
+        found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=[name])
+        return [int(message["Attributes"][name]) for message in found.get("Messages", [])]
+
 
 @contextmanager
 def queue(*, receives: int = 100) -> Iterator[TestQueue]:

@@ -19,6 +19,8 @@ from stori_pipeline.readers import READERS
 from stori_pipeline.star import STARS
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE
 
+PACKAGE = ROOT / "stori_pipeline"
+HOW_IT_WORKS = (ROOT / "docs" / "how-it-works.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "redshift_local" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
     *("source table", "table definition", "project", "reader", "position", "batch", "part", "manifest", "generation"),
@@ -102,6 +104,13 @@ def test_the_documents_name_every_setting_that_anything_reads() -> None:
     read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())}
     assert {"STORI_SOURCE_BANK", "STORI_WAREHOUSE", "STORI_DAGSTER_STORAGE"} <= read
     assert listed == {re.sub(r"^STORI_(SOURCE|ADMIN)(_[A-Z]+)?$", r"STORI_\1_<NAME>", name) for name in read}
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z][\w/]*(?:\.py|\.sql|/))`", HOW_IT_WORKS))))
+def test_every_file_and_folder_that_the_page_of_the_path_names_exists(name: str) -> None:
+    """From the root or from the package; a file without its folder is anywhere in the package. Names in a bucket begin with `_`."""
+    places = [ROOT / name, PACKAGE / name] if "/" in name else [PACKAGE / name, *PACKAGE.rglob(name)]
+    assert any(place.exists() for place in places)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

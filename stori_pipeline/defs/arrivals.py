@@ -13,10 +13,11 @@ from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
 from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import ARRIVALS
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.warehouse.dialect import quoted, relation
+from stori_pipeline.warehouse.dialect import relation
 
 
 def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:

@@ -96,14 +96,9 @@ class RowsLoaded:
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         table, lake = self.table, resources.lake(self.table)
-        loads = resources.warehouse.query(
-            "SELECT generation, batch, rows_copied FROM pipeline.loads WHERE target = %s ORDER BY finished_at DESC, batch DESC LIMIT 2",
-            (full_name,),
-            what=f"check {_ROWS_LOADED} of {full_name}",
-        )
-        (generation, batch, copied), *before = loads
-        loaded = (int(generation), int(batch))
-        since = (int(before[0][0]), int(before[0][1])) if before else None
+        (generation, batch, copied), *before = resources.warehouse.last_loads(full_name)
+        loaded = (generation, batch)
+        since = before[0][:2] if before else None
         landed = _rows_landed(lake.manifests(table, after=since), loaded)
         if landed != copied:
             landed_again = _rows_landed(lake.manifests(table), loaded)  # a lost mirror is loaded again from the snapshot on
@@ -114,7 +109,7 @@ class RowsLoaded:
             check_name=_ROWS_LOADED,
             asset_key=mirror_key(table),
             passed=passed,
-            metadata={"batch": loaded[1], "rows_landed": landed, "rows_loaded": int(copied), "batches_waiting": len(waiting)},
+            metadata={"batch": loaded[1], "rows_landed": landed, "rows_loaded": copied, "batches_waiting": len(waiting)},
             description=None if passed else f"{full_name}: {copied} rows loaded of {landed} landed, {len(waiting)} batches not loaded",
         )
 

@@ -14,17 +14,15 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import relation_key, report_key
 from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
 from stori_pipeline.defs.resources import WarehouseResource
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA, Report
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.dialect import quoted
 from stori_pipeline.warehouse.reports import make_report
 
 OWNERS = ("team:analytics",)
 
-_LEDGER = "SELECT target, generation, batch FROM pipeline.loads"
-_TABLES = "SELECT table_schema, table_name FROM information_schema.tables"
 _TYPES = (
     "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
 )
@@ -56,7 +54,7 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
         began = time.monotonic()
         with only_transient():
             store = warehouse.open()
-            loaded, relations = _loaded_and_existing(store)
+            loaded, relations = store.loaded_and_existing()
             if missing := sorted(name for name in report.reads if name not in relations):
                 context.log.warning(f"{report.full_name} is not created yet: the warehouse does not have {', '.join(missing)}")
                 return
@@ -78,19 +76,6 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
         )
 
     return materialized
-
-
-def _loaded_and_existing(warehouse: Warehouse) -> tuple[dict[str, tuple[int, int]], set[str]]:
-    """The (generation, batch) of each mirror, and the full names of the tables and views that exist."""
-    with warehouse.session("look before a report") as connection, connection.cursor() as cursor:
-        cursor.execute(_TABLES)
-        relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
-        loaded: dict[str, tuple[int, int]] = {}
-        if "pipeline.loads" in relations:
-            cursor.execute(_LEDGER)
-            for target, generation, batch in cursor.fetchall():
-                loaded[target] = max(loaded.get(target, (0, 0)), (int(generation), int(batch)))
-    return loaded, relations
 
 
 def _replace(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from dagster import AssetCheckResult, AssetCheckSeverity
 
 from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import tables_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse import WarehouseError, WarehouseUnavailable
-from stori_pipeline.warehouse.dialect import quoted, relation
+from stori_pipeline.warehouse.dialect import relation
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, HeadObjectOutputTypeDef
 
 PAGE = 1000
 """The most keys that S3 lists, or deletes, in one request."""
@@ -121,11 +121,15 @@ class Bucket:
 
     def notes(self, key: str) -> dict[str, str] | None:
         """The notes that are stored with an object; None if there is no such object."""
+        head = self._head(key)
+        return head["Metadata"] if head else None
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
         from botocore.exceptions import ClientError
 
         with self._explained("checking", key):
             try:
-                return self.client.head_object(Bucket=self.name, Key=key)["Metadata"]
+                return self.client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
                 if _status(error) == 404:
                     return None
@@ -167,15 +171,8 @@ class Bucket:
 
     def size(self, key: str) -> int | None:
         """The size in bytes; None if there is no such object."""
-        from botocore.exceptions import ClientError
-
-        with self._explained("checking", key):
-            try:
-                return self.client.head_object(Bucket=self.name, Key=key)["ContentLength"]
-            except ClientError as error:
-                if _status(error) == 404:
-                    return None
-                raise
+        head = self._head(key)
+        return head["ContentLength"] if head else None
 
     def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more follow."""

@@ -1,6 +1,6 @@
 """What a valid name is, and the asset keys that follow from one.
 
-Belongs here: rules for names, and paths made of them. Does not belong here: quoting a name for SQL (`warehouse.dialect`).
+Belongs here: rules for names, paths made of them, and a name in SQL. Does not belong here: SQL statements (`warehouse.dialect`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def refuse_bad_name(where: str, name: str) -> None:
     """Raises DefinitionError if `name` is not a valid name; `where` says whose name it is."""
     if not NAME.fullmatch(name):
         raise DefinitionError(f"{where}: {name!r} is not a name of lower-case letters, digits and underscores that starts with a letter")
+
+
+def quoted(name: str) -> str:
+    """A name in SQL, as Postgres and Redshift quote it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def relation_path(full_name: str) -> list[str]:

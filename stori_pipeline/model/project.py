@@ -84,10 +84,6 @@ class Project:
         """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
         return self.names | {view for star in self.stars for view in star.views}
 
-    def aliases(self, table: Table) -> tuple[str, ...]:
-        """Other names of a star table in the warehouse, as views."""
-        return next((star.aliases for star in self.stars if star.table is table), ())
-
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report reads, directly or through other reports."""
         below: dict[str, frozenset[str]] = {name: frozenset([name]) for name in self.mirrors}

@@ -9,10 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Engine
+
+if TYPE_CHECKING:
+    from array import array
+
+    import polars as pl
 
 # A row's checksum is the first sixty bits of the md5 of the canonical texts of its values, joined by `|`. The checksum of a set of rows is
 # the sum of theirs: the order of rows does not matter, and a sum, unlike an exclusive or, detects a row that occurs twice. A key's
@@ -20,6 +26,8 @@ from stori_pipeline.model.types import Engine
 
 _NULL = "~"
 """The canonical text of NULL."""
+
+_HALF_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,11 @@ HASH_RANGE = KeyRange(0, 1 << 60)
 def has_integer_key(table: Table) -> bool:
     """Whether the partition value of each of the table's keys is the key itself."""
     return len(table.key) == 1 and table[table.key[0]].type.is_integer
+
+
+def keys_of(table: Table) -> Table:
+    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
+    return Table(table.source, table.name, tuple(table[name] for name in table.key), table.key, Changes(), unnest=table.unnest)
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -103,9 +116,25 @@ def partition_value(table: Table, row: Mapping[str, Any]) -> int:
     return _bits("|".join(canonical(table[name], row[name]) for name in table.key))
 
 
+def digests_of(
+    partition_values: array[int] | pl.Series, checksums: array[int] | pl.Series, key_range: KeyRange, width: int
+) -> dict[int, Digest]:
+    """The digest of each bucket of `width` partition values that has rows; the range must hold every partition value given."""
+    import polars as pl  # heavy: only where rows are compared in Python
+
+    frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(checksums, dtype=pl.Int64)})
+    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
+    buckets = frame.group_by((pl.col("value") - key_range.low) // width).agg(
+        pl.len().alias("rows"),
+        (pl.col("checksum") & ((1 << _HALF_BITS) - 1)).sum().alias("low"),
+        (pl.col("checksum") // (1 << _HALF_BITS)).sum().alias("high"),
+    )
+    return {bucket: Digest(rows, (high << _HALF_BITS) + low) for bucket, rows, low, high in buckets.iter_rows()}
+
+
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row's key as texts, the same from every engine: it identifies the row in a comparison and is shown to people."""
-    return tuple(row[n] if table[n].type.is_readable else canonical(table[n], row[n]) for n in table.key)
+    return tuple(row[n] if table[n].type.is_text else canonical(table[n], row[n]) for n in table.key)
 
 
 # --- in SQL ----------------------------------------------------------------------------------------------------------
@@ -137,7 +166,7 @@ def partition_value_sql(table: Table, dialect: Dialect) -> str:
 
 
 def _key_text_sql(column: Column, dialect: Dialect) -> str:
-    return dialect.column(column) if column.type.is_readable else canonical_sql(column, dialect)
+    return dialect.column(column) if column.type.is_text else canonical_sql(column, dialect)
 
 
 def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:

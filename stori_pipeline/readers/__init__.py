@@ -52,7 +52,11 @@ class Reader(Protocol):
         """
 
     def drift(self, table: Table) -> list[str]:
-        """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none."""
+        """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none.
+
+        A check asks, so it must leave the source as it is. A source that cannot show a row without handing it over gives nothing here: its
+        positions keep what was read (`pipeline.drift.RemembersDrift`).
+        """
 
 
 class SourceKind(Protocol):

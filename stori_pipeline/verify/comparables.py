@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import Rebuilt
 from stori_pipeline.model.comparable import Comparable
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
-_HALF = (1 << 30) - 1
 
 Values = Mapping[str, list[Any]]
 
@@ -45,7 +42,7 @@ class LakeComparable:
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         rows, partition_values = 0, array("q")
-        for values in self._batches(table, _keys_of(table)):
+        for values in self._batches(table, keys_of(table)):
             rows += len(values[table.key[0]])
             if has_integer_key(table):
                 partition_values.extend(row_checksum.partition_values(table, values))
@@ -54,21 +51,14 @@ class LakeComparable:
         return rows, KeyRange(min(partition_values), max(partition_values) + 1) if partition_values else KeyRange(0, 0)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
-        columns = _keys_of(table) if keys_only else table
+        columns = keys_of(table) if keys_only else table
         partition_values, numbers = array("q"), array("q")
         for values in self._batches(table, columns):
             for at, number in zip(row_checksum.partition_values(table, values), row_checksum.checksums(columns, values), strict=True):
                 if key_range.low <= at < key_range.high:
                     partition_values.append(at)
                     numbers.append(number)
-        frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
-        # The sum of sixty-bit numbers would overflow 64 bits; the sums of their halves do not.
-        sums = frame.group_by(((pl.col("value") - key_range.low) // width).alias("bucket")).agg(
-            pl.len().alias("rows"),
-            (pl.col("checksum") & _HALF).sum().alias("low"),
-            (pl.col("checksum") // (_HALF + 1)).sum().alias("high"),
-        )
-        return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in sums.iter_rows()}
+        return digests_of(partition_values, numbers, key_range, width)
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         by_key: dict[tuple[str, ...], int] = {}
@@ -94,9 +84,3 @@ class LakeComparable:
             for name in documents:
                 values[name] = [None if text is None else text.encode() for text in values[name]]
             yield values
-
-
-def _keys_of(table: Table) -> Table:
-    """A definition with the table's key columns only: the checksum of a row is then that of its key."""
-    keys = tuple(table[name] for name in table.key)
-    return replace(table, columns=keys, changes=Rebuilt(), cursor="", sortkey=(), distkey="", arrivals=None)

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stori_pipeline.model.changes import History
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Table
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _list(names: tuple[str, ...] | list[str]) -> str:
@@ -53,6 +50,18 @@ WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"
 SELECT_LEDGER = """\
 SELECT generation, batch, fingerprint FROM pipeline.loads
 WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
+
+SELECT_LAST_LOADS = """\
+SELECT generation, batch, rows_copied FROM pipeline.loads
+WHERE target = %s ORDER BY finished_at DESC, batch DESC LIMIT 2"""
+
+SELECT_NEWEST_LOADS = """\
+SELECT target, generation, batch, loaded_at, rows_loaded FROM (
+  SELECT target, generation, batch, finished_at AS loaded_at, rows_inserted AS rows_loaded,
+         ROW_NUMBER() OVER (PARTITION BY target ORDER BY generation DESC, batch DESC, finished_at DESC) AS newest
+  FROM pipeline.loads
+) AS loads WHERE newest = 1 ORDER BY target"""
+"""The newest load of every mirror that has one."""
 
 INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
 

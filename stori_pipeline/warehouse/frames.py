@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.types import Type, type_in_catalog
-from stori_pipeline.warehouse.dialect import copy_into, quoted
+from stori_pipeline.warehouse.dialect import copy_into
 from stori_pipeline.warehouse.session import Warehouse, WarehouseError, only_value
 from stori_pipeline.warehouse.transaction import lock, with_retries
 

@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.report import SCHEMA, Report, dependents
-from stori_pipeline.warehouse.dialect import quoted
 from stori_pipeline.warehouse.session import Warehouse
 from stori_pipeline.warehouse.transaction import Overtaken, bounded_wait, with_retries
 

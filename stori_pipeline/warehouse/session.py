@@ -141,6 +141,21 @@ class Warehouse:
             entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
             return entry.order if entry else None
 
+    def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
+        """The (generation, batch, rows copied) of the two loads of a mirror that ended last, the latest first."""
+        rows = self.query(dialect.SELECT_LAST_LOADS, (full_name,), what=f"ledger of {full_name}")
+        return [(int(generation), int(batch), int(copied)) for generation, batch, copied in rows]
+
+    def loaded_and_existing(self) -> tuple[dict[str, tuple[int, int]], set[str]]:
+        """The (generation, batch) that the ledger has for each mirror, and the full names of the tables and views that exist."""
+        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT table_schema, table_name FROM information_schema.tables")
+            relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
+            if "pipeline.loads" not in relations:
+                return {}, relations
+            cursor.execute(dialect.SELECT_NEWEST_LOADS)
+            return {target: (int(generation), int(batch)) for target, generation, batch, *_ in cursor.fetchall()}, relations
+
     # --- the warehouse as a `Comparable` ---
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:

@@ -6,13 +6,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from pymongo import MongoClient
 
@@ -22,7 +20,7 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.commands import Ended, inherited_environ
 from stori_pipeline_tests.conftest import empty_samples
 from stori_pipeline_tests.databases import execute
-from stori_pipeline_tests.stores import empty_warehouse
+from stori_pipeline_tests.stores import empty_bucket, empty_warehouse, s3_client
 
 ROOT = Path(__file__).parents[2]
 STORI = Path(sys.executable).parent / "stori"
@@ -78,17 +76,5 @@ def _forget(project: ProjectFolder) -> None:
     url = project.environ["STORI_ADMIN_EXCHANGE"]
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=20_000) as client:
         client.get_default_database().drop_collection("trades")
-    settings = project.environ
-    with closing(
-        boto3.client(
-            "s3",
-            endpoint_url=settings["AWS_ENDPOINT_URL"],
-            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-            region_name=settings["AWS_DEFAULT_REGION"],
-        )
-    ) as s3:
-        bucket = project.environ["STORI_LANDING_BUCKET"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for found in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=found["Key"])
+    with s3_client(project.environ) as s3:
+        empty_bucket(s3, project.environ["STORI_LANDING_BUCKET"])

@@ -41,6 +41,20 @@ class Gateway:
         )
 
 
+class LosesOneAnswer:
+    """A fate: the answer to the first request of that method with that text in its path never arrives. `lost` has that path."""
+
+    def __init__(self, method: str, text: str) -> None:
+        self._method, self._text = method, text
+        self.lost: list[str] = []
+
+    def __call__(self, method: str, path: str) -> Fate:
+        if method == self._method and self._text in path and not self.lost:
+            self.lost.append(path)
+            return "lose the answer"
+        return "pass"
+
+
 @contextmanager
 def gateway(before: S3Client) -> Iterator[Gateway]:
     target = urlsplit(before.meta.endpoint_url)

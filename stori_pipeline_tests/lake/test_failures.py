@@ -10,7 +10,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeError, LakeUnavailable, LandingConflict, Sizes, connect
 from stori_pipeline.model.reading import Chunk
-from stori_pipeline_tests.lake.gateway import Fate, Gateway, gateway
+from stori_pipeline_tests.lake.gateway import Fate, Gateway, LosesOneAnswer, gateway
 from stori_pipeline_tests.readings import MB, TABLE, Given, changes, incompressible, orders, rejected
 
 if TYPE_CHECKING:
@@ -71,34 +71,18 @@ def test_a_bucket_that_does_not_exist_is_named_and_not_retried(s3: S3Client) -> 
 
 def test_a_commit_whose_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
     """The client repeats the conditional write and S3 refuses it; that must not look like a conflict."""
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "PUT" and "/_manifests/" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+    gate.fate = loses = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
     manifest = lake.land(TABLE, Given([orders(1, 2)]), newest=None, run_id="r")
     assert manifest is not None
     assert manifest == lake.newest(TABLE)
-    assert len(lost) == 1
-    assert [path for method, path in gate.requests if method == "PUT" and "/_manifests/" in path] == lost * 2
+    assert len(loses.lost) == 1
+    assert [path for method, path in gate.requests if method == "PUT" and "/_manifests/" in path] == loses.lost * 2
 
 
 def test_a_conflict_after_a_lost_response_is_a_conflict(gate: Gateway, s3: S3Client, bucket: str) -> None:
     won = Lake(s3, bucket).land(TABLE, Given([orders(1, 2)]), newest=None, run_id="first")
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "PUT" and "/_manifests/" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+    gate.fate = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
     with pytest.raises(LandingConflict, match=r"shop\.orders: another run landed batch 1 first"):
         lake.land(TABLE, Given([orders(1, 2)]), newest=None, run_id="second")
@@ -133,18 +117,10 @@ def test_a_part_of_another_size_than_was_written_is_not_committed(gate: Gateway,
 
 
 def test_an_upload_whose_completion_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "POST" and "uploadId=" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+    gate.fate = loses = LosesOneAnswer("POST", "uploadId=")
     lake = Lake(gate.client(), bucket, sizes=SMALL)
     manifest = lake.land(TABLE, Given([incompressible(0, 80_000)]), newest=None, run_id="r")
-    assert lost
+    assert loses.lost
     assert manifest is not None
     assert lake.live(TABLE).collect().height == 80_000
 

@@ -34,6 +34,7 @@ class RatesRig:
     }
     missing_is_empty = False
     whole_rows = False
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         assert isinstance(changes, ByDay)
@@ -82,6 +83,7 @@ class ReportsRig:
     ways: ClassVar[Mapping[str, Changes]] = {"day asked": ByDay(date(2026, 3, 2), path="reports?on={day}", day_format="%d.%m.%Y")}
     missing_is_empty = False
     whole_rows = False  # its rows are those of the day on which they are published, whatever their columns say
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         assert isinstance(changes, ByDay)
@@ -130,6 +132,7 @@ class PagesRig:
     ways: ClassVar[Mapping[str, Changes]] = {"page": ByPage("items?limit=50", after="after", mark_at="meta.number", rows_at="data")}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         stack = ExitStack()

@@ -23,6 +23,7 @@ class JsonFolderRig:
     ways: ClassVar[Mapping[str, Changes]] = {"content": RowFiles()}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")

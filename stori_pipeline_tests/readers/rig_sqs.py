@@ -21,6 +21,7 @@ class SqsRig:
     ways: ClassVar[Mapping[str, Changes]] = {"receiving": Queue()}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = False
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         request.getfixturevalue("local_aws")

@@ -68,6 +68,8 @@ class Rig(Protocol):
     """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
     whole_rows: bool
     """Whether its rows can have a value for every one of `COLUMNS`, and not for `id` and `name` alone."""
+    shows_unread_rows: bool
+    """Whether the source can be asked about rows without reading them. A queue counts how often it hands a message over."""
     table: Table
     reader: Reader
 

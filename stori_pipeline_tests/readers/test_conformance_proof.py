@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.business_hours import BusinessHours
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.pipeline import sync
 from stori_pipeline.verify.comparables import LakeComparable, comparable_source
@@ -70,6 +73,16 @@ def test_digests_of_keys_do_not_depend_on_other_columns(rig: Rig, lake: Lake) ->
     assert side.digests(rig.table, key_range, 10) != rows
     rig.delete(2)
     assert side.digests(rig.table, key_range, 10, keys_only=True)[0].rows == (3 if isinstance(side, LakeComparable) else 2)
+
+
+def test_a_table_whose_definition_has_arrivals_has_digests_of_keys_alone(rig: Rig, lake: Lake) -> None:
+    """The definition of the keys alone has no column that arrivals could name."""
+    hours = BusinessHours("changed_at", 8, 19, late_after=timedelta(hours=5), stopped_after=timedelta(hours=11))
+    rig.table = replace(rig.table, arrivals=hours)
+    rig.insert(items(1, 2, 3))
+    side, _ = _landed(rig, lake)
+    assert side.key_range(rig.table) == (3, row_checksum.KeyRange(1, 4))
+    assert side.digests(rig.table, row_checksum.KeyRange(0, 10), 10, keys_only=True)[0].rows == 3
 
 
 def test_a_row_that_does_not_fit_counts_in_the_source_but_not_in_the_lake(rig: Rig, lake: Lake) -> None:

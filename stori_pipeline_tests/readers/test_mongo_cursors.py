@@ -16,7 +16,7 @@ from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date as date_type
-from stori_pipeline.model.types import integer
+from stori_pipeline.model.types import integer, timestamptz
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import cursors
@@ -66,6 +66,17 @@ def _trade(name: str, at: object = None, **more: Any) -> dict[str, Any]:
 def _names(reader: MongoReader, since: Position | None, table: Table = TRADES, **kwargs: Any) -> tuple[list[str], Position]:
     result = drained(reader, table, since, **kwargs)
     return sorted(row["id"] for row in result.rows), result.until
+
+
+def test_a_type_of_a_project_that_can_be_a_cursor_is_read_by(trades: Documents, reader: MongoReader) -> None:
+    instant = replace(timestamptz, name="instant")
+    columns = tuple(replace(column, type=instant) if column.name == "traded_at" else column for column in TRADES.columns)
+    table = replace(TRADES, columns=columns)
+    trades.insert_one(_trade("old", LONG_AGO))
+    names, until = _names(reader, None, table)
+    trades.insert_one(_trade("new", _now()))
+    assert (names, _names(reader, until, table)[0]) == (["old"], ["new"])
+    assert _names(reader, until, table, day=LONG_AGO.date())[0] == ["old"]
 
 
 def test_a_snapshot_then_only_what_is_new(trades: Documents, reader: MongoReader) -> None:

@@ -22,6 +22,7 @@ from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import bigint, boolean, decimal, timestamptz, varchar
 from stori_pipeline.readers.s3_drop import formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline_tests.model.types.own_types import timetz
 from stori_pipeline_tests.readers.dropping import TABLE
 
 _FILE = Dropped(datetime(2024, 11, 15, 8, tzinfo=timezone.utc), "sales/a b.json", '"e"', 1)
@@ -95,6 +96,13 @@ def test_a_csv_header_matches_in_any_spelling() -> None:
     _, rejected = _read("csv", b"id,flag\nx,maybe\n", Column("flag", boolean))
     assert json.loads(rejected[0]["raw"]) == {"id": "x", "flag": "maybe"}
     assert rejected[0]["reason"].count(";") == 1
+
+
+def test_spaces_in_csv_are_part_of_a_text_type_of_a_project_and_of_no_other() -> None:
+    label = replace(varchar(16), name="label(16)")
+    rows, rejected = _read("csv", b"id,label,starts\n1, a , 08:00:00+01 \n", Column("label", label), Column("starts", timetz))
+    assert rejected == []
+    assert (rows[0]["label"], rows[0]["starts"]) == (" a ", "08:00:00+01")
 
 
 def test_parquet_values_are_exact_plain_or_gzipped() -> None:

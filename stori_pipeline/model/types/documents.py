@@ -182,6 +182,7 @@ super_ = register(
         in_frames=pa.string(),
         from_driver=lambda text: document_text(_parsed_document(text)),
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
+        postgres_valid={"json": "pg_input_is_valid({x}::text, 'jsonb')"},  # json keeps what jsonb refuses, such as \u0000
         suggested_for=SuggestedFor(
             postgres={"json": "super_", "jsonb": "super_", "hstore": "super_"},
             arrow=lambda arrow: "super_" if pa.types.is_nested(arrow) else "",

@@ -81,9 +81,12 @@ class Type:
         canonical_sql: the same in SQL, for a column's expression and an engine; never NULL for a value.
         roles: the roles that a column of the type can have in its table.
         is_document: whether values are JSON. They land as bytes, and are text in frames.
-        is_readable: whether a value in a key is shown as it is, instead of as its canonical text.
+        is_text: whether a value is a text as the source has it. Then spaces around it count, and a key shows it instead of its canonical
+            text.
         postgres: the types of Postgres from which it is read, each with the expression of the value, `{x}` for the column. `ANY` is for all
             other types.
+        postgres_valid: for types of Postgres with values for which that expression fails: the condition that it does not, in Postgres 16
+            and later. A value that does not meet it goes to quarantine.
         postgres_comparable: wraps that expression in a comparison, so that a value beyond the type's bounds counts as NULL.
         of_arrow: for an Arrow type in a frame: the type's lengths if it holds every value of it (() if it has no length), else None.
         suggested_for: for which columns of a source a definition suggests it.
@@ -113,7 +116,8 @@ class Type:
     copy_form: str | None = field(default=None, compare=False, repr=False)
     roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
     is_document: bool = field(default=False, compare=False, repr=False)
-    is_readable: bool = field(default=False, compare=False, repr=False)
+    is_text: bool = field(default=False, compare=False, repr=False)
+    postgres_valid: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
     of_arrow: Callable[[pa.DataType], tuple[int, ...] | None] = field(default=_none, compare=False, repr=False)
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
@@ -144,6 +148,10 @@ class Type:
     @property
     def is_integer(self) -> bool:
         return bool(pa.types.is_integer(self.arrow))
+
+    @property
+    def is_day(self) -> bool:
+        return bool(pa.types.is_date(self.arrow))
 
     def postgres_expression(self, source_type: str, column: str) -> str | None:
         """The expression of a column of that type of Postgres; None if this type cannot be read from it."""

@@ -18,6 +18,7 @@ from stori_pipeline.contract import raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
+from stori_pipeline.readers.json_rows import as_document, value_at
 
 Row = dict[str, object]
 """A row by the table's columns, as `contract.conform` takes it."""
@@ -35,15 +36,6 @@ def parse(body: bytes, where: str) -> Any:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}. Check the source's address") from error
-
-
-def value_at(document: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path; the document itself if the path is empty."""
-    for name in path.split(".") if path else ():
-        if not isinstance(document, Mapping) or name not in document:
-            return default
-        document = document[name]
-    return document
 
 
 def rows_at(document: Any, path: str, entry: tuple[str, str] | None, where: str) -> list[Any]:
@@ -136,8 +128,7 @@ class Columns:
         if not isinstance(element, Mapping):
             return element
         row: Row = {name: self._value(path, element, document, day) for name, path in self._paths}
-        # The contract reads a text in a super column as JSON. Here it is a JSON string, so it is encoded first.
-        row |= {name: json.dumps(row[name]) for name in self._documents if isinstance(row[name], str)}
+        row |= {name: as_document(row[name]) for name in self._documents}
         row["_raw"] = lambda: raw_text({**members, **element})
         return row
 

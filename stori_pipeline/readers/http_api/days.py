@@ -20,13 +20,14 @@ from typing import Any
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import ByDay
 from stori_pipeline.readers.http_api.answers import Columns, DayAnswer, day_answer
 from stori_pipeline.readers.http_api.client import Answer, Api
 from stori_pipeline.readers.http_api.plausibility import Judge
+from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _CHUNK_ROWS = 5_000
 _ONE_DAY = timedelta(days=1)
@@ -121,25 +122,14 @@ class Days:
         return f"{self._table.full_name} at /{path}"
 
 
-class DaysReading:
+class DaysReading(ReadingSince):
     """A reading of all days since a position. Iterate it once."""
 
     def __init__(self, days: Days, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
+        super().__init__(table, since)
         self.must_land = False
-        self._days, self._table, self._changes, self._since = days, table, days.changes, since
+        self._days, self._changes = days, days.changes
         self._judge = Judge(days.changes.rules, since["plausible"] if since else None)
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
-        return self._until
-
-    def ack(self) -> None:
-        """Does nothing: an API keeps no state for a reading."""
 
     def __iter__(self) -> Iterator[Chunk]:
         answer, newest = self._days.newest(self._since)
@@ -189,21 +179,14 @@ class DaysReading:
         self.must_land = True  # the next reading must not request these days again, even if they have no rows
 
 
-class DayReading:
-    """The rows of one day again; the position does not move."""
+class DayOfAnswersReading(DayReading):
+    """The rows of the answer for one day."""
 
-    kind: Kind = "changes"
-    must_land = False
+    by_cursor = False
 
     def __init__(self, days: Days, table: Table, since: Position | None, day: date) -> None:
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._days, self._table, self._day = days, table, day
-
-    def ack(self) -> None:
-        """Does nothing: an API keeps no state for a reading."""
+        super().__init__(table, since, day)
+        self._days = days
 
     def __iter__(self) -> Iterator[Chunk]:
         response = self._days.on(self._day)

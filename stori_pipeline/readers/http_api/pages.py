@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByPage
-from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at, value_at
+from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at
 from stori_pipeline.readers.http_api.client import Api
+from stori_pipeline.readers.json_rows import value_at
+from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 
 POSITION = frozenset({"after", "page"})
 
@@ -82,70 +81,32 @@ class Pages:
         return unmapped
 
 
-class PagesReading:
+class PagesReading(ReadingSince):
     """A reading of all pages after a position. Iterate it once."""
 
     must_land = False
 
     def __init__(self, pages: Pages, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._pages, self._table = pages, table
-        self._since: Position = since or {"after": None, "page": None}
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
-        return self._until
-
-    def ack(self) -> None:
-        """Does nothing: an API keeps no state for a reading."""
+        super().__init__(table, since)
+        self._pages = pages
 
     def __iter__(self) -> Iterator[Chunk]:
-        position = self._since
-        for page in self._pages.all_after(self._since["after"]):
+        position = self._since or {"after": None, "page": None}
+        for page in self._pages.all_after(position["after"]):
             yield self._pages.chunk(page)
             position = {"after": page.last, "page": position["after"]}
         self._until = position
 
 
-class DayOfPagesReading:
-    """The rows whose cursor falls in one UTC day; the position does not move.
-
-    Reads all pages twice, and yields every version of each key with a row of that day, in order, so that the last one wins.
-    """
-
-    kind: Kind = "changes"
-    must_land = False
+class DayOfPagesReading(DayReading):
+    """The rows whose cursor falls in one UTC day, out of all pages."""
 
     def __init__(self, pages: Pages, table: Table, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._pages, self._table, self._day = pages, table, day
-
-    def ack(self) -> None:
-        """Does nothing: an API keeps no state for a reading."""
+        super().__init__(table, since, day)
+        self._pages = pages
 
     def __iter__(self) -> Iterator[Chunk]:
-        keys: set[tuple[Any, ...]] = set()
-        for chunk in self._chunks():
-            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
-            keys.update(key for key, day in zip(self._keys(chunk), days, strict=True) if day == self._day)
-        for chunk in self._chunks():
-            keep = pa.array([key in keys for key in self._keys(chunk)], pa.bool_())
-            if (rows := chunk.rows.filter(keep)).num_rows:
-                yield Chunk(rows, chunk.rejected.slice(0, 0))
+        return versions_of_day(self._table, self._day, self._chunks)
 
     def _chunks(self) -> Iterator[Chunk]:
         return (self._pages.chunk(page) for page in self._pages.all_after(None))
-
-    def _keys(self, chunk: Chunk) -> list[tuple[Any, ...]]:
-        return list(zip(*(chunk.rows.column(name).to_pylist() for name in self._table.key), strict=True))

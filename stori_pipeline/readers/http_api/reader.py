@@ -56,7 +56,7 @@ class HttpApiReader:
             if isinstance(source, pages.Pages):
                 yield pages.DayOfPagesReading(source, table, since, day) if day else pages.PagesReading(source, table, since)
             else:
-                yield days.DayReading(source, table, since, day) if day else days.DaysReading(source, table, since)
+                yield days.DayOfAnswersReading(source, table, since, day) if day else days.DaysReading(source, table, since)
 
     def drift(self, table: Table) -> list[str]:
         """From the newest day's response or the first page; see `past_drift` for later pages."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import RequestLimits
-from stori_pipeline.readers.http_api.answers import parse, value_at
+from stori_pipeline.readers.http_api.answers import parse
 from stori_pipeline.readers.http_api.client import Api, opened
 from stori_pipeline.readers.json_fields import column_name, column_text
+from stori_pipeline.readers.json_rows import value_at
 from stori_pipeline.readers.scaffolding import definition_text, text
 
 _PACKAGE = "stori_pipeline.readers.http_api"

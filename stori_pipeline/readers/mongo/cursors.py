@@ -17,11 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stori_pipeline import model
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import checksum
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types.misfit import MisfitError
@@ -30,6 +28,7 @@ from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
+from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _REMEMBERED = 20_000
 """The largest number of checksums of rows at the bound in a position. More rows than that are read again, which the merge makes
@@ -45,11 +44,11 @@ class _Column:
 
     def __init__(self, table: Table, name: str) -> None:
         self.name, self.type = name, table[name].type
-        if self.type not in (model.date, model.timestamptz, model.bigint, model.integer, model.smallint):
+        self.is_time = "cursor" in self.type.roles
+        if not (self.is_time or self.type.is_integer):
             raise SourceError(
                 f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
             )
-        self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
         self._convert = self.type.convert
 
@@ -62,7 +61,7 @@ class _Column:
             return None
 
     def at(self, instant: datetime) -> Bound:
-        return instant.date() if self.type == model.date else instant
+        return instant.date() if self.type.is_day else instant
 
     def from_json(self, value: Any) -> Bound:
         return None if value is None else self._convert(value)
@@ -97,25 +96,12 @@ def _instant(bound: Bound) -> Bound:
     return bound
 
 
-class DayReading:
-    """The rows whose cursor falls in one UTC day, as changes that do not move the position."""
-
-    kind: Kind = "changes"
-    must_land = False
+class DayOfCollectionReading(DayReading):
+    """The rows whose cursor falls in one UTC day."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._connection, self._table, self._day = connection, table, day
-
-    def ack(self) -> None:
-        """Does nothing: the server keeps no state for a reading."""
+        super().__init__(table, since, day)
+        self._connection = connection
 
     def __iter__(self) -> Iterator[Chunk]:
         column, documents = _Column(self._table, self._table.cursor), Documents(self._table)
@@ -132,7 +118,7 @@ class DayReading:
             yield from scans.chunks(documents, batches, of_day)
 
 
-class CursorReading:
+class CursorReading(ReadingSince):
     """A reading of one table by its cursor column. Iterate it once.
 
     A position is `{"bound", "seen", "collection"}`: the bound in JSON or null, and the checksums of the rows at or after it that were read.
@@ -141,25 +127,14 @@ class CursorReading:
     must_land = False
 
     def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._connection, self._table, self._since = connection, table, since
+        super().__init__(table, since)
+        self._connection = connection
         self._column = _Column(table, changes.column)
         if since is not None and "bound" not in since:
             raise PositionLost(f"{table.full_name}: its position is not one of a cursor; a new generation must be read")
         self._from: Bound = self._column.from_json(since["bound"]) if since is not None else None
         self._read_before = frozenset(since["seen"]) if since is not None else frozenset()
         self._latest: Bound = self._column.at(self.taken_at - changes.lag) if self._column.is_time else None
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
-        return self._until
-
-    def ack(self) -> None:
-        """Does nothing: the server keeps no state for a reading."""
 
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):

@@ -29,6 +29,7 @@ from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.readers.json_rows import as_document, value_or_misfit
 from stori_pipeline.readers.mongo.connection import Document
 
 Row = Mapping[str, object]
@@ -60,11 +61,9 @@ def native(value: Any) -> object:
 
 
 def _json_value(value: Any) -> object:
-    # The contract reads a text or bytes in a super column as JSON. Here they are values, so they are encoded as JSON first.
+    # The contract reads bytes in a super column as JSON, as it does a text.
     value = native(value)
-    if isinstance(value, bytes):
-        value = base64.b64encode(value).decode()
-    return json.dumps(value) if isinstance(value, str) else value
+    return as_document(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
 
 
 def extended_json(document: Document) -> str:
@@ -103,7 +102,7 @@ class Documents:
         return [self._of_element(document, element) for element in elements]
 
     def _elements(self, document: Document) -> Any:
-        value = _at(document, self._unnest) if self._unnest else None
+        value = value_or_misfit(document, self._unnest) if self._unnest else None
         return document if isinstance(value, Misfit) else value
 
     def _of_element(self, document: Document, element: Any) -> Row | Refused:
@@ -122,7 +121,7 @@ class Documents:
     def _row(self, fields: Document, raw: Callable[[], str]) -> dict[str, object]:
         row: dict[str, object] = {"_raw": raw}
         for name, path, convert in self._columns:
-            value = fields.get(path[0]) if len(path) == 1 else _at(fields, path)
+            value = fields.get(path[0]) if len(path) == 1 else value_or_misfit(fields, path)
             row[name] = value if type(value) in _PLAIN and convert is native else convert(value)
         return row
 
@@ -206,15 +205,3 @@ class Documents:
 
 def _converter(column: Column) -> Callable[[Any], object]:
     return _json_value if column.type.is_document else native
-
-
-def _at(fields: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path; None if the path does not exist; a Misfit if a value on the path is not a document."""
-    value = fields
-    for step, part in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}; expected a document with {part!r}")
-        value = value.get(part)
-    return value

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -22,9 +22,9 @@ from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.mongo import ChangeStream, scans
+from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
 
@@ -32,7 +32,6 @@ _KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
 
 _OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
-_LOW_BITS = (1 << 30) - 1
 
 Row = Mapping[str, Any]
 
@@ -44,7 +43,7 @@ def raw_checksum(raw: str) -> int:
 
 def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyRange]:
     """See `Comparable.key_range`. Only the keys are fetched."""
-    frame = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
+    frame = _passed(collection, keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
     if not has_integer_key(table) or frame.is_empty():
         return len(frame), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
     low, high = frame["value"].min(), frame["value"].max()
@@ -53,14 +52,8 @@ def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyR
 
 def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
     """See `Comparable.digests`."""
-    rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
-    # The sum of sixty-bit numbers would overflow 64 bits; the sums of their halves do not.
-    sums = rows.group_by(((pl.col("value") - key_range.low) // width).alias("bucket")).agg(
-        pl.len().alias("rows"),
-        (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
-        (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
-    )
-    return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in sums.iter_rows()}
+    rows = _passed(collection, keys_of(table) if keys_only else table, key_range)
+    return digests_of(rows["value"], rows["checksum"], key_range, width)
 
 
 def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
@@ -71,11 +64,6 @@ def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange)
             if any(key_range.low <= at < key_range.high for key_range in ranges):
                 by_key[part.key(table, index)] = part.checksums[index]
     return by_key
-
-
-def _keys_of(table: Table) -> Table:
-    """A definition with the table's key columns only: the checksum of a row is then that of its key."""
-    return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
 
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
@@ -108,7 +96,7 @@ class _Part:
 
 def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
     """Reads the collection once."""
-    documents, keys = Documents(table), _keys_of(table)
+    documents, keys = Documents(table), keys_of(table)
     has_values = len(table.columns) > len(table.key)
     for chunk in scans.chunks(documents, scans.batches(collection, fields=() if has_values else documents.key_fields)):
         values = {column.name: chunk.rows.column(column.name).to_pylist() for column in table.columns}

@@ -45,7 +45,7 @@ class MongoReader:
         changes = changes_of(table, CHANGES)
         with self._opened(table) as connection:
             if day is not None:
-                yield cursors.DayReading(connection, table, since, day)
+                yield cursors.DayOfCollectionReading(connection, table, since, day)
             elif isinstance(changes, Cursor):
                 yield cursors.CursorReading(connection, table, changes, since)
             else:

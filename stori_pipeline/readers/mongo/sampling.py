@@ -105,8 +105,7 @@ def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False)
 def _type(values: list[Any]) -> str:
     kinds = {str if isinstance(value, str) else _NATIVES.get(type(value), type(value)) for value in values}
     if kinds == {str}:
-        longest = max(len(value.encode(errors="replace")) for value in values)
-        return "super_" if longest > 65_535 else f"varchar({min(max(16, 1 << (2 * longest - 1).bit_length()), 65_535)})"
+        return suggestions.for_longest(suggestions.longest_of(values))
     if kinds == {ObjectId}:
         return "varchar(24)"
     return suggestions.for_natives(kinds) or "super_"

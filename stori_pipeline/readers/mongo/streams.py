@@ -30,14 +30,14 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.readers import PositionLost, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document, committed, identity
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
+from stori_pipeline.readers.readings import ReadingSince
 
 _STALE = timedelta(hours=1)
 """The age at which the position of an idle collection must land again. A server keeps its oplog for about a day, a busy one for less."""
@@ -190,23 +190,15 @@ class _Stream:
         return PositionLost(f"{self._table.full_name}: its collection was dropped or renamed ({what}); a new generation must be read")
 
 
-class StreamReading:
+class StreamReading(ReadingSince):
     """A reading of one table by change stream. Iterate it once."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._connection, self._database, self._table, self._since = connection, connection.database, table, since
+        super().__init__(table, since)
+        self._connection, self._database = connection, connection.database
         self._documents = Documents(table)
-        self._until: Position | None = None
         if since is not None and not (isinstance(since.get("token"), dict) and since.get("at")):
             raise PositionLost(f"{table.full_name}: its position is not one of a change stream; a new generation must be read")
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
-        return self._until
 
     @property
     def must_land(self) -> bool:
@@ -214,9 +206,6 @@ class StreamReading:
             return False
         moved = self.until["token"] != self._since["token"]
         return moved and self.taken_at - datetime.fromisoformat(self._since["at"]) >= _STALE
-
-    def ack(self) -> None:
-        """Does nothing: the server keeps no state for a reading."""
 
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):

@@ -1,22 +1,15 @@
 """Suggested definitions of a database's tables, and of columns that are missing in a definition.
 
-Belongs here: the mapping from Postgres's types to column types, as a suggestion that a person reads and pastes. Does not belong here:
-which pairs of types can be read at all (`shape`).
+Belongs here: what the catalog and the values say of a column, as a suggestion that a person reads and pastes. Does not belong here:
+which pairs can be read at all (`shape`).
 """
 
-# The mapping:
+# A type's own object says what it is suggested for (`Type.suggested_for`). The rest is measured here:
 #
-#     smallint, integer, bigint       the same; oid: bigint
-#     numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
-#     money                           decimal(19,2)
-#     real, double precision          double
-#     boolean, date                   the same
-#     timestamp with time zone        timestamptz
-#     timestamp without time zone     timestamptz, read as UTC
-#     json, jsonb, hstore, arrays     super_
-#     uuid                            varchar(36)
-#     varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
-#     text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
+#     numeric(p,s)                decimal(p,s); without p and s: decimal(38,s) with the most places found
+#     arrays                      super_
+#     varchar(n), char(n)         varchar(4 * n): a character takes up to four bytes
+#     text and everything else    by the longest value found
 
 from __future__ import annotations
 
@@ -25,15 +18,15 @@ from collections.abc import Mapping
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
+from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
-from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
+from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
 from stori_pipeline.readers.scaffolding import definition_text, text
-
-_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
 
 _SAMPLE = 10_000
 """The number of rows from which `drift` suggests a length. `scaffold` uses all rows."""
@@ -156,9 +149,4 @@ def _type(column: SourceColumn, measured: int) -> str:
         return suggested
     if _is_document(column):
         return "super_"
-    length = 4 * column.characters if column.characters else 2 * measured
-    if measured > _LENGTHS[-1]:
-        return "super_"
-    if column.characters:
-        return f"varchar({min(length, _LENGTHS[-1])})"
-    return f"varchar({next((usual for usual in _LENGTHS if usual >= length), _LENGTHS[-1])})"
+    return f"varchar({min(4 * column.characters, MAX_BYTES)})" if column.characters else suggestions.for_longest(measured)

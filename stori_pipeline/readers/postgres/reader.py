@@ -13,6 +13,7 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
@@ -42,7 +43,7 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
-            cursor.execute(_HEAD, [shape.quoted(table.name)])
+            cursor.execute(_HEAD, [quoted(table.name)])
             return json.dumps([since is None, *(cursor.fetchone() or ())])
 
     @contextmanager
@@ -51,7 +52,7 @@ class PostgresReader:
         changes_of(table, CHANGES)
         connection = self._address.connect()
         try:
-            with self._address.errors(connection, table.full_name, shape.quoted(table.name)):
+            with self._address.errors(connection, table.full_name, quoted(table.name)):
                 result = begin(self._address, connection, table, since, day)
             try:
                 yield result
@@ -84,7 +85,7 @@ class PostgresReader:
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
         with (
             closing(self._address.connect()) as connection,
-            self._address.errors(connection, table.full_name, shape.quoted(table.name)),
+            self._address.errors(connection, table.full_name, quoted(table.name)),
             connection.cursor() as cursor,
         ):
             yield cursor

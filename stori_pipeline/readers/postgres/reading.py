@@ -14,6 +14,7 @@ from psycopg2 import extensions
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.model.changes import Cursor as ByCursor
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
@@ -106,11 +107,11 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Re
     Raises:
         SourceError: the role can see no such relation.
     """
-    relation = shape.find(cursor, shape.quoted(table.name))
+    relation = shape.find(cursor, quoted(table.name))
     if relation is None:
         raise SourceError(
             f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {shape.quoted(address.role)}"
+            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
         )
     return relation
 

@@ -11,13 +11,14 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
 
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+_TELLS_VALID = 160000
+"""The version of Postgres that has `pg_input_is_valid`."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,16 @@ def _extracted(column: Column, relation: Relation) -> str:
     expression = _expression(column, source)
     if expression is None:
         raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-    if source.base == "json" and column.type.is_document and relation.version >= 160000:
-        # json keeps what jsonb refuses, such as \u0000; one such row must not end the reading. The leading space marks it for the contract.
-        x = quoted(source.name)
-        return f"CASE WHEN pg_input_is_valid({x}::text, 'jsonb') THEN {x}::jsonb::text ELSE ' ' || {x}::text END"
+    if valid := _validity(column, source, relation):
+        # A value that the expression fails for must not end the reading. The space marks it for the contract.
+        return f"CASE WHEN {valid} THEN {expression}::text ELSE ' ' || {quoted(source.name)}::text END"
     return expression
+
+
+def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
+    """The condition that the column's expression does not fail for a value; "" where it never does, or where the server cannot tell."""
+    condition = column.type.postgres_valid.get(source.base, "") if relation.version >= _TELLS_VALID else ""
+    return condition.format(x=quoted(source.name))
 
 
 def dialect(relation: Relation) -> Dialect:
@@ -154,8 +160,8 @@ def dialect(relation: Relation) -> Dialect:
         x = _expression(column, source)
         if x is None:
             raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        if source.base == "json" and column.type.is_document and relation.version >= 160000:
-            return f"CASE WHEN pg_input_is_valid({quoted(source.name)}::text, 'jsonb') THEN {x} END"
+        if valid := _validity(column, source, relation):
+            return f"CASE WHEN {valid} THEN {x} END"
         # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
         return column.type.postgres_comparable(x)
 
@@ -166,15 +172,13 @@ def dialect(relation: Relation) -> Dialect:
     )
 
 
-_INSTANTS = ("date", "timestamp without time zone", "timestamp with time zone")
-
-
 def _bare(table: Table, name: str, relation: Relation) -> tuple[str, str]:
     """The column without a cast, so that a query can use its index, and its type. Sessions are in UTC, and so are literals."""
     source = relation.columns[table[name].source_path]
-    if source.base not in _INSTANTS:
+    instants = sorted({base for kind in registered() if "cursor" in kind.roles for base in kind.postgres})
+    if source.base not in instants:
         raise SourceError(
-            f"{table.full_name}: {name!r} is {source.declared} in the source, where reading by it takes {', '.join(_INSTANTS)}"
+            f"{table.full_name}: {name!r} is {source.declared} in the source, where reading by it takes {', '.join(instants)}"
         )
     return quoted(source.name), source.base
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import re
 import tempfile
 import zlib
@@ -30,11 +29,12 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, raw_text
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.model.types.documents import json_text
+from stori_pipeline.readers.json_rows import as_document, value_or_misfit
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
@@ -148,9 +148,8 @@ def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
             continue
         row: dict[str, object] = {"_raw": partial(_raw, value)}
         for name, path, document in paths:
-            member = _at(value, path)
-            # The contract reads a text in a super column as JSON. Here it is a JSON string, so it is encoded first.
-            row[name] = json.dumps(member) if document and isinstance(member, str) else member
+            member = value_or_misfit(value, path)
+            row[name] = as_document(member) if document else member
         yield row
 
 
@@ -162,17 +161,6 @@ def _raw(value: Any) -> str:
     except (RecursionError, UnicodeEncodeError):
         return raw_text(value)
     return text if len(text) <= RAW_CHARACTERS else raw_text(value)
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    """The value at a path; None if the path does not exist; a Misfit if a value on the path is not an object."""
-    for step, part in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}; expected an object with {part!r}")
-        value = value.get(part)
-    return value
 
 
 def text_of(file: IO[bytes]) -> IO[str]:
@@ -225,7 +213,7 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
 def _csv(table: Table, file: IO[bytes]) -> Iterator[Any]:
     lines = csv.reader(text_of(file), strict=True)
     header = next(lines, [])
-    columns = [(place, column.name, column.type.name.startswith("varchar")) for place, column in _columns(table, header)]
+    columns = [(place, column.name, column.type.is_text) for place, column in _columns(table, header)]
     for cells in lines:
         if not cells:
             continue  # a blank line

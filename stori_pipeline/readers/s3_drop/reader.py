@@ -50,7 +50,7 @@ class S3DropReader:
         if since is not None and "before" not in since:
             raise PositionLost(f"{table.full_name}: its position is not one of dropped files; a new generation must be read")
         if day is not None:
-            yield reading.DayReading(bucket, table, objects, since, day)
+            yield reading.DayOfFilesReading(bucket, table, objects, since, day)
         else:
             yield reading.DropReading(bucket, table, objects, since)
 

@@ -15,16 +15,15 @@ the content of a file (`formats`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, timezone
 from typing import IO, Any
 
 import pyarrow as pa
 
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.readings import DayReading, ReadingSince, row_keys, versions_of_day
 from stori_pipeline.readers.s3_drop import Objects, formats, position
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, Row
@@ -78,12 +77,12 @@ class _Files:
 
     def _newest(self, late: Sequence[Dropped], others: Sequence[Dropped]) -> dict[Key, Dropped]:
         """The keys of late files that later files among `others` have, too, each with the last of these files."""
-        keys = {key for file in late for chunk in self.chunks(file) for key in _keys(self._table, chunk.rows)}
+        keys = {key for file in late for chunk in self.chunks(file) for key in row_keys(self._table, chunk.rows)}
         newest: dict[Key, Dropped] = {}
         for other in others:
             if keys and other > late[0]:
                 for chunk in self.chunks(other):
-                    newest.update((key, other) for key in _keys(self._table, chunk.rows) if key in keys)
+                    newest.update((key, other) for key in row_keys(self._table, chunk.rows) if key in keys)
         return newest
 
 
@@ -97,12 +96,8 @@ def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
     return some
 
 
-def _keys(table: Table, rows: pa.RecordBatch) -> Iterator[Key]:
-    yield from zip(*(rows.column(name).to_pylist() for name in table.key), strict=True)
-
-
 def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dropped) -> Chunk:
-    keep = [key not in newest or newest[key] < file for key in _keys(table, chunk.rows)]
+    keep = [key not in newest or newest[key] < file for key in row_keys(table, chunk.rows)]
     return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected)
 
 
@@ -118,24 +113,13 @@ def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
     return Refused("file", f"{dropped.key}: {reason}", raw_text(raw))
 
 
-class DropReading:
+class DropReading(ReadingSince):
     """A reading of the files that are new since a position. Iterate it once."""
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._bucket, self._table, self._objects, self._since = bucket, table, objects, since
-        self._until: Position | None = None
+        super().__init__(table, since)
+        self._bucket, self._objects = bucket, objects
         self.must_land = False
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has no position before its end; iterate it to its end first")
-        return self._until
-
-    def ack(self) -> None:
-        """Does nothing: the files stay in the bucket."""
 
     def __iter__(self) -> Iterator[Chunk]:
         listed = self._bucket.files(self._objects.prefix)
@@ -148,46 +132,23 @@ class DropReading:
         self._until = position.reached(listed, reader.missed, self._since) if self._since is None or self.must_land else self._since
 
 
-class DayReading:
-    """The rows whose cursor falls in one UTC day; the position does not move.
+class DayOfFilesReading(DayReading):
+    """The rows whose cursor falls in one UTC day.
 
     If the cursor is the file's `$modified`, these are the rows of the day's files whose keys no later file has; only these files and later
     ones are read. By any other column, all files are read twice, and every version of each key with a row of that day is yielded.
     """
 
-    kind: Kind = "changes"
-    must_land = False
-
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._files, self._table, self._day = _Files(bucket, table, objects), table, day
+        super().__init__(table, since, day)
+        self._files = _Files(bucket, table, objects)
         self._listed = bucket.files(objects.prefix)
-
-    def ack(self) -> None:
-        """Does nothing: the files stay in the bucket."""
 
     def __iter__(self) -> Iterator[Chunk]:
         if self._table[self._table.cursor].source_path == "$modified":
             of_day = [file for file in self._listed if file.modified.astimezone(timezone.utc).date() == self._day]
             return self._files.given(of_day, [file for file in self._listed if of_day and file > of_day[-1]])
-        return self._by_column()
-
-    def _by_column(self) -> Iterator[Chunk]:
-        keys: set[Key] = set()
-        for chunk in self._every():
-            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
-            keys.update(key for key, day in zip(_keys(self._table, chunk.rows), days, strict=True) if day == self._day)
-        for chunk in self._every():
-            keep = pa.array([key in keys for key in _keys(self._table, chunk.rows)], pa.bool_())
-            if (rows := chunk.rows.filter(keep)).num_rows:
-                yield Chunk(rows, chunk.rejected.slice(0, 0))
+        return versions_of_day(self._table, self._day, self._every)
 
     def _every(self) -> Iterator[Chunk]:
         for file in self._listed:

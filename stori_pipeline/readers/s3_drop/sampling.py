@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
-from stori_pipeline.readers.json_fields import column_name
+from stori_pipeline.model.types.texts import MAX_BYTES
+from stori_pipeline.readers.json_fields import column_name, type_text
 from stori_pipeline.readers.s3_drop import Objects, formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, folded
@@ -91,17 +92,12 @@ def _json(file: IO[bytes]) -> dict[str, str]:
     for value in islice(json_values.values(formats.text_of(file)), _ROWS):
         if isinstance(value, dict):
             walk(value, "")
-    return {name: _of_values(values) for name, values in members.items()}
-
-
-def _of_values(values: list[Any]) -> str:
-    kinds = {type(value) for value in values}
-    return _of_texts(values) if kinds == {str} else suggestions.for_natives(kinds) or "super_"
+    return {name: type_text(values) for name, values in members.items()}
 
 
 def _of_texts(texts: list[str]) -> str:
-    longest = max((len(text.encode(errors="replace")) for text in texts), default=0)
-    return suggestions.for_texts(texts) or f"varchar({min(max(16, 1 << (2 * longest).bit_length()), 65_535)})"
+    # Never a document: in CSV a text without quotes is no JSON.
+    return suggestions.for_texts(texts) or suggestions.for_longest(min(suggestions.longest_of(texts), MAX_BYTES))
 
 
 def _csv(file: IO[bytes]) -> dict[str, str]:

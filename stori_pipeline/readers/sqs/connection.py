@@ -79,7 +79,8 @@ class Connection:
         ]
 
     def peek(self) -> list[Message]:
-        """Up to ten waiting messages, which stay in the queue."""
+        """Up to ten messages that wait, given back at once. For a person who asks for a definition, not for a check: SQS counts each time
+        that a message is received, and after too many times moves it to the dead-letter queue."""
         messages = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
         self.hide([each.handle for each in messages], 0)
         return messages

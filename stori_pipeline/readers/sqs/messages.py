@@ -7,12 +7,13 @@ messages (`connection`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.table import Table
+from stori_pipeline.readers.json_rows import as_document, value_at
 from stori_pipeline.readers.sqs.connection import Message
 
 
@@ -31,7 +32,7 @@ def rows(
 ) -> Iterator[Mapping[str, object] | Refused]:
     """A row for `contract.conform` per message. Adds the fields that no column reads to `unmapped`, with a value each."""
     mapped = covered(table)
-    paths = [(column.name, column.source_path.split(".")) for column in table.columns]
+    paths = [(column.name, column.source_path) for column in table.columns]
     documents = [column.name for column in table.columns if column.type.is_document]
     for message in messages:
         document = parsed(message)
@@ -40,18 +41,10 @@ def rows(
             continue
         if unmapped is not None and not document.keys() <= mapped:
             unmapped.update((name, value) for name, value in document.items() if name not in mapped and value is not None)
-        row: dict[str, object] = {name: _at(document, path) for name, path in paths}
-        # The contract reads a text in a super column as JSON. Here it is a JSON string, so it is encoded first.
-        row |= {name: json.dumps(row[name]) for name in documents if isinstance(row[name], str)}
+        row: dict[str, object] = {name: value_at(document, path) for name, path in paths}
+        row |= {name: as_document(row[name]) for name in documents}
         row["_raw"] = lambda message=message: raw(message)
         yield row
-
-
-def _at(document: Mapping[str, Any], path: Sequence[str]) -> object:
-    value: Any = document
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _no_constant(name: str) -> None:

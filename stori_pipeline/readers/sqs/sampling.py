@@ -16,11 +16,6 @@ from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.messages import covered, parsed
 
 
-def drift(table: Table, messages: Iterable[Message]) -> list[str]:
-    """See `readers.Reader.drift`."""
-    return lines(table, {field: column_text(field, values) for field, values in _fields(messages).items()})
-
-
 def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
     """A line for each field that the definition does not name, with a suggested column."""
     mapped = covered(table)
