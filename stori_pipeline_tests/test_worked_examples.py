@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-from dagster import instance_for_test, materialize
+from dagster import materialize
 
 import stori_pipeline.catalog.checks as checks_module
 import stori_pipeline.model as vocabulary
@@ -245,9 +245,8 @@ def test_the_worked_example_of_the_io_managers_works(
     assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n)", example("io-managers"), re.DOTALL))
     warehouse = Warehouse(warehouse_url, "arn:x")
     try:
-        with instance_for_test() as instance:
-            assets = [module[name] for name in ("readings", "daily", "warmest")]
-            result = materialize(assets, resources=module["defs"].resources, instance=instance)
+        assets = [module[name] for name in ("readings", "daily", "warmest")]
+        result = materialize(assets, resources=module["defs"].resources)
         assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
         assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
         assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")
