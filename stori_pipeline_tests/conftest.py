@@ -30,6 +30,7 @@ from stori_pipeline.local.samples.exchange_import import create_collection
 from stori_pipeline.local.stack import COPY_ROLE, SERVERS, Stack
 from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_bucket, empty_warehouse, s3_client, storing
@@ -327,10 +328,37 @@ def platform(
             end_killed_runs(instance)  # a test that failed halfway must not make the next one wait for its slot
 
 
+_EMPTY_STORAGE = """DO $$ BEGIN EXECUTE (
+    SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') || ' RESTART IDENTITY' FROM pg_tables
+    WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'instance_info', 'secondary_indexes')); END $$"""
+
+
+@pytest.fixture(scope="session")
+def instance_storage(idle_stack: Stack) -> str:
+    """The address of a database for Dagster's storage. It is not the one that commands use."""
+    idle_stack.up(only=["platform"], ports=ANY_PORTS)
+    execute(idle_stack.postgres_url("platform", "postgres", "postgres"), "CREATE DATABASE instances OWNER dagster", autocommit=True)
+    return idle_stack.postgres_url("platform", "dagster", "instances")
+
+
 @pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    """An instance of Dagster with the pools of `dagster.yaml`."""
+def instance(instance_storage: str) -> Iterator[DagsterInstance]:
+    """An empty instance of Dagster, with the storage and the pools of `dagster.yaml`."""
     from dagster import instance_for_test
 
-    with instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}) as made:
-        yield made
+    from stori_pipeline.runtime.storage import KeptPostgresStorage as Storage
+
+    storage = {
+        "module": Storage.__module__,
+        "class": Storage.__name__,
+        "config": {"postgres_url": instance_storage.replace("://", "+psycopg2://", 1)},
+    }
+    overrides = {
+        "storage": {"custom": storage},
+        "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}},
+        # Nobody reads them. Dagster starts two processes for the output of each run.
+        "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
+    }
+    with instance_for_test(overrides=overrides) as empty:
+        execute(instance_storage, _EMPTY_STORAGE)
+        yield empty

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-from dagster import instance_for_test, materialize
+from dagster import materialize
 
 import stori_pipeline.catalog.checks as checks_module
 import stori_pipeline.star.totesys as star_module
@@ -245,8 +245,7 @@ def test_the_worked_example_of_the_io_managers_works(
     assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n|\Z)", example("io-managers"), re.DOTALL))
     warehouse, resources = Warehouse(warehouse_url, "arn:x"), build_defs(load_project()).resources
     try:
-        with instance_for_test() as instance:
-            result = materialize([module[name] for name in ("readings", "daily", "warmest")], resources=resources, instance=instance)
+        result = materialize([module[name] for name in ("readings", "daily", "warmest")], resources=resources)
         assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
         assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
         assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")

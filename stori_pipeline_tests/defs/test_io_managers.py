@@ -17,10 +17,10 @@ import pytest
 from dagster import (
     AssetKey,
     AssetsDefinition,
+    DagsterInstance,
     ExecuteInProcessResult,
     StaticPartitionsDefinition,
     asset,
-    instance_for_test,
     materialize,
 )
 from dagster_aws.redshift import RedshiftClientResource
@@ -68,8 +68,7 @@ def resources(local_aws: None, bucket: str, warehouse_url: str) -> dict[str, Any
 
 
 def _run(assets: list[AssetsDefinition], resources: dict[str, Any], **more: Any) -> ExecuteInProcessResult:
-    with instance_for_test() as instance:
-        return materialize(assets, resources=resources, instance=instance, **more)
+    return materialize(assets, resources=resources, **more)
 
 
 def _metadata(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
@@ -165,7 +164,7 @@ def test_a_partition_replaces_itself_and_no_other(kept_in: str, resources: dict[
         seen.append(readings)
         return readings
 
-    with instance_for_test() as instance:
+    with DagsterInstance.ephemeral() as instance:
         for day, factor[0] in (("2026-11-21", 1), ("2026-11-22", 1), ("2026-11-22", 10)):
             assert materialize([readings], resources=resources, instance=instance, partition_key=day).success
         assert materialize([readings, reader], resources=resources, instance=instance, selection=[reader]).success
