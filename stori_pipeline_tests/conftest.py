@@ -328,14 +328,9 @@ def platform(
             end_killed_runs(instance)  # a test that failed halfway must not make the next one wait for its slot
 
 
-_EMPTY_STORAGE = """DO $$ BEGIN EXECUTE (
-    SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') || ' RESTART IDENTITY' FROM pg_tables
-    WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'instance_info', 'secondary_indexes')); END $$"""
-
-
 @pytest.fixture(scope="session")
 def instance_storage(idle_stack: Stack) -> str:
-    """The address of a database for Dagster's storage. It is not the one that commands use."""
+    """The URL of a database for Dagster's storage. It is not the one that commands use."""
     idle_stack.up(only=["platform"], ports=ANY_PORTS)
     execute(idle_stack.postgres_url("platform", "postgres", "postgres"), "CREATE DATABASE instances OWNER dagster", autocommit=True)
     return idle_stack.postgres_url("platform", "dagster", "instances")
@@ -344,21 +339,7 @@ def instance_storage(idle_stack: Stack) -> str:
 @pytest.fixture
 def instance(instance_storage: str) -> Iterator[DagsterInstance]:
     """An empty instance of Dagster, with the storage and the pools of `dagster.yaml`."""
-    from dagster import instance_for_test
+    from stori_pipeline_tests.instances import empty_instance
 
-    from stori_pipeline.runtime.storage import KeptPostgresStorage as Storage
-
-    storage = {
-        "module": Storage.__module__,
-        "class": Storage.__name__,
-        "config": {"postgres_url": instance_storage.replace("://", "+psycopg2://", 1)},
-    }
-    overrides = {
-        "storage": {"custom": storage},
-        "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}},
-        # Nobody reads them. Dagster starts two processes for the output of each run.
-        "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
-    }
-    with instance_for_test(overrides=overrides) as empty:
-        execute(instance_storage, _EMPTY_STORAGE)
-        yield empty
+    with empty_instance(instance_storage) as opened:
+        yield opened

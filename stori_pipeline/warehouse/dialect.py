@@ -53,7 +53,7 @@ WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1
 
 SELECT_LAST_LOADS = """\
 SELECT generation, batch, rows_copied FROM pipeline.loads
-WHERE target = %s ORDER BY finished_at DESC, batch DESC LIMIT 2"""
+WHERE target = %s ORDER BY finished_at DESC, generation DESC, batch DESC LIMIT 2"""
 
 SELECT_NEWEST_LOADS = """\
 SELECT target, generation, batch, loaded_at, rows_loaded FROM (

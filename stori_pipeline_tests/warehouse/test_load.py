@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stori_pipeline.model.row_checksum import KeyRange
 from stori_pipeline.warehouse.load import Loaded
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
 
 KEEPING = replace(ITEMS, keep_deleted=True)
@@ -26,6 +27,19 @@ def test_the_first_load_creates_the_mirror_and_the_ledger_entry(items: StoredTab
     assert items.mirror() == [(1, "a"), (2, None)]
     assert items.loads() == [(1, 2, 2, 0)]
     assert items.stores.warehouse.ledger(items.table) == (landed.generation, 1)
+
+
+def test_of_two_loads_that_end_in_one_second_the_last_is_of_the_newer_generation(items: StoredTable) -> None:
+    """The ledger's times are whole seconds."""
+    first = items.snapshot((1, "a"))
+    items.loaded()
+    second = items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    name = items.table.full_name
+    same = "UPDATE pipeline.loads SET finished_at = '2026-11-28', batch = 1 WHERE target = %s"
+    execute(items.stores.warehouse_url, same, parameters=(name,))
+    assert first.generation < second.generation
+    assert items.stores.warehouse.last_loads(name) == [(second.generation, 1, 2), (first.generation, 1, 1)]
 
 
 def test_a_load_without_landed_batches_creates_nothing(items: StoredTable) -> None:
