@@ -23,6 +23,9 @@ test: $(READY) ## Run every test
 	@# A process that crashes ends the run: pytest-xdist would start another and wait for ever for the tests of the first.
 	@$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
+test-long: $(READY) ## Run the random searches and the repeated kills at length, some half an hour
+	@TESTS_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 3600 $$(grep -rl --include='test_*.py' 'import extent' stori_pipeline_tests)
+
 test-clock: $(READY) ## Run the tests that depend on the date at other times: in 430 days, on 29 February, before midnight, far from UTC
 	@$(BIN)/python -m stori_pipeline_tests.moments
 
@@ -46,4 +49,4 @@ clean: ## Stop the local stack, and remove everything that it and the builds mad
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
 	@rm -rf .stori .env .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
-.PHONY: help run test test-clock dev check bench golden clean
+.PHONY: help run test test-long test-clock dev check bench golden clean

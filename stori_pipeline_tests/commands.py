@@ -5,12 +5,15 @@ Belongs here: starting it, waiting for it with a timeout, and its output. Does n
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +22,6 @@ from typing import Any
 
 PATIENCE = 120.0
 """Seconds within which any command here must have ended; a hang is a failure, and shows what was said until then, and where it hung."""
-
-_STORI = "from stori_pipeline.cli import main; main()"
 
 
 @dataclass(frozen=True)
@@ -51,36 +52,73 @@ class Ended:
         return self.out + self.err
 
 
+class _Preloaded:
+    """A process that forks a child for each command (`preloaded`). It ends with this process, which holds its stdin."""
+
+    def __init__(self) -> None:
+        program = [sys.executable, "-m", "stori_pipeline_tests.preloaded"]
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=inherited_environ())
+        atexit.register(self._end)
+
+    def ask(self, request: object) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with _ONE_AT_A_TIME:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+
+    def _end(self) -> None:
+        self._process.communicate(timeout=10)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@functools.cache
+def _preloaded() -> _Preloaded:
+    return _Preloaded()
+
+
 class Running:
-    """A command that was started. It is killed at the end of its context if it still runs."""
+    """A command that was started. It is killed when the block that it was started for ends, if it still runs then."""
 
     def __init__(self, arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> None:
         self._arguments = arguments
         number = len(list(folder.glob("command-*.out")))
         self._out, self._err = folder / f"command-{number}.out", folder / f"command-{number}.err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "-c", _STORI, *arguments],
-                env=environ,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
+        for path in (self._out, self._err):
+            path.touch()
+        command = {"arguments": arguments, "environ": dict(environ), "folder": str(folder), "out": str(self._out), "err": str(self._err)}
+        self._pid: int = _preloaded().ask(command)
+        self._code: int | None = None
+
+    def _poll(self) -> int | None:
+        if self._code is None:
+            self._code = _preloaded().ask(self._pid)
+        return self._code
+
+    def _wait(self, patience: float) -> int | None:
+        until = time.monotonic() + patience
+        while (code := self._poll()) is None and time.monotonic() < until:
+            time.sleep(0.02)
+        return code
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._poll() is None:  # otherwise the pid may be another's by now
+            os.kill(self._pid, number)
 
     def kill(self) -> Ended:
         """`kill -9`: no handler, no clean-up, nothing flushed."""
-        self._process.kill()
+        self._signal(signal.SIGKILL)
         return self.end()
 
     def end(self, patience: float = PATIENCE) -> Ended:
         """Wait until it has ended by itself."""
-        try:
-            code = self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGABRT)  # on which it writes the stacks of its threads to stderr
-            self._process.wait(10)
-            raise AssertionError(f"it had not ended after {patience:.0f} s\n{self._ended(0)}") from None
+        if (code := self._wait(patience)) is None:
+            self._signal(signal.SIGABRT)  # on which it writes the stacks of its threads to stderr
+            self._wait(10)
+            raise AssertionError(f"it had not ended after {patience:.0f} s\n{self._ended(0)}")
         return self._ended(code)
 
     def kill_at(self, reached: threading.Event, patience: float = PATIENCE) -> Ended:
@@ -91,7 +129,7 @@ class Running:
         """
         if not reached.wait(patience):
             raise AssertionError(f"it did not come to the gate within {patience:.0f} s\n{self.kill()}")
-        assert self._process.poll() is None, str(self.end())
+        assert self._poll() is None, str(self.end())
         return self.kill().expect(-9)
 
     def _ended(self, code: int) -> Ended:

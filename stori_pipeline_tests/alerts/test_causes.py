@@ -22,6 +22,7 @@ from stori_pipeline.alerts.causes import (
 from stori_pipeline.alerts.memory import Memory
 from stori_pipeline.alerts.messages import MAX_SEPARATE, MAX_SUBJECT, compose
 from stori_pipeline.logs import redacted
+from stori_pipeline_tests.extent import extent
 
 pytestmark = pytest.mark.clock
 
@@ -35,7 +36,7 @@ def _signal(step: int, at: int, bad: bool) -> Signal:
 _SIGNALS = st.lists(st.builds(_signal, st.integers(0, 3), st.integers(1, 1000), st.booleans()), unique_by=lambda v: (v.about, v.at))
 
 
-@settings(max_examples=60)
+@settings(max_examples=extent(60, 2_000))
 @given(_SIGNALS, st.lists(st.integers(0, 40), max_size=4), st.data())
 def test_the_causes_in_force_do_not_depend_on_how_runs_are_grouped(signals: list[Signal], cuts: list[int], data: st.DataObject) -> None:
     at_once = signal_causes(latest_signals({}, signals, now=1000.0).values())

@@ -12,6 +12,7 @@ from stori_pipeline.local.samples.workload import late_transaction, round_of_cha
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.project import find_table
 from stori_pipeline_tests.conftest import source_database
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 WRITERS = ("bank", "exchange", "app")
@@ -20,7 +21,7 @@ XMIN = (BANK, find_table("app.users"), find_table("app.transactions"))
 TABLES = (*XMIN, EXCHANGE)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, extent(3, 30) + 1))
 def test_mirrors_are_equal_after_any_history(platform: Platform, sources: Stack, seed: int) -> None:
     with source_database(sources) as app:
         own_environ = {**platform.environ, "STORI_SOURCE_APP": app.reader_url, "STORI_ADMIN_APP": app.admin_url}

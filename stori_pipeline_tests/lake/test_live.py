@@ -20,6 +20,7 @@ from stori_pipeline.clock import utc_now
 from stori_pipeline.lake import Lake, LakeError, Sizes, upkeep
 from stori_pipeline.lake.upkeep import compact, sweep
 from stori_pipeline.model.table import Table
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.readings import KEEPING_DELETED, TABLE, VALUES, Given, rows
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def version(ids: pa.Array, customer: str) -> pa.RecordBatch:
 
 @pytest.mark.parametrize("compact_after", [1, 50])
 @pytest.mark.parametrize("table", [TABLE, KEEPING_DELETED], ids=["removed", "kept"])
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=extent(8, 80), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=st.lists(readings, min_size=1, max_size=6))
 def test_the_live_rows_are_those_of_a_dictionary_written_in_order(
     s3: S3Client, table: Table, compact_after: int, monkeypatch: pytest.MonkeyPatch, history: list[Any]

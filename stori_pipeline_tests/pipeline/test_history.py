@@ -15,8 +15,9 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, integer, timestamptz, varchar
 from stori_pipeline.pipeline.history import Batch, added_versions, newest_versions
+from stori_pipeline_tests.extent import extent
 
-STEADY = settings(max_examples=60)
+STEADY = settings(max_examples=extent(60, 2_000))
 START = datetime(2026, 11, 21, tzinfo=timezone.utc)
 PRICES = Table(
     Source("star", "polars", "A star."),

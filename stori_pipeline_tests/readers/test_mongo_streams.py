@@ -17,6 +17,7 @@ from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.mongo import ChangeStream, scans, streams
 from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.conftest import MongoSource
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.readers.drained import Drained, drained
 from stori_pipeline_tests.readers.mongo_trades import TRADES, Documents, a_trade, prices_after
 
@@ -158,7 +159,7 @@ _WRITES = st.one_of(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=extent(30, 150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writes=st.lists(_WRITES, max_size=20), window=st.sampled_from([1, 2, 5_000]))
 def test_after_any_writes_the_mirror_has_the_rows_of_the_documents(
     writes: list[tuple[str, int, Any]], window: int, mongo_db: MongoSource, reader: MongoReader

@@ -20,6 +20,7 @@ from stori_pipeline.readers import PositionLost
 from stori_pipeline.readers.postgres import Xmin, xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.readers.drained import drained
 
 SOURCE = Source(name="shop", kind="postgres", description="A shop.")
@@ -287,7 +288,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=extent(25, 150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(_STEPS)
 def test_readings_between_any_transactions_add_up_to_the_table(
     connect: Connect, source_db: SourceDatabase, reader: PostgresReader, steps: list[tuple[str, int]]

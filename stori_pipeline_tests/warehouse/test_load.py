@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stori_pipeline.model.row_checksum import KeyRange
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
 
 KEEPING = replace(ITEMS, keep_deleted=True)
@@ -216,7 +217,7 @@ WRITES = st.lists(st.tuples(KEYS, st.sampled_from(["a", "b", "ß", None])) | st.
 HISTORY = st.lists(st.tuples(st.sampled_from(["snapshot", "changes", "changes", "changes"]), WRITES, st.booleans()), min_size=1, max_size=7)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=extent(15, 150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=HISTORY, keeping=st.booleans())
 def test_any_history_in_any_loads_ends_as_the_last_version_of_each_row(store: StoreTable, history: Any, keeping: bool) -> None:
     items = store(KEEPING if keeping else ITEMS)
