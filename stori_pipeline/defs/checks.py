@@ -36,9 +36,7 @@ from stori_pipeline.pipeline.gate import block_message, blocked_batches
 from stori_pipeline.pipeline.sync import batches_after, since_last_snapshot
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.verify.comparables import source_side
-from stori_pipeline.verify.compare import verify
-from stori_pipeline.verify.in_flight import keys_in_flight
+from stori_pipeline.verify.proof import prove
 
 _ROWS_LOADED = "landed_rows_loaded"
 
@@ -134,9 +132,7 @@ def proof_check(table: Table) -> AssetChecksDefinition:
     )
     def source_equals_mirror(sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
-            reader, store, mirror = sources.reader(table.source), lake.open(), warehouse.open()
-            mirrored = mirror.ledger(table)
-            compared = verify(table, source_side(reader, store), mirror, in_flight=lambda: keys_in_flight(table, reader, store, mirrored))
+            compared = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
         values: dict[str, Any] = {
             "source_rows": compared.source_rows,
             "warehouse_rows": compared.warehouse_rows,
