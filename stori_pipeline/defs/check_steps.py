@@ -21,7 +21,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from stori_pipeline.defs.keys import relation_key
+from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
@@ -110,7 +110,7 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
         for check in checks
     ]
 
-    @multi_asset_check(name=f"checks__{key.to_python_identifier()}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
+    @multi_asset_check(name=f"checks__{step_name(key)}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
     def relation_checks(
         context: AssetCheckExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ) -> Iterator[AssetCheckResult]:

@@ -129,7 +129,7 @@ class RedshiftIOManager(ConfigurableIOManager):
 
 def _relation(key: AssetKey) -> tuple[str, str]:
     if len(key.path) < 2:
-        raise ValueError(f"asset {key.to_user_string()}: Redshift needs a schema and a name; give the asset a key_prefix, such as 'lab'")
+        raise ValueError(f"asset {'/'.join(key.path)}: Redshift needs a schema and a name; give the asset a key_prefix, such as 'lab'")
     return key.path[-2], key.path[-1]
 
 

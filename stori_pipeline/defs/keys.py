@@ -1,7 +1,7 @@
 """The asset keys of tables, reports and charts.
 
-Belongs here: from a definition to its key. Does not belong here: which parts a name has (`model`): it is the same in S3 and in the
-warehouse.
+Belongs here: from a definition to its key, and from a key to its step. Does not belong here: which parts a name has (`model`): it is the
+same in S3 and in the warehouse.
 """
 
 from __future__ import annotations
@@ -35,3 +35,8 @@ def report_key(name: str) -> AssetKey:
 
 def chart_key(name: str) -> AssetKey:
     return AssetKey(chart_path(name))
+
+
+def step_name(key: AssetKey) -> str:
+    """The name that Dagster gives the step of an asset whose key consists of our names."""
+    return "__".join(key.path)

@@ -36,7 +36,7 @@ def check_results(instance: DagsterInstance | None = None) -> list[CheckResult]:
         if event is None:
             continue
         found = event.asset_check_evaluation_data
-        asset = found.asset_key.to_user_string()
+        asset = "/".join(found.asset_key.path)
         newest.setdefault(
             (asset, found.check_name),
             CheckResult(asset, found.check_name, found.passed, found.severity == AssetCheckSeverity.WARN, found.description or ""),
