@@ -1,7 +1,7 @@
 """The clock, in UTC. Code whose result depends on the day takes a `Clock` as a parameter.
 
-Belongs here: the present moment and its day. Does not belong here: durations (`time.monotonic`), and other time zones (`defs.arrivals`).
-Such code reads the clock once and passes the day on: between two readings it may be midnight.
+Belongs here: the present moment and its day. Such code reads the clock once and passes the day on, because midnight may be between two
+readings. Does not belong here: durations (`time.monotonic`), and other time zones (`model.business_hours`).
 """
 
 from __future__ import annotations

@@ -49,12 +49,12 @@ def find_table(full_name: str) -> Table:
     """The definition of the source table `source.table`, without reading SQL files.
 
     Raises:
-        DefinitionError: the project does not have the table. The message lists those it has.
+        DefinitionError: the project does not have the table. The message lists its tables.
     """
     from stori_pipeline.model.errors import DefinitionError
 
     for table in source_tables():
         if table.full_name == full_name:
             return table
-    known = ", ".join(sorted(table.full_name for table in source_tables()))
-    raise DefinitionError(f"the project has no source table {full_name!r}; it has {known}")
+    names = ", ".join(sorted(table.full_name for table in source_tables()))
+    raise DefinitionError(f"the project has no source table {full_name!r}; it has {names}")

@@ -31,7 +31,7 @@ def _secret(arn: str) -> str:
     fetched_at, value = _secrets.get(arn, (0.0, ""))
     if value and time.monotonic() - fetched_at < SECRET_SECONDS:
         return value
-    import boto3  # heavy, and needed only where a setting is kept in Secrets Manager
+    import boto3  # slow to import, and needed only if a setting is a secret's ARN
 
     value = str(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
     if len(_secrets) >= _MOST_SECRETS:

@@ -1,6 +1,6 @@
-"""The real `stori` command in processes of its own, to be killed, starved, or raced against each other.
+"""The real `stori` command in processes of its own, which tests kill, block, or run at the same time.
 
-Belongs here: starting it, waiting for it within a bound, and what it said. Does not belong here: what it is pointed at (`platforms`).
+Belongs here: starting it, waiting for it with a timeout, and its output. Does not belong here: the platform on which it runs (`platforms`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STORI = "from stori_pipeline.cli import main; main()"
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has ended, and what it said. `code` is negative for a signal."""
+    """A command that has ended, and its output. `code` is negative for a signal."""
 
     code: int
     out: str
@@ -47,12 +47,12 @@ class Ended:
             raise AssertionError(f"no JSON on stdout\n{self}") from error
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out + self.err
 
 
 class Running:
-    """A command that was started. It is killed when the block that it was started for ends, if it still runs then."""
+    """A command that was started. It is killed at the end of its context if it still runs."""
 
     def __init__(self, arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> None:
         self._arguments = arguments
@@ -84,10 +84,10 @@ class Running:
         return self._ended(code)
 
     def kill_at(self, reached: threading.Event, patience: float = PATIENCE) -> Ended:
-        """Kill it when it has come to a gate.
+        """Kills the process when it has reached a gate.
 
         Raises:
-            AssertionError: it never came there, which would make the test one of nothing.
+            AssertionError: it never reached the gate, so the test would test nothing.
         """
         if not reached.wait(patience):
             raise AssertionError(f"it did not come to the gate within {patience:.0f} s\n{self.kill()}")
@@ -99,7 +99,7 @@ class Running:
 
 
 def inherited_environ() -> dict[str, str]:
-    """This process's environment without what points the pipeline anywhere: nothing of a developer's own settings may leak in."""
+    """This process's environment without settings of the pipeline, so that a developer's own settings do not leak in."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("STORI_", "AWS_", "DAGSTER_"))}
 
 

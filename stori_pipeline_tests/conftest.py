@@ -1,8 +1,8 @@
-"""The local stack for tests: one per session, of which only the servers run that a test has asked for.
+"""The local stack for tests: one per session; only the servers run that a test needs.
 
-Belongs here: fixtures that more than one test module uses. Each test has what it writes to for itself: a bucket, a database.
+Belongs here: fixtures that more than one test module uses. Each test has its own bucket or database to write to.
 
-A test that stops or kills a server either makes a stack of its own or starts it again before it ends.
+A test that stops or kills a server either creates a stack of its own or starts the server again before it ends.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from stori_pipeline.local.samples.exchange_import import create_collection
 from stori_pipeline.local.stack import COPY_ROLE, SERVERS, Stack
 from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue
-from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_warehouse, storing
+from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_bucket, empty_warehouse, s3_client, storing
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -120,19 +121,9 @@ def settings(environ: dict[str, str]) -> Settings:
 @pytest.fixture(scope="session")
 def s3(idle_stack: Stack) -> Iterator[S3Client]:
     """A client of the local S3."""
-    import boto3
-
     idle_stack.up(only=["aws"], ports=ANY_PORTS)
-    told = idle_stack.client_environ()
-    client = boto3.client(
-        "s3",
-        endpoint_url=told["AWS_ENDPOINT_URL"],
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        region_name=told["AWS_DEFAULT_REGION"],
-    )
-    yield client
-    client.close()
+    with s3_client(idle_stack.client_environ()) as client:
+        yield client
 
 
 @pytest.fixture
@@ -148,9 +139,7 @@ def bucket(s3: S3Client) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name)
     yield name
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-        if there := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            s3.delete_objects(Bucket=name, Delete={"Objects": there, "Quiet": True})  # type: ignore[typeddict-item]
+    empty_bucket(s3, name)
     s3.delete_bucket(Bucket=name)
 
 
@@ -339,10 +328,18 @@ def platform(
             end_killed_runs(instance)  # a test that failed halfway must not make the next one wait for its slot
 
 
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    """An instance of Dagster with the pools of `dagster.yaml`."""
-    from dagster import instance_for_test
+@pytest.fixture(scope="session")
+def instance_storage(idle_stack: Stack) -> str:
+    """The URL of a database for Dagster's storage. It is not the one that commands use."""
+    idle_stack.up(only=["platform"], ports=ANY_PORTS)
+    execute(idle_stack.postgres_url("platform", "postgres", "postgres"), "CREATE DATABASE instances OWNER dagster", autocommit=True)
+    return idle_stack.postgres_url("platform", "dagster", "instances")
 
-    with instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}) as made:
-        yield made
+
+@pytest.fixture
+def instance(instance_storage: str) -> Iterator[DagsterInstance]:
+    """An empty instance of Dagster, with the storage and the pools of `dagster.yaml`."""
+    from stori_pipeline_tests.instances import empty_instance
+
+    with empty_instance(instance_storage) as opened:
+        yield opened

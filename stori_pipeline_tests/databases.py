@@ -1,6 +1,6 @@
-"""SQL over a connection of its own: in a source, as its application would, or in the warehouse, as another session would.
+"""SQL over a connection of its own: in a source, as its application, or in the warehouse, as another session.
 
-Belongs here: addresses and statements. Does not belong here: what a test has to itself (`platforms`, `stores`).
+Belongs here: addresses and statements. Does not belong here: databases of one test (`platforms`, `stores`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Golden files: whole texts that a test compares to the letter, and that `make golden` writes anew for a diff to be read."""
+"""Golden files: texts that a test compares exactly, and that `make golden` rewrites so that a person reads the diff."""
 
 from __future__ import annotations
 

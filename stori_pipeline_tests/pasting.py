@@ -1,4 +1,4 @@
-"""A definition that was printed, pasted: the `Table` that its text makes."""
+"""Pastes a printed definition: the `Table` that its text defines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stori_pipeline.model.table import Table
 
 
 def pasted(text: str, source: Source, /, **names: Any) -> Table:
-    """The table of the text's last expression, once the statements before it, imports, have run.
+    """The table in the text's last expression, after running the imports before it.
 
     Args:
         source: what the text calls `SOURCE`.

@@ -1,7 +1,7 @@
-"""The platform that one test has to itself, on the session's servers: sources, lake, warehouse, and the command pointed at them.
+"""The platform of one test, on the session's servers: sources, lake, warehouse, and the command with their addresses.
 
-Belongs here: writing to the sources as an application would, the steps in this process, the command in another, and looking at what came
-of them. Does not belong here: breaking anything.
+Belongs here: writing to the sources as an application would, the steps in this process, the command in another, and reading the results.
+Does not belong here: causing failures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.verify import compare
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import Comparison
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.commands import Ended, Running, started
@@ -77,7 +77,7 @@ class Platform(Stores):
         execute(self.bank.admin_url, statement, parameters=parameters)
 
     def move(self, count: int, details: str = "TRF", *, account: str = "409000611074", repeat: int = 1) -> None:
-        """So many movements on an account, each a deposit of one, with balances that add up; their text is `details`, so often."""
+        """That many movements on an account, each a deposit of one, with balances that add up; their text is `details`, repeated."""
         self.write(
             "INSERT INTO transactions (account_no, txn_date, transaction_details, chip_used, value_date, deposit_amt, balance_amt)"
             " SELECT %s, DATE '2017-06-29', repeat(%s, %s), false, DATE '2017-06-29', 1,"
@@ -90,7 +90,7 @@ class Platform(Stores):
         )
 
     def change(self) -> None:
-        """Some rows come, some change, silently or not: what every later sync must bring."""
+        """Inserts some rows and changes some, silently or not: every later sync must bring them."""
         self.move(7, "LATER")
         self.write("UPDATE transactions SET chip_used = NOT chip_used WHERE transaction_no % 50 = 1")
         self.write("UPDATE transactions SET balance_amt = -balance_amt, updated_at = now() WHERE transaction_no % 70 = 2")
@@ -119,7 +119,7 @@ class Platform(Stores):
         return detect_deletes(table, self.reader(table), self.lake, self.warehouse, run_id="detect", force=force)
 
     def verify(self, table: Table) -> Comparison:
-        return compare.verify(table, source_side(self.reader(table), self.lake), self.warehouse)
+        return compare.verify(table, comparable_source(self.reader(table), self.lake), self.warehouse)
 
     # ---- the command
 
@@ -149,7 +149,7 @@ class Platform(Stores):
         return [(int(generation), int(batch)) for generation, batch in loads]
 
     def assert_equal(self, table: Table, *, loaded_again: bool = False) -> None:
-        """Source and mirror are equal to the row, no row is there twice, and no batch was loaded twice unless it was meant to be."""
+        """Source and mirror have the same rows, no row occurs twice, and no batch was loaded twice unless the test allows it."""
         compared = self.verify(table)
         assert compared.equal, compared
         assert compared.source_rows == compared.warehouse_rows, compared

@@ -1,4 +1,4 @@
-"""Queues of the local SQS, for tests: made, filled, looked at."""
+"""Queues of the local SQS, for tests: creating, filling and reading them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class TestQueue:
 
     def counts(self, url: str = "") -> tuple[int, int]:
         """How many messages wait, and how many someone holds."""
-        told = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=["All"])["Attributes"]
-        waiting, held = (int(told[name]) for name in COUNTS)
+        attributes = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=["All"])["Attributes"]
+        waiting, held = (int(attributes[name]) for name in COUNTS)
         return waiting, held
 
     def left(self) -> int:
@@ -45,19 +45,25 @@ class TestQueue:
         """Ten of those that wait, which are then held for a while."""
         return [m["Body"] for m in self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])]
 
+    def receipts(self) -> Sequence[int]:
+        """How often SQS has handed over each of ten that wait, this time included; they are then held for a while."""
+        name = "ApproximateReceiveCount"
+        found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=[name])
+        return [int(message["Attributes"][name]) for message in found.get("Messages", [])]
+
 
 @contextmanager
 def queue(*, receives: int = 100) -> Iterator[TestQueue]:
-    """An empty one, gone afterwards, at the SQS that the environment names. After so many `receives` a message goes to the dead letters."""
+    """An empty queue at the SQS in the environment, deleted afterwards. After `receives` deliveries a message goes to the dead letters."""
     sqs: Any = boto3.session.Session().client("sqs")
     name = f"events-{uuid.uuid4().hex[:8]}"
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(receives)})
-    made = TestQueue(sqs, sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead)
+    test_queue = TestQueue(sqs, sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead)
     try:
-        yield made
+        yield test_queue
     finally:
-        for url in (made.url, made.dead_url):
+        for url in (test_queue.url, test_queue.dead_url):
             sqs.delete_queue(QueueUrl=url)
         sqs.close()

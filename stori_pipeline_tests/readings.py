@@ -1,4 +1,4 @@
-"""What a test lands: a table's definition, and readings over rows that the test writes down."""
+"""What a test lands: a table's definition, and readings over rows that the test gives."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""A lake and the warehouse, without sources: a test writes down the rows that land.
+"""A lake and the warehouse, without sources: a test gives the rows that land.
 
-Belongs here: landing rows, loading them, looking at what came of it. Does not belong here: sources and the command (`platforms`).
+Belongs here: landing rows, loading them, reading the results, emptying both. Does not belong here: sources and the command (`platforms`).
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -158,17 +158,39 @@ StoreTable = Callable[[Table], StoredTable]
 @contextmanager
 def storing(stores: Stores) -> Iterator[StoreTable]:
     """Gives a function that stores a table like the one it is given; the mirrors are gone after the block."""
-    made: list[StoredTable] = []
+    stored: list[StoredTable] = []
 
     def store(table: Table) -> StoredTable:
-        made.append(StoredTable(under_own_source(table), stores))
-        return made[-1]
+        stored.append(StoredTable(under_own_source(table), stores))
+        return stored[-1]
 
     yield store
-    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in made))
+    drop_schemas(stores.warehouse_url, *(each.table.source.name for each in stored))
 
 
 def empty_warehouse(url: str) -> None:
     """Drop all that the shipped project makes in the warehouse. The mirrors have one name each, so tests share them; the ledger knows
     generations by the clock, which a test may have set back since."""
     drop_schemas(url, *(source.name for source in SOURCES), "star", "reports", "pipeline")
+
+
+@contextmanager
+def s3_client(environ: Mapping[str, str]) -> Iterator[S3Client]:
+    """A client of the S3 at the address and with the keys that `environ` has."""
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=environ["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+        region_name=environ["AWS_DEFAULT_REGION"],
+    )
+    yield client
+    client.close()
+
+
+def empty_bucket(s3: S3Client, bucket: str) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        if objects := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})  # type: ignore[typeddict-item]

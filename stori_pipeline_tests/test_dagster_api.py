@@ -99,7 +99,8 @@ def _dagster_classes() -> set[type]:
 
 def _members() -> tuple[set[str], set[str]]:
     """The names of their methods and properties: those marked as public of any class, and the others."""
-    marked, unmarked = set(), set()
+    marked: set[str] = set()
+    unmarked: set[str] = set()
     for each in {base for one in _dagster_classes() for base in one.__mro__ if base.__module__.startswith("dagster")}:
         for name, member in vars(each).items():
             function = member.fget if isinstance(member, property) else member.func if isinstance(member, cached_property) else member

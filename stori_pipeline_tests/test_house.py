@@ -1,4 +1,4 @@
-"""The house's own rules: floors, names, sizes, what is in git, what is pinned."""
+"""The rules of the house: floors, names, sizes, what is in git, what is pinned."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_every_module_says_what_it_is_for_and_is_short(path: Path) -> None:
+def test_every_module_has_a_docstring_and_is_short(path: Path) -> None:
     """What must be longer gives its reason in a comment before the first import:
 
     # Longer than 350 lines: REASON
@@ -102,7 +102,7 @@ def _modules_in_texts(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if not path.is_relative_to(ROOT / "stori_pipeline")], ids=_name)
 def test_nothing_imports_a_module_of_tests(path: Path) -> None:
-    """What two modules of tests need is in a third: otherwise one runs, breaks and moves with the other."""
+    """What two modules of tests need is in a third module; otherwise one runs, breaks and moves with the other."""
     tree = ast.parse(path.read_text())
     imported = _imported(path) | _modules_in_texts(tree)
     assert [name for name in imported if any(part.startswith("test_") for part in name.split("."))] == []
@@ -117,7 +117,7 @@ def test_the_linters_exceptions_name_files_that_exist() -> None:
     assert [pattern for pattern in patterns if not any(ROOT.glob(pattern))] == []
 
 
-def test_no_module_is_named_for_nothing() -> None:
+def test_no_module_is_named_utils_or_helpers() -> None:
     nothing = {"utils", "util", "helpers", "helper", "common", "base", "misc", "tools"}
     assert [_name(path) for path in MODULES if nothing & set(path.relative_to(ROOT).with_suffix("").parts)] == []
 
@@ -126,13 +126,13 @@ _ASKS_THE_DAY = {"now", "utcnow", "today", "utc_now"}
 
 
 def _asks_the_day(node: ast.AST) -> bool:
-    """Whether it calls something that says what day it is: `datetime.now()`, `date.today()`, `time.time()`, `utc_now()`."""
+    """Whether it calls something that gives the day: `datetime.now()`, `date.today()`, `time.time()`, `utc_now()`."""
     called = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
     names = {each.id for each in called if isinstance(each, ast.Name)} | {each.attr for each in called if isinstance(each, ast.Attribute)}
     return bool(names & _ASKS_THE_DAY) or any(ast.unparse(each) == "time.time" for each in called)
 
 
-def test_only_the_clock_asks_the_system_for_the_date() -> None:
+def test_only_the_clock_reads_the_date_of_the_system() -> None:
     """So that a clock can be passed in, and a reader can find every place where time enters."""
     asking = {
         _name(path)
@@ -143,7 +143,7 @@ def test_only_the_clock_asks_the_system_for_the_date() -> None:
     assert asking == {"stori_pipeline/clock.py"}
 
 
-def test_a_test_module_that_asks_what_day_it_is_runs_at_other_moments() -> None:
+def test_a_test_module_that_reads_the_date_is_marked_clock() -> None:
     asking = [path for path in TESTS if _asks_the_day(ast.parse(path.read_text()))]
     assert len(asking) > 5
     assert [_name(path) for path in asking if "pytest.mark.clock" not in path.read_text()] == []
@@ -179,7 +179,7 @@ def _texts() -> list[tuple[str, str]]:
     return found
 
 
-def test_nothing_in_git_knows_this_machine() -> None:
+def test_no_path_of_this_machine_is_in_git() -> None:
     # A clone right below the root has a path such as /data, which many texts hold.
     here = rf"|(?<![\w./-]){re.escape(str(ROOT))}(?![\w-])" if len(ROOT.parts) > 2 else ""
     home = re.compile(r"/(?:home|Users)/[a-z]|/root[/]" + here)

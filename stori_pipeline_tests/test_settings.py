@@ -1,4 +1,4 @@
-"""Settings that are kept in Secrets Manager, against the local one."""
+"""Settings in Secrets Manager, with the local one."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from stori_pipeline_tests.conftest import ANY_PORTS
 
 
 def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: it was fetched at every use, several times in each step."""
+    """Regression: it was fetched at every use, several times per step."""
     idle_stack.up(only=["aws"], ports=ANY_PORTS)
     for name, value in idle_stack.client_environ().items():
         monkeypatch.setenv(name, value)
     manager = boto3.client("secretsmanager")
     name = f"warehouse-{uuid.uuid4().hex[:8]}"
     arn = manager.create_secret(Name=name, SecretString="postgresql://loader:first@cluster/dev")["ARN"]
-    told = Settings({"STORI_WAREHOUSE": arn})
+    loaded = Settings({"STORI_WAREHOUSE": arn})
 
-    assert told.warehouse_url == "postgresql://loader:first@cluster/dev"
+    assert loaded.warehouse_url == "postgresql://loader:first@cluster/dev"
     manager.put_secret_value(SecretId=name, SecretString="postgresql://loader:second@cluster/dev")
     assert Settings({"STORI_WAREHOUSE": arn}).warehouse_url == "postgresql://loader:first@cluster/dev"
 
     monkeypatch.setattr(settings, "SECRET_SECONDS", 0.0)
-    assert told.warehouse_url == "postgresql://loader:second@cluster/dev"
-    assert "second" not in repr(told)
+    assert loaded.warehouse_url == "postgresql://loader:second@cluster/dev"
+    assert "second" not in repr(loaded)

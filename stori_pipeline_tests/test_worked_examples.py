@@ -14,12 +14,12 @@ from typing import Any
 
 import boto3
 import pytest
-from dagster import instance_for_test, materialize
+from dagster import materialize
 
 import stori_pipeline.catalog.checks as checks_module
-import stori_pipeline.model as vocabulary
 import stori_pipeline.star.totesys as star_module
 from stori_pipeline import catalog
+from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.sql_checks import SqlCheck, parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
@@ -33,11 +33,10 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.loaded_rows import loaded_rows
-from stori_pipeline.project import find_table
+from stori_pipeline.project import find_table, load_project
 from stori_pipeline.readers import reader_for
-from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.star import STARS
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.conftest import SourceDatabase
@@ -71,8 +70,8 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
     (call,) = re.findall(r"^    (psql .*)$", README, re.MULTILINE)
     queries = [query for query in example("queries").split(";") if query.strip()]
     assert len(queries) >= 3
-    said = "DATEDIFF", "NVL", "asks[0]"
-    assert all(word in example("queries") for word in said)
+    words = "DATEDIFF", "NVL", "asks[0]"
+    assert all(word in example("queries") for word in words)
     for query in queries:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{call} --no-psqlrc -v ON_ERROR_STOP=1 --tuples-only --no-align"],
@@ -90,7 +89,7 @@ def test_the_example_queries_run_through_psql_as_the_readme_calls_it(loaded: Pla
         assert all(any(value for value in row[1:]) for row in rows), rows
 
 
-def test_the_psql_that_the_readme_points_to_is_there() -> None:
+def test_the_psql_that_the_readme_names_exists() -> None:
     (named,) = re.findall(r"`(\.venv/\S+/psql)`", README)
     assert re.fullmatch(named.replace(".", r"\.").replace("*", "[^/]*"), f".venv/lib/{PSQL.relative_to(PSQL.parents[5])}")
 
@@ -114,8 +113,9 @@ def test_psql_lists_the_tables(loaded: Platform) -> None:
 def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, stores: Stores, tmp_path: Path) -> None:
     execute(source_db.admin_url, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(vocabulary), Xmin=Xmin)
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(catalog.bank))
     assert table.name == "branches"
+    assert all(column.description for column in table.columns)
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), stores.lake, stores.warehouse
     try:
         for statement in (
@@ -126,7 +126,7 @@ def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, s
             execute(source_db.admin_url, statement)
             assert sync.land(table, reader, lake, run_id="readme").manifest is not None
             assert sync.load(table, lake, warehouse, run_id="readme") is not None
-            proof = verify(table, source_side(reader, lake), warehouse)
+            proof = verify(table, comparable_source(reader, lake), warehouse)
             assert proof.equal, proof
         assert (proof.source_rows, proof.warehouse_rows) == (4, 4)
         assert reader.drift(table) == []
@@ -223,7 +223,7 @@ def test_the_worked_example_of_a_star_table_of_two_sources_works(stores: Stores)
     assert rows == [(1, "GBP", Decimal("1.2")), (2, "USD", None)]
 
 
-def test_the_queries_on_the_warehouse_read_what_is_there(tmp_path: Path) -> None:
+def test_the_example_queries_read_existing_relations(tmp_path: Path) -> None:
     queries = [re.sub(r"--.*", "", query).strip() for query in re.sub(r"--.*", "", example("facts", WAREHOUSE)).split(";")]
     queries = [query for query in queries if query]
     assert len(queries) == 3
@@ -242,12 +242,10 @@ def test_the_worked_example_of_the_io_managers_works(
         monkeypatch.setenv(name, value)
     module: dict[str, Any] = {}
     exec(example("io-managers"), module)  # noqa: S102  (executing the example is the test)
-    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n)", example("io-managers"), re.DOTALL))
-    warehouse = Warehouse(warehouse_url, "arn:x")
+    assert all(len(source.splitlines()) <= 10 for source in re.findall(r"@asset.*?(?=\n\n\n|\Z)", example("io-managers"), re.DOTALL))
+    warehouse, resources = Warehouse(warehouse_url, "arn:x"), build_defs(load_project()).resources
     try:
-        with instance_for_test() as instance:
-            assets = [module[name] for name in ("readings", "daily", "warmest")]
-            result = materialize(assets, resources=module["defs"].resources, instance=instance)
+        result = materialize([module[name] for name in ("readings", "daily", "warmest")], resources=resources)
         assert result.output_for_node("lab__warmest").rows() == [("Bath", 7.25)]
         assert warehouse.query("SELECT station, celsius FROM lab.daily ORDER BY station") == [("Bath", 7.25), ("Ely", 5.25)]
         assert Lake(boto3.client("s3"), bucket).bucket.size("lab/warmest/all.parquet")

@@ -1,6 +1,6 @@
-"""A client that speaks the wire protocol by hand, for what psycopg2 never does: the extended query protocol, and nonsense.
+"""A client that sends single messages of the wire protocol, for what psycopg2 never sends: the extended query protocol, and invalid bytes.
 
-Belongs here: connecting, and frames in and out. Does not belong here: what they should be.
+Belongs here: connecting, sending and receiving messages. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 class Client:
-    """One connection, past authentication unless `start` is False. `parameters` are the ParameterStatus messages of the start-up."""
+    """One connection, authenticated unless `start` is False. `parameters` are the ParameterStatus messages of the start."""
 
     def __init__(self, url: str, *, start: bool = True, **options: str) -> None:
         parts = urlsplit(url)
@@ -62,20 +62,20 @@ class Client:
         self.stream.flush()
 
     def until(self, kind: bytes) -> list[tuple[bytes, bytes]]:
-        """All messages up to one of this kind, that one included."""
-        found = [self.stream.message()]
-        while found[-1][0] != kind:
-            found.append(self.stream.message())
-        return found
+        """All messages up to and including one of this type."""
+        messages = [self.stream.message()]
+        while messages[-1][0] != kind:
+            messages.append(self.stream.message())
+        return messages
 
-    def asked(self, *messages: bytes) -> list[tuple[bytes, bytes]]:
-        """What comes back for these messages and a Sync."""
+    def exchange(self, *messages: bytes) -> list[tuple[bytes, bytes]]:
+        """Send these messages and a Sync; returns the reply."""
         self.send(*messages, wire.SYNC)
         return self.until(b"Z")
 
 
 def _proof(password: str, bare: str, first: str) -> bytes:
-    """The answer to the server's first message of SCRAM-SHA-256 (RFC 5802)."""
+    """The client's reply to the server's first message of SCRAM-SHA-256 (RFC 5802)."""
     values = dict(part.split("=", 1) for part in first.split(","))
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(values["s"]), int(values["i"]))
     key = hmac.digest(salted, b"Client Key", "sha256")
@@ -103,7 +103,7 @@ def execute(portal: str = "", rows: int = 0) -> bytes:
 
 
 def kinds(messages: list[tuple[bytes, bytes]]) -> str:
-    """The kinds of these messages in their order, without the unasked-for ones."""
+    """The types of these messages in order, without asynchronous ones."""
     return "".join(kind.decode() for kind, _ in messages if kind not in b"NSA")
 
 
@@ -112,6 +112,6 @@ def rows(messages: list[tuple[bytes, bytes]]) -> list[list[str | None]]:
 
 
 def error(messages: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The fields of the one error among these."""
+    """The fields of the only error among these messages."""
     (body,) = [body for kind, body in messages if kind == b"E"]
     return wire.fields(body)

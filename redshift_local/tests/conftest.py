@@ -1,6 +1,6 @@
-"""The local Redshift for its own tests, in this process, with an S3 of theirs: moto's server.
+"""The local Redshift for its own tests, in this process, with moto's server as S3.
 
-Belongs here: fixtures of more than one module. The server itself comes from the plugin (`redshift_local.pytest_plugin`).
+Belongs here: fixtures of more than one module. Does not belong here: the server, which the plugin starts (`redshift_local.pytest_plugin`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.sessions import Connect, ask
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# How long an example takes says nothing on a busy machine.
+# No deadline, because a busy machine may be slow.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
-    """The endpoint of the tests' S3, with credentials for it in this process's environment."""
+    """The endpoint of the tests' S3. Credentials for it are set in this process's environment."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
@@ -60,7 +60,7 @@ def s3(aws: str) -> Iterator[S3Client]:
 
 @pytest.fixture
 def bucket(s3: S3Client) -> str:
-    """The name of an empty bucket. It ends with the tests' S3."""
+    """The name of an empty bucket. It is lost when the tests' S3 stops."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name)
     return name
@@ -68,9 +68,9 @@ def bucket(s3: S3Client) -> str:
 
 @pytest.fixture
 def put(s3: S3Client, bucket: str) -> Put:
-    """Writes a table (or bytes, or a dict as JSON) under a key and returns its url."""
+    """A function that writes a table (or bytes, or a dict as JSON) under a key and returns its url."""
 
-    def written(key: str, content: pa.Table | bytes | dict[str, Any], **options: Any) -> str:
+    def write(key: str, content: pa.Table | bytes | dict[str, Any], **options: Any) -> str:
         if isinstance(content, pa.Table):
             file = io.BytesIO()
             pq.write_table(content, file, **options)
@@ -80,52 +80,53 @@ def put(s3: S3Client, bucket: str) -> Put:
         s3.put_object(Bucket=bucket, Key=key, Body=content)
         return f"s3://{bucket}/{key}"
 
-    return written
+    return write
 
 
 @pytest.fixture(scope="session")
 def url(redshift: LocalRedshift) -> str:
-    """The local Redshift's address, as its user."""
+    """The local Redshift's address for its user."""
     return redshift.url
 
 
 @pytest.fixture(scope="session")
 def superuser_url(redshift: LocalRedshift) -> str:
-    """The database behind the local Redshift, past it, as the superuser."""
+    """The address of the database behind the local Redshift, for the superuser."""
     return redshift.superuser_url
 
 
 @pytest.fixture(scope="session")
 def backend(redshift: LocalRedshift) -> tuple[str, int]:
-    """Where the PostgreSQL behind the local Redshift listens."""
+    """Host and port of the PostgreSQL behind the local Redshift."""
     return "127.0.0.1", redshift.postgres.port
 
 
 @pytest.fixture
 def schema(redshift_schema: str) -> str:
-    """An empty schema, gone after the test."""
+    """The name of an empty schema, which is dropped after the test."""
     return redshift_schema
 
 
 @pytest.fixture
 def connect(url: str, schema: str) -> Iterator[Connect]:
-    """Opens connections that find their tables in the test's schema and commit each statement; all are closed after the test."""
+    """A function that opens a connection with the test's schema in its search_path. Each statement is committed. All connections are closed
+    after the test."""
     opened: list[Connection] = []
 
-    def one_more() -> Connection:
+    def open_connection() -> Connection:
         connection = psycopg2.connect(url, options=f"-c search_path={schema},public")
         connection.autocommit = True
         opened.append(connection)
         return connection
 
-    yield one_more
+    yield open_connection
     for connection in opened:
         connection.close()
 
 
 @pytest.fixture
 def connection(connect: Connect) -> Connection:
-    """A session that has a table `t` of one BIGINT column."""
+    """A connection to a schema with a table `t` of one BIGINT column."""
     opened = connect()
     ask(opened, "CREATE TABLE t (a BIGINT)")
     return opened

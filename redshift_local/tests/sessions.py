@@ -1,6 +1,6 @@
-"""What tests ask of a session, with bounded waits.
+"""Helpers that run statements in a session and wait for a limited time.
 
-Belongs here: questions of more than one test module. Does not belong here: what makes a session, which is a fixture.
+Belongs here: helpers of more than one test module. Does not belong here: opening a session, which is a fixture.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ def at_port(url: str, port: int) -> str:
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    """The server, accepting connections until the block ends; then it has stopped."""
+    """The server, which accepts connections during the block and is stopped after it."""
     with server.serving():
         yield server
     assert not server.is_listening
 
 
 def ask(connection: Connection, sql: str) -> list[tuple[object, ...]]:
-    """Run this and return the rows of its last result; none if it has none."""
+    """Run SQL; returns the rows of the last result, or an empty list."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall() if cursor.description else []
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether this comes true within the bound."""
+    """Whether the condition becomes true within PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > deadline:

@@ -14,7 +14,7 @@ from tests.sessions import Connect, ask
 
 @pytest.fixture
 def database_url(superuser_url: str) -> Iterator[str]:
-    """The address of an empty database, as the superuser, past the local Redshift."""
+    """The address of an empty database in the PostgreSQL behind the local Redshift, for the superuser."""
     with closing(psycopg2.connect(superuser_url)) as connection:
         connection.autocommit = True
         ask(connection, "CREATE DATABASE bare")

@@ -1,4 +1,4 @@
-"""COPY from S3 into tables: what it loads, all or nothing, and what the session knows of it afterwards."""
+"""COPY from S3 into tables: what it loads, that it loads all or nothing, and the functions that report the last COPY."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from psycopg2 import errors, extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from tests.copies import ROLE, Put, copied, entry, ints, refused
+from tests.copies import ROLE, Put, copy_error, entry, ints, run_copy
 from tests.sessions import Connect, ask
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def test_a_prefix_loads_every_object_under_it(connection: Connection, put: Put) 
     put("x/part-2.parquet", ints(3))
     put("y/part-1.parquet", ints(4))
     url = put("x/", b"").removesuffix("/")
-    assert copied(connection, url) == "COPY"
+    assert run_copy(connection, url) == "COPY"
     assert ask(connection, "SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,)]
     assert connection.notices == ["INFO:  Load into table 't' completed, 3 record(s) loaded successfully.\n"]
 
@@ -35,7 +35,7 @@ def test_a_manifest_loads_what_it_lists_and_skips_what_is_optional_and_missing(c
     put("3.parquet", ints(3))
     missing = {"url": one.replace("1.parquet", "9.parquet"), "meta": {"content_length": 7}}
     manifest = put("m.json", {"entries": [entry(s3, one), entry(s3, other, mandatory=False), missing], "meta": {"of": "our own"}})
-    copied(connection, manifest, options="MANIFEST")
+    run_copy(connection, manifest, options="MANIFEST")
     assert ask(connection, "SELECT a FROM t ORDER BY a") == [(1,), (2,)]
 
 
@@ -63,15 +63,14 @@ def test_every_type_arrives_exactly(connect: Connect, put: Put) -> None:
         "c": pa.array(["abc", "a", None]),
         "x": pa.array([b"\x00\xff", b"", None], pa.binary()),
     }
-    copied(connection, put("t.parquet", pa.table(columns)))
-    got = ask(connection, "SELECT * FROM t ORDER BY b NULLS LAST")
-    false, true, nothing = got
+    run_copy(connection, put("t.parquet", pa.table(columns)))
+    false, true, nothing = ask(connection, "SELECT * FROM t ORDER BY b NULLS LAST")
     assert nothing == (None,) * len(columns)
     for row, i in ((true, 0), (false, 1)):
         for (name, array), value in zip(columns.items(), row, strict=True):
-            meant = array[i].as_py()
-            meant = meant.ljust(3) if name == "c" else meant.replace(tzinfo=None) if name == "ts" else meant
-            assert (bytes(value) if name == "x" else value) == meant, name  # type: ignore[call-overload]
+            expected = array[i].as_py()
+            expected = expected.ljust(3) if name == "c" else expected.replace(tzinfo=None) if name == "ts" else expected
+            assert (bytes(value) if name == "x" else value) == expected, name  # type: ignore[call-overload]
 
 
 def test_instants_of_any_zone_and_unit_arrive_as_the_same_instant(connect: Connect, put: Put) -> None:
@@ -80,7 +79,7 @@ def test_instants_of_any_zone_and_unit_arrive_as_the_same_instant(connect: Conne
     moment = datetime(2026, 7, 1, 12, 0, 0, 123000, tzinfo=timezone.utc)
     for zone, unit in (("Europe/Berlin", "us"), ("+05:30", "ms"), ("UTC", "s")):
         array = pa.array([moment.replace(microsecond=0 if unit == "s" else 123000)], pa.timestamp(unit, tz=zone))
-        copied(connection, put(f"{unit}.parquet", pa.table({"a": array, "b": array})))
+        run_copy(connection, put(f"{unit}.parquet", pa.table({"a": array, "b": array})))
         ((instant, local),) = ask(connection, "SELECT a, b FROM t")
         assert instant == array[0].as_py()
         assert local == array[0].as_py().astimezone(timezone.utc).replace(tzinfo=None)
@@ -92,21 +91,21 @@ def test_int96_arrives_as_the_same_wall_clock(connect: Connect, put: Put) -> Non
     ask(connection, "CREATE TABLE t (a TIMESTAMP)")
     moment = datetime(1066, 10, 14, 9, 0, 0, 123456)  # noqa: DTZ001 - a local timestamp is what is tested
     table = pa.table({"a": pa.array([moment], pa.timestamp("us"))})
-    copied(connection, put("t.parquet", table, use_deprecated_int96_timestamps=True))
+    run_copy(connection, put("t.parquet", table, use_deprecated_int96_timestamps=True))
     assert ask(connection, "SELECT a FROM t") == [(moment,)]
 
 
 def test_columns_are_matched_by_position_and_not_by_name(connect: Connect, put: Put) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a BIGINT, b BIGINT)")
-    copied(connection, put("t.parquet", pa.table({"b": [1], "a": [2]})))
+    run_copy(connection, put("t.parquet", pa.table({"b": [1], "a": [2]})))
     assert ask(connection, "SELECT a, b FROM t") == [(1, 2)]
 
 
 def test_a_column_list_is_in_the_files_order_and_the_rest_is_default_or_null(connect: Connect, put: Put) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a BIGINT, b BIGINT DEFAULT 7, c BIGINT, d BIGINT)")
-    copied(connection, put("t.parquet", pa.table({"x": [1], "y": [2]})), into="t (d, a)")
+    run_copy(connection, put("t.parquet", pa.table({"x": [1], "y": [2]})), into="t (d, a)")
     assert ask(connection, "SELECT a, b, c, d FROM t") == [(2, 7, None, 1)]
 
 
@@ -116,8 +115,8 @@ def test_fillrecord_loads_what_files_lack_at_the_end_as_null(connect: Connect, p
     put("x/1.parquet", ints(1))
     put("x/2.parquet", pa.table({"a": [2], "b": [3]}))
     url = put("x/3.parquet", ints(4)).removesuffix("3.parquet")
-    assert "Table columns: 2, Data columns: 1" in str(refused(connection, url).diag.message_detail)
-    copied(connection, url, options="FILLRECORD")
+    assert "Table columns: 2, Data columns: 1" in str(copy_error(connection, url).diag.message_detail)
+    run_copy(connection, url, options="FILLRECORD")
     assert ask(connection, "SELECT a, b FROM t ORDER BY a") == [(1, None), (2, 3), (4, None)]
 
 
@@ -125,8 +124,8 @@ def test_serializetojson_loads_structs_and_lists_as_super(connect: Connect, put:
     connection = connect()
     ask(connection, "CREATE TABLE t (a BIGINT, b SUPER)")
     url = put("t.parquet", pa.table({"a": [1], "b": [{"x": [1, 2], "y": "é"}]}))
-    assert "Invalid type: 4000" in str(refused(connection, url).diag.message_detail)
-    copied(connection, url, options="|SERIALIZETOJSON")
+    assert "Invalid type: 4000" in str(copy_error(connection, url).diag.message_detail)
+    run_copy(connection, url, options="|SERIALIZETOJSON")
     assert ask(connection, "SELECT b.x[1], b.y FROM t") == [("2", '"é"')]
 
 
@@ -134,9 +133,9 @@ def test_identity_columns_are_generated_or_loaded(connect: Connect, put: Put) ->
     connection = connect()
     ask(connection, "CREATE TABLE t (id BIGINT IDENTITY(1,1), a BIGINT)")
     one, both = put("1.parquet", ints(5)), put("2.parquet", pa.table({"id": [70], "a": [6]}))
-    assert refused(connection, one).diag.message_primary == "NOT NULL column without DEFAULT must be included in column list"
-    copied(connection, one, into="t (a)")
-    copied(connection, both, options="EXPLICIT_IDS")
+    assert copy_error(connection, one).diag.message_primary == "NOT NULL column without DEFAULT must be included in column list"
+    run_copy(connection, one, into="t (a)")
+    run_copy(connection, both, options="EXPLICIT_IDS")
     assert ask(connection, "SELECT id, a FROM t ORDER BY a") == [(1, 5), (70, 6)]
 
 
@@ -145,25 +144,25 @@ def test_files_of_many_row_groups_and_encodings_load_whole(connection: Connectio
     for codec in ("none", "snappy", "gzip", "zstd"):
         put(f"x/{codec}.parquet", table, compression=codec, row_group_size=7_001)
     url = put("x/v1.parquet", table, version="1.0", data_page_version="2.0", use_dictionary=False, data_page_size=500)
-    copied(connection, url.removesuffix("v1.parquet"))
+    run_copy(connection, url.removesuffix("v1.parquet"))
     assert ask(connection, "SELECT count(*), sum(a) FROM t") == [(500_000, 5 * sum(range(100_000)))]
 
 
-def test_a_row_group_larger_than_memory_may_hold_is_read_by_windows(connect: Connect, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_over_the_limit_is_read_by_windows(connect: Connect, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     from redshift_local.load import copy
 
     monkeypatch.setattr(copy, "_ROW_GROUP", 10_000)
     connection = connect()
     ask(connection, "CREATE TABLE t (a BIGINT, b VARCHAR(1000))")
     table = pa.table({"a": range(20_000), "b": [f"{i} " * (i % 50) for i in range(20_000)]})
-    copied(connection, put("t.parquet", table, compression="none", use_dictionary=False))
+    run_copy(connection, put("t.parquet", table, compression="none", use_dictionary=False))
     assert ask(connection, "SELECT count(*), sum(a), sum(LEN(b)) FROM t") == [
         (20_000, sum(range(20_000)), sum(map(len, table["b"].to_pylist())))
     ]
 
 
 def test_an_empty_file_loads_no_row(connection: Connection, put: Put) -> None:
-    copied(connection, put("t.parquet", ints()))
+    run_copy(connection, put("t.parquet", ints()))
     assert ask(connection, "SELECT count(*), pg_last_copy_count() FROM t GROUP BY 2") == []
     assert ask(connection, "SELECT pg_last_copy_count()") == [(0,)]
 
@@ -172,7 +171,7 @@ def test_temporary_tables_of_the_open_transaction_are_found(connect: Connect, pu
     connection = connect()
     connection.autocommit = False
     ask(connection, "CREATE TEMP TABLE stage (a BIGINT)")
-    copied(connection, put("t.parquet", ints(1)), into="stage")
+    run_copy(connection, put("t.parquet", ints(1)), into="stage")
     assert ask(connection, "SELECT a FROM stage") == [(1,)]
     connection.rollback()
 
@@ -184,18 +183,18 @@ def test_a_bad_file_among_good_ones_loads_nothing(connection: Connection, put: P
     put("x/1.parquet", ints(*range(50_000)))
     put("x/2.parquet", pa.table({"a": ["not a number"]}))
     url = put("x/3.parquet", ints(1)).removesuffix("/3.parquet")
-    assert "code:      15007" in str(refused(connection, url).diag.message_detail)
+    assert "code:      15007" in str(copy_error(connection, url).diag.message_detail)
     assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
 
 
 def test_copy_is_part_of_its_transaction(connection: Connection, connect: Connect, put: Put) -> None:
     other = connect()
     connection.autocommit = False
-    copied(connection, put("t.parquet", ints(1, 2)))
+    run_copy(connection, put("t.parquet", ints(1, 2)))
     assert ask(other, "SELECT count(*) FROM t") == [(0,)]
     connection.rollback()
     assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
-    copied(connection, put("t.parquet", ints(1, 2)))
+    run_copy(connection, put("t.parquet", ints(1, 2)))
     connection.commit()
     assert ask(other, "SELECT count(*) FROM t") == [(2,)]
 
@@ -203,7 +202,7 @@ def test_copy_is_part_of_its_transaction(connection: Connection, connect: Connec
 def test_a_failed_copy_fails_its_transaction(connection: Connection, put: Put) -> None:
     connection.autocommit = False
     ask(connection, "INSERT INTO t VALUES (1)")
-    refused(connection, put("t.parquet", pa.table({"a": ["x"]})))
+    copy_error(connection, put("t.parquet", pa.table({"a": ["x"]})))
     assert connection.info.transaction_status == extensions.TRANSACTION_STATUS_INERROR
     connection.rollback()
     assert ask(connection, "SELECT count(*) FROM t") == [(0,)]
@@ -219,25 +218,25 @@ def test_copy_among_several_statements_is_one_transaction_with_them(connection: 
 
 def test_an_error_that_only_the_backend_finds_loads_nothing(connection: Connection, put: Put) -> None:
     ask(connection, "CREATE TABLE u (v VARCHAR(10))")
-    error = refused(connection, put("t.parquet", pa.table({"v": ["fine"] * 50_000 + ["a\x00b"]})), into="u")
+    error = copy_error(connection, put("t.parquet", pa.table({"v": ["fine"] * 50_000 + ["a\x00b"]})), into="u")
     assert error.pgcode == "22021"
     assert ask(connection, "SELECT count(*) FROM u") == [(0,)]
 
 
-# What the session knows afterwards
+# The functions that report the last COPY
 
 
 def test_the_last_copys_count_is_the_sessions_own_and_survives_a_rollback(connection: Connection, connect: Connect, put: Put) -> None:
     other = connect()
     assert ask(connection, "SELECT pg_last_copy_count()") == [(0,)]
     connection.autocommit = False
-    copied(connection, put("t.parquet", ints(1, 2, 3)))
+    run_copy(connection, put("t.parquet", ints(1, 2, 3)))
     assert ask(connection, "SELECT pg_last_copy_count()") == [(3,)]
     connection.rollback()
     assert ask(connection, "SELECT pg_last_copy_count()") == [(3,)]
     assert ask(other, "SELECT pg_last_copy_count()") == [(0,)]
     ((first,),) = ask(connection, "SELECT pg_last_copy_id()")
-    refused(connection, put("u.parquet", pa.table({"a": ["x"]})))
+    copy_error(connection, put("u.parquet", pa.table({"a": ["x"]})))
     connection.rollback()
     ((count, second),) = ask(connection, "SELECT pg_last_copy_count(), pg_last_copy_id()")
     assert count == 0

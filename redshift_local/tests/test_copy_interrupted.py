@@ -1,4 +1,4 @@
-"""COPY while it runs: cancelled, without its client or its backend, beside other sessions, and without S3."""
+"""A running COPY: cancelled, after its client or its backend has disconnected, beside other sessions, and without S3."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.sessions import Connect, ask, at_port, eventually, serving, waits_for
 
 
 @pytest.fixture
-def long(connect: Connect, put: Put) -> str:
-    """A COPY into `t` that takes some seconds, because it reads many files one after the other."""
+def slow_copy(connect: Connect, put: Put) -> str:
+    """A COPY into `t` that takes some seconds, because it reads many files in sequence."""
     ask(connect(), "CREATE TABLE t (a BIGINT)")
     urls = [put(f"x/{i}.parquet", ints(*range(1000))) for i in range(300)]
     return f"COPY t FROM '{urls[0].removesuffix('0.parquet')}' {ROLE} FORMAT AS PARQUET"
@@ -33,22 +33,22 @@ def pid_of(client: Client) -> int:
 
 
 def activity(connection: Connection, pid: int) -> str:
-    """What the backend of that number was last sent; empty once it is gone."""
-    found = ask(connection, f"SELECT query FROM pg_catalog.pg_stat_activity WHERE pid = {pid}")
-    return str(found[0][0]) if found else ""
+    """The last statement of the backend with that pid; empty if it has ended."""
+    result = ask(connection, f"SELECT query FROM pg_catalog.pg_stat_activity WHERE pid = {pid}")
+    return str(result[0][0]) if result else ""
 
 
 def cancel(url: str, key: bytes) -> None:
     with Client(url, start=False) as canceller:
         canceller.send(struct.pack("!II", 8 + len(key), wire.CANCEL_REQUEST) + key)
         with pytest.raises(wire.Gone):
-            canceller.stream.message()  # the server hangs up once it has passed the request on
+            canceller.stream.message()  # the server closes the connection after it has forwarded the request
 
 
-def test_cancel_stops_a_load_and_keeps_the_session(long: str, url: str, schema: str, connect: Connect) -> None:
+def test_cancel_stops_a_load_and_keeps_the_session(slow_copy: str, url: str, schema: str, connect: Connect) -> None:
     watcher = connect()
     with Client(url, options=f"-c search_path={schema}") as client:
-        client.send(wire.query(long))
+        client.send(wire.query(slow_copy))
         assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
         cancel(url, client.key)
         assert error(client.until(b"Z"))["C"] == "57014"
@@ -68,20 +68,22 @@ def test_cancel_stops_a_load_that_waits_for_a_lock(connection: Connection, put: 
     connection.rollback()
 
 
-def test_a_client_that_leaves_during_a_load_loads_nothing(long: str, url: str, schema: str, connect: Connect) -> None:
+def test_a_client_that_disconnects_during_a_load_loads_nothing(slow_copy: str, url: str, schema: str, connect: Connect) -> None:
     watcher = connect()
     with Client(url, options=f"-c search_path={schema}") as client:
-        client.send(wire.query(long))
+        client.send(wire.query(slow_copy))
         assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
         pid = pid_of(client)
     assert eventually(lambda: activity(watcher, pid) == "")
     assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
 
 
-def test_a_client_learns_that_its_backend_ended_in_a_load(long: str, url: str, schema: str, connect: Connect, superuser_url: str) -> None:
+def test_the_client_gets_an_error_if_its_backend_ends_during_a_load(
+    slow_copy: str, url: str, schema: str, connect: Connect, superuser_url: str
+) -> None:
     watcher = connect()
     with Client(url, options=f"-c search_path={schema}") as client, closing(psycopg2.connect(superuser_url)) as superuser:
-        client.send(wire.query(long))
+        client.send(wire.query(slow_copy))
         assert eventually(lambda: activity(watcher, pid_of(client)).startswith("COPY"))
         ask(superuser, f"SELECT pg_terminate_backend({pid_of(client)})")
         fields = error([client.stream.message()])
@@ -89,10 +91,10 @@ def test_a_client_learns_that_its_backend_ended_in_a_load(long: str, url: str, s
     assert ask(watcher, "SELECT count(*) FROM t") == [(0,)]
 
 
-def test_other_sessions_work_while_one_loads(long: str, connect: Connect) -> None:
+def test_other_sessions_work_while_one_loads(slow_copy: str, connect: Connect) -> None:
     loader, other = connect(), connect()
     pid = loader.info.backend_pid
-    thread = threading.Thread(target=ask, args=(loader, long))
+    thread = threading.Thread(target=ask, args=(loader, slow_copy))
     thread.start()
     assert eventually(lambda: activity(other, pid).startswith("COPY"))
     ask(other, "CREATE TABLE u (a INT); INSERT INTO u VALUES (1)")

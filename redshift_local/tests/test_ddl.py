@@ -1,4 +1,4 @@
-"""Tables: PostgreSQL's declarations for Redshift's, and tables that behave as on a cluster."""
+"""Tables: the translation of declarations to PostgreSQL's, and tables that behave as on a cluster."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def test_the_database_and_the_statements_give_checks_the_same_names(connect: Con
         connection = connect()
         ask(connection, f'CREATE TABLE created ("{column}" varchar(9))')
         ask(connection, "CREATE TABLE copied AS SELECT * FROM created")
-        found = "SELECT count(DISTINCT conname), min(conname) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN ({})"
+        query = "SELECT count(DISTINCT conname), min(conname) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN ({})"
         tables = "'created'::pg_catalog.regclass, 'copied'::pg_catalog.regclass"
-        assert ask(connection, found.format(tables)) == [(1, check_name("_bytes", column, 9))]
+        assert ask(connection, query.format(tables)) == [(1, check_name("_bytes", column, 9))]
         ask(connection, "DROP TABLE created, copied")
 
 

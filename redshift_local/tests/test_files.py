@@ -1,4 +1,4 @@
-"""Files that are written in one step, and locks."""
+"""Atomic writes of files, and locks."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def test_a_file_is_replaced_with_its_mode_and_leaves_nothing_beside_it(tmp_path:
     assert [found.name for found in tmp_path.iterdir()] == ["secret"]
 
 
-def test_what_a_killed_writer_left_behind_is_removed(tmp_path: Path) -> None:
+def test_the_temporary_file_of_a_killed_writer_is_removed(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(30)
     (tmp_path / f"secret.1.{ended.pid}.new").write_bytes(b"half")
-    write_atomically(tmp_path / "secret", b"whole")
+    write_atomically(tmp_path / "secret", b"content")
     assert [found.name for found in tmp_path.iterdir()] == ["secret"]
 
 
-def test_a_lock_that_another_holds_is_an_error_within_the_bound(tmp_path: Path) -> None:
+def test_a_lock_that_another_process_holds_is_an_error_after_the_patience(tmp_path: Path) -> None:
     with exclusively(tmp_path / "lock", 0.0), pytest.raises(LockTimeout, match="has held"), exclusively(tmp_path / "lock", 0.1):
-        raise AssertionError("two hold it")
+        raise AssertionError("the lock was given twice")
 
 
-def test_a_lock_is_given_back_and_the_next_in_line_gets_it(tmp_path: Path) -> None:
+def test_a_lock_is_released_and_the_next_waiter_gets_it(tmp_path: Path) -> None:
     entered: list[str] = []
 
     def enter() -> None:

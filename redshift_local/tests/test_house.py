@@ -1,4 +1,4 @@
-"""The house's own rules: what a module says of itself, how long it is, and what it imports."""
+"""Rules for the package's own code: docstrings, lengths and imports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 @pytest.mark.parametrize("path", [*MODULES, *sorted(PACKAGE.rglob("*.sql"))], ids=_name)
 def test_no_file_is_long(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE, "it probably holds two ideas"
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE, "it probably contains two ideas"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)

@@ -17,13 +17,13 @@ from redshift_local.instance import LocalRedshift
 from tests.sessions import PATIENCE, ask, eventually
 
 
-def test_a_connection_makes_its_tables_in_the_tests_own_schema(redshift_connection: Connection, redshift_schema: str) -> None:
+def test_a_connection_creates_its_tables_in_the_tests_own_schema(redshift_connection: Connection, redshift_schema: str) -> None:
     ask(redshift_connection, "CREATE TABLE t (a INT)")
     assert ask(redshift_connection, "SELECT DISTINCT table_schema FROM svv_tables WHERE table_name = 't'") == [(redshift_schema,)]
     assert ask(redshift_connection, f"SELECT count(*) FROM {redshift_schema}.t") == [(0,)]
 
 
-def test_the_schema_of_another_test_is_gone(redshift_connection: Connection, redshift_schema: str) -> None:
+def test_the_schema_of_another_test_was_dropped(redshift_connection: Connection, redshift_schema: str) -> None:
     schemas = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE 'test!_%' ESCAPE '!'"
     assert ask(redshift_connection, schemas) == [(redshift_schema,)]
 
@@ -33,7 +33,7 @@ def test_its_repr_holds_no_password(redshift: LocalRedshift) -> None:
 
 
 def pytest_in(folder: Path, code: str) -> list[str]:
-    """The command that runs this code as another project's test module."""
+    """The command that runs this code as a test module of another project."""
     (folder / "test_it.py").write_text(code)
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "test_it.py")]
 
@@ -66,4 +66,4 @@ def test_what_a_killed_session_left_behind_is_removed_by_the_next(tmp_path: Path
     assert result.returncode == 0, result.stdout
     assert not process.having("-D", str(folder / "postgres"))
     assert not folder.exists()
-    assert os.listdir(os.environ["TMPDIR"]) == []  # noqa: PTH208 -- a name is all that is compared
+    assert os.listdir(os.environ["TMPDIR"]) == []  # noqa: PTH208 -- only names are compared

@@ -1,4 +1,4 @@
-"""Detached processes: known by pid and command, ended for certain; and the ends of logs."""
+"""Detached processes: identifying them by pid and command, and stopping them; and the last lines of logs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from redshift_local.embedded import process
 PATIENCE = 20.0
 
 
-def started(tmp_path: Path, program: str) -> tuple[int, list[str]]:
-    """A Python program that says `ready`, and has."""
+def start_process(tmp_path: Path, program: str) -> tuple[int, list[str]]:
+    """Start a Python program, and wait until it has printed `ready`; returns its pid and its command."""
     command = [sys.executable, "-u", "-c", program, str(tmp_path)]
     log = tmp_path / "log"
     pid = process.launch(command, log=log, env=dict(os.environ), cwd=tmp_path)
@@ -26,8 +26,8 @@ def started(tmp_path: Path, program: str) -> tuple[int, list[str]]:
     return pid, command
 
 
-def test_a_process_is_known_by_its_pid_and_its_command(tmp_path: Path) -> None:
-    pid, command = started(tmp_path, "import time; print('ready'); time.sleep(600)")
+def test_a_process_is_identified_by_its_pid_and_its_command(tmp_path: Path) -> None:
+    pid, command = start_process(tmp_path, "import time; print('ready'); time.sleep(600)")
     assert process.alive(pid, command)
     assert process.find(command) == pid
     assert process.find([*command, "more"]) is None
@@ -46,7 +46,7 @@ def test_a_process_that_ignores_the_signal_is_killed_with_its_children(tmp_path:
         "print('ready' if (child := os.fork()) else 'child')\n"
         "time.sleep(600)\n"
     )
-    pid, command = started(tmp_path, program)
+    pid, command = start_process(tmp_path, program)
     assert process.find(command) is not None
     process.stop(pid, command, signal.SIGTERM, 0.2)
     deadline = time.monotonic() + PATIENCE
@@ -56,7 +56,7 @@ def test_a_process_that_ignores_the_signal_is_killed_with_its_children(tmp_path:
 
 
 def test_no_program_starts_whose_launcher_is_killed_before_it_has_stored_the_pid(tmp_path: Path) -> None:
-    """Regression: a killed `up` had launched a server and not stored its pid; `down` could not find it, and left it running."""
+    """Regression: `up` was killed after it had started a server and before it stored the pid. `down` did not find the server."""
     program = (
         "import os, sys, time; from pathlib import Path; from redshift_local.embedded import process\n"
         "def note(pid): print(pid, flush=True); time.sleep(600)\n"
@@ -75,7 +75,7 @@ def test_no_program_starts_whose_launcher_is_killed_before_it_has_stored_the_pid
     assert not (tmp_path / "begun").exists()
 
 
-def test_a_process_is_known_while_another_program_becomes_it(tmp_path: Path) -> None:
+def test_a_process_is_identified_before_it_executes_its_command(tmp_path: Path) -> None:
     command = ["sleep", "600", str(tmp_path)]
     becoming = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)", *command]
     with subprocess.Popen(becoming, stdout=subprocess.PIPE) as other:
@@ -86,9 +86,9 @@ def test_a_process_is_known_while_another_program_becomes_it(tmp_path: Path) -> 
 
 
 def test_a_process_of_another_command_is_not_stopped(tmp_path: Path) -> None:
-    pid, command = started(tmp_path, "import time; print('ready'); time.sleep(600)")
-    stranger, other = started(tmp_path, "import time; print('ready '); time.sleep(601)")
-    process._children.pop(stranger).returncode = 0  # as a later command sees it, whose child it is not
+    pid, command = start_process(tmp_path, "import time; print('ready'); time.sleep(600)")
+    stranger, other = start_process(tmp_path, "import time; print('ready '); time.sleep(601)")
+    process._children.pop(stranger).returncode = 0  # as if another process had started it
     process.stop(stranger, command, signal.SIGTERM, 0.2)
     assert process.alive(stranger, other)
     process.stop(pid, command, signal.SIGTERM, PATIENCE)
@@ -105,5 +105,5 @@ def test_the_tail_of_a_log_is_its_last_lines_since_a_point(tmp_path: Path) -> No
     with log.open("a") as file:
         file.write("new\n")
     assert process.tail(log, since=begin) == "    new"
-    log.write_text("begun anew\n")
-    assert process.tail(log, since=begin) == "    begun anew"
+    log.write_text("new file\n")
+    assert process.tail(log, since=begin) == "    new file"

@@ -1,4 +1,4 @@
-"""The README: its examples run, and its tables name every option, fixture and part."""
+"""The README: its examples run, and its tables list every option, fixture and part."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def example(name: str) -> str:
 
 
 def first_column(heading: str) -> list[str]:
-    """The names in code in the first column of the tables below a heading."""
+    """The code in the first column of the tables under a heading."""
     section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 

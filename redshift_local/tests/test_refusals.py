@@ -1,4 +1,4 @@
-"""Refusals: Redshift's own with its SQLSTATE, and those of the local Redshift, which name it."""
+"""Refusals: those of Redshift, with its SQLSTATE, and those of the local Redshift, which say so."""
 
 from __future__ import annotations
 

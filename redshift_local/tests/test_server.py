@@ -1,4 +1,4 @@
-"""The command before a PostgreSQL of somebody else's: ready, bounded in memory, ended by SIGTERM, and its errors."""
+"""The command with `--backend`: its start, its memory, SIGTERM, and its errors."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ MB = 1024 * 1024
 
 @pytest.fixture
 def process(superuser_url: str, aws: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The program, listening at a free port, and that port."""
+    """The process, which listens on a free port, and the port."""
     command = [sys.executable, "-m", "redshift_local", "--port", "0", "--backend", superuser_url, "--s3-endpoint", aws]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
-        assert started.stdout is not None
-        line = started.stdout.readline()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        line = server.stdout.readline()
         address = re.match(r"redshift-local listens at 127\.0\.0\.1:(\d+); ", line)
         assert address, line
-        yield started, int(address[1])
-        started.kill()
+        yield server, int(address[1])
+        server.kill()
 
 
 def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[str], int], url: str) -> None:
@@ -57,7 +57,7 @@ def test_sigterm_ends_it_and_tells_the_clients(process: tuple[subprocess.Popen[s
         psycopg2.connect(at_port(url, port))
 
 
-def test_a_client_learns_that_the_backend_cannot_be_reached(aws: str, url: str) -> None:
+def test_the_client_gets_an_error_if_the_backend_cannot_be_reached(aws: str, url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     unreachable = pytest.raises(psycopg2.OperationalError, match="the database behind the local Redshift cannot be reached")
@@ -65,7 +65,7 @@ def test_a_client_learns_that_the_backend_cannot_be_reached(aws: str, url: str) 
         psycopg2.connect(at_port(url, server.port))
 
 
-def test_a_backend_that_never_answers_is_named_without_its_password() -> None:
+def test_the_error_of_a_backend_that_does_not_answer_has_no_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     command = [
@@ -83,7 +83,7 @@ def test_a_backend_that_never_answers_is_named_without_its_password() -> None:
     assert "secret" not in ran.stderr
 
 
-def test_a_port_that_is_taken_is_an_error(superuser_url: str, aws: str) -> None:
+def test_a_port_that_is_in_use_is_an_error(superuser_url: str, aws: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "redshift_local", "--port", port, "--backend", superuser_url, "--s3-endpoint", aws]
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_an_error(superuser_url: str, aws: str) -> None:
 
 @pytest.fixture
 def large(s3: S3Client, bucket: str, tmp_path: Path) -> str:
-    """A Parquet file of some 200 MB, in 20 row groups that no codec makes smaller; its url."""
+    """The url of a Parquet file of about 200 MB, in 20 row groups that do not compress."""
     path = tmp_path / "large.parquet"
     schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
@@ -116,7 +116,7 @@ def test_memory_is_bounded_for_large_loads_and_results(
         with sampled(program.pid) as sizes:
             client.send(wire.query(f"COPY t FROM '{large}' IAM_ROLE default FORMAT AS PARQUET"))
             assert (b"C", b"COPY\x00") in client.until(b"Z")
-        # Far less than the file: a row group, a batch, the queue, and what the libraries keep for themselves.
+        # Much less than the file: a row group, a batch, the queue, and the memory of the libraries.
         assert max(sizes) - sizes[0] < 120 * MB
         with sampled(program.pid) as sizes:
             client.send(wire.query("SELECT a, b FROM t"))
@@ -129,7 +129,7 @@ def test_memory_is_bounded_for_large_loads_and_results(
 
 @contextmanager
 def sampled(pid: int) -> Iterator[list[int]]:
-    """The bytes of memory that the process has, from now until the block ends, again and again."""
+    """Samples of the process's memory in bytes, taken during the block."""
     process, done = psutil.Process(pid), threading.Event()
     sizes = [process.memory_info().rss]
 

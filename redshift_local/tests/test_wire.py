@@ -1,4 +1,4 @@
-"""Frames: read whole from any pieces, handed on untouched, and refused if they are malformed."""
+"""Messages: read from pieces of any size, relayed unchanged, and refused if they are malformed."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ def _tcp_pair() -> Pair:
 
 
 def _all_of(sock: socket.socket, count: int) -> bytes:
-    got = b""
-    while len(got) < count:
-        got += sock.recv(1 << 20)
-    return got
+    received = b""
+    while len(received) < count:
+        received += sock.recv(1 << 20)
+    return received
 
 
 @pytest.mark.parametrize("size", [0, 1, 11, 100, 5000, 200_000])
 @pytest.mark.parametrize("chunk", [16, 61, 4096, 256 * 1024])
-def test_rows_are_handed_on_untouched_however_large_the_buffer_is(size: int, chunk: int) -> None:
+def test_rows_are_relayed_unchanged_with_a_buffer_of_any_size(size: int, chunk: int) -> None:
     sent = b"".join(wire.frame(b"D", bytes([i]) * size) for i in range(5))
     (source, backend), (proxy, client) = _tcp_pair(), _tcp_pair()
     with source, backend, proxy, client:
         writing = threading.Thread(target=source.sendall, args=(sent + wire.command_complete("SELECT 5"),))
         writing.start()
         stream, to = Stream(backend, chunk), Stream(proxy, 16)
-        got: list[bytes] = []
-        reading = threading.Thread(target=lambda: got.append(_all_of(client, len(sent))))
+        received: list[bytes] = []
+        reading = threading.Thread(target=lambda: received.append(_all_of(client, len(sent))))
         reading.start()
-        stream.bulk(ord("D"), to)
+        stream.relay_all(ord("D"), to)
         to.flush()
         assert stream.message() == (b"C", b"SELECT 5\x00")
         writing.join(10)
         reading.join(10)
-    assert got == [sent]
+    assert received == [sent]
 
 
-def test_a_message_longer_than_the_buffer_is_read_whole(pair: Pair) -> None:
+def test_a_message_longer_than_the_buffer_is_read_completely(pair: Pair) -> None:
     body = bytes(range(256)) * 1000
     writing = threading.Thread(target=pair[0].sendall, args=(wire.frame(b"Q", body) + wire.SYNC,))
     writing.start()
@@ -101,7 +101,7 @@ def test_a_length_that_no_startup_has_is_refused(pair: Pair, length: int) -> Non
 def test_a_closed_connection_raises_the_error_of_its_end(pair: Pair, gone: type[Gone]) -> None:
     stream = Stream(pair[1], 1024, gone)
     assert not stream.is_closed
-    pair[0].sendall(b"Q\x00")  # and no more of it
+    pair[0].sendall(b"Q\x00")  # an incomplete message
     pair[0].close()
     with pytest.raises(gone):
         stream.message()
@@ -123,12 +123,12 @@ def test_declared_parameter_types_are_swapped_one_by_one() -> None:
 
 
 @given(st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=20), max_size=10))
-def test_the_cells_of_a_row_are_those_it_was_made_of(values: list[str | None]) -> None:
+def test_the_cells_of_a_row_are_parsed_as_they_were_built(values: list[str | None]) -> None:
     assert wire.cells(wire.data_row(values)[5:]) == values
 
 
 @given(st.dictionaries(st.sampled_from("SVCMDHPWn"), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)))
-def test_the_fields_of_an_error_are_those_it_was_made_of(values: dict[str, str]) -> None:
+def test_the_fields_of_an_error_are_parsed_as_they_were_built(values: dict[str, str]) -> None:
     assert wire.fields(wire.error_response(values)[5:]) == values
 
 

@@ -6,8 +6,8 @@
 -- payment is `overdue` if its day had a run, the payment existed by then, and the flag is still not set. Each payment counts under the
 -- first of these that fits, so `unpaid_by_flag = weekend + entered_late + no_run + overdue`.
 --
--- A payment is due if its payment date is before `as_of`, the newest day on which the source wrote a payment; the clock on the wall plays
--- no part. A day had a run if a payment of that day was flagged on it. Amounts are in the payment's own currency and are never added up
+-- A payment is due if its payment date is before `as_of`, the newest day on which the source wrote a payment; the current date has
+-- no effect. A day had a run if a payment of that day was flagged on it. Amounts are in the payment's own currency and are never added up
 -- across currencies.
 WITH clock AS (
   SELECT MAX(GREATEST(created_date, last_updated_date)) AS as_of

@@ -10,6 +10,8 @@ from typing import Any
 
 from stori_pipeline.api.answers import Freshness, Payment, TableFreshness
 from stori_pipeline.api.store import Store
+from stori_pipeline.model.names import quoted
+from stori_pipeline.warehouse.dialect import SELECT_NEWEST_LOADS
 
 _PAYMENT = """\
 SELECT p.payment_id, p.payment_date, p.paid, t.payment_type_name AS payment_type, c.counterparty_legal_name AS counterparty,
@@ -22,13 +24,6 @@ LEFT JOIN star.dim_payment_type AS t ON t.payment_type_id = p.payment_type_id
 _LAST = _PAYMENT + "WHERE p.paid AND p.payment_date <= %s ORDER BY p.payment_date DESC, p.payment_id DESC LIMIT 5"
 # Overdue payments are left out: the source never sets the flag of payments that fell due on a weekend.
 _NEXT = _PAYMENT + "WHERE NOT p.paid AND p.payment_date >= %s ORDER BY p.payment_date, p.payment_id LIMIT 5"
-
-_LOADS = """\
-SELECT target, loaded_at, rows_loaded FROM (
-  SELECT target, finished_at AS loaded_at, rows_inserted AS rows_loaded,
-         ROW_NUMBER() OVER (PARTITION BY target ORDER BY generation DESC, batch DESC, finished_at DESC) AS newest
-  FROM pipeline.loads
-) AS loads WHERE newest = 1 ORDER BY target"""
 
 
 def last_payments(store: Store, day: date) -> list[Payment]:
@@ -48,18 +43,14 @@ def freshness(store: Store, now: datetime) -> Freshness:
         lag = max(0, int((now - row["loaded_at"]).total_seconds()))
         return TableFreshness(table=row["target"], loaded_at=row["loaded_at"], lag_seconds=lag, rows_loaded=row["rows_loaded"])
 
-    return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(_LOADS)])
+    return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(SELECT_NEWEST_LOADS)])
 
 
 def row_counts(store: Store) -> dict[str, int]:
     """The number of rows of every table in the ledger, in one statement. Table names come from the ledger and are quoted."""
-
-    def quoted(name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
-
     counts = [
         "SELECT '{}' AS name, COUNT(*) AS rows FROM {}".format(name.replace("'", "''"), ".".join(map(quoted, name.split(".", 1))))
-        for name in (row["target"] for row in store.rows(_LOADS))
+        for name in (row["target"] for row in store.rows(SELECT_NEWEST_LOADS))
     ]
     statement = " UNION ALL ".join(counts) or "SELECT '' AS name, 0 AS rows WHERE 1 = 0"
     return {row["name"]: row["rows"] for row in store.rows(statement)}

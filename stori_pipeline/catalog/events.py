@@ -64,7 +64,7 @@ TABLES = (
         key=("id",),
         changes=Queue(),
         cursor="timestamp",
-        max_rejected=0.05,  # half a per cent of what real devices send is broken
+        max_rejected=0.05,  # real devices send about half a per cent of broken events
         sortkey=("timestamp",),
     ),
 )

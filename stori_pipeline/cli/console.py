@@ -125,9 +125,7 @@ _OWN_ERRORS = (
     ("stori_pipeline.settings", "SettingError"),
     ("stori_pipeline.warehouse", "WarehouseError"),
 )
-
-
-"""The errors that a user can meet, as (module, class); subclasses are included."""
+"""The errors that a user can meet, as (module, class), with their subclasses."""
 
 
 def _own_errors() -> tuple[type[Exception], ...]:

@@ -60,7 +60,7 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
-    tables. Exit code 1 if a table, report or chart failed; the others are updated all the same.
+    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless.
     """
     with plain_errors():
         results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)

@@ -1,7 +1,7 @@
-"""The contract: what fits a table's definition, and the reason where a row does not.
+"""The contract: which rows fit a table's definition, and why the others do not.
 
-Belongs here: `rows` (rows into batches of Arrow and rejected rows), and the codes of quarantine. Does not belong here: what
-is done about rejected rows (`pipeline.gate`, `lake`).
+Belongs here: `rows` (turning rows into Arrow batches and rejected rows), and the codes of quarantine. Does not belong here: what happens
+to rejected rows (`pipeline.gate`, `lake`).
 """
 
 from stori_pipeline.contract.rows import RAW_CHARACTERS, REJECTED, Refused, conform, raw_text

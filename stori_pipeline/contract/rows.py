@@ -1,9 +1,8 @@
-"""What fits a record and what goes to quarantine: every row read becomes a row that lands, or a rejected one with its reason.
+"""Checks rows against a definition: every row either lands or is rejected with a reason.
 
-Belongs here: building Arrow batches from rows, column by column, and sorting out the rows that do not fit. What becomes of
-one value is `verdicts`' business; where rows come from is the readers'.
-
-A whole column is tried at once, which is fast; only a column in which something does not fit is gone through value by value.
+Belongs here: building Arrow batches from rows, column by column, and rejecting the rows that do not fit. A column is first converted as a
+whole, which is fast; only if that fails is it converted value by value. Does not belong here: converting a value (`model.types`), or
+reading rows (`readers`).
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ REJECTED: pa.Schema = pa.schema(
         pa.field("raw", pa.string(), nullable=False),
     ]
 )
-"""A row in quarantine: a code of `CODES`; the first column that does not fit, empty where it is the row as a whole; the reasons
-of all columns that do not; the row as it was read, in JSON."""
+"""A row in quarantine: a code of `CODES`; the first column that does not fit, "" if the row as a whole does not; the reasons of all
+columns that do not fit; the row as it was read, in JSON."""
 
 RAW_CHARACTERS = 32_000_000
-"""Up to this many characters, `raw` holds the whole row: twice what a MongoDB document may weigh. Of a larger one it holds the
-beginning of each value."""
+"""The largest number of characters for which `raw` holds the whole row: twice the size of the largest MongoDB document. Of a larger row it
+holds the beginning of each value."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that its reader had to refuse before it had columns. `raw` is JSON text, as for `_raw`."""
+    """A row that its reader refused. `raw` is JSON text, like `_raw` in `conform`."""
 
     code: str
     reason: str
@@ -54,32 +53,32 @@ Row = Mapping[str, object]
 
 
 def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """The rows that fit the record, in `table.read_schema`, and those that do not, in `REJECTED`; both in the order given.
+    """The rows that fit the definition, in `table.read_schema`, and the others, in `REJECTED`; both in the order of `rows`.
 
     Args:
         rows: mappings of column names to Python natives (None, bool, int, float, Decimal, str, date, datetime, UUID, bytes, and dict
-            or list for `super`), to texts as Postgres writes them, or to a `Misfit` where the reader knows that nothing fits. A naive
-            datetime is in UTC. Other names are ignored, except two: `_deleted` True, when nothing but the key matters, and `_raw`, the
-            row as the source has it where the mapping is only a part of it: JSON text, or a function that returns it. Anything that is
-            not a mapping is rejected as `document`. Their bytes must stay well below 2 GB in all.
+            or list for `super`), to texts as Postgres writes them, or to a `Misfit` if the reader found that the value does not fit. A
+            naive datetime is in UTC. Other names are ignored, except two: if `_deleted` is True, only the key is used; `_raw` is the row as
+            the source has it, if the mapping is only a part of it: JSON text, or a function that returns it. Anything that is not a mapping
+            is rejected as `document`. All rows together must stay well below 2 GB.
     """
-    given: list[Row] = []
+    mappings: list[Row] = []
     rejected: list[tuple[int, Refused]] = []
     for place, row in enumerate(rows):
         if isinstance(row, Mapping):
-            given.append(row)
+            mappings.append(row)
         else:
-            # `place` among the rows given, so that the two kinds of rejection come out in one order.
+            # The index of the next mapping, so that both kinds of rejected rows can be sorted into one order.
             rejected.append((place - len(rejected), row if isinstance(row, Refused) else _not_a_row(row)))
-    deleted = [row.get("_deleted") is True for row in given]
+    deleted = [row.get("_deleted") is True for row in mappings]
     some_deleted = any(deleted)
     misfits: dict[int, list[tuple[str, Misfit]]] = {}
     arrays = []
     for column in table.columns:
-        values = [row.get(column.name) for row in given]
+        values = [row.get(column.name) for row in mappings]
         key = column.name in table.key
         if some_deleted and not key:
-            values = [None if gone else value for value, gone in zip(values, deleted, strict=True)]
+            values = [None if is_deleted else value for value, is_deleted in zip(values, deleted, strict=True)]
         array, wrong = _converted(column.type, values)
         if key or not column.nullable:
             wrong.update(_missing(array, wrong, deleted, key=key))
@@ -87,20 +86,20 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
         for index, misfit in wrong.items():
             misfits.setdefault(index, []).append((column.name, misfit))
     batch = pa.RecordBatch.from_arrays(
-        [*_fitting(arrays, misfits, len(given)), pa.array([g for i, g in enumerate(deleted) if i not in misfits], pa.bool_())],
+        [*_fitting(arrays, misfits, len(mappings)), pa.array([each for i, each in enumerate(deleted) if i not in misfits], pa.bool_())],
         schema=table.read_schema,
     )
-    rejected += [(index, _refused(found, given[index])) for index, found in misfits.items()]
+    rejected += [(index, _refused(reasons, mappings[index])) for index, reasons in misfits.items()]
     rejected.sort(key=lambda entry: entry[0])
     return batch, pa.RecordBatch.from_pylist([vars(entry) for _, entry in rejected], schema=REJECTED)
 
 
 def _not_a_row(value: object) -> Refused:
-    return Refused("document", f"a {type(value).__name__} was read where a row was meant", raw_text(value))
+    return Refused("document", f"a {type(value).__name__} was read; expected a row", raw_text(value))
 
 
 def _missing(array: pa.Array, wrong: Mapping[int, Misfit], deleted: Sequence[bool], *, key: bool) -> dict[int, Misfit]:
-    """The nulls of a column that may have none. A deleted row needs only its key."""
+    """The rows that have null in a column that may not be null. A deleted row needs only its key."""
     if array.null_count == 0:
         return {}
     misfit = Misfit("key_missing", CODES["key_missing"]) if key else Misfit("missing", CODES["missing"])
@@ -115,24 +114,24 @@ def _fitting(arrays: list[pa.Array], misfits: Mapping[int, object], count: int) 
     return [array.filter(keep) for array in arrays]
 
 
-def _refused(found: list[tuple[str, Misfit]], row: Row) -> Refused:
-    column, first = found[0]
-    return Refused(first.code, "; ".join(f"{name}: {misfit.reason}" for name, misfit in found), _raw(row), column)
+def _refused(reasons: list[tuple[str, Misfit]], row: Row) -> Refused:
+    column, first = reasons[0]
+    return Refused(first.code, "; ".join(f"{name}: {misfit.reason}" for name, misfit in reasons), _raw(row), column)
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
 
 
 def _converted(kind: Type, values: list[Any]) -> tuple[pa.Array, dict[int, Misfit]]:
-    """The column, and by row what does not fit (null in the column)."""
-    whole = _at_once(kind, values)
-    if whole is not None:
-        return whole, {}
+    """The column, and the misfits by row, which are null in the column."""
+    array = _at_once(kind, values)
+    if array is not None:
+        return array, {}
     convert = kind.convert
     wrong: dict[int, Misfit] = {}
     fits: list[Any] = []
     for index, value in enumerate(values):
-        fit = _verdict(convert, value)
+        fit = _converted_value(convert, value)
         if isinstance(fit, Misfit):
             wrong[index] = fit
             fit = None
@@ -140,8 +139,8 @@ def _converted(kind: Type, values: list[Any]) -> tuple[pa.Array, dict[int, Misfi
     return pa.array(fits, kind.arrow), wrong
 
 
-def _verdict(convert: Callable[[Any], Any], value: object) -> Any:
-    """What the column holds for this value, or a Misfit."""
+def _converted_value(convert: Callable[[Any], Any], value: object) -> Any:
+    """The value as the column holds it, or a Misfit."""
     if value is None or isinstance(value, Misfit):
         return value
     try:
@@ -151,7 +150,7 @@ def _verdict(convert: Callable[[Any], Any], value: object) -> Any:
 
 
 def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
-    """The whole column where every value certainly fits, else None. Whatever this returns, `verdicts` would have returned too."""
+    """The column, converted by Arrow, if every value certainly fits, else None. The result is the same as value by value."""
     types = set(map(type, values)) - {type(None)}
     try:
         if not types:
@@ -161,7 +160,7 @@ def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
         if types <= kind.natives:
             return _from_natives(kind, values, types)
     except (ValueError, TypeError, OverflowError):
-        return None  # something in it does not fit: value by value then, which says what
+        return None  # a value does not fit; converting value by value finds which
     return None
 
 
@@ -190,7 +189,7 @@ def _raw(row: Row) -> str:
 
 
 def raw_text(value: object) -> str:
-    """A row as it was read, in JSON, as faithfully as JSON can: numbers beyond JSON, instants and bytes (base64) as texts."""
+    """A row as it was read, in JSON. Numbers that JSON cannot hold, instants and bytes (base64) become texts."""
     try:
         text = _raw_text(value)
     except RecursionError:
@@ -204,7 +203,7 @@ def _raw_text(value: object) -> str:
         text = json.dumps(_shortened(value), ensure_ascii=False, default=_unknown)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: escapes can say it
+    except UnicodeEncodeError:  # half a surrogate pair, which an escape can express
         text = json.dumps(json.loads(text))
     return text
 

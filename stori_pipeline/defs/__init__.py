@@ -1,7 +1,5 @@
-"""The Dagster graph: the only package that knows Dagster. One module per noun of Dagster's.
+"""The Dagster definitions of a project, with a module for each kind of Dagster object.
 
-Belongs here: deriving assets, checks, jobs and automation from the records in `catalog`, and handing the work to the floors
-below. Does not belong here: the work itself; everything that lands, loads or compares runs in a plain Python shell too.
-
-Importing it reads no environment and opens nothing: settings are read, and drivers imported, by the step that needs them.
+Belongs here: deriving assets, checks, jobs, sensors and schedules from a project's definitions. Importing it reads no setting, opens
+nothing and imports no driver; the step that needs them does. Does not belong here: landing, loading or comparing (`pipeline`, `verify`).
 """

@@ -1,8 +1,7 @@
 """The check `arrivals`: whether rows still arrive during business hours.
 
-Belongs here: the check of a table whose definition says when rows arrive. Does not belong here: counting open time (`model`), or how old a
-mirror may be (its freshness policy). People write nothing at night and over the weekend, so only open time counts. Scheduled runs make the
-check: it finds what does not happen, and no change starts a run for that.
+Belongs here: the check of a table whose definition says when rows arrive. Only the schedule runs it, because missing rows start no run of
+the sensor. Does not belong here: computing business time (`model.business_hours`), or how old a mirror may be (its freshness policy).
 """
 
 from collections.abc import Sequence
@@ -14,24 +13,25 @@ from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
 from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import ARRIVALS
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.warehouse.dialect import quoted, relation
+from stori_pipeline.warehouse.dialect import relation
 
 
 def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:
-    """The result for a mirror whose newest row is of `newest`; None for a mirror without rows.
+    """The result for a mirror whose newest row was created at `newest`, None if the mirror has no rows.
 
-    A warning at most: a silent source breaks nothing that is in the warehouse.
+    A failure is only a warning: a silent source makes no row in the warehouse wrong.
     """
     if newest is None:
-        passed, verdict, waited = False, f"{table.full_name} holds no row", ""
+        passed, message, waited = False, f"{table.full_name} has no rows", ""
     else:
         open_time = business_time(newest, now, hours)
         passed, waited = open_time <= hours.late_after, _in_hours(open_time)
         stopped = open_time > hours.stopped_after
-        verdict = f"{table.full_name}: no row for {waited} of open time; rows should arrive every {_in_hours(hours.late_after)}" + (
+        message = f"{table.full_name}: no row for {waited} of open time; rows should arrive every {_in_hours(hours.late_after)}" + (
             ". The source has stopped, or rows no longer reach the pipeline; see whether its application runs" if stopped else ""
         )
     return AssetCheckResult(
@@ -45,7 +45,7 @@ def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: date
             "late_after": _in_hours(hours.late_after),
             "stopped_after": _in_hours(hours.stopped_after),
         },
-        description=None if passed else verdict,
+        description=None if passed else message,
     )
 
 
@@ -55,7 +55,7 @@ def _in_hours(time_: timedelta) -> str:
 
 
 def arrivals_checks(table: Table) -> Sequence[AssetChecksDefinition]:
-    """The check of a table whose definition has `arrivals`; none for another."""
+    """The check of a table whose definition has `arrivals`; empty for any other table."""
     hours = table.arrivals
     return [_check(table, hours)] if hours else []
 

@@ -1,12 +1,12 @@
 """Three assets for each source table: the table in its source, its batches in S3, and its mirror in the warehouse.
 
-Belongs here: deriving assets from definitions. Does not belong here: the rules of landing and loading (`pipeline.sync`), storing what an
-asset gives (`io_managers`), or what must hold of it (`checks`).
-
-Each table has steps and a pool of its own, so that one that fails stops only itself, is retried by itself, and is never landed twice at
-once. A landing is partitioned by the day on which it lands: a run for today lands what changed, a run for a past day reads the rows of
-that day again. The mirror is not partitioned and needs the latest landing only.
+Belongs here: deriving assets from definitions. Does not belong here: the rules of landing and loading (`pipeline.sync`), storing the value
+of an asset (`io_managers`), or checks (`checks`).
 """
+
+# Each table has steps and a pool of its own. So a failing table stops and retries only itself, and no table is landed twice at the same
+# time. A landing is partitioned by the day on which it lands: a run for today lands what changed, a run for a past day reads the rows of
+# that day again. The mirror is not partitioned and depends on the latest landing only.
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -41,17 +41,17 @@ from stori_pipeline.runtime.names import REQUESTED_ON_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse, WarehouseError
 
-# The end offset makes today a partition from its first moment; without it a day would exist only once it is over.
+# With the end offset, today's partition exists from its first moment; without it, a day's partition exists only after the day is over.
 DAYS = DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
 
 
 class LandingConfig(Config):
-    full: bool = Field(False, description="Read the whole table and start a new generation.")
-    detect_deletes: bool = Field(False, description="First look for rows that the source has deleted, where its reader sees no deletes.")
+    full: bool = Field(False, description="Read all rows of the table and start a new generation.")
+    detect_deletes: bool = Field(False, description="First look for rows that the source has deleted, if its reader sees no deletes.")
 
 
 def source_asset(table: Table) -> AssetSpec:
-    """The table in its source: not ours to materialize, observed whenever it is read."""
+    """The table in its source: an external asset, observed whenever it is read."""
     return AssetSpec(
         key=source_key(table),
         group_name=table.source.name,
@@ -93,7 +93,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
                 yield Output(rows, data_version=version_of(rows.newest_order))
-                # The IO manager has landed them: only now may the source forget.
+                # The IO manager has landed the rows, so they can be acknowledged.
                 rows.ack()
             if rows.landed:
                 compact_if_due(store, table, rows.landed)
@@ -102,7 +102,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
 
 
 def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
-    """The mirror of a source table or of a star table. `aliases` are other names for it, as views."""
+    """The mirror of a source table or of a star table. `aliases` are other names of it, as views."""
 
     @asset(
         key=mirror_key(table),
@@ -132,9 +132,9 @@ def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
             mirrored = warehouse.open().ledger(table)
             new = new_batches(table, lake_of(table, lake, processed).open(), mirrored, views=create_views(table, aliases))
             version = version_of(new.order)
-            known = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
-            shown = {name: known[name] for name in ("dagster/row_count", "preview") if name in known}
-            yield Output(new, metadata=shown, data_version=version)
+            last = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
+            unchanged = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}
+            yield Output(new, metadata=unchanged, data_version=version)
 
     return mirror
 
@@ -152,8 +152,8 @@ def assets_of(tables: Sequence[Table]) -> Iterator[AssetSpec | AssetsDefinition]
 def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
     """The day to read again, or None to read what changed.
 
-    Measured against the day on which the run was requested, so that a run that starts late or waits past midnight is still the one that
-    was requested.
+    A partition is of a past day if it is before the day of the run's request, so that a run that starts after midnight still lands what
+    changed.
     """
     day = date.fromisoformat(context.partition_key)
     if day >= _requested_on(context):
@@ -175,21 +175,21 @@ def _requested_on(context: AssetExecutionContext) -> date:
 
 
 def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake) -> None:
-    """Report the source table as it is just before it is read."""
+    """Reports an observation of the source table just before it is read."""
     newest = lake.newest(table)
     head = reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
     version = hashlib.sha256(head.encode()).hexdigest()[:16]
     context.log_event(AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": version}))
-    # Dagster has looked up the source's version before this step observed it, and would record the landing as made from the version
-    # before: out of date for ever. See docs/adr/0007.
+    # Dagster looked up the source's version before this observation. Without this call it would record the landing as derived from the
+    # previous version, and always show it as out of date. See docs/adr/0007.
     context.get_step_execution_context().wipe_input_asset_version_info(source_key(table))
 
 
 def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake, warehouse: Warehouse) -> None:
-    """Land tombstones before the changes are read, so that one load brings both.
+    """Lands tombstones before the changes are read, so that one load brings both.
 
-    A detection that cannot be done now must not keep changes from landing. It is said here, and rows that it should have removed show in
-    the check that compares source and mirror.
+    A detection that is not possible now must not keep changes from landing. It is logged here; the check that compares source and mirror
+    shows the rows that remain.
     """
     from stori_pipeline.pipeline.detect_deletes import CANNOT_DETECT, DetectionRefused, detect_deletes
 
@@ -200,8 +200,8 @@ def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader
     else:
         try:
             manifest = detect_deletes(table, reader, lake, warehouse, run_id=context.run.run_id)
-            found = f"{manifest.rows} rows deleted in the source, landed as batch {manifest.batch}" if manifest else ""
-            outcome = found or "no row deleted in the source"
+            deleted = f"{manifest.rows} rows deleted in the source, landed as batch {manifest.batch}" if manifest else ""
+            outcome = deleted or "no row deleted in the source"
         except (DetectionRefused, WarehouseError) as error:
             context.log.warning(str(error))
             outcome = f"not done: {error}"

@@ -1,6 +1,6 @@
-"""The whole graph of a project, put together.
+"""The Dagster definitions of a project, put together.
 
-Belongs here: which parts there are, and the resources that they use. Does not belong here: any part.
+Belongs here: collecting the parts, and the resources that they use. Does not belong here: any part (the modules beside this one).
 """
 
 from __future__ import annotations
@@ -30,15 +30,21 @@ from stori_pipeline.runtime.logging import console
 def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
     """The Dagster definitions of a project. `clock` gives the day on which the sensor requests a run.
 
-    Made once for a project: they are immutable, and a process may run them again and again.
+    Cached per project: definitions are immutable, and a process may use them many times.
     """
 
     class TableParquetIOManager(S3ParquetIOManager):
-        """As its parent, and knows the project's tables."""
+        """An `S3ParquetIOManager` that has the project's tables."""
 
         def table_of(self, key: AssetKey) -> Table | None:
             table = project.mirrors.get(".".join(key.path[-2:]))
             return table if table and table.landing_path == list(key.path) else None
+
+    class TableRedshiftIOManager(RedshiftIOManager):
+        """A `RedshiftIOManager` that has the project's relations."""
+
+        def is_of_project(self, full_name: str) -> bool:
+            return full_name in project.relations
 
     sweep = sweep_job(project)
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
@@ -54,7 +60,7 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
         sensors=[changes_sensor(project, clock), alerts_sensor(project)],
         schedules=[everything_schedule(project), sweep_schedule(sweep)],
         loggers={"console": console},
-        executor=in_process_executor,  # for runs that the UI starts beside the job; `jobs` says why this one
+        executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason
         resources={
             "sources": SourcesResource(),
             "lake": lake,
@@ -62,6 +68,6 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
             "warehouse": warehouse,
             "lake_io": TableParquetIOManager(lake=lake),
             "processed_io": TableParquetIOManager(lake=processed),
-            "warehouse_io": RedshiftIOManager(warehouse=warehouse, lake=lake),
+            "warehouse_io": TableRedshiftIOManager(warehouse=warehouse, lake=lake),
         },
     )

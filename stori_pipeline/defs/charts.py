@@ -1,9 +1,7 @@
-"""One asset for each chart: its pictures in the processed bucket, drawn again when its rows have changed.
+"""One asset for each chart: its pictures in the processed bucket, drawn again if its rows have changed.
 
-Belongs here: assets from charts, and the metadata that they show. Does not belong here: which charts a project has, or drawing and keeping
-pictures (`stori_pipeline.charts`).
-
-Drawing takes longer than everything else, and a run seldom changes what a chart shows. So each run reads the rows, and draws only new ones.
+Belongs here: assets from charts, and their metadata. Each run reads the rows of a chart, and draws it only if they changed, because drawing
+is slow. Does not belong here: any chart (a project has those), or drawing and storing pictures (`stori_pipeline.charts`).
 """
 
 import base64
@@ -23,7 +21,7 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 
 
 def chart_asset(chart: Chart) -> AssetsDefinition:
-    """The output is optional: as long as its report does not exist, a chart is not drawn, and the step does not fail."""
+    """The asset of a chart. Its output is optional: while its report does not exist, the step succeeds without drawing it."""
 
     @asset(
         key=chart_key(chart.name),
@@ -46,18 +44,18 @@ def chart_asset(chart: Chart) -> AssetsDefinition:
                 return
             version, bucket = version_of(chart, rows), processed.open_bucket()
             exists = is_current(chart, bucket, version)
-            known = last_metadata(context.instance, chart_key(chart.name), DataVersion(version)) if exists else None
-            shown: dict[str, Any] = {**known, "outcome": f"{NOTHING_NEW}: the rows are those that were drawn last"} if known else {}
-            if not known:
+            last = last_metadata(context.instance, chart_key(chart.name), DataVersion(version)) if exists else None
+            outcome: dict[str, Any] = {**last, "outcome": f"{NOTHING_NEW}: the rows have not changed since they were drawn"} if last else {}
+            if not last:
                 from stori_pipeline.charts.drawing import draw
 
                 drawing = draw(chart, rows)
                 write(chart, bucket, drawing, version)
                 inline = base64.b64encode(drawing.small).decode()
-                shown = {"outcome": "drawn", "chart": MetadataValue.md(f"![{chart.title}](data:image/png;base64,{inline})")}
+                outcome = {"outcome": "drawn", "chart": MetadataValue.md(f"![{chart.title}](data:image/png;base64,{inline})")}
         yield MaterializeResult(
             metadata={
-                **shown,
+                **outcome,
                 "dagster/uri": bucket.url(key(chart, "svg")),
                 "rows_drawn": len(rows.points),
                 "seconds": round(time.monotonic() - began, 3),

@@ -1,11 +1,12 @@
-"""The checks of one mirror or report, as the steps that run them.
+"""The steps that run the checks of one mirror or report.
 
 Belongs here: what such checks have in common, and which of them share a step. Does not belong here: a kind of check (`sql_checks`,
 `python_checks`), or which checks there are (`checks`).
-
-A check may read more than the asset that it is attached to: a fact's references read the dimensions. So it runs after everything that it
-reads was loaded in the same run. Checks that read nothing else are a step of their own, which the failure of another table does not skip.
 """
+
+# A check may read other assets than its own: the references of a fact read the dimensions. Such a check runs after all that it reads is
+# loaded in the same run. Checks that read only their own asset have a step of their own, so that the failure of another table does not
+# skip them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,12 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse
 
 SHOWN = 20
-"""How many failing rows a check shows at most."""
+"""The largest number of failing rows that a check shows."""
 
 
 @dataclass(frozen=True)
 class CheckResources:
-    """What a check may read."""
+    """The resources that a check may read."""
 
     landing: LakeResource
     processed: ProcessedResource
@@ -56,16 +57,16 @@ class RelationCheck(Protocol):
     def description(self) -> str: ...
 
     def reads(self, project: Project) -> frozenset[str]:
-        """Full names of the tables and reports that it reads; it may leave out its own."""
+        """Full names of the tables and reports that it reads; its own may be missing."""
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
-        """The verdict on the mirror or report of that name."""
+        """The result for the mirror or report of that name."""
 
 
 def failing_rows_result(
     full_name: str, name: str, severity: AssetCheckSeverity, count: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> AssetCheckResult:
-    """The verdict of a check that finds failing rows: how many there are, and some of them (`rows`)."""
+    """The result of a check that looks for failing rows: their number, and some of them (`rows`)."""
     values: dict[str, Any] = {"failing_rows": count}
     if rows:
         values["examples"] = MetadataValue.md(preview(columns, rows))
@@ -75,12 +76,12 @@ def failing_rows_result(
         passed=not count,
         severity=severity,
         metadata=values,
-        description=f"{full_name}: {count} rows in which this does not hold; examples are in the metadata" if count else None,
+        description=f"{full_name}: {count} rows fail this check; examples are in the metadata" if count else None,
     )
 
 
 def broken_check_result(full_name: str, name: str, error: Exception, traceback: str = "") -> AssetCheckResult:
-    """The verdict of a check that cannot run as it is written. It fails, and the others of its step run."""
+    """The result of a check that raised an error. It fails; the other checks of its step run."""
     return AssetCheckResult(
         check_name=name,
         asset_key=relation_key(full_name),
@@ -91,10 +92,10 @@ def broken_check_result(full_name: str, name: str, error: Exception, traceback: 
 
 
 def check_steps(project: Project, full_name: str, checks: Sequence[RelationCheck]) -> list[AssetChecksDefinition]:
-    """The checks of one mirror or report: one step, or two where some read other assets too."""
-    alone = [check for check in checks if check.reads(project) <= {full_name}]
-    across = [check for check in checks if check not in alone]
-    return [_step(project, full_name, some, ending) for some, ending in ((alone, ""), (across, "__across")) if some]
+    """The checks of one mirror or report as one step, or as two if some of them read other assets."""
+    own = [check for check in checks if check.reads(project) <= {full_name}]
+    across = [check for check in checks if check not in own]
+    return [_step(project, full_name, some, ending) for some, ending in ((own, ""), (across, "__across")) if some]
 
 
 def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], ending: str) -> AssetChecksDefinition:

@@ -1,9 +1,8 @@
-"""What must hold of a landing and of a mirror, as asset checks. A check reads and never writes.
+"""The asset checks of landings, mirrors and reports. A check reads and never writes.
 
-Belongs here: which checks there are, and those that a project's definitions imply. Does not belong here: rules (`sql_checks`,
-`python_checks`), comparing (`verify`), or the gate itself (`pipeline.gate`): the check `contract` shows its verdict.
-
-`source_equals_mirror` and `definition_complete` go back to the source, so they run with the schedule and not after every change.
+Belongs here: which checks there are, and when they run: `source_equals_mirror` and `definition_complete` read the source, so only the
+schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_checks`), comparing (`verify`), or the gate
+(`pipeline.gate`), whose verdict the check `contract` shows.
 """
 
 import functools
@@ -51,7 +50,7 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     )
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
-            # All that a load would bring is shown, not this run's batch alone: a batch that was blocked stays blocked.
+            # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
             batches = batches_after(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table))
         blocked = blocked_batches(table, batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
@@ -84,28 +83,23 @@ def drift_check(table: Table) -> AssetChecksDefinition:
 
 @dataclass(frozen=True)
 class RowsLoaded:
-    """The ledger's newest load against the manifests: no batch waits, and it copied the rows that they hold."""
+    """Compares the ledger's newest load with the manifests: no batch waits, and the load copied all their rows."""
 
     table: Table
     name: ClassVar[str] = _ROWS_LOADED
-    description: ClassVar[str] = "The newest load brought every row that had landed."
+    description: ClassVar[str] = "The newest load loaded every row that had landed."
 
     def reads(self, project: Project) -> frozenset[str]:  # noqa: ARG002  (it reads nothing but its own table)
         return frozenset()
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         table, lake = self.table, resources.lake(self.table)
-        loads = resources.warehouse.query(
-            "SELECT generation, batch, rows_copied FROM pipeline.loads WHERE target = %s ORDER BY finished_at DESC, batch DESC LIMIT 2",
-            (full_name,),
-            what=f"check {_ROWS_LOADED} of {full_name}",
-        )
-        (generation, batch, copied), *before = loads
-        loaded = (int(generation), int(batch))
-        since = (int(before[0][0]), int(before[0][1])) if before else None
+        (generation, batch, copied), *before = resources.warehouse.last_loads(full_name)
+        loaded = (generation, batch)
+        since = before[0][:2] if before else None
         landed = _rows_landed(lake.manifests(table, after=since), loaded)
         if landed != copied:
-            landed_again = _rows_landed(lake.manifests(table), loaded)  # a mirror that was lost is loaded from the snapshot on
+            landed_again = _rows_landed(lake.manifests(table), loaded)  # a lost mirror is loaded again from the snapshot on
             landed = landed_again if landed_again == copied else landed
         waiting = lake.manifests(table, after=loaded)
         passed = landed == copied and not waiting
@@ -113,7 +107,7 @@ class RowsLoaded:
             check_name=_ROWS_LOADED,
             asset_key=mirror_key(table),
             passed=passed,
-            metadata={"batch": loaded[1], "rows_landed": landed, "rows_loaded": int(copied), "batches_waiting": len(waiting)},
+            metadata={"batch": loaded[1], "rows_landed": landed, "rows_loaded": copied, "batches_waiting": len(waiting)},
             description=None if passed else f"{full_name}: {copied} rows loaded of {landed} landed, {len(waiting)} batches not loaded",
         )
 
@@ -126,26 +120,26 @@ def proof_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=mirror_key(table),
         name=PROOF,
-        description="Every row of the source is in the mirror with the same values, and no other: compared by checksums, in each engine.",
+        description="Source and mirror have the same rows with the same values. Each engine computes checksums, which are compared.",
         retry_policy=RETRY,
         pool=table.full_name,
     )
     def source_equals_mirror(sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
-            compared = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
+            comparison = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
         values: dict[str, Any] = {
-            "source_rows": compared.source_rows,
-            "warehouse_rows": compared.warehouse_rows,
-            "differing_rows": len(compared.differing),
+            "source_rows": comparison.source_rows,
+            "warehouse_rows": comparison.warehouse_rows,
+            "differing_rows": len(comparison.differing),
         }
-        if compared.differing:
-            shown = ((*each.key, each.verdict) for each in compared.differing[:SHOWN])
-            values["differing"] = MetadataValue.md(preview((*table.key, "how"), shown))
+        if comparison.differing:
+            examples = ((*each.key, each.verdict) for each in comparison.differing[:SHOWN])
+            values["differing"] = MetadataValue.md(preview((*table.key, "how"), examples))
         return AssetCheckResult(
-            passed=compared.equal,
+            passed=comparison.equal,
             metadata=values,
             description=None
-            if compared.equal
+            if comparison.equal
             else f"{table.full_name}: source and mirror differ; `stori verify {table.full_name}` lists the rows",
         )
 
@@ -153,16 +147,16 @@ def proof_check(table: Table) -> AssetChecksDefinition:
 
 
 def checks_for(project: Project) -> list[AssetChecksDefinition]:
-    """Every check of a project, as the steps that run them."""
-    found = []
+    """The steps of all checks of a project."""
+    steps = []
     for table in project.tables:
-        found += [contract_check(table), drift_check(table), *check_steps(project, table.full_name, _with_load(project, table))]
-        found += [proof_check(table), *arrivals_checks(table)]
+        steps += [contract_check(table), drift_check(table), *check_steps(project, table.full_name, _with_load(project, table))]
+        steps += [proof_check(table), *arrivals_checks(table)]
     for star in project.stars:
-        found += [contract_check(star.table), *check_steps(project, star.table.full_name, _with_load(project, star.table))]
+        steps += [contract_check(star.table), *check_steps(project, star.table.full_name, _with_load(project, star.table))]
     for report in project.reports:
-        found += check_steps(project, report.full_name, rules(project)[report.full_name])
-    return found
+        steps += check_steps(project, report.full_name, rules(project)[report.full_name])
+    return steps
 
 
 def _with_load(project: Project, table: Table) -> list[RelationCheck]:
@@ -171,24 +165,24 @@ def _with_load(project: Project, table: Table) -> list[RelationCheck]:
 
 @functools.lru_cache(maxsize=8)
 def rules(project: Project) -> dict[str, list[RelationCheck]]:
-    """The checks about rows, in SQL and in Python, of every table and report, by its full name. Files are read once in a process.
+    """The checks of rows, in SQL and in Python, of every table and report, by full name. Each process reads their files once.
 
     Raises:
-        DefinitionError: two of them have one name.
+        DefinitionError: two checks of a table or report have the same name.
     """
-    found: dict[str, list[RelationCheck]] = {
+    checks_by_name: dict[str, list[RelationCheck]] = {
         name: [*table_checks(table, project.checks), *python_checks(project, name)] for name, table in project.mirrors.items()
     }
-    found |= {report.full_name: [*file_checks(report.full_name, project.checks)] for report in project.reports}
-    for full_name, checks in found.items():
+    checks_by_name |= {report.full_name: [*file_checks(report.full_name, project.checks)] for report in project.reports}
+    for full_name, checks in checks_by_name.items():
         names = [check.name for check in checks]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise DefinitionError(f"{full_name}: it has two checks that are called {twice[0]!r}; rename one")
-    return found
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise DefinitionError(f"{full_name}: it has two checks that are called {repeated[0]!r}; rename one")
+    return checks_by_name
 
 
 def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
-    """The checks of a run after a change: those whose verdict the change can turn, except those that go back to the source."""
+    """The checks of a run after a change: the checks whose result the change may affect, except those that read the source."""
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
@@ -196,7 +190,7 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
 
 
 def _rules_reading(project: Project, names: frozenset[str]) -> list[AssetCheckKey]:
-    """The rules about other tables and reports that read something of these: a gap closes when the missing row arrives."""
+    """The checks of other tables and reports that read one of these: a missing reference is resolved when the row arrives."""
     return [
         AssetCheckKey(relation_key(name), check.name)
         for name in sorted(project.names - names)
@@ -206,7 +200,7 @@ def _rules_reading(project: Project, names: frozenset[str]) -> list[AssetCheckKe
 
 
 def scheduled_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
-    """The checks that a change does not start: those that go back to the source, and those that time alone can turn."""
+    """The checks that only the schedule runs: those that read the source, and those whose result changes with time."""
     return [
         key
         for table in tables

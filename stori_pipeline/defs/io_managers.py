@@ -1,9 +1,8 @@
-"""Where assets' values are kept: Parquet in S3, and tables in Redshift.
+"""The IO managers, which store the values of assets as Parquet in S3 and as tables in Redshift.
 
-Belongs here: which kind of value goes which way, and what is said of it in Dagster. Does not belong here: how rows land or load (every rule
-of that is in `pipeline`), or how frames are written (`lake.frames`, `warehouse.frames`).
-
-Both work for any asset. A table of the project passes a stream of rows, or the batches that are new; other assets pass frames.
+Belongs here: how each kind of value is stored, and its metadata. Both work for any asset: tables of the project pass a stream of rows or
+new batches, other assets pass frames. Does not belong here: the rules of landing and loading (`pipeline`), or writing frames
+(`lake.frames`, `warehouse.frames`).
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ if TYPE_CHECKING:
     from stori_pipeline.pipeline.sync import NewBatches, RowStream
 
 ON_ROWS: ContextVar[Callable[[str, int], None] | None] = ContextVar("ON_ROWS", default=None)
-"""For a run in this process: told a table's name and how many of its rows have been read so far."""
+"""For a run in this process: called with a table's name and the number of its rows read so far."""
 
 _SECONDS_BETWEEN_LINES = 10
 
 
 class S3ParquetIOManager(ConfigurableIOManager):
-    """Keeps an asset's value as Parquet in S3.
+    """Stores an asset's value as Parquet in S3.
 
-    Takes a `RowStream` of a table, which becomes a batch sealed by a manifest; or a frame: a polars DataFrame or LazyFrame, a pyarrow
-    Table, or an iterable of pyarrow record batches. A frame becomes one object, `<asset key>/<partition>.parquet`, `all.parquet` without
-    partitions, and replaces the one before it.
+    Accepts a `RowStream` of a table, which becomes a batch sealed by a manifest; or a frame: a polars DataFrame or LazyFrame, a pyarrow
+    Table, or an iterable of pyarrow record batches. A frame becomes one object, `<asset key>/<partition>.parquet` (`all.parquet` without
+    partitions), and replaces the previous one.
 
-    Gives what the input's annotation names: `polars.LazyFrame` (the default), `polars.DataFrame` or `pyarrow.Table`. Of a table it gives
-    the live rows.
+    Loads the type that the input's annotation names: `polars.LazyFrame` (the default), `polars.DataFrame` or `pyarrow.Table`. Of a table it
+    loads the live rows.
     """
 
     lake: LakeResource
@@ -77,18 +76,23 @@ class S3ParquetIOManager(ConfigurableIOManager):
 
 
 class RedshiftIOManager(ConfigurableIOManager):
-    """Keeps an asset's value as a table in Redshift, `<schema>.<name>`: the last two parts of the asset's key.
+    """Stores an asset's value as a table in Redshift, `<schema>.<name>`: the last two parts of the asset's key.
 
-    Takes the `NewBatches` of a table, or a frame as `S3ParquetIOManager` does. Either is copied from S3 into a stage and from there into
-    the table, in one transaction: readers see all of it or nothing. A frame replaces the rows of the table; of a partitioned asset it
-    replaces those of the partition, whose column the asset's metadata names: `{"partition_expr": "day"}`.
+    Accepts the `NewBatches` of a table, or a frame like `S3ParquetIOManager`. COPY loads it from S3 into a stage, and from there it goes
+    into the table, in one transaction: readers see all of it or nothing. A frame replaces the rows of the table; of a partitioned asset it
+    replaces the rows of the partition, whose column the asset's metadata names: `{"partition_expr": "day"}`. A frame never replaces a table
+    that its asset did not write.
 
-    Gives a whole table, as what the input's annotation names (see `S3ParquetIOManager`).
+    Loads all rows of the table, as the type that the input's annotation names (see `S3ParquetIOManager`).
     """
 
     warehouse: WarehouseResource
     lake: LakeResource
-    """The bucket that frames pass through."""
+    """The bucket from which frames are loaded."""
+
+    def is_of_project(self, full_name: str) -> bool:  # noqa: ARG002  (the project's own, in `build`, knows)
+        """Whether `schema.name` is a relation of the project, which no frame may be."""
+        return False
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         from stori_pipeline.pipeline.sync import NewBatches
@@ -105,8 +109,8 @@ class RedshiftIOManager(ConfigurableIOManager):
         began = time.monotonic()
         warehouse = self.warehouse.open()
         loaded = load_new(new, warehouse, run_id=context.run_id)
-        seen = {} if loaded is None else metadata.rows_of_mirror(new.table, warehouse)
-        return metadata.of_mirror(new, loaded, self.warehouse.uri(new.table.full_name), time.monotonic() - began) | seen
+        rows = {} if loaded is None else metadata.rows_of_mirror(new.table, warehouse)
+        return metadata.of_mirror(new, loaded, self.warehouse.uri(new.table.full_name), time.monotonic() - began) | rows
 
     def _replace(self, context: OutputContext, frame: Any) -> dict[str, Any]:
         from stori_pipeline.lake.frames import staged
@@ -114,10 +118,16 @@ class RedshiftIOManager(ConfigurableIOManager):
 
         column = (context.definition_metadata or {}).get("partition_expr", "")
         partitions = context.asset_partition_keys if context.has_asset_partitions else []
-        target = Target(*_relation(context.asset_key), partition_column=str(column), partitions=tuple(partitions))
+        name = "/".join(context.asset_key.path)
+        target = Target(*_relation(context.asset_key), name, partition_column=str(column), partitions=tuple(partitions))
+        if self.is_of_project(target.full_name):
+            raise ValueError(
+                f"asset {name}: its frame would replace {target.full_name}, a mirror, star table, report or view of the project; change "
+                "the asset's key, whose last two parts are schema and table"
+            )
         with staged(self.lake.open_bucket(), f"_staged/{target.schema}/{target.name}/{context.run_id}/", frame) as stage:
             replace_rows(self.warehouse.open(), target, stage.types, stage.manifest, stage.rows)
-        return metadata.of_frame(stage.schema, stage.rows, self.warehouse.uri(f"{target.schema}.{target.name}"), stage.first)
+        return metadata.of_frame(stage.schema, stage.rows, self.warehouse.uri(target.full_name), stage.first)
 
     def load_input(self, context: InputContext) -> Any:
         from stori_pipeline.lake.frames import as_annotated
@@ -144,7 +154,7 @@ def _partition(context: OutputContext) -> str:
 
 
 def _progress(context: OutputContext, table: Table) -> Callable[[int], None]:
-    """Counts rows as they pass, and says so in the log now and then."""
+    """A function that counts rows, and logs the count every ten seconds."""
     rows, due, watcher = 0, time.monotonic() + _SECONDS_BETWEEN_LINES, ON_ROWS.get()
 
     def count(more: int) -> None:

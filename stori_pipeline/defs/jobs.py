@@ -1,12 +1,12 @@
-"""The jobs, and the ways to request them.
+"""The jobs, and requests for their runs.
 
-Belongs here: the jobs `sync` and `sweep`, and what a run of them is told. Does not belong here: when it is requested (`sensors`,
+Belongs here: the jobs `sync` and `sweep`, and the configuration of their runs. Does not belong here: when a run is requested (`sensors`,
 `schedules`).
-
-**One process, one step after another.** A run of `sync` uses Dagster's in-process executor: the multiprocess one starts a Python process
-for each step, seconds of imports for milliseconds of work. Threads would not help: the time of a quiet table is Dagster's own bookkeeping,
-and the GIL serializes it. What takes long is concurrent within its step, and runs are concurrent, each in a process of its own.
 """
+
+# A run of `sync` uses Dagster's in-process executor, one step after another. The multiprocess executor starts a Python process for each
+# step: seconds of imports for milliseconds of work. Threads would not help: the time of a quiet table is Dagster's own bookkeeping, and the
+# GIL serializes it. Slow steps use threads inside, and runs are concurrent, each in a process of its own.
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 from stori_pipeline.runtime.logging import TO_CONSOLE
 
 _BACK = timedelta(days=8)
-"""Earlier nights have swept what is older; a week without Dagster is made good."""
+"""How far back the nightly sweep looks: earlier nights swept older days, and a week without Dagster is still covered."""
 
 
 @functools.cache
 def sync_job() -> "UnresolvedAssetJobDefinition":
-    """Everything, from landing to chart. A run materializes and checks the part of it that was requested."""
+    """The job of all assets and checks, from landings to charts. A run executes the part that was requested."""
     return define_asset_job(
         "sync",
         selection=AssetSelection.all(),
-        description="Land what changed in the sources, load it, and remake the star tables, reports and charts downstream.",
+        description="Lands what changed in the sources, loads it, and updates the star tables, reports and charts downstream.",
         executor_def=in_process_executor,
     )
 
@@ -72,7 +72,7 @@ def sweep_job(project: Project) -> JobDefinition:
     @job(
         name="sweep",
         executor_def=in_process_executor,
-        description="Remove from both buckets what broken-off landings left, and what newer files have replaced, once it is a day old.",
+        description="Removes from both buckets files of unfinished landings, and files that newer ones replace, when they are a day old.",
     )
     def sweep() -> None:
         sweep_lakes()
@@ -81,20 +81,20 @@ def sweep_job(project: Project) -> JobDefinition:
 
 
 def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False) -> dict[str, Any]:
-    """The run configuration that reads these tables whole, or looks for deleted rows first; empty for an ordinary run."""
-    said = {name: True for name, wanted in (("full", full), ("detect_deletes", detect_deletes)) if wanted}
-    return {"ops": {step_name(landing_key(table)): {"config": said} for table in tables}} if said else {}
+    """The run configuration for a full refresh of these tables, or for detecting deletes first; empty for an ordinary run."""
+    options = {name: True for name, is_set in (("full", full), ("detect_deletes", detect_deletes)) if is_set}
+    return {"ops": {step_name(landing_key(table)): {"config": options} for table in tables}} if options else {}
 
 
 def selected(affected: Affected) -> list[AssetKey]:
-    """What a run after a change materializes: the landings of the source tables, and everything downstream of them."""
+    """The assets that a run after a change materializes: the landings of the source tables, and everything downstream of them."""
     keys = [key for table in affected.mirrored for key in (landing_key(table), mirror_key(table))]
     keys += [report_key(report.name) for report in affected.reports]
     return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
 def sync_tags(tables: Iterable[Table], requested_on: date) -> dict[str, str]:
-    """The tags of a run that was requested on that day for what has changed in these tables."""
+    """The tags of a run for changes in these tables that was requested on that day."""
     return {TABLES_TAG: " ".join(table.full_name for table in tables), REQUESTED_ON_TAG: requested_on.isoformat()}
 
 
@@ -109,11 +109,11 @@ def sync_request(
     detect_deletes: bool = False,
     loggers: Mapping[str, Any] = TO_CONSOLE,
 ) -> RunRequest:
-    """Ask for one run that lands what has changed in these tables, brings all that is made of them up to date and runs those checks.
+    """A request for one run that lands what changed in these tables, updates everything downstream and runs the checks.
 
     Args:
-        day: the day, in UTC, on which this is requested.
-        partition: the partition that the run lands into, another day's to land that again; by default that of `day`.
+        day: the day of the request, in UTC.
+        partition: the partition into which the run lands; by default that of `day`. A past day's partition lands that day's rows again.
     """
     return RunRequest(
         run_key=run_key,

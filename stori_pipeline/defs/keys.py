@@ -1,7 +1,7 @@
 """The asset keys of tables, reports and charts.
 
-Belongs here: from a definition to its key, and from a key to its step. Does not belong here: which parts a name has (`model`): it is the
-same in S3 and in the warehouse.
+Belongs here: the key of a definition, and the step of a key. Does not belong here: the parts of a name (`model`), which are the same in S3
+and in the warehouse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def mirror_key(table: Table) -> AssetKey:
 
 
 def relation_key(full_name: str) -> AssetKey:
-    """The asset that a statement reads as `schema.name`."""
+    """The key of the asset that a statement reads as `schema.name`."""
     return AssetKey(relation_path(full_name))
 
 

@@ -1,7 +1,7 @@
-"""What a materialization is shown with: rows, batches, versions, previews.
+"""The metadata of a materialization: rows, batches, versions, previews.
 
-Belongs here: from what a landing, a load or a frame was to Dagster's metadata values. Does not belong here: what follows from a definition
-alone (`metadata`).
+Belongs here: Dagster's metadata values for the result of a landing, of a load or of a frame. Does not belong here: metadata that follows
+from a definition alone (`metadata`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ NOTHING_NEW = "nothing new"
 
 
 def version_of(order: tuple[int, int] | None) -> DataVersion:
-    """The newest batch is the data version: a run that brought nothing leaves it as it was."""
+    """The data version of a (generation, batch). It stays the same if a run lands nothing."""
     generation, batch = order or (0, 0)
     return DataVersion(f"{generation}-{batch}")
 
 
 def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[str, Any]:
-    """Of a source table that landed, or of a star table that was made."""
+    """The metadata of a batch, of a source table or of a star table."""
     manifest, first = landed.manifest, rows.first
     values: dict[str, Any] = {
         "dagster/column_schema": metadata.landing_schema(rows.table),
@@ -64,7 +64,7 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
 
 
 def of_versions(table: Table, processed: LakeResource, manifest: Manifest | None) -> dict[str, Any]:
-    """Of a batch of a history: how many versions it added, and how many of them say that a row is gone. Reads the batch."""
+    """The metadata of a history's batch: how many versions it added, and how many of them mark a row as removed. Reads the batch."""
     if manifest is None or not manifest.parts or not isinstance(table.changes, History):
         return {}
     import polars as pl
@@ -74,7 +74,7 @@ def of_versions(table: Table, processed: LakeResource, manifest: Manifest | None
 
 
 def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float) -> dict[str, Any]:
-    """Of a mirror, whether or not anything was loaded."""
+    """The metadata of a mirror, even if nothing was loaded."""
     values: dict[str, Any] = {
         "dagster/column_schema": metadata.mirror_schema(new.table),
         "dagster/column_lineage": metadata.mirror_lineage(new.table),
@@ -91,7 +91,7 @@ def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float) 
 
 
 def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
-    """How many rows a mirror has, and a few of them. Asks the warehouse."""
+    """The number of a mirror's rows, and a few of them. Queries the warehouse."""
     ((rows,),) = warehouse.query(f"SELECT COUNT(*) FROM {relation(table)}", what=f"row count of {table.full_name}")
     statement = f"SELECT * FROM {relation(table)} LIMIT {metadata.PREVIEW_ROWS}"
     sample = warehouse.query(statement, what=f"preview of {table.full_name}")
@@ -100,7 +100,7 @@ def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
 
 
 def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Of an asset that is a frame, in S3 or in the warehouse."""
+    """The metadata of an asset that is a frame, in S3 or in the warehouse."""
     values: dict[str, Any] = {
         "dagster/column_schema": TableSchema([TableColumn(field.name, str(field.type)) for field in schema]),
         "dagster/row_count": rows,
@@ -110,7 +110,7 @@ def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[An
 
 
 def last_metadata(instance: DagsterInstance, key: AssetKey, version: DataVersion) -> Mapping[str, Any] | None:
-    """The metadata of an asset's last materialization, where that has this data version: what need not be asked again."""
+    """The metadata of an asset's last materialization if it has this data version, so that it need not be queried again; else None."""
     event = instance.get_latest_materialization_event(key)
     if event is None or event.asset_materialization is None:
         return None

@@ -1,6 +1,7 @@
-"""What the UI shows of a table, derived from its definition: schemas, column lineage, previews.
+"""Metadata of tables and reports for the UI: schemas, column lineage, previews.
 
-Belongs here: pure functions from definitions and rows to Dagster's metadata values. Does not belong here: reading anything.
+Belongs here: pure functions from definitions and rows to Dagster's metadata values. Does not belong here: the results of runs
+(`materialization_metadata`), or reading anything.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PREVIEW_ROWS = 10
 _WIDEST = 60  # characters of a value in a preview
 
-_BATCH = "The batch that brought this version of the row."
+_BATCH = "The batch that contains this version of the row."
 
 
 def _column(name: str, kind: str, *, nullable: bool, description: str, tags: Mapping[str, str] | None = None) -> TableColumn:
@@ -36,7 +37,7 @@ def _schema(table: Table, columns: Iterable[TableColumn]) -> TableSchema:
 
 
 def source_schema(table: Table) -> TableSchema:
-    """The columns that are read, under their names in the source."""
+    """The columns that are read, with their names in the source."""
     return _schema(
         table,
         (
@@ -47,11 +48,11 @@ def source_schema(table: Table) -> TableSchema:
 
 
 def landing_schema(table: Table) -> TableSchema:
-    """The columns of the Parquet files, in which a key may occur many times: once for each version of its row."""
+    """The columns of the Parquet files. A key may occur in them many times, once for each version of its row."""
     descriptions = {c.name: c.description for c in table.columns} | {
         "_batch": _BATCH,
-        "_seq": "The row's place within its batch; of two versions in one batch the higher wins.",
-        "_deleted": "Whether the source has deleted the row; then only its key is set.",
+        "_seq": "The row's place within its batch; of two versions in one batch, the higher one wins.",
+        "_deleted": "Whether the source has deleted the row; if so, only its key is set.",
     }
     return TableSchema(
         [
@@ -74,7 +75,7 @@ def mirror_schema(table: Table) -> TableSchema:
 
 
 def star_lineage(star: Star, tables: Mapping[str, Table]) -> TableColumnLineage:
-    """From the columns of its inputs' batches. A column that no input's column passes into has no lineage."""
+    """The lineage from the columns of the inputs' batches. A column that is computed from no input column is left out."""
     return TableColumnLineage(
         {
             column: [TableColumnDep(landing_key(tables[name]), of) for name, of in inputs]
@@ -85,7 +86,7 @@ def star_lineage(star: Star, tables: Mapping[str, Table]) -> TableColumnLineage:
 
 
 def report_schema(columns: Mapping[str, str]) -> TableSchema:
-    """Names and types. The types are known once the report exists."""
+    """The schema of a report: types by column. A type is "" until the report exists."""
     return TableSchema([TableColumn(name, kind) for name, kind in columns.items()])
 
 
@@ -105,7 +106,7 @@ def mirror_lineage(table: Table) -> TableColumnLineage:
 
 
 def preview(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table of a few rows; long values are cut."""
+    """A Markdown table of a few rows, with long values shortened."""
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines)

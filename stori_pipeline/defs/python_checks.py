@@ -1,6 +1,6 @@
-"""Checks in Python, which a project's functions are.
+"""Checks in Python: functions of a project.
 
-Belongs here: running a `PythonCheck`: reading its inputs, and its verdict. Does not belong here: what such a check is (`model.check`), or
+Belongs here: running a `PythonCheck`: reading its inputs, and its result. Does not belong here: what such a check is (`model.check`), or
 when it runs (`check_steps`).
 """
 
@@ -44,15 +44,15 @@ class FrameCheck:
         try:
             frames = {name: loaded_rows(table, resources.lake(table), resources.warehouse) for name, table in self.inputs.items()}
             failing = self.check.failing_rows(**frames).lazy()
-            counted, shown = pl.collect_all([failing.select(pl.len()), failing.head(SHOWN)])
+            count, examples = pl.collect_all([failing.select(pl.len()), failing.head(SHOWN)])
         except TRANSIENT:
             raise
-        except Exception as error:  # noqa: BLE001  (whatever a project's function raises is this check's failure, and silences no other)
+        except Exception as error:  # noqa: BLE001  (any error of a project's function fails this check, and must not stop the others)
             return broken_check_result(full_name, self.name, error, traceback.format_exc())
         severity = AssetCheckSeverity.WARN if self.check.severity == "warn" else AssetCheckSeverity.ERROR
-        return failing_rows_result(full_name, self.name, severity, counted.item(), shown.columns, shown.rows())
+        return failing_rows_result(full_name, self.name, severity, count.item(), examples.columns, examples.rows())
 
 
 def python_checks(project: Project, full_name: str) -> list[FrameCheck]:
-    """The project's checks in Python about that table."""
+    """The project's checks in Python of that table."""
     return [FrameCheck(check, check.input_tables(project.mirrors)) for check in project.python_checks if check.table == full_name]

@@ -1,9 +1,7 @@
 """One asset for each report: a view or a table in the warehouse's schema `reports`.
 
-Belongs here: assets from reports, and the metadata that they show. Does not belong here: parsing a report (`model.report`), or creating
-it (`warehouse.reports`).
-
-A report is replaced only if its file, or a batch of a mirror that it depends on, has changed. Otherwise a run costs it one query.
+Belongs here: assets from reports, and their metadata. A report is replaced only if its file, or a mirror that it depends on, has changed;
+otherwise a run costs one query. Does not belong here: parsing a report (`model.report`), or creating it (`warehouse.reports`).
 """
 
 import hashlib
@@ -16,24 +14,22 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import relation_key, report_key
 from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
 from stori_pipeline.defs.resources import WarehouseResource
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA, Report
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.dialect import quoted
 from stori_pipeline.warehouse.reports import make_report
 
 OWNERS = ("team:analytics",)
 
-_LEDGER = "SELECT target, generation, batch FROM pipeline.loads"
-_TABLES = "SELECT table_schema, table_name FROM information_schema.tables"
 _TYPES = (
     "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
 )
 
 
 def report_asset(report: Report, project: Project) -> AssetsDefinition:
-    """The output is optional: as long as a table that it reads does not exist, a report is not created, and the step does not fail."""
+    """The asset of a report. Its output is optional: while a table that it reads does not exist, the step succeeds without creating it."""
     mirrors = project.mirrors_below(report)
 
     @asset(
@@ -58,18 +54,18 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
         began = time.monotonic()
         with only_transient():
             store = warehouse.open()
-            loaded, relations = _loaded_and_existing(store)
+            loaded, relations = store.loaded_and_existing()
             if missing := sorted(name for name in report.reads if name not in relations):
                 context.log.warning(f"{report.full_name} is not created yet: the warehouse does not have {', '.join(missing)}")
                 return
             basis = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
             version = hashlib.sha256(basis.encode()).hexdigest()[:16]
             exists = report.full_name in relations
-            known = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
-            shown = {**known, "outcome": NOTHING_NEW} if known else _replace(report, project, store, context.run.run_id)
+            last = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
+            outcome = {**last, "outcome": NOTHING_NEW} if last else _replace(report, project, store, context.run.run_id)
         yield MaterializeResult(
             metadata={
-                **shown,
+                **outcome,
                 "dagster/column_lineage": metadata.report_lineage(report),
                 "dagster/table_name": report.full_name,
                 "dagster/uri": warehouse.uri(report.full_name),
@@ -82,21 +78,8 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
     return materialized
 
 
-def _loaded_and_existing(warehouse: Warehouse) -> tuple[dict[str, tuple[int, int]], set[str]]:
-    """The (generation, batch) that each mirror holds, and the full names of the tables and views that exist."""
-    with warehouse.session("look before a report") as connection, connection.cursor() as cursor:
-        cursor.execute(_TABLES)
-        relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
-        loaded: dict[str, tuple[int, int]] = {}
-        if "pipeline.loads" in relations:
-            cursor.execute(_LEDGER)
-            for target, generation, batch in cursor.fetchall():
-                loaded[target] = max(loaded.get(target, (0, 0)), (int(generation), int(batch)))
-    return loaded, relations
-
-
 def _replace(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    """Create or replace the report. Returns the metadata that its asset shows."""
+    """Creates or replaces the report. Returns the metadata of its asset."""
     make_report(report, warehouse, run_id=run_id, reports=project.reports)
     name = f"{quoted(SCHEMA)}.{quoted(report.name)}"
     with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:

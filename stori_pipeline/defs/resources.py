@@ -1,8 +1,7 @@
-"""How a step reaches the sources, the lake and the warehouse.
+"""The resources with which steps reach the sources, the lake and the warehouse.
 
-Belongs here: opening each of them at the moment of use. Does not belong here: what is done with them. Every field has a default: the
-setting of the same meaning (see `settings`), read when it is needed, so that definitions load without any. A field that is set wins;
-give a secret as `EnvVar`.
+Belongs here: opening each of them when a step uses it. A field without a value defaults to a setting (see `settings`), which is read on
+use, so that definitions load without settings. Pass a secret as `EnvVar`. Does not belong here: what steps do with them.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yie
 
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[SourcesResource]:
-        # The first thing that a run does, since every landing uses this resource. A run in this process shows itself alive; this shows
-        # those of the daemon, which nobody else would notice to have died when all of Dagster was killed with them.
+        # This is the first step of a run, because every landing uses this resource. `execute_request` shows runs in its own process alive.
+        # Runs of the daemon are shown alive here, or nobody would notice that they died if all of Dagster was killed with them.
         if context.run is None or context.instance is None or is_shown_alive(context.instance, context.run.run_id):
             yield self
         else:
@@ -53,10 +52,10 @@ class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yie
 
 
 class BoundedS3Resource(S3Resource):
-    """dagster-aws's S3 resource, with requests that are bounded in time and a client that is made once in a process."""
+    """dagster-aws's S3 resource, with timeouts for requests and one client per process."""
 
     def get_client(self) -> Any:
-        # The environment is part of the key, because boto3 reads what is not set here from it.
+        # The endpoint in the environment is part of the cache's key, because boto3 reads unset fields from the environment.
         return _bounded_client(self.model_dump_json(), os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
@@ -66,13 +65,13 @@ def _bounded_client(fields: str, endpoint: str) -> S3Client:  # noqa: ARG001  (t
 
     from stori_pipeline.lake import connect
 
-    given = json.loads(fields)
+    values = json.loads(fields)
     names = ("region_name", "endpoint_url", "use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    return connect(given["profile_name"], **{name: given[name] for name in names if given[name] is not None})
+    return connect(values["profile_name"], **{name: values[name] for name in names if values[name] is not None})
 
 
 class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
-    """A bucket with batches of tables, or with frames: the landing bucket unless it says otherwise."""
+    """A bucket with batches of tables, or with frames; by default the landing bucket."""
 
     bucket: str = Field(default="", description="The bucket's name; the setting STORI_LANDING_BUCKET without it.")
     s3: S3Resource | None = Field(
@@ -89,7 +88,7 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
         return Lake(self._client(), self.bucket_name)
 
     def open_bucket(self) -> Bucket:
-        """The same bucket, for what is no table."""
+        """The same bucket, for objects that are not batches of a table."""
         from stori_pipeline.lake.bucket import Bucket
 
         return Bucket(self._client(), self.bucket_name)
@@ -113,12 +112,12 @@ class ProcessedResource(LakeResource):
 
 
 def lake_of(table: Table, lake: LakeResource, processed: ProcessedResource) -> LakeResource:
-    """Where a table's batches are."""
+    """The resource of the bucket that holds a table's batches."""
     return processed if table.is_derived else lake
 
 
 class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
-    """The warehouse that mirrors, reports and frames are in."""
+    """The warehouse of mirrors, reports and frames."""
 
     url: str = Field(default="", description="Address with role and password; the setting STORI_WAREHOUSE without it.")
     copy_role: str = Field(default="", description="ARN of the role that COPY reads S3 with; the setting STORI_COPY_ROLE without it.")
@@ -126,13 +125,13 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def address(self) -> str:
-        """The warehouse's address, credentials included."""
+        """The warehouse's address, with credentials."""
         if self.cluster:
-            given = self.cluster
-            login = ":".join(quote(each, safe="") for each in (given.user, given.password) if each)
-            # Its default, `require`, does not verify the server; `warehouse.connect` does, unless another mode is asked for.
-            options = "" if given.sslmode == "require" else f"?sslmode={given.sslmode}"
-            return f"postgresql://{login}@{given.host}:{given.port}/{quote(given.database or 'dev', safe='')}{options}"
+            cluster = self.cluster
+            login = ":".join(quote(each, safe="") for each in (cluster.user, cluster.password) if each)
+            # The resource's default, `require`, does not verify the server. `warehouse.connect` does, unless another mode is set.
+            options = "" if cluster.sslmode == "require" else f"?sslmode={cluster.sslmode}"
+            return f"postgresql://{login}@{cluster.host}:{cluster.port}/{quote(cluster.database or 'dev', safe='')}{options}"
         return self.url or Settings.load().warehouse_url
 
     def open(self) -> Warehouse:
@@ -141,6 +140,6 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         return Warehouse(self.address, self.copy_role or Settings.load().copy_role)
 
     def uri(self, full_name: str) -> str:
-        """Where a mirror or a report is, without the credentials that the warehouse's address holds."""
+        """The URI of a mirror or a report, without credentials."""
         url = urlsplit(self.address)
         return f"redshift://{url.hostname}:{url.port or 5439}{url.path}/{full_name.replace('.', '/')}"

@@ -1,4 +1,4 @@
-"""When runs happen whatever the sensor saw: every table every twenty minutes, and the sweep once a night.
+"""The schedules: a run of every table every twenty minutes, even if the sensor saw no change, and the nightly sweep.
 
 Belongs here: certainty. Does not belong here: promptness (`sensors`), or what the jobs do (`jobs`).
 """
@@ -29,17 +29,17 @@ def everything_schedule(project: Project) -> ScheduleDefinition:
         job=sync_job(),
         cron_schedule="*/20 * * * *",
         execution_timezone="UTC",
-        description="Every table, whatever the sensor saw: lands and loads, looks for deleted rows, and proves source and mirror equal.",
+        description="Every table, even if the sensor saw no change: lands, loads, detects deletes, and compares source and mirror.",
         default_status=DefaultScheduleStatus.RUNNING,
     )
     def everything(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         end_killed_runs(context.instance)
         everything_tag = {TABLES_TAG: " ".join(t.full_name for t in project.tables)}
         if context.instance.get_run_records(RunsFilter(statuses=UNFINISHED, tags=everything_tag), limit=1):
-            return SkipReason("the run before has not ended yet")
+            return SkipReason("the previous run has not ended yet")
         affected = Affected(project.tables, project.stars, project.reports, project.charts)
         checks = [*quick_checks(project, affected), *scheduled_checks(project.tables)]
-        # Of the scheduled time, not of the wall: a tick that is late, or made up for, still asks for its own day.
+        # The scheduled time, not the present time, so that a late tick still requests its own day.
         return sync_request(affected, day=utc_day(context.scheduled_execution_time), checks=checks, detect_deletes=True)
 
     return everything

@@ -1,7 +1,7 @@
-"""Checks in SQL: each is a statement that returns the rows which fail.
+"""Checks in SQL: statements that return the failing rows.
 
-Belongs here: those that a definition implies, those of `sql/checks/<schema>/<name>/*.sql`, and running them. Does not belong here: checks
-in Python (`python_checks`), or when a check runs (`check_steps`).
+Belongs here: the checks that follow from a definition, those of `sql/checks/<schema>/<name>/*.sql`, and running them. Does not belong here:
+checks in Python (`python_checks`), or when a check runs (`check_steps`).
 """
 
 import functools
@@ -13,11 +13,12 @@ from dagster import AssetCheckResult, AssetCheckSeverity
 
 from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import tables_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse import WarehouseError, WarehouseUnavailable
-from stori_pipeline.warehouse.dialect import quoted, relation
+from stori_pipeline.warehouse.dialect import relation
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -27,7 +28,7 @@ def _tables_read(statement: str, project: Project) -> set[str]:
 
 @dataclass(frozen=True)
 class SqlCheck:
-    """A statement that returns the rows which fail. `file` is where it is written, empty where a definition implies it."""
+    """A statement that returns the failing rows. `file` is the path of its file; "" if the check follows from a definition."""
 
     name: str
     description: str
@@ -36,13 +37,13 @@ class SqlCheck:
     file: str = ""
 
     def reads(self, project: Project) -> frozenset[str]:
-        """Full names of everything of the project that the statement reads.
+        """Full names of the project's tables and reports that the statement reads.
 
         Raises:
             DefinitionError: the statement is not one SELECT.
         """
         if not self.file:
-            return frozenset()  # nothing but its own table
+            return frozenset()  # it reads only its own table
         try:
             return project.names & _tables_read(self.statement, project)
         except DefinitionError as error:
@@ -64,7 +65,7 @@ class SqlCheck:
 
 
 def table_checks(table: Table, folder: Path | None = None) -> list[SqlCheck]:
-    """What the definition implies and Redshift does not enforce, then the table's files."""
+    """The checks of constraints that Redshift does not enforce, then the checks in the table's files."""
     key = ", ".join(map(quoted, table.key))
     required = [c.name for c in table.columns if not c.nullable]
     nulls = " OR ".join(f"{quoted(name)} IS NULL" for name in required)
@@ -86,7 +87,11 @@ def file_checks(full_name: str, folder: Path | None) -> list[SqlCheck]:
 
 
 def parse_check(file: Path) -> SqlCheck:
-    """A check from its file: leading comment lines hold `severity: warn` or `severity: error`, and the description."""
+    """The check in a file. Its first comment lines hold `severity: warn` or `severity: error`, and the description.
+
+    Raises:
+        DefinitionError: the severity or the description is missing.
+    """
     text = file.read_text(encoding="utf-8")
     heading = re.match(r"(?:--[^\n]*\n)*", text)
     lines = [line.lstrip("-").strip() for line in (heading.group() if heading else "").splitlines()]
@@ -95,7 +100,7 @@ def parse_check(file: Path) -> SqlCheck:
         raise DefinitionError(f"{file.name}: its first comment lines must hold `-- severity: warn` or `-- severity: error`, once")
     description = " ".join(line for line in lines if not line.startswith("severity:")).strip()
     if not description:
-        raise DefinitionError(f"{file.name}: its first comment lines must say what holds when it returns no row")
+        raise DefinitionError(f"{file.name}: its first comment lines must say what is true when it returns no row")
     severity = AssetCheckSeverity.WARN if severities[0] == "warn" else AssetCheckSeverity.ERROR
     statement = text[heading.end() if heading else 0 :].strip().rstrip("; \n")
     return SqlCheck(file.stem, description, statement, severity, "sql/checks/" + "/".join(file.parts[-3:]))

@@ -1,7 +1,7 @@
 """One asset for each star table: its batches in the processed bucket, derived from landed tables and other star tables.
 
-Belongs here: assets from the definitions of star tables. Does not belong here: computing rows (`pipeline.derive`), or the mirrors, which
-are those of any table (`assets`).
+Belongs here: assets from the definitions of star tables. Does not belong here: computing rows (`pipeline.derive`), or the mirrors of star
+tables (`assets`).
 """
 
 from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, Output, asset
@@ -19,12 +19,12 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 
 class StarConfig(Config):
     full: bool = Field(
-        False, description="Derive the table from all batches of its inputs instead of from the new ones; the result is the same."
+        False, description="Derive the table from all batches of its inputs instead of the new ones; the result is the same."
     )
 
 
 def star_asset(star: Star, project: Project) -> AssetsDefinition:
-    """The output is optional: if an input has not landed yet, or the contract blocks a batch of it, nothing is derived."""
+    """The asset of a star table. Its output is optional: nothing is derived if an input has not landed yet or has a blocked batch."""
     table = star.table
     inputs = [project.mirrors[name] for name in star.inputs.values()]
     content = "every version of each row" if isinstance(table.changes, History) else "the present"

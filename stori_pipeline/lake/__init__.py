@@ -1,8 +1,8 @@
-"""The lake: every table's batches in S3, and the manifests that say which of them exist.
+"""The lake: every table's batches in S3, and the manifests that say which batches exist.
 
-Belongs here: `batches` (landing, finding and reading them), `manifest` (what a batch is, and names), `parts` (Parquet), `live` (live rows),
-`upkeep` (compacting and sweeping), `bucket` (S3 and its errors), `upload` (bytes on their way). Does not belong here: how a source is
-read (`readers`), or how the warehouse loads (`warehouse`).
+Belongs here: `batches` (landing and reading), `manifest` (manifests and keys), `parts` (Parquet), `live` (live rows), `upkeep` (compacting
+and sweeping), `frames`, `bucket` (S3 and its errors), `upload`. Does not belong here: reading a source (`readers`), or loading
+(`warehouse`).
 """
 
 from stori_pipeline.lake.batches import Lake

@@ -1,9 +1,8 @@
 """The lake in one bucket: landing batches, finding them, and reading their rows.
 
-Belongs here: the commit of a batch, and which batches count. Does not belong here: how a source is read (`readers`), how the warehouse
-loads (`warehouse`), or removing and compacting (`upkeep`).
-
-A batch exists when its manifest exists. The position of a table is `until` of its newest manifest and is kept nowhere else.
+Belongs here: the commit of a batch, and which batches count. A batch exists when its manifest exists; the position of a table is `until` of
+its newest manifest and is kept nowhere else. Does not belong here: reading a source (`readers`), loading (`warehouse`), or removing and
+compacting (`upkeep`).
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class LiveParts:
-    """Where the live rows of a table are.
+    """The files that hold the live rows of a table.
 
-    `compacted` is the url of a file that holds the live rows up to a batch, "" where there is none; `batches` are those after it.
+    `compacted` is the url of a file with the live rows up to a batch, "" if there is none; `batches` are the batches after it.
     """
 
     compacted: str
@@ -82,32 +81,32 @@ class Lake:
         self.clock = clock
 
     def newest(self, table: Table) -> Manifest | None:
-        """The newest batch, hence the table's position; None where nothing has landed.
+        """The newest batch, whose `until` is the table's position; None if nothing has landed.
 
-        Takes about 2·log2(batches / 1000) requests, however many batches there are.
+        Takes about 2·log2(batches / 1000) requests.
 
         Raises:
-            LakeUnavailable: S3 is away.
-            LakeError: an object among the manifests is no manifest of this table.
+            LakeUnavailable: S3 cannot be reached.
+            LakeError: an object among the manifests is not a manifest of this table.
         """
         number = highest_batch(lambda after: self._page(table, after))
         return self._manifest(table, number) if number else None
 
     def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
-        """The batches later than `after`, a (generation, batch); all of them without it. In order.
+        """The batches later than `after`, a (generation, batch), in order; without it, all batches.
 
-        Batches that a later snapshot makes superfluous are among them. Errors are those of `newest`.
+        Includes batches that a later snapshot replaces. Raises the errors of `newest`.
         """
         number = 0
         if after is not None:
             generation, number = after
-            known = self.find(table, number)
-            # Numbers may be compared only within one lake. After a loss the lake counts from 1 again, in a later generation. So unless
-            # the lake still has that very batch, every manifest is read.
-            if known is None or known.generation != generation:
+            previous = self.find(table, number)
+            # Numbers can be compared only within one lake. After a loss the lake counts from 1 again, in a later generation. So unless
+            # the lake still has the same batch, every manifest is read.
+            if previous is None or previous.generation != generation:
                 number = 0
-        found = self._read(table, self._numbers(table, number))
-        return sorted((each for each in found if after is None or each.order > after), key=lambda each: each.order)
+        manifests = self._read(table, self._numbers(table, number))
+        return sorted((each for each in manifests if after is None or each.order > after), key=lambda each: each.order)
 
     def land(
         self,
@@ -120,22 +119,22 @@ class Lake:
         chunks: Iterable[Chunk] | None = None,
         progress: Callable[[int], None] = lambda _rows: None,
     ) -> Manifest | None:
-        """Land a reading as the batch after `newest`: parts and quarantine first, the manifest last.
+        """Lands a reading as the batch after `newest`: parts and quarantine first, the manifest last.
 
         Args:
             reading: begun at `newest.until`, or a snapshot.
-            newest: the answer of `newest(table)` from before the reading began.
-            order: the answer of `next_order`, if the caller has it already.
+            newest: the result of `newest(table)` from before the reading began.
+            order: the result of `next_order`, if the caller has it already.
             chunks: the rest of the reading, if the caller has read its beginning.
             progress: called with the number of source rows in each chunk.
 
         Returns:
-            The new batch, or None where nothing changed: then nothing was written.
+            The new batch, or None if nothing changed; then nothing was written.
 
         Raises:
-            LandingConflict: another run landed a batch meanwhile; nothing was changed.
-            LakeUnavailable: S3 is away. If it went away during the commit, the batch may have landed; `newest` tells.
-            LakeError: these changes cannot follow those batches, or do not fit the table's definition.
+            LandingConflict: another run landed a batch first; nothing was changed.
+            LakeUnavailable: S3 cannot be reached. If that happens during the commit, the batch may have landed; call `newest` to find out.
+            LakeError: changes without a snapshot, changes after another definition, or rows that do not fit the table's definition.
             Anything that the reading raises: nothing was committed.
         """
         _refuse_what_cannot_follow(table, reading, newest)
@@ -166,12 +165,12 @@ class Lake:
         return self._commit(table, manifest)
 
     def _write(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
-        """Writes the parts of a batch and its quarantine. Encoding and uploading have threads of their own."""
+        """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""
         day, unique = utc_day(self.clock()), secrets.token_hex(4)
         with (
             BoundedPool("upload", threads=4, depth=5) as uploads,
             PartWriter(self.bucket, uploads, lambda n: part_key(table, day, batch, n, unique), self.sizes) as rows,
-            # One file of rejected rows, however many there are: it is for people, not for COPY.
+            # Rejected rows go into one file, however many there are: people read it, not COPY.
             PartWriter(self.bucket, uploads, lambda _: quarantine_key(table, day, batch, unique), self.sizes.in_one_part()) as rejected,
             BoundedPool("encode", threads=1, depth=2) as encoder,
         ):
@@ -191,7 +190,7 @@ class Lake:
         """The (generation, batch) of a batch of that kind that follows `newest`.
 
         A generation is the time at which it begins, in microseconds. So it is later than any generation of a lost lake, which the
-        warehouse's ledger may still know; and it is later than the newest one, even if the clock was set back.
+        warehouse's ledger may still have. It is also later than the newest one, even if the clock was set back.
         """
         batch = newest.batch + 1 if newest else 1
         if newest and kind == "changes":
@@ -199,10 +198,10 @@ class Lake:
         return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
-        """Write one Redshift COPY manifest over several batches. Returns its `s3://` url, "" where they have no rows.
+        """Writes one Redshift COPY manifest for several batches. Returns its `s3://` url, "" if they have no rows.
 
         Raises:
-            LakeError: a batch landed under another definition than the table's present one; a new generation must be read.
+            LakeError: a batch landed under another definition of the table; a new generation must be read.
         """
         for manifest in manifests:
             if manifest.fingerprint != table.fingerprint:
@@ -218,16 +217,16 @@ class Lake:
         return self.bucket.url(key)
 
     def live(self, table: Table, at: Manifest | None = None) -> pl.LazyFrame:
-        """The live rows: of the newest generation, the last version of each key, deleted rows left out. With `at`, those as of that batch.
+        """The live rows: the last version of each key in the newest generation, without deleted rows. With `at`, as of that batch.
 
-        The definition's columns, in order, `super_` as text; with `keep_deleted` deleted rows stay, marked by `_deleted`. Which batches
-        count is decided now; their rows are read when the frame is collected. Writes nothing.
+        They have the definition's columns, in order, with `super_` as text. With `keep_deleted`, deleted rows stay, marked by `_deleted`.
+        The batches are chosen now; their rows are read when the frame is collected. Writes nothing.
 
         Raises:
             LakeError: nothing has landed yet, or the generation's snapshot is gone.
-            LakeUnavailable: S3 is away.
+            LakeUnavailable: S3 cannot be reached.
         """
-        from stori_pipeline.lake import live  # polars is heavy, and landing does without
+        from stori_pipeline.lake import live  # polars is slow to import, and landing does not need it
 
         newest = at or self.newest(table)
         if newest is None:
@@ -238,32 +237,32 @@ class Lake:
         return live.live(self.scan(table, parts), table)
 
     def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
-        """Where the live rows of that batch's generation are: the newest compacted file, and the batches after it.
+        """The files with the live rows of that batch's generation: the newest compacted file, and the batches after it.
 
         Raises:
             LakeError: the generation's snapshot is gone.
         """
         compacted, batch = "", 0
         for stored in self.bucket.objects(compacted_prefix(table, newest.generation)):
-            # Another process may have landed and compacted since `newest` was asked for.
+            # Another process may have landed and compacted since `newest` was called.
             if (order := compacted_order(stored.key)) <= newest.order:
                 compacted, batch = self.bucket.url(stored.key), order[1]
         return LiveParts(compacted, self._later(table, newest, batch) if compacted else self._generation(table, newest))
 
     def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
-        """Every row of those files, in order, as it landed. Read when the frame is collected."""
+        """Every row of these files, in order, as it landed. The files are read when the frame is collected."""
         from stori_pipeline.lake import live
 
         return live.scan(self._s3, parts.urls, table)
 
     def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
-        """All rows of that batch's generation up to it, in order: the columns and types that they landed with, then `_batch`, `_seq` and
-        `_deleted`. The table's definition may have changed since. Read when the frame is collected.
+        """All rows of that batch's generation up to it, in order, with the columns and types with which they landed, then `_batch`, `_seq`
+        and `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected.
 
         Raises:
             LakeError: the generation's snapshot is gone.
         """
-        from stori_pipeline.lake import live  # as above
+        from stori_pipeline.lake import live
 
         batches = [each for each in self._generation(table, newest) if each.batch <= newest.batch]
         return live.scan(self._s3, [part.url for each in batches for part in each.parts], table)
@@ -273,7 +272,7 @@ class Lake:
         batches = self._later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
             raise LakeError(
-                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; land a new one "
+                f"{table.full_name}: batch {newest.snapshot}, the snapshot of its generation, is gone; land a new one "
                 f"with `stori sync --full {table.full_name}`"
             )
         return batches
@@ -284,12 +283,12 @@ class Lake:
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A
-        deleted row has values in its key only. Read when the frame is collected.
+        deleted row has values in its key only. The rows are read when the frame is collected.
 
-        Of a batch that landed under another definition, the columns are those of the present one. A column that it lacks is null, and so
-        is a value that does not convert.
+        A batch that landed under another definition is converted to the present one. A column that it lacks is null, and so is a value that
+        does not convert.
         """
-        from stori_pipeline.lake import live  # polars is heavy, and landing does without
+        from stori_pipeline.lake import live
 
         return live.rows(self._s3, table, manifests)
 
@@ -304,8 +303,8 @@ class Lake:
 
     def _page(self, table: Table, after: int) -> tuple[list[int], bool]:
         """Up to a thousand batch numbers above `after`, ascending, and whether more follow."""
-        found, more = self.bucket.page(manifests_prefix(table), manifest_key(table, after) if after else manifests_prefix(table))
-        return [batch_number(table, stored.key) for stored in found], more
+        page, more = self.bucket.page(manifests_prefix(table), manifest_key(table, after) if after else manifests_prefix(table))
+        return [batch_number(table, stored.key) for stored in page], more
 
     def _numbers(self, table: Table, after: int) -> list[int]:
         """Every batch number above `after`, ascending."""
@@ -313,7 +312,7 @@ class Lake:
         return [batch_number(table, stored.key) for stored in self.bucket.objects(manifests_prefix(table), start)]
 
     def find(self, table: Table, number: int) -> Manifest | None:
-        """The batch of that number; None where there is none."""
+        """The batch of that number; None if there is none."""
         key = manifest_key(table, number)
         body = self.bucket.get(key)
         return None if body is None else Manifest.from_json(body, table, number, self.bucket.url(key))
@@ -321,7 +320,7 @@ class Lake:
     def _manifest(self, table: Table, number: int) -> Manifest:
         manifest = self.find(table, number)
         if manifest is None:
-            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed and is gone; find out what deletes manifests")
+            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed but is gone; find out what deletes manifests")
         return manifest
 
     def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:

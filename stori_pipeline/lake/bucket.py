@@ -1,7 +1,7 @@
-"""The S3 bucket of a lake: the few calls that are made on it, and what their failures mean.
+"""The S3 bucket of a lake: requests to S3, and the translation of their errors into LakeErrors.
 
-Belongs here: S3 calls, and their errors in our own words. Does not belong here: which key holds what (`manifest`), Parquet (`parts`), or
-retries: the client retries transient errors.
+Belongs here: requests and their errors. Does not belong here: which key holds what (`manifest`), Parquet (`parts`), or retries (the
+client retries transient errors).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, HeadObjectOutputTypeDef
 
 PAGE = 1000
 """The most keys that S3 lists, or deletes, in one request."""
@@ -32,16 +32,16 @@ _TRANSIENT_CODES = {
 
 
 class LakeError(RuntimeError):
-    """The lake could not do what was asked. The message says where and what to do; nothing was committed by the failed call."""
+    """An operation on the lake failed. The message says where and what to do; the failed call committed nothing."""
 
 
 class LakeUnavailable(LakeError):
-    """S3 cannot be reached or is overloaded at the moment: the only LakeError that is worth retrying."""
+    """S3 cannot be reached or is overloaded now. Of all LakeErrors, only this one is worth a retry."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One listed object."""
+    """An object in a listing: its size in bytes, and when it was last modified."""
 
     key: str
     bytes: int
@@ -49,18 +49,18 @@ class Stored:
 
 
 def connect(profile: str | None = None, **client: Any) -> S3Client:
-    """An S3 client fit for the lake. Every request is bounded in time and is tried at most four times.
+    """An S3 client for the lake. Every request has a timeout and is tried at most four times.
 
-    Address, region and credentials come from the ordinary `AWS_*` environment, except for what is given here.
+    Address, region and credentials come from the standard `AWS_*` environment, unless an argument gives them.
 
     Args:
         profile: a profile of the AWS configuration.
         client: arguments of `boto3.session.Session.client`.
     """
-    import boto3  # heavy: only where S3 is reached
+    import boto3  # slow to import
     from botocore.config import Config
 
-    # A session of its own: boto3's shared one may not be used by two threads at once.
+    # A session of its own, because boto3's default session is not safe for threads.
     return boto3.session.Session(profile_name=profile).client(
         "s3",
         config=Config(
@@ -74,7 +74,7 @@ def connect(profile: str | None = None, **client: Any) -> S3Client:
 
 
 class Bucket:
-    """The calls the lake makes on one bucket. Safe to use from several threads, as the client is."""
+    """The requests of the lake to one bucket. Safe to use from several threads, like the client."""
 
     def __init__(self, s3: S3Client, name: str) -> None:
         self.client = s3
@@ -84,7 +84,7 @@ class Bucket:
         return f"s3://{self.name}/{key}"
 
     def key(self, url: str) -> str:
-        """The key behind an `s3://` url of this bucket."""
+        """The key in an `s3://` url of this bucket. Raises LakeError if the url is in another bucket."""
         key = url.removeprefix(f"s3://{self.name}/")
         if key == url:
             raise LakeError(f"{url} is not in the bucket {self.name!r} that the lake was opened on")
@@ -92,7 +92,7 @@ class Bucket:
 
     @contextmanager
     def _explained(self, doing: str, key: str) -> Iterator[None]:
-        """Turns what botocore raises into a LakeError that says what was being done, and where."""
+        """Translates botocore's errors into LakeErrors that name the operation and the object."""
         from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
         where = f"{doing} {self.url(key)}"
@@ -115,31 +115,35 @@ class Bucket:
             self.client.put_object(Bucket=self.name, Key=key, Body=body)
 
     def put_file(self, key: str, body: bytes, content_type: str, notes: Mapping[str, str]) -> None:
-        """Writes an object that others read. `notes`, in ASCII, are stored with it."""
+        """Writes an object for other readers. `notes`, in ASCII, are stored with it."""
         with self._explained("writing", key):
             self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, Metadata=notes)
 
     def notes(self, key: str) -> dict[str, str] | None:
-        """The notes that are stored with an object; None where there is no such object."""
+        """The notes that are stored with an object; None if there is no such object."""
+        head = self._head(key)
+        return head["Metadata"] if head else None
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
         from botocore.exceptions import ClientError
 
         with self._explained("checking", key):
             try:
-                return self.client.head_object(Bucket=self.name, Key=key)["Metadata"]
+                return self.client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
                 if _status(error) == 404:
                     return None
                 raise
 
     def create(self, key: str, body: bytes) -> bool:
-        """Writes an object that must not exist yet. Returns whether this call made it.
+        """Writes an object that must not exist yet. Returns whether this call created it.
 
-        If an answer of S3 is lost, the client repeats the request, and S3 refuses what it has already done. So a refusal counts only if
-        the object has another content.
+        If a response of S3 is lost, the client repeats the request, and S3 refuses it. So a refusal counts only if the object has another
+        content.
         """
         from botocore.exceptions import ClientError
 
-        for _ in range(4):  # 409 asks for another try: another client was writing or deleting the key
+        for _ in range(4):  # 409 means: try again, another client was writing or deleting the key
             with self._explained("committing", key):
                 try:
                     self.client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
@@ -154,7 +158,7 @@ class Bucket:
         raise LakeUnavailable(f"committing {self.url(key)}: S3 still answers that another client is writing the key; run again")
 
     def get(self, key: str) -> bytes | None:
-        """The content, or None where there is no such object."""
+        """The content; None if there is no such object."""
         from botocore.exceptions import ClientError
 
         with self._explained("reading", key):
@@ -166,36 +170,29 @@ class Bucket:
                 raise
 
     def size(self, key: str) -> int | None:
-        """The size in bytes, or None where there is no such object."""
-        from botocore.exceptions import ClientError
-
-        with self._explained("checking", key):
-            try:
-                return self.client.head_object(Bucket=self.name, Key=key)["ContentLength"]
-            except ClientError as error:
-                if _status(error) == 404:
-                    return None
-                raise
+        """The size in bytes; None if there is no such object."""
+        head = self._head(key)
+        return head["ContentLength"] if head else None
 
     def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more follow."""
         with self._explained("listing", prefix):
             answer = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
-        found = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
-        return found, answer["IsTruncated"]
+        page = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
+        return page, answer["IsTruncated"]
 
     def objects(self, prefix: str, after: str = "") -> Iterator[Stored]:
         """Every object under `prefix` whose key sorts after `after`, ascending."""
         more = True
         after = after or prefix
         while more:
-            found, more = self.page(prefix, after)
-            yield from found
-            if found:
-                after = found[-1].key
+            page, more = self.page(prefix, after)
+            yield from page
+            if page:
+                after = page[-1].key
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Deletes objects and says how many."""
+        """Deletes objects and returns their number."""
         every = list(keys)
         for start in range(0, len(every), PAGE):
             some = every[start : start + PAGE]
@@ -206,7 +203,7 @@ class Bucket:
         return len(every)
 
     def start_upload(self, key: str) -> str:
-        """Begins an upload in pieces and returns its id. Nothing is visible under the key before `complete_upload`."""
+        """Starts a multipart upload and returns its id. Nothing is visible under the key before `complete_upload`."""
         with self._explained("uploading", key):
             return self.client.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
 
@@ -216,7 +213,7 @@ class Bucket:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def complete_upload(self, key: str, upload: str, pieces: list[CompletedPartTypeDef]) -> None:
-        """Makes the object out of its pieces."""
+        """Completes a multipart upload: creates the object from its pieces."""
         with self._explained("completing", key):
             self.client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": pieces})
 
@@ -227,11 +224,11 @@ class Bucket:
             try:
                 self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
             except ClientError as error:
-                if _code(error) != "NoSuchUpload":  # then someone else did
+                if _code(error) != "NoSuchUpload":  # already aborted
                     raise
 
     def uploads(self, prefix: str) -> list[tuple[str, str, datetime]]:
-        """The uploads in pieces that are under way, as (key, id, when it began)."""
+        """The unfinished multipart uploads, as (key, id, when it began)."""
         with self._explained("listing the uploads of", prefix):
             pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
             return [(each["Key"], each["UploadId"], each["Initiated"]) for page in pages for each in page.get("Uploads", [])]

@@ -1,8 +1,7 @@
-"""Frames in S3: the value of an asset that is no table of the project.
+"""Frames in S3: the values of assets that are not tables of the project.
 
-Belongs here: writing a frame as Parquet, and reading it back. Does not belong here: batches and manifests of tables (`batches`).
-
-A frame is a polars DataFrame or LazyFrame, a pyarrow Table or RecordBatchReader, or an iterable of pyarrow record batches.
+Belongs here: writing a frame as Parquet, and reading it back. A frame is a polars DataFrame or LazyFrame, a pyarrow Table or
+RecordBatchReader, or an iterable of pyarrow record batches. Does not belong here: batches and manifests of tables (`batches`).
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _FIRST = 10
 
 @dataclass(frozen=True)
 class StoredFrame:
-    """A frame that was written: its columns, how many rows it has, its first rows, and where it is."""
+    """A frame that was written: its columns, its number of rows, its first rows, and its url."""
 
     schema: pa.Schema
     rows: int
@@ -41,7 +40,7 @@ class StoredFrame:
 
 @dataclass(frozen=True)
 class StagedFrame:
-    """A frame that lies in S3 for one load: `types` of its columns in order, and the url of a COPY manifest, "" where it has no row."""
+    """A frame in S3 for one load: the `types` of its columns in order, and the url of a COPY manifest, "" if it has no row."""
 
     schema: pa.Schema
     types: dict[str, Type]
@@ -51,10 +50,10 @@ class StagedFrame:
 
 
 def record_batches(value: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A frame's columns, and its rows a bounded number at a time.
+    """A frame's columns, and its rows in batches of bounded size.
 
     Raises:
-        TypeError: the value is none of the kinds of frame.
+        TypeError: the value is not a frame.
     """
     if isinstance(value, pl.DataFrame):
         value = value.to_arrow()
@@ -65,10 +64,10 @@ def record_batches(value: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         batches = value.to_batches(max_chunksize=_ROWS_AT_ONCE) if isinstance(value, pa.Table) else value
         return value.schema, iter(batches)
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
-        given = iter(value)
-        first = next(given, None)
+        items = iter(value)
+        first = next(items, None)
         if isinstance(first, pa.RecordBatch):
-            return first.schema, chain([first], given)
+            return first.schema, chain([first], items)
         if first is None:
             raise TypeError("the stream of record batches is empty, so its columns are not known; yield an empty record batch")
     raise TypeError(
@@ -78,11 +77,11 @@ def record_batches(value: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 
 def write_frame(bucket: Bucket, key: str, value: Any) -> StoredFrame:
-    """Write a frame as one object, which replaces the one before it whole.
+    """Writes a frame as one object, which replaces the previous one.
 
     Raises:
-        TypeError: the value is no frame.
-        LakeUnavailable: S3 is away; what was there is still there.
+        TypeError: the value is not a frame.
+        LakeUnavailable: S3 cannot be reached; the previous object is unchanged.
     """
     schema, batches = record_batches(value)
     parts, first = _write(bucket, lambda _: key, batches, Sizes().in_one_part())
@@ -102,7 +101,7 @@ def _empty_file(schema: pa.Schema) -> bytes:
 def _write(
     bucket: Bucket, key: Callable[[int], str], batches: Iterable[pa.RecordBatch], sizes: Sizes
 ) -> tuple[tuple[Part, ...], list[tuple[Any, ...]]]:
-    """Writes parts, whose keys are those of their numbers; returns them, and the first rows."""
+    """Writes parts under the keys that `key` gives for their numbers; returns the parts and the first rows."""
     first: list[tuple[Any, ...]] = []
     with BoundedPool("upload", threads=4, depth=5) as uploads, PartWriter(bucket, uploads, key, sizes) as writer:
         for batch in batches:
@@ -114,10 +113,10 @@ def _write(
 
 @contextmanager
 def staged(bucket: Bucket, prefix: str, value: Any) -> Iterator[StagedFrame]:
-    """A frame as Parquet that COPY takes, for as long as the block lasts; removed afterwards.
+    """A frame as Parquet files for COPY, which are removed at the end of the context.
 
     Raises:
-        TypeError: the value is no frame, or a column has no type in the warehouse. The message names the column.
+        TypeError: the value is not a frame, or a column has no type in the warehouse. The message names the column.
     """
     schema, batches = record_batches(value)
     types = {field.name: _type_of(field) for field in schema}
@@ -153,10 +152,10 @@ def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
 
 
 def scan_objects(bucket: Bucket, keys: Sequence[str]) -> pl.LazyFrame:
-    """The rows of frames that were written under those keys.
+    """The rows of the frames under these keys.
 
     Raises:
-        LakeError: one of them does not exist.
+        LakeError: a key does not exist.
     """
     for key in keys:
         if bucket.size(key) is None:
@@ -165,10 +164,10 @@ def scan_objects(bucket: Bucket, keys: Sequence[str]) -> pl.LazyFrame:
 
 
 def as_annotated(frame: pl.LazyFrame, annotation: Any) -> Any:
-    """The frame as the kind that an input's annotation names; a LazyFrame where it names none.
+    """The frame as the type that an input's annotation names; a LazyFrame if it has none.
 
     Raises:
-        TypeError: it names something else.
+        TypeError: the annotation is not a type of frame.
     """
     if annotation in (pl.LazyFrame, Any, None, object):
         return frame

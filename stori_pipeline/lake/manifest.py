@@ -1,8 +1,7 @@
-"""What a batch is: its manifest, and the keys of everything that a table has in the lake.
+"""The manifest of a batch, and the keys of everything that a table has in the lake.
 
-Belongs here: the manifest and its JSON, keys and how they sort. Does not belong here: any call to S3 (`bucket`).
-
-A manifest is a Redshift COPY manifest with our facts under `meta`, so that COPY can be pointed at a batch by hand.
+Belongs here: the manifest's JSON, which is a Redshift COPY manifest with our facts under `meta`; keys and their order. Does not belong
+here: any call to S3 (`bucket`).
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from stori_pipeline.model.reading import Kind, Position
 from stori_pipeline.model.table import Table
 
 MAX_BATCH = 99_999_999
-"""The highest number that eight digits hold; names would no longer sort beyond it."""
+"""The highest number with eight digits; the names of higher ones would not sort after it."""
 
 
 class LandingConflict(LakeError):
-    """Another run landed a batch of the same number first. Nothing was changed; run again to continue from there."""
+    """Another run landed a batch with the same number first. Nothing was changed; run again to continue after it."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,17 @@ class Manifest:
 
     Args:
         table: the table's full name.
-        generation, batch: its place in the order of all batches of its table, those of lost lakes included.
+        generation, batch: its place in the order of all batches of its table, including those of lost lakes.
         kind: `snapshot` starts a generation and replaces every row; `changes` adds to it.
-        since: the position it was read from; None for a snapshot.
-        until: the position it reached.
-        rows: rows landed, deleted ones included.
-        rejected: rows that went to quarantine.
+        since: the position from which it was read; None for a snapshot.
+        until: the position that it reached.
+        rows: the number of landed rows, including deleted rows.
+        rejected: the number of rows in quarantine.
         fingerprint: of the table's definition when it landed.
         run_id: the run that landed it.
         taken_at: when the source's snapshot was taken, in UTC.
         parts: in the order of the rows.
-        quarantine: the url of the rejected rows, or "" where there are none.
+        quarantine: the url of the rejected rows; "" if there are none.
         snapshot: the number of the batch that started its generation; its own for a snapshot.
         written_at: when it was committed, in UTC.
     """
@@ -102,7 +101,7 @@ class Manifest:
         """The manifest in `body`, found at `where` under the name of that batch of that table.
 
         Raises:
-            LakeError: it is no manifest, or it is the manifest of another table or batch.
+            LakeError: `body` is not a manifest, or is the manifest of another table or batch.
         """
         try:
             document = json.loads(body)
@@ -144,7 +143,7 @@ def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> No
 
 
 def entries(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """The entries of a COPY manifest. Redshift refuses Parquet without `content_length`, and skips what is not mandatory."""
+    """The entries of a COPY manifest. Redshift refuses Parquet without `content_length`, and skips missing files that are not mandatory."""
     return [{"url": part.url, "mandatory": True, "meta": {"content_length": part.bytes}} for part in parts]
 
 
@@ -153,19 +152,19 @@ def manifests_prefix(table: Table) -> str:
 
 
 def manifest_key(table: Table, batch: int) -> str:
-    """Padded with zeros, so that names sort as their numbers do: positions depend on that."""
+    """The number is padded with zeros, so that keys sort by number; finding the newest batch depends on that."""
     return f"{manifests_prefix(table)}{batch:08d}.json"
 
 
 def batch_number(table: Table, key: str) -> int:
-    """The batch that a key under `_manifests/` names.
+    """The batch number in a key under `_manifests/`.
 
     Raises:
-        LakeError: it names none.
+        LakeError: the key has none.
     """
     match = re.fullmatch(r"(\d{8})\.json", key.removeprefix(manifests_prefix(table)))
     if not match:
-        raise LakeError(f"{key} is among the manifests of {table.full_name}, but its name names no batch; move it elsewhere")
+        raise LakeError(f"{key} is among the manifests of {table.full_name}, but its name has no batch number; move it elsewhere")
     return int(match[1])
 
 
@@ -194,7 +193,7 @@ def load_key(table: Table, run_id: str, first: int, last: int) -> str:
 
 
 def compacted_prefix(table: Table, generation: int | None = None) -> str:
-    """Of one generation, or of them all. Padded, so that names sort by generation and then by batch."""
+    """The prefix of one generation, or of all. Padded with zeros, so that keys sort by generation and then by batch."""
     return f"{table.prefix}/_compacted/" + ("" if generation is None else f"{generation:020d}-")
 
 
@@ -206,42 +205,41 @@ def compacted_order(key: str) -> tuple[int, int]:
     """The (generation, batch) up to which a compacted file holds the live rows.
 
     Raises:
-        LakeError: the key is no compacted file's.
+        LakeError: the key is not that of a compacted file.
     """
     match = re.search(r"/_compacted/(\d{20})-(\d{8})-[^/]*\.parquet$", key)
     if not match:
-        raise LakeError(f"{key} is among the compacted files of a table, but its name names no batch; move it elsewhere")
+        raise LakeError(f"{key} is among the compacted files of a table, but its name has no batch number; move it elsewhere")
     return int(match[1]), int(match[2])
 
 
 def batch_of(key: str) -> int:
-    """The batch that the key of a part or of a quarantine names; 0 for another key."""
+    """The batch number in the key of a part or of a quarantine file; 0 for another key."""
     match = re.search(r"/(?:batch=(\d{8})/[^/]+|(\d{8})-[^/]+)$", key)
     return int(match[1] or match[2]) if match else 0
 
 
 def day_of(key: str) -> date | None:
-    """The landing date in a part's or a quarantine's key."""
+    """The landing date in the key of a part or of a quarantine file; None for another key."""
     match = re.search(r"/date=(\d{4}-\d{2}-\d{2})/", key)
     return date.fromisoformat(match[1]) if match else None
 
 
 def highest_batch(page: Callable[[int], tuple[list[int], bool]]) -> int:
-    """The highest batch number, or 0 where there is none.
+    """The highest batch number; 0 if there is none.
 
-    S3 lists upwards only, so the end of a long listing is searched: in growing strides, then by halves. Each step asks for the numbers
-    after one, and each number that is listed is a batch. So gaps, or a lowest number other than 1, cost a few more steps and never the
-    right answer.
+    S3 lists upwards only, so this searches for the end of a long listing: with growing strides, then by bisection. Each step lists the
+    numbers after a probe. Gaps, or a lowest number other than 1, take a few more steps but do not change the result.
 
     Args:
-        page: called with a number, returns the numbers after it, ascending, as many as one request lists, and whether more follow.
+        page: called with a number; returns the numbers after it, ascending, as many as one request lists, and whether more follow.
     """
     low, high, probe = 0, MAX_BATCH, 0  # the answer is from low to high, both included
     stride, bounded = PAGE, False
     while True:
-        found, more = page(probe)
-        if found:
-            low = found[-1]
+        numbers, more = page(probe)
+        if numbers:
+            low = numbers[-1]
             if not more:
                 return low
         else:

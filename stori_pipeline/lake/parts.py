@@ -1,7 +1,7 @@
-"""Rows into Parquet parts, as Redshift's COPY reads them.
+"""Writes rows as Parquet parts for Redshift's COPY.
 
-Belongs here: the Parquet that is written, and where one row group, or part, ends and the next begins. Does not belong here:
-which rows they are, or how the bytes travel (`upload`).
+Belongs here: the settings of Parquet, and where row groups and parts end. Does not belong here: which rows they are (`batches`), or
+uploading bytes (`upload`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _REPEATS = 8  # each value this often on average: below that, a dictionary costs
 
 @dataclass(frozen=True)
 class Sizes:
-    """Where parts, row groups and uploaded pieces end. Memory is bounded by these, not by the table."""
+    """The sizes of parts, row groups and uploaded pieces. They bound the memory, whatever the table's size."""
 
-    part_bytes: int = 128 * 1024 * 1024  # what COPY likes best; the slices of a cluster load several at once
+    part_bytes: int = 128 * 1024 * 1024  # recommended for COPY; the slices of a cluster load several parts in parallel
     part_rows: int = 1_000_000
     group_bytes: int = 48 * 1024 * 1024
     group_rows: int = 131_072
-    piece_bytes: int = 8 * 1024 * 1024  # S3 takes no pieces under 5 MiB but the last
+    piece_bytes: int = 8 * 1024 * 1024  # S3 requires 5 MiB, except for the last piece
 
     def in_one_part(self) -> Sizes:
         return replace(self, part_bytes=sys.maxsize, part_rows=sys.maxsize)
@@ -40,7 +40,7 @@ class Sizes:
 class PartWriter:
     """Writes a stream of record batches as parts, from one thread at a time. No object appears before `finish`.
 
-    As a context it aborts what is not finished when an error passes through.
+    As a context manager, it aborts unfinished parts if an error is raised.
     """
 
     def __init__(self, bucket: Bucket, pool: BoundedPool, key: Callable[[int], str], sizes: Sizes) -> None:
@@ -54,10 +54,10 @@ class PartWriter:
         self._dictionary: list[str] | None = None
         self._parts: list[_OpenPart] = []
         self.rows = 0
-        """Rows taken so far."""
+        """The number of rows written so far."""
 
     def write(self, rows: pa.RecordBatch) -> None:
-        """Takes some rows; a row group is encoded when enough have come.
+        """Adds rows; encodes a row group when there are enough.
 
         Raises:
             LakeError: S3 failed, or the rows do not fit their own schema.
@@ -77,7 +77,7 @@ class PartWriter:
         if not self._waiting:
             return
         rows = pa.Table.from_batches(self._waiting)
-        # One batch may be larger than a group, in rows or in bytes; then it becomes several.
+        # A batch that is larger than a group, in rows or in bytes, is split.
         by_bytes = max(1, self._sizes.group_bytes * rows.num_rows // max(1, self._waiting_bytes))
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
         if self._dictionary is None:
@@ -91,7 +91,7 @@ class PartWriter:
             part.seal()
 
     def finish(self) -> tuple[Part, ...]:
-        """Writes what is left, makes the parts appear, and checks that each has the size that was written."""
+        """Writes the remaining rows, completes the parts, and checks the size of each."""
         self._encode()
         if self._parts and not self._parts[-1].sealed:
             self._parts[-1].seal()
@@ -106,7 +106,7 @@ class PartWriter:
         if error is None:
             return
         for part in self._parts:
-            # The error on its way out is the one to report; an upload that cannot be aborted now is aborted by `sweep`.
+            # Report the original error; `sweep` aborts an upload that cannot be aborted now.
             with contextlib.suppress(LakeError):
                 part.abort()
 
@@ -120,9 +120,9 @@ class _OpenPart:
         self.upload = upload
         self.rows = 0
         self.sealed = False
-        # The defaults that matter: decimals become fixed-length bytes and instants microseconds in UTC, both as Redshift
-        # reads them. Level 1 costs a quarter of the time of level 3 and a few per cent of size.
-        # Bounds of text take longer to find than the text takes to write, and nobody filters by them.
+        # By default decimals are written as fixed-length bytes and instants as microseconds in UTC, as Redshift requires. Compression
+        # level 1 takes a quarter of the time of level 3 and makes files a few per cent larger. Statistics of texts would take longer than
+        # writing them, and no query filters by them.
         bounded = [field.name for field in schema if not (pa.types.is_string(field.type) or pa.types.is_binary(field.type))]
         self._writer = pq.ParquetWriter(
             upload, schema, compression="zstd", compression_level=1, use_dictionary=dictionary, write_statistics=bounded
@@ -142,13 +142,13 @@ class _OpenPart:
 
     def abort(self) -> None:
         self.upload.abort()
-        # Closed here, since its finaliser would do it later, at a moment of its own choosing, and complain there.
+        # Close it here, or its finalizer would close it later and write an error to stderr.
         with contextlib.suppress(pa.ArrowException, OSError, ValueError):
             self._writer.close()
 
 
 def repeating_columns(rows: pa.Table) -> list[str]:
-    """The columns worth a dictionary, judged by a sample: few distinct values. Booleans are a bit each as they are."""
+    """The columns that have few distinct values in a sample, so that a dictionary pays. Not booleans, which take a bit each."""
     import pyarrow.compute as pc
 
     sample = rows.slice(0, _SAMPLE)
@@ -160,14 +160,14 @@ def repeating_columns(rows: pa.Table) -> list[str]:
 
 
 def landed_rows(table: Table, rows: pa.RecordBatch, batch: int, first: int) -> pa.RecordBatch:
-    """The rows of a reading as they land: `_batch` and `_seq` added, the latter counting from `first`.
+    """The rows of a reading as they land, with `_batch` and `_seq`, which counts from `first`.
 
     Raises:
-        LakeError: they are not in `table.read_schema`. COPY loads by position, so a wrong order would load wrong values.
+        LakeError: the rows are not in `table.read_schema`. COPY loads by position, so a wrong order would load wrong values.
     """
-    wanted = table.read_schema
-    if rows.schema.names != wanted.names or rows.schema.types != wanted.types:
-        raise LakeError(f"{table.full_name}: the reader yields {_described(rows.schema)}, but its record says {_described(wanted)}")
+    schema = table.read_schema
+    if rows.schema.names != schema.names or rows.schema.types != schema.types:
+        raise LakeError(f"{table.full_name}: the reader yields {_described(rows.schema)}, but its definition says {_described(schema)}")
     *columns, deleted = rows.columns
     numbers = pa.arange(first, first + rows.num_rows)
     return pa.RecordBatch.from_arrays(

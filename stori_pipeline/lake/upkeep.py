@@ -1,7 +1,7 @@
-"""Keeping a lake small and quick: live rows in one file, and the removal of what no manifest names.
+"""Upkeep of a lake: compacting live rows into one file, and removing files that no manifest names.
 
-Belongs here: compacting and sweeping, which change no row and lose none. Does not belong here: landing, or reading (`batches`): a reader
-of the lake needs no right to write.
+Belongs here: compacting and sweeping, which change and lose no row. Does not belong here: landing and reading (`batches`); reading the
+lake needs no permission to write.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from stori_pipeline.lake.upload import BoundedPool
 from stori_pipeline.model.table import Table
 
 COMPACT_AFTER = 50
-"""Where the live rows of a table lie in more batches than this, they are written as one file as well. Each batch costs two requests and
-some ten milliseconds whenever all are read; a few hundred thousand rows are written in less than a second."""
+"""If the live rows of a table are in more batches than this, they are also written as one file. Reading a batch takes two requests and
+about ten milliseconds; writing a few hundred thousand rows takes less than a second."""
 
 
 def compact_if_due(lake: Lake, table: Table, landed: Manifest) -> bool:
-    """Compact after every fiftieth batch of a generation. To be called once a batch has landed; costs nothing after the others."""
+    """Compacts after every fiftieth batch of a generation. Call it after each batch has landed."""
     since_snapshot = landed.batch - landed.snapshot
     return bool(since_snapshot) and since_snapshot % COMPACT_AFTER == 0 and compact(lake, table, more_than=COMPACT_AFTER - 1)
 
 
 def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
-    """Write the live rows of a table as one file, from which later readers go on, if they lie in more than so many batches,
-    `COMPACT_AFTER` unless it is given.
+    """Writes the live rows of a table as one file if they are in more than `more_than` batches (default: `COMPACT_AFTER`). Later readers
+    begin with this file.
 
-    Returns whether it did. The file is no batch, and nothing is lost with it.
+    Returns whether it wrote one. The file is not a batch: without it, readers read the batches.
 
     Raises:
         LakeError: the generation's snapshot is gone.
-        LakeUnavailable: S3 is away.
+        LakeUnavailable: S3 cannot be reached.
     """
     newest = lake.newest(table)
     if newest is None or newest.fingerprint != table.fingerprint:
@@ -52,10 +52,10 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
     parts = lake.live_parts(table, newest)
     if len(parts.batches) <= (COMPACT_AFTER if more_than is None else more_than):
         return False
-    from stori_pipeline.lake import live  # polars is heavy, and most landings do without
+    from stori_pipeline.lake import live  # polars is slow to import, and most landings do not need it
 
     last = parts.batches[-1]
-    # A name of its own, because another process may be writing the same rows.
+    # A unique name, because another process may be writing the same rows.
     key = compacted_key(table, last.generation, last.batch, secrets.token_hex(4))
     with (
         BoundedPool("upload", threads=4, depth=5) as uploads,
@@ -68,18 +68,18 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
 
 
 def sweep(lake: Lake, table: Table, older_than: timedelta = timedelta(days=1), *, back: timedelta | None = None) -> int:
-    """Remove what no manifest names and is older than that: parts, quarantined rows, manifests of loads, broken-off
-    uploads; and compacted rows that newer ones have replaced. Returns how many objects it removed.
+    """Removes files that no manifest names and that are older than `older_than`: parts, quarantined rows, manifests of loads and unfinished
+    uploads; also compacted files that newer ones replace. Returns the number of removed objects.
 
-    Nothing younger is touched: a landing in progress has parts that no manifest names yet, and a reader may still read older rows.
+    Younger files stay: a landing in progress has parts that no manifest names yet, and a reader may still read older rows.
 
     Args:
-        back: how far back landed days are looked at; all of them without it. Each batch of those days costs a request.
+        back: how far back to look at landed days; without it, all of them. Each batch of those days takes a request.
     """
     bucket, now = lake.bucket, lake.clock()
     before, first = now - older_than, f"{now - back:%Y-%m-%d}" if back else ""
     days = (f"{table.prefix}/date=", f"{quarantine_prefix(table)}date=")
-    # Listed before the manifests are: a batch that lands in between is then found among them.
+    # List the files before the manifests, so that a batch that lands in between is among the manifests.
     old = [key for prefix in days for key in _older(bucket, prefix, before, prefix + first)]
     with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
         manifests = pool.map(lambda number: lake.find(table, number), {batch_of(key) for key in old})
@@ -89,7 +89,7 @@ def sweep(lake: Lake, table: Table, older_than: timedelta = timedelta(days=1), *
     replaced = [key for key in _older(bucket, compacted_prefix(table), before) if key < newest]
     swept = bucket.delete([*unnamed, *replaced, *_older(bucket, loads_prefix(table), before)])
     for key, upload, began in bucket.uploads(f"{table.prefix}/"):
-        # The name counts too, because not every S3 gives the true time at which an upload began.
+        # The day in the name counts, too, because not every S3 server reports the time at which an upload began.
         day = day_of(key)
         if began < before and (day is None or day < before.date()):
             bucket.abort_upload(key, upload)

@@ -1,7 +1,7 @@
-"""Uploading to S3 while more bytes are still being written: a bounded thread pool, and a file that uploads itself in pieces.
+"""Uploads to S3 while more bytes are written: a bounded thread pool, and a file that uploads itself in pieces.
 
-Belongs here: threads, back-pressure, and how an error gets from a thread to the caller. Does not belong here: what the bytes are
-(`parts`), or what an error of S3 means (`bucket`).
+Belongs here: threads, back-pressure, and passing an error from a thread to the caller. Does not belong here: what the bytes are (`parts`),
+or what an error of S3 means (`bucket`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class BoundedPool:
-    """A thread pool with at most `depth` unfinished tasks. Submitting one more waits.
+    """A thread pool with at most `depth` unfinished tasks. `submit` waits for room.
 
-    The first failure of a task is raised by every later `submit` and by `join`, in the caller's thread, so no failure is lost. At the end
-    of the context, tasks that have not begun are dropped, and the others are awaited.
+    Every later `submit`, and `join`, raise the first failure of a task in the caller's thread, so no failure is lost. The end of the
+    context drops tasks that have not begun, and waits for the others.
     """
 
     def __init__(self, name: str, threads: int, depth: int) -> None:
@@ -67,10 +67,10 @@ class BoundedPool:
 
 
 class Upload(io.RawIOBase):
-    """A file that becomes the object `key` when it is finished, and not before.
+    """A file that becomes the object `key` when it is finished, not before.
 
-    It holds one piece in memory and gives full pieces to the pool. A file smaller than a piece is uploaded in one request at the end. One
-    thread writes to it at a time.
+    It holds one piece in memory and submits full pieces to the pool. A file smaller than a piece is uploaded in one request at the end.
+    Only one thread at a time may write to it.
     """
 
     def __init__(self, bucket: Bucket, key: str, pool: BoundedPool, piece_bytes: int) -> None:
@@ -93,7 +93,7 @@ class Upload(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         content = bytes(data)
-        if self._aborted:  # a Parquet writer that is abandoned still writes its footer
+        if self._aborted:  # an abandoned Parquet writer still writes its footer
             return len(content)
         self._waiting.append(content)
         self._waiting_bytes += len(content)
@@ -111,7 +111,7 @@ class Upload(io.RawIOBase):
         self._pieces.append(self._uploads.submit(self._bucket.upload_piece, self.key, self._upload, number, body))
 
     def seal(self) -> None:
-        """Submits the last piece; nothing is written after this."""
+        """Submits the last piece. Write nothing after this."""
         if self._upload and self._waiting:
             self._send()
 
@@ -119,15 +119,15 @@ class Upload(io.RawIOBase):
         """Completes the upload and checks the size of the object.
 
         Raises:
-            LakeError: the size is not that which was written.
+            LakeError: the object is missing, or its size differs from the bytes written.
         """
         failure: LakeError | None = None
         if self._upload:
             try:
                 self._bucket.complete_upload(self.key, self._upload, [piece.result() for piece in self._pieces])
             except LakeError as error:
-                # If the answer to a completion is lost, the client repeats it, and S3 refuses the repetition. Only this upload uses the
-                # key, so an object of the right size comes from the first try.
+                # If the response to a completion is lost, the client repeats the request, and S3 refuses it. Only this upload uses the
+                # key, so an object of the right size means that the first request succeeded.
                 failure = error
         else:
             self._bucket.put(self.key, b"".join(self._waiting))
@@ -136,8 +136,8 @@ class Upload(io.RawIOBase):
             return
         if failure is not None:
             raise failure
-        found = "no object" if stored is None else f"{stored} bytes"
-        raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {found}; run again")
+        size = "no object" if stored is None else f"{stored} bytes"
+        raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {size}; run again")
 
     def abort(self) -> None:
         """Abandons the upload: no object appears, and S3 keeps no piece of it."""

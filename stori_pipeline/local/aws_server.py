@@ -93,7 +93,7 @@ class PersistentS3(DomainDispatcherApplication):
         application = self.get_application(environ)
         if getattr(application, "service", "") != "s3":
             return application(environ, start_response)
-        # Bucket and key are read from the path, whatever the name of the host.
+        # Bucket and key are always read from the path, and never from the host's name.
         environ["HTTP_HOST"] = f"127.0.0.1:{environ['SERVER_PORT']}"
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         bucket, _, key = path.removeprefix("/").partition("/")

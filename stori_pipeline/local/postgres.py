@@ -72,7 +72,7 @@ class PostgresCluster(Program):
             return self._cluster.ready(port)
 
     def worth_another_try(self, log: str) -> bool:
-        return self._cluster.ended_for_a_moment(log)
+        return self._cluster.ended_by_transient_error(log)
 
     def settle(self, port: int) -> None:
         """Create the roles with their passwords, the databases with their owners, and the rights of each role."""

@@ -1,6 +1,6 @@
 """The server of the local API of exchange rates.
 
-Belongs here: its rates, its requests, and the failures that tests can order. Does not belong here: starting it (`rates`). The rates are a
+Belongs here: its rates, its requests, and the failures that tests can request. Does not belong here: starting it (`rates`). The rates are a
 random walk with one step per working day since `FIRST`. They depend on the day alone, so every server has the same rates.
 """
 
@@ -44,7 +44,7 @@ class _Walk:
         with self._growing:
             while len(self._logs) <= number:
                 # Each step has its own generator, so that it does not depend on the order of requests.
-                rng = random.Random(f"rates {len(self._logs)}")  # noqa: S311  (no secret hangs on it)
+                rng = random.Random(f"rates {len(self._logs)}")  # noqa: S311  (not used for a secret)
                 self._logs.append(
                     {name: at * (1 - _BACK) + (rng.gauss(0, _STEP) if name != "EUR" else 0) for name, at in self._logs[-1].items()}
                 )
@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         values: dict[str, Any] = json.loads(body)
         with self.server.guard:
             if unknown := [name for name in values if name not in vars(self.server.overrides)]:
-                self._answer(400, f"{unknown[0]!r} is not an override; there are {', '.join(vars(self.server.overrides))}")
+                self._answer(400, f"{unknown[0]!r} is not an override; choose from {', '.join(vars(self.server.overrides))}")
                 return
             for name, value in values.items():
                 setattr(self.server.overrides, name, value)

@@ -1,7 +1,7 @@
 """What a table, a star table, a report, a chart and a project are: data, and pure functions of it.
 
-Belongs here and beside: definitions, and what follows from a definition alone. Does not belong here: anything that touches a server.
-This module holds the words that a table's definition is written in; a kind's own ways of finding changes are in its package in `readers`.
+Belongs here: definitions, and what follows from a definition alone. This module exports what a table's definition is written with.
+Does not belong here: anything that touches a server; the change strategies of one kind of source (its package in `readers`).
 """
 
 from stori_pipeline.model.business_hours import BusinessHours

@@ -1,6 +1,6 @@
-"""Time as a business counts it.
+"""Business hours: when rows arrive, and how much of a period is business time.
 
-Belongs here: the hours in which rows arrive, and how much of a period they make up. Does not belong here: the check that uses it (`defs`).
+Belongs here: `BusinessHours` and `business_time`. Does not belong here: the check that uses them (`defs.arrivals`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from stori_pipeline.model.errors import DefinitionError
 
 @dataclass(frozen=True)
 class BusinessHours:
-    """When rows arrive: between two hours of certain days. What is older than it should be is judged in open time only.
+    """When rows arrive: between two hours of certain weekdays. Only time within these hours counts towards being late.
 
     Args:
-        column: the instant at which a row came to be.
-        opens, closes: hours of the day, 0 to 24, by the clocks of `time_zone`.
-        late_after: open time without a row, longer than chance makes it.
-        stopped_after: open time without a row, so long that the source must have stopped.
+        column: the column that holds the instant of a row's creation.
+        opens, closes: hours of the day, 0 to 24, in `time_zone`.
+        late_after: a pause of business time that is too long to be chance.
+        stopped_after: a pause of business time after which the source must have stopped.
         weekdays: ISO numbers, Monday is 1.
+
+    Raises:
+        DefinitionError: the hours, the weekdays, the durations or the time zone make no sense.
     """
 
     column: str
@@ -38,7 +41,7 @@ class BusinessHours:
         if not self.weekdays or not set(self.weekdays) <= set(range(1, 8)):
             raise DefinitionError(f"business hours: weekdays are ISO numbers, 1 for Monday to 7 for Sunday, not {self.weekdays}")
         if not timedelta(0) < self.late_after <= self.stopped_after:
-            raise DefinitionError("business hours: late_after is more than nothing, and stopped_after no less than late_after")
+            raise DefinitionError("business hours: late_after must be above zero, and stopped_after at least as long as late_after")
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -46,9 +49,9 @@ class BusinessHours:
 
 
 def business_time(since: datetime, until: datetime, hours: BusinessHours) -> timedelta:
-    """How much of the time from `since` to `until` (both with their zones) is open; nothing where `until` is the earlier.
+    """The business time between two aware datetimes; zero if `until` is before `since`.
 
-    An hour that a change of the clocks leaves out or repeats counts as it passes: not at all, or twice.
+    An hour that a change of the clocks skips does not count, and one that it repeats counts twice.
     """
     zone = ZoneInfo(hours.time_zone)
     since, until = since.astimezone(timezone.utc), until.astimezone(timezone.utc)
@@ -57,7 +60,7 @@ def business_time(since: datetime, until: datetime, hours: BusinessHours) -> tim
     while day <= last:
         if day.isoweekday() in hours.weekdays:
             midnight = datetime.combine(day, time(), zone)
-            # In UTC, since the difference of two times in one zone ignores a change of its clocks between them.
+            # In UTC, because the difference of two times in one zone ignores a change of the clocks between them.
             opens, closes = ((midnight + timedelta(hours=hour)).astimezone(timezone.utc) for hour in (hours.opens, hours.closes))
             total += max(min(until, closes) - max(since, opens), timedelta(0))
         day += timedelta(days=1)

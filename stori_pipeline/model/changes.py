@@ -1,7 +1,7 @@
-"""How a table's changes are found: what a definition says to the reader of its source.
+"""Change strategies: how a definition tells the reader to find a table's changes.
 
-Belongs here: what every such declaration says, those that several kinds of source share, and those of star tables. Does not belong here:
-a kind's own (the kind's package in `readers` declares it), or finding changes.
+Belongs here: the base class, the strategies that several kinds of source share, and those of star tables. Does not belong here: the
+strategies of one kind of source (its package in `readers`), or finding changes.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Changes:
-    """How a table's changes are found. One class for each way, by which some kinds of source can be read (`readers.SourceKind.CHANGES`).
+    """A change strategy. `readers.SourceKind.CHANGES` lists the strategies of a kind of source.
 
-    What follows from a way is a property here, so that nobody needs to know the ways one by one.
+    What follows from a strategy is an attribute here, so that callers need not know the strategies one by one.
     """
 
     is_replayable: ClassVar[bool] = True
-    """Whether the source still has what it has handed over, so that a full refresh can read it again."""
+    """Whether the source keeps the rows that it has delivered, so that a full refresh can read them again."""
     sees_deletes: ClassVar[bool] = False
-    """Whether a row that the source deleted comes as a deleted row."""
+    """Whether the reader yields a deleted row for each row that the source deleted."""
     is_derived: ClassVar[bool] = False
-    """Whether the table is made from other tables instead of being read from a source."""
+    """Whether the table is computed from other tables instead of read from a source."""
 
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
-        """Columns of the table that this names, by what they are called in an error."""
+        """The columns of the table that the strategy names, by the name of their role in an error."""
         return {}
 
 
 @dataclass(frozen=True)
 class Cursor(Changes):
-    """Rows whose `column` is at or after the last bound. For sources that keep no better trace of change.
+    """Reads the rows whose `column` is at or after the last bound. For sources that record changes in no better way.
 
-    `lag` is how far behind "now" the bound stays where transactions in flight cannot be seen.
+    `lag` is how far the bound stays behind the present if the reader cannot see transactions in flight.
     """
 
     column: str
@@ -48,15 +48,18 @@ class Cursor(Changes):
 
 @dataclass(frozen=True)
 class Rebuilt(Changes):
-    """A star table that holds the present only: made whole from its inputs, and landed where that differs from what it was."""
+    """A star table that holds the present only: computed in full from its inputs; the rows that differ from the last result are landed."""
 
     is_derived: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class History(Changes):
-    """A star table that keeps every version of each row of its input. `of` are the columns that identify such a row; the record's key
-    is the version's own number. `_observed_at` is when the source was seen so; `_removed` marks the version that says it is gone."""
+    """A star table that keeps every version of each row of its input.
+
+    `of` are the columns that identify a row of the input; the table's key is the version's number. `_observed_at` is when the version was
+    first seen in the source; `_removed` marks a version which says that the source no longer has the row.
+    """
 
     of: tuple[str, ...]
     is_derived: ClassVar[bool] = True

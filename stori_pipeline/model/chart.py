@@ -24,14 +24,17 @@ class Chart:
         statement: a SELECT of the columns `panel`, `series` (text, not null), `x` (a date) and `y` (a number), one row per panel, series
             and x. Rows without x or y are not drawn.
         kind: `bars` beside each other for each x, `stack` for bars on top of each other, `lines` for a line per series.
-        every: what an x stands for. A `month` is told by its first day.
+        every: the period that an x stands for. The x of a `month` is its first day.
         x_label, y_label: of the axes, with units. `{panel}` in the latter is the panel's name, for a scale that has a unit of its own.
         panel_title: `{panel}` in it is the panel's name.
-        series: names in the order in which they are drawn, where they are known. Others come after them, in the order of their names.
-        grey: those of them that shall not catch the eye.
-        additive: whether the sum of several series means something: then those too many to draw are drawn as one.
-        counts: whether y is a number of things, so that halves make no sense.
-        days: how far back the chart reaches from its newest x.
+        series: names of series in the order in which they are drawn. Other series come after them, in the order of their names.
+        grey: the series that are drawn in grey, so that they do not catch the eye.
+        additive: whether the sum of several series has a meaning. If so, series that are too many to draw are drawn as one.
+        counts: whether y counts things, so that the axis has whole numbers only.
+        days: how many days before its newest x the chart begins.
+
+    Raises:
+        DefinitionError: the name is not a name, a text is missing, or `days` is below 1.
     """
 
     name: str
@@ -53,15 +56,15 @@ class Chart:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise DefinitionError(f"chart {self.name!r}: a name is lower-case letters, digits and underscores, and starts with a letter")
-        said = (self.title, self.description, self.x_label, self.y_label)
-        if not all(each.strip() for each in said):
+        texts = (self.title, self.description, self.x_label, self.y_label)
+        if not all(text.strip() for text in texts):
             raise DefinitionError(f"chart {self.name}: it needs a title, a description and a label for each axis")
         if self.days < 1:
-            raise DefinitionError(f"chart {self.name}: days={self.days} leaves nothing to draw")
+            raise DefinitionError(f"chart {self.name}: days is {self.days}; it must be at least 1")
 
     @property
     def full_name(self) -> str:
-        """`charts.sales_by_month`: the name people say."""
+        """The name in commands and messages: `charts.sales_by_month`."""
         return f"charts.{self.name}"
 
     @property

@@ -1,7 +1,7 @@
-"""A rule in Python: one function of frames that returns the rows in which the rule does not hold.
+"""A check in Python: a function of frames that returns the failing rows.
 
-Belongs here: the decorator `check`, and finding the checks that a module defines. Does not belong here: any rule (the project's are in a
-module of its own), rules in SQL (`sql/checks`), or running them (`defs`).
+Belongs here: the decorator `check`, and finding the checks that a module defines. Does not belong here: any check (a project's are in a
+module of its own), checks in SQL (`sql/checks`), or running them (`defs`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PythonCheck:
-    """A rule about the rows of a mirror. Made by `check`.
+    """A check of the rows of a mirror. The decorator `check` makes one.
 
     Args:
-        table: full name of the table that the rule is about.
-        failing_rows: takes a lazy frame of live rows for each input, and returns the rows in which the rule does not hold.
-        severity: how bad that is.
-        inputs: full names of tables by parameter, where the parameter's name does not say which table it is.
+        table: full name of the table that is checked.
+        failing_rows: takes a lazy frame of live rows for each input, and returns the rows that break the rule.
+        severity: the severity of a failure.
+        inputs: full names of tables by parameter, for parameters whose name does not identify the table.
+
+    Raises:
+        DefinitionError: the function's name is not a name, it has no docstring, or the severity is unknown.
     """
 
     table: str
@@ -55,14 +58,14 @@ class PythonCheck:
 
     @property
     def description(self) -> str:
-        """The function's docstring on one line: what holds when it returns no row."""
+        """The function's docstring on one line: what is true when it returns no row."""
         return " ".join((inspect.getdoc(self.failing_rows) or "").split())
 
     def input_tables(self, tables: Mapping[str, Table]) -> dict[str, Table]:
-        """The tables that the function reads, by parameter. `tables` are those that it may read, by full name.
+        """The tables that the function reads, by parameter. `tables` are the tables that it may read, by full name.
 
         Raises:
-            DefinitionError: the table does not exist, or a parameter has no table or could have several.
+            DefinitionError: the table does not exist, or a parameter matches no table or several.
         """
         if self.table not in tables:
             raise DefinitionError(f"{self}: there is no table {self.table!r}; a rule about a report is SQL, in sql/checks/reports")
@@ -72,16 +75,16 @@ class PythonCheck:
 def check(
     table: str, *, severity: Literal["warn", "error"], inputs: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., Frame]], PythonCheck]:
-    """Makes a function the check of its name, about the rows of `table` (`bank.transactions`).
+    """Turns a function into a check of the rows of `table` (`bank.transactions`). The check has the function's name.
 
-    The function's parameters are the tables that it reads, source tables or star tables: each gets a lazy frame of the rows that the
-    mirror holds, in the definition's columns, `super_` as JSON text. It returns the rows in which the rule does not hold, with the columns
-    that are worth showing. Its docstring says what holds when it returns none.
+    The function's parameters are the tables that it reads, source tables or star tables: each gets a lazy frame of the rows in the
+    mirror, with the definition's columns, and `super_` as JSON text. It returns the rows that break the rule, with the columns that are
+    worth showing. Its docstring says what is true when it returns no row.
 
     Args:
-        severity: `warn` or `error`: how bad it is if rows are returned.
-        inputs: full names by parameter (`{"rates": "rates.daily"}`), where the parameter has another name than its table, or where
-            tables of several sources have that name.
+        severity: the severity of a failure, `warn` or `error`.
+        inputs: full names by parameter (`{"rates": "rates.daily"}`), for a parameter whose name is not its table's, or is the name of
+            tables of several sources.
 
     Raises:
         DefinitionError: the function has no docstring.
@@ -94,5 +97,5 @@ def check(
 
 
 def checks_in(*modules: ModuleType) -> tuple[PythonCheck, ...]:
-    """The checks that modules define, in order."""
+    """The checks that the modules define, in order."""
     return tuple(each for module in modules for each in vars(module).values() if isinstance(each, PythonCheck))

@@ -1,10 +1,10 @@
-"""The error of a definition that makes no sense.
+"""The error that an invalid definition raises.
 
-Belongs here: that error. Does not belong here: errors of sources, of the lake or of the warehouse: each floor has its own.
+Belongs here: `DefinitionError`. Does not belong here: errors of sources, of the lake or of the warehouse; each has its own.
 """
 
 from __future__ import annotations
 
 
 class DefinitionError(ValueError):
-    """A definition makes no sense. The message names the table and the column, and says what to change."""
+    """A definition is invalid. The message names the table and the column, and says what to change."""

@@ -1,6 +1,6 @@
-"""What a name is, and how one name goes all the way down: in S3, in Dagster and in the warehouse.
+"""What a valid name is, and the asset keys that follow from one.
 
-Belongs here: rules for names, and the paths that follow from them. Does not belong here: quoting a name for SQL (`warehouse.dialect`).
+Belongs here: rules for names, paths made of them, and a name in SQL. Does not belong here: SQL statements (`warehouse.dialect`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ import re
 from stori_pipeline.model.errors import DefinitionError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-"""A name that a definition gives. Names that begin with an underscore are the pipeline's own."""
+"""A name in a definition. Names that begin with an underscore are the pipeline's own."""
 
 OWN_NAME = re.compile(r"_[a-z][a-z0-9_]{0,61}")
 
 RESERVED = ("_batch", "_seq", "_deleted", "_loaded_at")
-"""The columns that the pipeline adds to a landed row or to a mirror's."""
+"""The columns that the pipeline adds to landed rows or to mirrors."""
 
 
 def refuse_bad_name(where: str, name: str) -> None:
-    """Raises DefinitionError where `name` is not one; `where` names what it was given to."""
+    """Raises DefinitionError if `name` is not a valid name; `where` says whose name it is."""
     if not NAME.fullmatch(name):
         raise DefinitionError(f"{where}: {name!r} is not a name of lower-case letters, digits and underscores that starts with a letter")
 
 
+def quoted(name: str) -> str:
+    """A name in SQL, as Postgres and Redshift quote it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def relation_path(full_name: str) -> list[str]:
-    """The asset key of what a statement reads as `schema.name`: a mirror, or a report."""
+    """The asset key of a mirror or a report that a statement reads as `schema.name`."""
     schema, _, name = full_name.partition(".")
     return ["reports", name] if schema == "reports" else ["warehouse", schema, name]
 

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Project:
-    """Everything that a project defines. Refuses, with a DefinitionError, what refers to something that the project does not have.
+    """Everything that a project defines.
 
     Args:
         tables: the source tables.
-        stars, reports: the star tables and the reports, each after what it reads.
-        checks: the folder of checks in SQL, `<schema>/<name>/*.sql` in it; None where there is none.
+        stars, reports: the star tables and the reports, each after its inputs.
+        checks: the folder of checks in SQL, with files `<schema>/<name>/*.sql`; None if the project has none.
         charts: the charts of the reports.
         python_checks: the checks in Python.
+
+    Raises:
+        DefinitionError: a definition refers to something that the project does not have.
     """
 
     tables: tuple[Table, ...]
@@ -53,32 +56,33 @@ class Project:
             check.input_tables(self.mirrors)
 
     def _refuse_bad_stars(self) -> None:
-        known = {table.full_name for table in self.tables}
+        defined = {table.full_name for table in self.tables}
         for star in self.stars:
             name = star.table.full_name
-            if name in known:
+            if name in defined:
                 raise DefinitionError(f"table {name}: two functions have that name; rename one")
             for parameter, source in star.inputs.items():
-                if source not in known:
+                if source not in defined:
                     raise DefinitionError(
                         f"table {name}, input {parameter!r}: {source} is no source table of the project and no star table before this one; "
                         "add it, or put its module first"
                     )
-            known.add(name)
+            defined.add(name)
 
     @functools.cached_property
     def mirrors(self) -> dict[str, Table]:
-        """Every table that has a mirror in the warehouse, source tables and star tables, by full name."""
+        """Every table that has a mirror in the warehouse (source tables, then star tables) by full name."""
         return {table.full_name: table for table in (*self.tables, *(star.table for star in self.stars))}
 
     @functools.cached_property
     def names(self) -> frozenset[str]:
-        """Everything that a statement can read, by full name."""
+        """Full names of everything that a statement can read: mirrors and reports."""
         return frozenset(self.mirrors) | {report.full_name for report in self.reports}
 
-    def aliases(self, table: Table) -> tuple[str, ...]:
-        """Other names that the warehouse has for a star table, as views."""
-        return next((star.aliases for star in self.stars if star.table is table), ())
+    @functools.cached_property
+    def relations(self) -> frozenset[str]:
+        """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
+        return self.names | {view for star in self.stars for view in star.views}
 
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report reads, directly or through other reports."""
@@ -90,7 +94,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Affected:
-    """Source tables, and everything of a project that depends on them, directly or not, in order."""
+    """Source tables, and the star tables, reports and charts that depend on them, directly or not, in order."""
 
     tables: tuple[Table, ...]
     stars: tuple[Star, ...]
@@ -99,7 +103,7 @@ class Affected:
 
     @property
     def mirrored(self) -> tuple[Table, ...]:
-        """The tables whose mirrors are concerned."""
+        """The source tables and the star tables."""
         return (*self.tables, *(star.table for star in self.stars))
 
     @property
@@ -109,10 +113,10 @@ class Affected:
 
 
 def downstream(project: Project, tables: Iterable[Table]) -> Affected:
-    """These source tables, and every star table, report and chart that a change in them can reach.
+    """The given source tables, and every star table, report and chart that depends on them.
 
-    Definitions, for what shows results in their order; of asset keys, Dagster's `AssetSelection.downstream` says the same, and a test
-    compares the two.
+    For commands that show results in the order of the definitions. Dagster's `AssetSelection.downstream` gives the same as asset keys; a
+    test compares the two.
     """
     moved = tuple(tables)
     names = {table.full_name for table in moved}
@@ -130,9 +134,13 @@ def downstream(project: Project, tables: Iterable[Table]) -> Affected:
 
 
 def refuse_stray_checks(names: Iterable[str], folder: Path) -> None:
-    """A file that belongs to no table and no report would be a check that never runs. `names` are full names."""
-    known = {name.replace(".", "/") for name in names}
+    """Refuses a file of a check whose table or report does not exist: it would never run. `names` are full names.
+
+    Raises:
+        DefinitionError: `folder` has such a file.
+    """
+    paths = {name.replace(".", "/") for name in names}
     for file in sorted(folder.rglob("*.sql")):
         where = file.parent.relative_to(folder).as_posix()
-        if where not in known:
+        if where not in paths:
             raise DefinitionError(f"sql/checks/{where}/{file.name}: there is no table or report {where.replace('/', '.')!r}")

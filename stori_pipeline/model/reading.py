@@ -1,7 +1,7 @@
-"""A reading: the rows that a source has changed since a position, as a stream.
+"""A reading: the rows that changed in a source since a position, as a stream.
 
-Belongs here: what readers yield and the lake takes; those two know nothing of each other. Does not belong here: reading (`readers`), or
-landing (`lake`).
+Belongs here: what readers yield and the lake writes; neither imports the other. Does not belong here: reading (`readers`), or landing
+(`lake`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 Position = Mapping[str, Any]
-"""How far a reading got: JSON that only the reader that wrote it understands. It is kept in the batch's manifest and nowhere else."""
+"""How far a reading got: JSON that only its reader understands. It is kept in the batch's manifest and nowhere else."""
 
 Kind = Literal["snapshot", "changes"]
 """`snapshot`: all rows of the table. `changes`: the rows that changed since a position."""
@@ -33,10 +33,9 @@ class Chunk:
 
 
 class Reading(Protocol):
-    """All rows changed since a position, in one consistent snapshot, as a stream.
+    """All rows that changed since a position, from one consistent snapshot, as a stream.
 
-    Iterate it once, to its end; only then is `until` the position that was reached. A later chunk holds later versions: where
-    a key occurs twice, the row that comes last wins.
+    Iterate it once, to its end; `until` is valid only then. If a key occurs twice, the later row wins.
     """
 
     @property
@@ -48,13 +47,13 @@ class Reading(Protocol):
 
     @property
     def until(self) -> Position:
-        """The position after this reading. Valid once the stream is exhausted."""
+        """The position after this reading. Valid when the stream is exhausted."""
 
     @property
     def must_land(self) -> bool:
-        """Whether `until` must be kept although no row came, because the old position would soon be too old."""
+        """Whether to land a batch without rows, because the old position will soon be too old to read from."""
 
     def __iter__(self) -> Iterator[Chunk]: ...
 
     def ack(self) -> None:
-        """Tell the source that everything up to `until` is durable. Called after the manifest is written; may be repeated."""
+        """Tells the source that everything up to `until` is durable. Call it after the manifest is written; it may be called again."""

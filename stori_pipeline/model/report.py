@@ -1,7 +1,7 @@
-"""What a report is: one SQL file, whose order, inputs and column lineage are read from the SQL itself.
+"""What a report is: one SQL file. Its inputs, its column lineage and its place in the order follow from the SQL.
 
 Belongs here: the definition of a report, and loading reports from their folder. Does not belong here: parsing SQL (`sql_lineage`),
-creating a report in the warehouse (`warehouse.reports`), or any report (they are `sql/reports/*.sql`).
+creating a report in the warehouse (`warehouse.reports`), or any report (`sql/reports/*.sql`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import NAME
 from stori_pipeline.model.sql_lineage import Relation, UnsupportedSql, follow, parse, table_names
@@ -21,7 +20,7 @@ from stori_pipeline.model.star import REMOVED, Star
 from stori_pipeline.model.table import Table
 
 SCHEMA = "reports"
-"""The warehouse's schema that holds reports."""
+"""The schema of the warehouse that holds the reports."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class Report:
     """One report.
 
     Args:
-        name: the file's name without its ending.
+        name: the file's name without `.sql`.
         description: the header's text, with blank lines between paragraphs.
         materialized: whether it is a view or a table.
         statement: the SELECT.
         reads: full names of what it reads: `totesys.staff`, `star.dim_staff`, `reports.other`. A view of a star table counts as the table.
-        columns: in order.
-        lineage: for each column the (full name, column) pairs that it is computed from.
-        inputs: a hash of the definition of each of `reads`: if one changes, so does the report.
+        columns: names of the columns, in order.
+        lineage: for each column, the (full name, column) pairs that it is computed from.
+        inputs: a hash of the definition of each name in `reads`; the report's fingerprint changes with them.
     """
 
     name: str
@@ -50,17 +49,17 @@ class Report:
 
     @property
     def full_name(self) -> str:
-        """`reports.sales_by_month`: the name people say, and the warehouse's `schema.table`."""
+        """`reports.sales_by_month`: the name in commands and messages, and the `schema.table` in the warehouse."""
         return f"{SCHEMA}.{self.name}"
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of everything that decides which columns the report has and what they hold."""
+        """A short hash of everything that determines which columns the report has and what they hold."""
         return _hash(self.materialized, self.statement, *self.columns, *self.inputs)
 
     @property
     def statement_hash(self) -> str:
-        """A short hash of the statement alone, whatever its inputs are."""
+        """A short hash of the statement alone; the inputs do not change it."""
         return _hash(self.statement)
 
 
@@ -69,17 +68,17 @@ def _hash(*parts: str) -> str:
 
 
 def load_reports(folder: Path, tables: Sequence[Table], stars: Mapping[str, Star]) -> list[Report]:
-    """The reports of a folder and its subfolders, each after the ones that it reads.
+    """The reports of a folder and its subfolders, each after the reports that it reads.
 
-    A file is a header of comment lines that say what the report shows, then one SELECT. With the line `-- materialized: table` in its
-    header the report is a table, otherwise a view.
+    A file has a header of comment lines that say what the report shows, then one SELECT. If the header has the line
+    `-- materialized: table`, the report is a table, otherwise a view.
 
     Args:
         tables: the definitions of the source tables.
         stars: the star tables by name.
 
     Raises:
-        DefinitionError: a file makes no sense. The message names it, says what is wrong and what to do.
+        DefinitionError: a file is invalid. The message names it, and says what is wrong and what to do.
     """
     files = _files(folder)
     trees = {name: _naming(file, parse, text) for name, (file, text) in files.items()}
@@ -87,10 +86,10 @@ def load_reports(folder: Path, tables: Sequence[Table], stars: Mapping[str, Star
 
 
 def tables_of(sql: str, stars: Mapping[str, Star]) -> set[str]:
-    """Full names of what a SELECT reads. A view of a star table counts as the table.
+    """Full names of the tables and reports that a SELECT reads. A view of a star table counts as the table.
 
     Raises:
-        DefinitionError: it is not one SELECT.
+        DefinitionError: `sql` is not one SELECT.
     """
     views = _views(stars)
     try:
@@ -100,23 +99,19 @@ def tables_of(sql: str, stars: Mapping[str, Star]) -> set[str]:
 
 
 def dependents(report: Report, reports: Sequence[Report]) -> list[Report]:
-    """Those of `reports` that read it, directly or through others, each after the ones that it reads."""
+    """The reports of `reports` that read `report`, directly or through others, each after the reports that it reads."""
     reached = {report.full_name}
-    found = []
+    readers = []
     for other in reports:
         if reached & set(other.reads):
             reached.add(other.full_name)
-            found.append(other)
-    return found
+            readers.append(other)
+    return readers
 
 
 def _views(stars: Mapping[str, Star]) -> dict[str, Table]:
-    """The warehouse's views of star tables by their full names: those of `warehouse.dialect.create_views`."""
-    views: dict[str, Table] = {}
-    for each in stars.values():
-        names = [*each.aliases, *([f"{each.name}_current"] if isinstance(each.table.changes, History) else [])]
-        views |= {f"{each.table.source.name}.{name}": each.table for name in names}
-    return views
+    """The views of star tables that `warehouse.dialect.create_views` creates: the table by the view's full name."""
+    return {view: each.table for each in stars.values() for view in each.views}
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ def _readable(tables: Iterable[Table], stars: Mapping[str, Star]) -> dict[str, _
 
 
 def _files(folder: Path) -> dict[str, tuple[str, str]]:
-    """For each report the path of its file, for errors, and the file's text."""
+    """For each report, the path of its file (for errors) and the file's text."""
     files: dict[str, tuple[str, str]] = {}
     for file in sorted(folder.rglob("*.sql")):
         path = f"sql/reports/{file.relative_to(folder).as_posix()}"
@@ -158,7 +153,7 @@ def _files(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _naming(file: str, step: Any, *arguments: Any) -> Any:
-    """The result of a step; its error names the file."""
+    """The result of a step. If the step fails, the error names the file."""
     try:
         return step(*arguments)
     except UnsupportedSql as error:
@@ -166,7 +161,7 @@ def _naming(file: str, step: Any, *arguments: Any) -> Any:
 
 
 def _heading(file: str, text: str) -> tuple[str, Literal["view", "table"], str]:
-    """Description, materialization and statement of a file's text."""
+    """The description, the materialization and the statement in a file's text."""
     heading = re.match(r"(?:--[^\n]*\n)*", text)
     end = heading.end() if heading else 0
     materialized, paragraphs = [], [""]
@@ -186,7 +181,7 @@ def _heading(file: str, text: str) -> tuple[str, Literal["view", "table"], str]:
 
 
 class _Loading:
-    """One loading of reports. A report is followed after those that it reads, because its columns may be theirs."""
+    """Loads the reports of one folder. A report comes after the reports that it reads, because its columns may come from them."""
 
     def __init__(self, files: Mapping[str, tuple[str, str]], trees: Mapping[str, Any], readable: dict[str, _Readable]) -> None:
         self._files = files

@@ -1,11 +1,7 @@
-"""A row's checksum, defined once, for every engine and for Python: what "equal" means when source and mirror are compared.
+"""A row's checksum, defined once for Python and for every engine: what "equal" means when source and mirror are compared.
 
-Belongs here: the checksum of a row, the partition value of a key, and the SQL that computes the same in Postgres and in Redshift. Does not
-belong here: the canonical text of a value (its type has that), running anything, or deciding what to compare (`verify`).
-
-A row's checksum is the first sixty bits of the md5 of its values' canonical texts joined by `|`; NULL's is `~`. A set of rows has the
-sum of its rows' checksums: their order does not matter, and a sum, unlike an exclusive or, sees a row that occurs twice. A key's
-*partition value* is the key itself if it is one integer, else sixty bits of the md5 of its text, so every table can be cut into ranges.
+Belongs here: the checksum of a row, the partition value of a key, and the SQL that computes both in Postgres and in Redshift.
+Does not belong here: the canonical text of a value (its type has that), running SQL, or deciding what to compare (`verify`).
 """
 
 from __future__ import annotations
@@ -13,17 +9,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Engine
 
+if TYPE_CHECKING:
+    from array import array
+
+    import polars as pl
+
+# A row's checksum is the first sixty bits of the md5 of the canonical texts of its values, joined by `|`. The checksum of a set of rows is
+# the sum of theirs: the order of rows does not matter, and a sum, unlike an exclusive or, detects a row that occurs twice. A key's
+# partition value is the key itself if it is one integer, else sixty bits of the md5 of its text, so that every table splits into ranges.
+
 _NULL = "~"
+"""The canonical text of NULL."""
+
+_HALF_BITS = 30
 
 
 @dataclass(frozen=True)
 class Digest:
-    """The proof of a set of rows: how many there are, and the sum of their checksums."""
+    """The number of rows in a set, and the sum of their checksums."""
 
     rows: int
     checksum: int
@@ -31,13 +40,13 @@ class Digest:
 
 @dataclass(frozen=True)
 class KeyRange:
-    """A range of places: `low` is in it, `high` is not."""
+    """A range of partition values: `low` is in it, `high` is not."""
 
     low: int
     high: int
 
     def width(self, buckets: int) -> int:
-        """How many places each bucket holds when the key_range is cut into at most that many equal ones."""
+        """How many partition values each bucket holds if the range is split into at most `buckets` equal ones."""
         return max(1, -(-(self.high - self.low) // buckets))
 
     def bucket(self, number: int, width: int) -> KeyRange:
@@ -46,12 +55,17 @@ class KeyRange:
 
 
 HASH_RANGE = KeyRange(0, 1 << 60)
-"""The places of every key that is not one integer."""
+"""The partition values of every key that is not one integer."""
 
 
 def has_integer_key(table: Table) -> bool:
-    """Whether the places of this table's keys are the keys themselves."""
+    """Whether the partition value of each of the table's keys is the key itself."""
     return len(table.key) == 1 and table[table.key[0]].type.is_integer
+
+
+def keys_of(table: Table) -> Table:
+    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
+    return Table(table.source, table.name, tuple(table[name] for name in table.key), table.key, Changes(), unnest=table.unnest)
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -66,13 +80,12 @@ def _md5(data: bytes) -> str:
 
 
 def canonical(column: Column, value: Any) -> str:
-    """The canonical text of one value as Arrow's `to_pylist` gives it: int, Decimal, str, bool, date, aware datetime, float,
-    or the bytes of a JSON text."""
+    """The canonical text of one value from Arrow's `to_pylist`: int, Decimal, str, bool, date, aware datetime, float, or bytes of JSON."""
     return _NULL if value is None else column.type.canonical(value)
 
 
 def checksum(table: Table, row: Mapping[str, Any]) -> int:
-    """The checksum of one row, a mapping of column names to values."""
+    """The checksum of one row: values by column name."""
     return _bits("|".join(canonical(c, row[c.name]) for c in table.columns))
 
 
@@ -85,27 +98,43 @@ def _checksums(columns: Sequence[Column], values: Mapping[str, Sequence[Any]]) -
 
 
 def checksums(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
-    """The checksums of many rows, which come as their columns; faster than one by one."""
+    """The checksums of many rows, given as columns; faster than one row at a time."""
     return _checksums(table.columns, values)
 
 
 def partition_values(table: Table, values: Mapping[str, Sequence[Any]]) -> list[int]:
-    """The places of many rows' keys, which come as their columns."""
+    """The partition values of many rows' keys, given as columns."""
     if has_integer_key(table):
         return list(values[table.key[0]])
     return _checksums([table[name] for name in table.key], values)
 
 
 def partition_value(table: Table, row: Mapping[str, Any]) -> int:
-    """The place of one row's key."""
+    """The partition value of one row's key."""
     if has_integer_key(table):
         return int(row[table.key[0]])
     return _bits("|".join(canonical(table[name], row[name]) for name in table.key))
 
 
+def digests_of(
+    partition_values: array[int] | pl.Series, checksums: array[int] | pl.Series, key_range: KeyRange, width: int
+) -> dict[int, Digest]:
+    """The digest of each bucket of `width` partition values that has rows; the range must hold every partition value given."""
+    import polars as pl  # heavy: only where rows are compared in Python
+
+    frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(checksums, dtype=pl.Int64)})
+    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
+    buckets = frame.group_by((pl.col("value") - key_range.low) // width).agg(
+        pl.len().alias("rows"),
+        (pl.col("checksum") & ((1 << _HALF_BITS) - 1)).sum().alias("low"),
+        (pl.col("checksum") // (1 << _HALF_BITS)).sum().alias("high"),
+    )
+    return {bucket: Digest(rows, (high << _HALF_BITS) + low) for bucket, rows, low, high in buckets.iter_rows()}
+
+
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
-    """A row's key as texts, the same from every engine: what people see, and what tells two rows apart."""
-    return tuple(row[n] if table[n].type.is_readable else canonical(table[n], row[n]) for n in table.key)
+    """A row's key as texts, the same from every engine: it identifies the row in a comparison and is shown to people."""
+    return tuple(row[n] if table[n].type.is_text else canonical(table[n], row[n]) for n in table.key)
 
 
 # --- in SQL ----------------------------------------------------------------------------------------------------------
@@ -113,9 +142,9 @@ def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What an engine says in its own way about a row.
+    """The SQL that differs between engines.
 
-    `column` gives the expression of a column with the definition's type; `bits` the first sixty bits of a text's md5, as a bigint.
+    `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint.
     """
 
     engine: Engine
@@ -137,11 +166,11 @@ def partition_value_sql(table: Table, dialect: Dialect) -> str:
 
 
 def _key_text_sql(column: Column, dialect: Dialect) -> str:
-    return dialect.column(column) if column.type.is_readable else canonical_sql(column, dialect)
+    return dialect.column(column) if column.type.is_text else canonical_sql(column, dialect)
 
 
 def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:
-    """One row: how many rows there are, the least place, the greatest place (NULL where there are no rows)."""
+    """SQL for one row: the number of rows, the least partition value and the greatest (both NULL if there are no rows)."""
     if not has_integer_key(table):
         return f"SELECT COUNT(*), {HASH_RANGE.low}, {HASH_RANGE.high - 1} FROM {relation}"
     at = partition_value_sql(table, dialect)
@@ -149,7 +178,7 @@ def key_range_sql(table: Table, relation: str, dialect: Dialect) -> str:
 
 
 def digests_sql(table: Table, relation: str, dialect: Dialect, key_range: KeyRange, width: int, *, keys_only: bool = False) -> str:
-    """A row per bucket of `width` places in the key_range that has any rows: number of the bucket, rows, sum of their checksums."""
+    """SQL for a row per bucket of `width` partition values that has rows: the bucket's number, its rows, the sum of their checksums."""
     columns = [table[name] for name in table.key] if keys_only else list(table.columns)
     at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(columns, dialect))
     return (
@@ -159,7 +188,7 @@ def digests_sql(table: Table, relation: str, dialect: Dialect, key_range: KeyRan
 
 
 def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: KeyRange) -> str:
-    """A row per key of the ranges: its texts, then its row's checksum; their sum, where a key that should be unique is not."""
+    """SQL for a row per key in the ranges: the key's texts, then the checksum of its row (the sum, if several rows have the key)."""
     keys = ", ".join(_key_text_sql(table[name], dialect) for name in table.key)
     at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(table.columns, dialect))
     by = ", ".join(str(n + 1) for n in range(len(table.key)))

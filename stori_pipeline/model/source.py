@@ -1,6 +1,6 @@
-"""A system that rows come from.
+"""A source: a system that rows come from.
 
-Belongs here: what is known of a source beside its tables. Does not belong here: its address and its credentials (`settings`).
+Belongs here: what a definition says of a source as a whole. Does not belong here: its address and its credentials (`settings`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stori_pipeline.model.names import refuse_bad_name
 class Source:
     """A system that rows come from. `kind` names its reader in `readers.READERS`; its tables are called `<name>.<table>`.
 
-    The address is the setting `STORI_SOURCE_<NAME>` (see `settings`): a record holds no address and no secret.
+    The address is the setting `STORI_SOURCE_<NAME>` (see `settings`): a definition holds no address and no secret.
     """
 
     name: str

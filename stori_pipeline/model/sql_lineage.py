@@ -1,8 +1,7 @@
 """The lineage of a SELECT: the tables that it reads, its columns, and the columns that each of them comes from.
 
-Belongs here: parsing Redshift's SQL. Does not belong here: files, or which tables exist (the caller passes them).
-
-sqlglot is imported where it is used: whoever needs only the names of reports should not wait for a parser to load.
+Belongs here: parsing Redshift's SQL. sqlglot is imported inside functions, because loading it is slow and most commands do not parse.
+Does not belong here: files, or which tables exist (the caller passes them).
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ _DIALECT = "redshift"
 
 
 class UnsupportedSql(ValueError):
-    """The SQL is not one SELECT whose columns can be followed. The message says what is wrong, where, and what to do."""
+    """The SQL is not one SELECT whose lineage can be found. The message says what is wrong, where, and what to do."""
 
 
 class Relation(NamedTuple):
-    """A table or view that SQL may read: the full name of what it is a view of (or its own), and its columns in order."""
+    """A table or view that SQL may read: its columns in order, and its full name (of a view: the name of the table behind it)."""
 
     full_name: str
     columns: tuple[str, ...]
@@ -37,7 +36,7 @@ def parse(sql: str) -> Any:
     """The tree of one SELECT.
 
     Raises:
-        UnsupportedSql: it is another statement, or more than one.
+        UnsupportedSql: `sql` is another statement, several statements, or not SQL.
     """
     import sqlglot
     from sqlglot import exp
@@ -46,7 +45,7 @@ def parse(sql: str) -> Any:
     try:
         trees = [tree for tree in sqlglot.parse(sql, dialect=_DIALECT, error_level=ErrorLevel.IMMEDIATE) if tree is not None]
     except SqlglotError as error:
-        raise UnsupportedSql(f"it is no SQL that Redshift reads: {_plain(error)}") from error
+        raise UnsupportedSql(f"Redshift cannot parse it: {_plain(error)}") from error
     if len(trees) != 1:
         raise UnsupportedSql(f"it holds {len(trees)} statements; it must be one SELECT")
     (tree,) = trees
@@ -64,17 +63,17 @@ def table_names(tree: Any) -> list[str]:
     return sorted(f"{schema}.{name}" if schema else name for schema, name in tables if schema or name not in ctes)
 
 
-def follow(tree: Any, known: Mapping[str, Relation]) -> Select:
-    """The columns of a tree from `parse`, and where they come from. Changes the tree: it cannot be used again.
+def follow(tree: Any, relations: Mapping[str, Relation]) -> Select:
+    """The columns of a tree from `parse`, and their lineage. Changes the tree: it cannot be used again.
 
-    A column comes from every column in its expression, through CTEs, joins, unions, subqueries and `*`. Conditions of joins and of
-    WHERE decide about rows and do not count.
+    A column comes from every column in its expression, through CTEs, joins, unions, subqueries and `*`. The conditions of joins and of
+    WHERE select rows and do not count.
 
     Args:
-        known: the table or view that each name in `table_names(tree)` stands for.
+        relations: the table or view for each name in `table_names(tree)`.
 
     Raises:
-        UnsupportedSql: a column exists in none of the tables, or in several; a result column has no name, or two have the same.
+        UnsupportedSql: a column exists in none of the tables or in several, a result column has no name, or two have the same name.
     """
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.qualify import qualify
@@ -83,7 +82,7 @@ def follow(tree: Any, known: Mapping[str, Relation]) -> Select:
 
     _refuse_nameless(tree)
     schema: dict[str, dict[str, dict[str, str]]] = {}
-    for full_name, relation in known.items():
+    for full_name, relation in relations.items():
         schema_name, _, name = full_name.partition(".")
         schema.setdefault(schema_name, {})[name] = dict.fromkeys(relation.columns, "unknown")
     try:
@@ -96,12 +95,12 @@ def follow(tree: Any, known: Mapping[str, Relation]) -> Select:
     columns = tuple(str(name) for name in qualified.named_selects)
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise UnsupportedSql(f"two of its columns are called {', '.join(twice)}; give each a name of its own with AS")
-    origins = _Origins(known).of(scope)
+    origins = _Origins(relations).of(scope)
     return Select(columns, {name: sorted(origin) for name, origin in zip(columns, origins, strict=True)})
 
 
 def _plain(error: Exception) -> str:
-    """The first line of the parser's message; the lines after it mark the place with a terminal's colours."""
+    """The first line of the parser's message; the others repeat the SQL with terminal colours."""
     return str(error).splitlines()[0].rstrip(".")
 
 
@@ -117,35 +116,35 @@ _Origin = set[tuple[str, str]]
 
 
 class _Origins:
-    """Where the columns of scopes come from; each scope is followed once."""
+    """Finds the columns of tables that the columns of a scope come from. Each scope is computed once."""
 
-    def __init__(self, known: Mapping[str, Relation]) -> None:
-        self._known = known
-        self._seen: dict[int, list[_Origin]] = {}
+    def __init__(self, relations: Mapping[str, Relation]) -> None:
+        self._relations = relations
+        self._by_scope: dict[int, list[_Origin]] = {}
 
     def of(self, scope: Any) -> list[_Origin]:
         """For each column of the scope, in order, the columns of tables that it comes from."""
-        # By expression: a recursive query gets its first half as a scope that is not the one in the union.
+        # The expression identifies a scope: in a recursive query, sqlglot gives its first half two scope objects.
         key = id(scope.expression)
-        if key not in self._seen:
+        if key not in self._by_scope:
             if scope.set_operation_scopes:
                 left, right = map(self.of, scope.set_operation_scopes)
-                self._seen[key] = [a | b for a, b in zip(left, right, strict=True)]
+                self._by_scope[key] = [a | b for a, b in zip(left, right, strict=True)]
             else:
-                self._seen[key] = [self._expression(scope, column) for column in scope.expression.selects]
-        return self._seen[key]
+                self._by_scope[key] = [self._expression(scope, column) for column in scope.expression.selects]
+        return self._by_scope[key]
 
     def _expression(self, scope: Any, expression: Any) -> _Origin:
         from sqlglot import exp
 
         inner = {id(sub.expression): sub for sub in scope.subquery_scopes}
-        found: _Origin = set()
+        origin: _Origin = set()
         for node in _outside_subqueries(expression):
             if isinstance(node, exp.Column):
-                found |= self._column(scope, node)
+                origin |= self._column(scope, node)
             elif id(node) in inner:
-                found |= set().union(*self.of(inner[id(node)]))
-        return found
+                origin |= set().union(*self.of(inner[id(node)]))
+        return origin
 
     def _column(self, scope: Any, column: Any) -> _Origin:
         from sqlglot import exp
@@ -154,14 +153,14 @@ class _Origins:
         if source is None:
             return set()  # a value without a table, such as a date part
         if isinstance(source, exp.Table):
-            relation = self._known[f"{source.db}.{source.name}"]
+            relation = self._relations[f"{source.db}.{source.name}"]
             return {(relation.full_name, column.name)}
         names = source.expression.named_selects
         return self.of(source)[names.index(column.name)] if column.name in names else set()
 
 
 def _outside_subqueries(expression: Any) -> Iterator[Any]:
-    """The nodes of an expression, its subqueries included, but nothing inside of them."""
+    """The nodes of an expression. A subquery is one of them; the nodes inside it are not."""
     from sqlglot import exp
 
     return iter(expression.walk(prune=lambda node: isinstance(node, exp.Query) and not isinstance(node, exp.Subquery)))

@@ -1,7 +1,7 @@
-"""What a star table is: its definition, the function that makes its rows, and the inputs that the function's parameters name.
+"""What a star table is: its definition, the function that computes its rows, and the inputs that the function's parameters name.
 
-Belongs here: `StarSchema`, with which a module defines star tables, and columns `carried` over from an input. Does not belong here: any
-star table (the project's are in a package of their own), or where rows are read and written (`pipeline.derive`).
+Belongs here: `StarSchema`, with which a module defines star tables, and `carried`, for columns taken from an input. Does not belong here:
+any star table (a project's are in a package of its own), or reading and writing rows (`pipeline.derive`).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Star:
     """One star table.
 
     Args:
-        table: its definition. A column's `path` names the columns that it is computed from, as `<parameter>.<column>`, with blanks
-            between several.
-        make: the function. It takes a lazy frame for each input and returns one that has the definition's columns; others are left out.
-            For a `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: its frame holds versions of rows, with
-            columns of the pipeline's own, which the function passes on; it does not compute the version's number, `_observed_at` and
-            `_removed`.
+        table: its definition. A column's `path` names the columns that it is computed from, as `<parameter>.<column>`, separated by
+            blanks.
+        make: the function. It takes a lazy frame for each input and returns one that has the definition's columns; other columns are
+            dropped. For a `Rebuilt` table the frames are the inputs' live rows. A `History` has one input: its frame holds versions of
+            rows, with columns of the pipeline's own, which the function passes on; it does not compute the version's number,
+            `_observed_at` and `_removed`.
         inputs: full names (`totesys.staff`, `star.fact_payment`) by parameter.
-        aliases: other names for the table in the warehouse, as views.
+        aliases: other names of the table in the warehouse, as views.
     """
 
     table: Table
@@ -59,12 +59,18 @@ class Star:
         return self.table.name
 
     @property
+    def views(self) -> tuple[str, ...]:
+        """Full names of the views over the table in the warehouse: its aliases, and `<name>_current` of a history."""
+        current = (f"{self.name}_current",) if isinstance(self.table.changes, History) else ()
+        return tuple(f"{self.table.source.name}.{name}" for name in (*self.aliases, *current))
+
+    @property
     def code_hash(self) -> str:
-        """A short hash of the module that holds the function: it changes with the code, even if the definition does not."""
+        """A short hash of the function's module: it changes with the code, even if the definition does not."""
         return hashlib.sha256(inspect.getsource(sys.modules[self.make.__module__]).encode()).hexdigest()[:16]
 
     def lineage(self) -> dict[str, list[tuple[str, str]]]:
-        """For each column the (input's full name, column) pairs that it is computed from; none for columns that the pipeline adds."""
+        """For each column, the (full name of the input, column) pairs that it is computed from; none for columns that the pipeline adds."""
         return {column.name: [(self.inputs[parameter], name) for parameter, name in _sources(column)] for column in self.table.columns}
 
 
@@ -76,7 +82,7 @@ def _sources(column: Column) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Carried:
-    """A column that an input has and the star table takes over unchanged. Made by `carried`."""
+    """A column that the star table takes unchanged from an input. `carried` makes one."""
 
     path: str
     name: str
@@ -85,7 +91,7 @@ class Carried:
     joined_by: str
 
     def column(self, table: str, inputs: Mapping[str, Table]) -> Column:
-        """The column of the star table. Raises DefinitionError where no input has it."""
+        """The column of the star table. Raises DefinitionError if no input has it."""
         original = _input_column(f"table {table}, column {self.name!r}", self.path, inputs)
         return Column(
             self.name,
@@ -97,13 +103,14 @@ class Carried:
 
 
 def carried(path: str, name: str = "", *, description: str = "", nullable: bool | None = None, joined_by: str = "") -> Carried:
-    """A column that an input has and the star table takes over unchanged, with its type, nullability, description and lineage.
+    """A column that the star table takes unchanged from an input, with its type, nullability, description and lineage.
 
     Args:
         path: `<parameter>.<column>`.
-        name: the star table's name for it; by default the input's.
-        description, nullable: where the star table's differ from the input's.
-        joined_by: the columns by which its row was found, as `<parameter>.<column>` with blanks between; they belong to its lineage.
+        name: the column's name in the star table; by default its name in the input.
+        description, nullable: given if they differ from the input's.
+        joined_by: the columns that the join used to find the row, as `<parameter>.<column>` separated by blanks; they belong to the
+            lineage.
     """
     return Carried(path, name or path.rpartition(".")[2], description, nullable, joined_by)
 
@@ -122,10 +129,10 @@ def _input_column(where: str, path: str, inputs: Mapping[str, Table]) -> Column:
 
 
 def refuse_unidentified_versions(table: Table, source: Table) -> None:
-    """A history follows the rows of its input by the input's key: a deleted row has its key and nothing else.
+    """Refuses a history whose identifying columns are not the input's key: a deleted row has its key and nothing else.
 
     Raises:
-        DefinitionError: a column that identifies a row of the history is computed from another column than those.
+        DefinitionError: a column that identifies rows is computed from a column outside the input's key.
     """
     assert isinstance(table.changes, History)  # noqa: S101  (for the type checker: only histories come here)
     for name in table.changes.of:
@@ -137,9 +144,9 @@ def refuse_unidentified_versions(table: Table, source: Table) -> None:
 
 
 class StarSchema:
-    """Star tables, and the tables that their functions may read, of any source.
+    """Star tables, and the tables of any source that their functions may read.
 
-    A module that defines star tables makes one. It may read star tables of another module, too: `StarSchema(*TABLES, *other.tables)`.
+    A module that defines star tables makes one. To read star tables of another module, pass them: `StarSchema(*TABLES, *other.tables)`.
     """
 
     def __init__(self, *tables: Table) -> None:
@@ -153,7 +160,7 @@ class StarSchema:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Their definitions."""
+        """The definitions of the star tables, in the same order."""
         return tuple(star.table for star in self.stars)
 
     def star_table(
@@ -167,17 +174,17 @@ class StarSchema:
         aliases: tuple[str, ...] = (),
         inputs: Mapping[str, str] | None = None,
     ) -> Callable[[Callable[..., pl.LazyFrame]], Callable[..., pl.LazyFrame]]:
-        """Makes a function the star table of its name. The function's parameters are its inputs, by the names of their tables.
+        """Turns a function into the star table of its name. The function's parameters are its inputs, named after their tables.
 
         Args:
-            columns: what the function computes (`Column`, whose `path` is its lineage), and what it carries over (`carried`).
-            key: the column that identifies a row. For a history it is the version's number, which is the first of `columns`.
-            history: the column that identifies a row of the input, if every version of it is kept.
-            inputs: full names by parameter (`{"rates": "rates.daily"}`), where the parameter has another name than its table, or where
-                tables of several sources have that name.
+            columns: the columns that the function computes (`Column`, whose `path` is its lineage) or takes from an input (`carried`).
+            key: the column that identifies a row. In a history it is the version's number, the first of `columns`.
+            history: the column that identifies a row of the input, if the table keeps every version of it.
+            inputs: full names by parameter (`{"rates": "rates.daily"}`), for a parameter whose name is not its table's, or is the name
+                of tables of several sources.
 
         Raises:
-            DefinitionError: the definition makes no sense; the message names the table, and the column or the input.
+            DefinitionError: the definition is invalid; the message names the table, and the column or the input.
         """
 
         def define(make: Callable[..., pl.LazyFrame]) -> Callable[..., pl.LazyFrame]:

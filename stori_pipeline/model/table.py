@@ -1,9 +1,7 @@
-"""What a table is: its columns, its key, how its changes are found, and everything that follows from those.
+"""What a table is: its columns, its key, its change strategy, and what follows from those.
 
-Belongs here: the definition of a table, and its pure projections: its Arrow schemas, its names, its fingerprint. Does not belong here:
-which tables there are (a project says that), how one is read (`readers`), or SQL (`warehouse`).
-
-A definition refuses nonsense when it is made, naming the table and the column.
+Belongs here: the definition of a table, its Arrow schemas, its names and its fingerprint. An invalid definition raises an error that names
+the table and the column. Does not belong here: any table (a project has those), reading one (`readers`), or SQL (`warehouse`).
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from stori_pipeline.model.types import Type, registered
 
 WARN_AFTER = timedelta(minutes=20)
 STALE_AFTER = timedelta(minutes=30)
-"""A mirror that has not been materialized for so long is stale. A quiet source's is materialized by the schedule."""
+"""A mirror is stale if it was last materialized longer ago than this. The schedule materializes it even if its source is idle."""
 
 
 _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
@@ -34,8 +32,8 @@ _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when 
 class Column:
     """One column of a table.
 
-    `path` is where the value sits in a nested source: a dotted path for documents (`details.lag`), or the source's own
-    column name where it differs. Empty means: under the column's own name.
+    `path` is where the source has the value: a dotted path in a document (`details.lag`), or the source's own name of the column if that
+    differs. If empty, it is the column's name.
     """
 
     name: str
@@ -51,20 +49,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """The record of one source table; the one place where anything about it is said.
+    """The definition of one table; everything about the table is declared here and nowhere else.
 
     Args:
-        source: the system it belongs to.
-        name: its name there, which is also its name in S3, in Dagster and in Redshift.
-        columns: in the order in which they land, which is the order COPY loads them in.
+        source: the system that the table belongs to.
+        name: the table's name in S3, in Dagster and in Redshift.
+        columns: in the order in which they land, which is the order in which COPY loads them.
         key: the columns that identify a row; they may not be null.
-        changes: how the reader finds what changed.
+        changes: the change strategy: how the reader finds changed rows.
         cursor: the instant or date column by which a past day is read again, if there is one.
-        unnest: for documents, a field that may hold an array of rows; a document without it is one row itself.
+        unnest: for documents, a field that may hold an array of rows; a document without it is one row.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
-        max_rejected: the share of a batch's rows that may go to quarantine before the load is blocked.
-        sortkey, distkey: Redshift's physical layout; empty leaves it to AUTO.
-        arrivals: when rows arrive, where that is regular enough for their absence to mean something.
+        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked.
+        sortkey, distkey: Redshift's physical layout; empty means AUTO.
+        arrivals: when rows arrive, if that is regular enough to notice their absence.
+
+    Raises:
+        DefinitionError: the definition is invalid. The message names the table and the column.
     """
 
     source: Source
@@ -89,22 +90,22 @@ class Table:
         if not self.columns:
             raise DefinitionError(f"{where}: it has no columns")
         if not self.key:
-            raise DefinitionError(f"{where}: it has no key, so its rows could not be merged; name the columns that identify a row")
+            raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
         for column in self.columns:
             if column.name in RESERVED:
                 raise DefinitionError(
-                    f"{where}, column {column.name!r}: the pipeline uses that name itself; call it otherwise and give its `path`"
+                    f"{where}, column {column.name!r}: the pipeline uses that name itself; rename the column and give its `path`"
                 )
             if not (isinstance(self.changes, History) and OWN_NAME.fullmatch(column.name)):
                 refuse_bad_name(f"{where}, column {column.name!r}", column.name)
-        if twice := [name for name, n in Counter(c.name for c in self.columns).items() if n > 1]:
-            raise DefinitionError(f"{where}: {', '.join(twice)} is declared more than once")
+        if repeated := [name for name, n in Counter(c.name for c in self.columns).items() if n > 1]:
+            raise DefinitionError(f"{where}: {', '.join(repeated)} is declared more than once")
         self._refuse_bad_roles(where)
 
     def _refuse_bad_roles(self, where: str) -> None:
-        """Every role that columns play names columns that exist and can play it."""
+        """Refuses a role (key, sort key, cursor and so on) that names a missing column, or one whose type does not allow it."""
         roles = {"key": self.key, "sortkey": self.sortkey, "distkey": (self.distkey,), "cursor": (self.cursor,)}
         roles |= self.changes.roles | {"arrivals": (self.arrivals.column if self.arrivals else "",)}
         for role, name in ((role, name) for role, names in roles.items() for name in names if name):
@@ -124,22 +125,22 @@ class Table:
 
     @property
     def is_derived(self) -> bool:
-        """Whether it is a star table: made from other tables, and kept in the processed bucket."""
+        """Whether it is a star table: computed from other tables, and kept in the processed bucket."""
         return self.changes.is_derived
 
     @property
     def full_name(self) -> str:
-        """`bank.transactions`: the name people say, and the warehouse's `schema.table`."""
+        """`bank.transactions`: the name in commands and messages, and the `schema.table` in the warehouse."""
         return f"{self.source.name}.{self.name}"
 
     @property
     def prefix(self) -> str:
-        """`bank/transactions`: the name as a path, in S3 and in asset keys; no slash at either end."""
+        """`bank/transactions`: the name as a path in S3 and in asset keys, with no slash at either end."""
         return f"{self.source.name}/{self.name}"
 
     @property
     def source_path(self) -> list[str]:
-        """The asset key of the table in its source."""
+        """The asset key of the source table."""
         return [self.source.name, self.name]
 
     @property
@@ -149,32 +150,32 @@ class Table:
 
     @property
     def mirror_path(self) -> list[str]:
-        """The asset key of the table in the warehouse."""
+        """The asset key of the table's mirror."""
         return ["warehouse", self.source.name, self.name]
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of the record's own columns, in order, nullability included."""
+        """The Arrow schema of the definition's columns, in order, with their nullability."""
         return pa.schema([pa.field(c.name, c.type.arrow, nullable=c.nullable) for c in self.columns])
 
     @property
     def read_schema(self) -> pa.Schema:
-        """What a reader yields: the record's columns and `_deleted`. All but the key are nullable here, since a deleted row
-        carries its key and nothing else."""
+        """What a reader yields: the definition's columns and `_deleted`. All columns but the key are nullable here, because a deleted row
+        has its key and nothing else."""
         fields = [pa.field(c.name, c.type.arrow, nullable=c.name not in self.key) for c in self.columns]
         return pa.schema([*fields, pa.field("_deleted", pa.bool_(), nullable=False)])
 
     @property
     def landed_schema(self) -> pa.Schema:
-        """What lands in Parquet: the record's columns, then `_batch`, `_seq` and `_deleted`."""
+        """What lands in Parquet: the definition's columns, then `_batch`, `_seq` and `_deleted`."""
         *fields, deleted = self.read_schema
         return pa.schema([*fields, pa.field("_batch", pa.int64(), nullable=False), pa.field("_seq", pa.int64(), nullable=False), deleted])
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of everything that decides what lands and which columns the mirror has; a batch with another fingerprint
-        cannot be merged with these."""
-        said = [f"{c.name} {c.type} {c.nullable} {c.source_path}" for c in self.columns] + [f"key {self.key}", f"unnest {self.unnest}"]
-        said += ["keep_deleted"] if self.keep_deleted else []
-        said += [f"history of {self.changes.of}"] if isinstance(self.changes, History) else []
-        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+        """A short hash of everything that determines what lands and which columns the mirror has. Batches with different fingerprints
+        cannot be merged."""
+        parts = [f"{c.name} {c.type} {c.nullable} {c.source_path}" for c in self.columns] + [f"key {self.key}", f"unnest {self.unnest}"]
+        parts += ["keep_deleted"] if self.keep_deleted else []
+        parts += [f"history of {self.changes.of}"] if isinstance(self.changes, History) else []
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,5 +1,5 @@
-"""The journey of rows from source to warehouse: every rule of it, in one place each.
+"""The rules of the journey of rows from source to warehouse.
 
-Belongs here: `sync` (landing and loading a table), `gate` (what may not be loaded), `derive` and `history` (star tables), `loaded_rows`
-(what a mirror holds), `detect_deletes`, `replay`, `drift`. Does not belong here: reading, storing, SQL, or when a step happens.
+Belongs here: `sync` (landing and loading a table), `gate` (blocked batches), `derive`, `history` and `star_rows` (star tables),
+`loaded_rows` (rows of a mirror), `detect_deletes`, `replay`, `drift`. Does not belong here: reading, storing, SQL, or when a step runs.
 """

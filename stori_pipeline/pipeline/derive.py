@@ -1,12 +1,12 @@
 """A star table, from the batches of its inputs to a batch of its own.
 
 Belongs here: whether the inputs have anything new, and tables of the present (`Rebuilt`). Does not belong here: tables that keep versions
-(`history`), what fits a definition (`star_rows`), the functions themselves (a project's star tables), or when it happens (`defs`).
-
-The position of a star table is in its manifests, like any other's. `until` holds, for each input's full name, the generation and batch
-that it was made from, and `code_hash`: the hash of the code that made it. A history's also holds `versions`, its highest number, and
-`began`, the first batch that it was made from.
+(`history`), what fits a definition (`star_rows`), the functions themselves (a project's star tables), or when a step runs (`defs`).
 """
+
+# The position of a star table is in its manifests, as for any table. `until` holds the generation and batch of each input, by its full
+# name, and `code_hash`, the hash of the code that computed the rows. Of a history it also holds `versions`, its highest number, and
+# `began`, the first batch of its input.
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from stori_pipeline.pipeline.sync import Landed, RowStream, since_last_snapshot
 
 
 def derive(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], run_id: str, full: bool = False) -> Landed:
-    """Bring a star table up to its inputs' newest batches, as one batch of its own. The arguments are those of `derived_rows`.
+    """Brings a star table up to its inputs' newest batches, as one batch of its own. The arguments are those of `derived_rows`.
 
     Raises:
-        LandingConflict: another run derived it meanwhile; nothing was changed.
+        LandingConflict: another run derived it first; nothing was changed.
     """
     landed = derived_rows(star, landing, processed, tables=tables, full=full).land(run_id=run_id)
     if landed.manifest:
@@ -53,7 +53,7 @@ def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[
 
     Raises:
         LoadBlocked: the contract blocks a batch of an input.
-        LakeUnavailable: S3 is away.
+        LakeUnavailable: S3 cannot be reached.
         LakeError: an input has not landed yet, or older versions would be lost.
     """
     newest = processed.newest(star.table)
@@ -87,7 +87,7 @@ def _full_refresh_reason(star: Star, newest: Manifest | None, full: bool) -> str
     if newest.fingerprint != star.table.fingerprint:
         return "its definition has changed"
     if newest.until.get("code_hash") != star.code_hash:
-        return "the module that makes it has changed"
+        return "the module of its function has changed"
     return "a full refresh was requested" if full else ""
 
 
@@ -106,12 +106,12 @@ def _present_rows(star: Star, inputs: Mapping[str, Input], processed: Lake, newe
         and newest.rejected == len(misfits)
         and processed.live(table).sort(table.key).collect().equals(rows)
     ):
-        # An empty batch keeps the position, or every later run would compute the table again. If there are misfits, it would hide them:
-        # they would not be among the newest batch's any more.
+        # An empty batch keeps the position, or every later run would compute the table again. If there are misfits, land nothing: an empty
+        # batch would hide them, because only the newest batch's misfits are shown.
         return None if misfits else StarRows(table, "changes", taken_at, until, rows.clear(), rejected_rows(table, []))
     return StarRows(table, "snapshot", taken_at, until, rows, rejected_rows(table, ((row, row) for row in misfits)))
 
 
 def present(live: pl.LazyFrame, table: Table) -> pl.LazyFrame:
-    """Live rows without those that the table keeps as deleted."""
+    """Live rows without rows that are kept as deleted."""
     return live.filter(~pl.col("_deleted")).drop("_deleted") if table.keep_deleted else live

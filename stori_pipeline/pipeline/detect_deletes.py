@@ -1,7 +1,7 @@
-"""Finding the rows that a source has deleted, where its reader sees no deletes, and landing their tombstones.
+"""Finds the rows that a source has deleted, if its reader sees no deletes, and lands their tombstones.
 
-Belongs here: when a missing row may count as deleted, and the reading that lands it. Does not belong here: comparing (`verify`), or
-loading the tombstones (`sync`).
+Belongs here: when a missing row counts as deleted, and the reading that lands it. Does not belong here: comparing (`verify`), or loading
+the tombstones (`sync`).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from stori_pipeline.verify.compare import count_both, differences
 from stori_pipeline.warehouse import Warehouse
 
 CANNOT_DETECT = "its source cannot list its rows, so deleted rows cannot be detected"
-"""Said of a table whose source cannot be compared with its mirror."""
+"""The message for a table whose source is not comparable."""
 
-_ALWAYS_BELIEVED = 1_000
-"""So many deleted rows are believed, whatever their share of the table."""
+_ALWAYS_ACCEPTED = 1_000
+"""Up to this many deleted rows are accepted, whatever their share of the table."""
 
 _ROWS_AT_ONCE = 50_000
 
 
 class DetectionRefused(RuntimeError):
-    """What the source lists must not be acted on. The message says why, and what to do; nothing was changed."""
+    """The source's listing is not plausible, so nothing was changed. The message says why, and what to do."""
 
 
 @dataclass
 class Tombstones:
-    """A reading of deleted rows: keys that the source no longer has, found by comparing and not by its reader."""
+    """A reading of deleted rows: keys that the source no longer has, found by a comparison."""
 
     table: Table
     keys: list[tuple[str, ...]]
@@ -47,7 +47,7 @@ class Tombstones:
 
     @property
     def until(self) -> Position:
-        return self.since.until  # a comparison finds deleted rows and nothing else: the reader goes on where it was
+        return self.since.until  # a comparison finds only deleted rows, so the reader's position stays
 
     def __iter__(self) -> Iterator[Chunk]:
         for start in range(0, len(self.keys), _ROWS_AT_ONCE):
@@ -59,16 +59,16 @@ class Tombstones:
 
 
 def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, run_id: str, force: bool = False) -> Manifest | None:
-    """Land a tombstone for every row of the mirror that the source no longer has.
+    """Lands a tombstone for every row of the mirror that the source no longer has.
 
-    Returns None where there is none, or where the source cannot list its rows: a message that is not in a queue any more was not deleted.
+    Returns None if there is no such row, or if the source cannot list its rows: a message that has left a queue is not deleted.
 
-    The mirror must hold the newest batch, so that a missing row can only have been deleted since. If another run lands meanwhile, this one
-    changes nothing (`LandingConflict`).
+    The mirror must hold the newest batch, so that a row which is missing in the source was deleted since. If another run lands a batch
+    first, this one changes nothing (`LandingConflict`).
 
     Raises:
-        DetectionRefused: the mirror is behind the lake; or the source lists no rows at all, or under half of the mirror's, which is more
-            likely an outage or a wrong address than the truth, unless `force` says that it is true.
+        DetectionRefused: the mirror is behind the lake; or, without `force`, the source lists no rows, or under half of the mirror's. An
+            outage or a wrong address is then more likely than so many deletes.
     """
     newest = lake.newest(table)
     if newest is None or not isinstance(reader, Comparable):
@@ -80,8 +80,8 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     confirm = f"say so with `stori detect-deletes --force {table.full_name}`; nothing was changed"
     if mirror_rows > 0 and source_rows == 0 and not force:
         raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
-    found = differences(table, reader, warehouse, key_range, keys_only=True)
-    deleted = [difference.key for difference in found if difference.verdict == "not in the source"]
-    if len(deleted) > _ALWAYS_BELIEVED and len(deleted) * 2 > mirror_rows and not force:
+    differing = differences(table, reader, warehouse, key_range, keys_only=True)
+    deleted = [difference.key for difference in differing if difference.verdict == "not in the source"]
+    if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
         raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
     return lake.land(table, Tombstones(table, deleted, newest), newest=newest, run_id=run_id) if deleted else None

@@ -1,6 +1,6 @@
 """Schema drift: columns that a source has and the table's definition does not name.
 
-Belongs here: asking the reader, and the position where the reader keeps what has passed. Does not belong here: showing it (`defs`).
+Belongs here: getting them from the reader, for present rows and for rows that were read. Does not belong here: showing them (`defs`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from stori_pipeline.readers import Reader
 
 @runtime_checkable
 class RemembersDrift(Protocol):
-    """A reader whose positions say which columns the rows had that were read, since the source no longer shows them."""
+    """A reader that can report the drift of rows which the source no longer has, from a position."""
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
-        """Like `Reader.drift`, of the rows that were read up to a position."""
+        """Like `Reader.drift`, for the rows that were read up to a position."""
 
 
 def drift(table: Table, reader: Reader, lake: Lake) -> list[str]:
-    """A line for each column of the source that the definition does not name: those that the source has now, and those of rows that it
-    has handed over."""
+    """A line for each source column that the definition does not name, in rows that the source has now or that were read."""
     newest = lake.newest(table) if isinstance(reader, RemembersDrift) else None
     past = reader.past_drift(table, newest.until) if isinstance(reader, RemembersDrift) and newest else []
     return sorted({*reader.drift(table), *past})

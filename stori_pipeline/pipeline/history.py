@@ -38,10 +38,10 @@ def version_rows(
         LakeError: the definition has changed, and older versions could not be computed again.
     """
     table, number = star.table, star.table.key[0]
-    known = pl.DataFrame(schema=polars_types(table))
+    present = pl.DataFrame(schema=polars_types(table))
     position = began = None
     if newest is not None and newest.fingerprint == table.fingerprint:
-        known = processed.live(table).collect().sort(number)
+        present = processed.live(table).collect().sort(number)
         position, began = tuple(newest.until[source.name]), newest.until["began"]
     if reason and newest is not None:
         if newest.until["began"] == list(source.lake.manifests(source.table)[0].order):
@@ -52,7 +52,7 @@ def version_rows(
                 f" computed from, so older ones would be lost. Restore {source.name} there, or undo the change; or, to begin anew,"
                 f" remove everything under {table.prefix}/ in the processed bucket"
             )
-    before = known if position else known.clear()
+    before = present if position else present.clear()
 
     manifests = source.lake.manifests(source.table, after=position)
     blocked = blocked_batches(source.table, manifests)  # a snapshot follows each of them, or `refuse_blocked` would have raised
@@ -68,7 +68,7 @@ def version_rows(
         "versions": after.height,
         "began": began if position else list(manifests[0].order),
     }
-    if newest is None or newest.fingerprint != table.fingerprint or full or not (position or after.equals(known)):
+    if newest is None or newest.fingerprint != table.fingerprint or full or not (position or after.equals(present)):
         return StarRows(table, "snapshot", last.taken_at, until, after, rejected)
     if position:
         return StarRows(table, "changes", last.taken_at, until, added, rejected)
@@ -104,8 +104,8 @@ def _batches(star: Star, parameter: str, source: Input, manifests: list[Manifest
 
 # --- versions: pure functions of polars frames ---------------------------------------------------------------------------
 #
-# A row of the input is a new version if it differs, in any column, from the version before it. So a row that is sent again unchanged
-# adds none, and the result does not depend on how many batches are taken at once.
+# A row of the input is a new version if it differs in any column from the version before it. So a row that arrives again unchanged adds no
+# version, and the result does not depend on how many batches are processed at once.
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,14 @@ def added_versions(table: Table, before: pl.DataFrame, highest: int, batches: Se
         batches: in the order in which they landed.
     """
     number = table.key[0]
-    found = [before.clear()]
+    added = [before.clear()]
     for run in _runs(batches):
         numbers = (pl.int_range(pl.len()) + highest + 1).cast(before.schema[number], strict=True)
         versions = _added_by(table, before, run).select(numbers.alias(number), pl.exclude(number)).select(before.columns)
-        found.append(versions)
+        added.append(versions)
         highest += versions.height
         before = newest_versions(table, pl.concat([before, versions]))
-    return pl.concat(found)
+    return pl.concat(added)
 
 
 def identifiers(table: Table) -> list[str]:
@@ -155,7 +155,7 @@ def identifiers(table: Table) -> list[str]:
 
 
 def _runs(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Batches that can be taken at once. A snapshot begins a run: which rows it lacks depends on every version before it."""
+    """Batches that can be processed at once. A snapshot begins a run, because the rows that it lacks depend on every version before it."""
     run: list[Batch] = []
     for batch in batches:
         if batch.is_snapshot and run:
@@ -203,7 +203,7 @@ def _same_as(columns: list[str], at: pl.Expr) -> pl.Expr:
 
 
 def _absent(before: pl.DataFrame, batch: Batch, key: list[str], attributes: list[str]) -> pl.DataFrame:
-    """A deleted row, after all of the batch's own, for each row that is not removed yet and that the snapshot does not have."""
+    """A deleted row for each row that is not removed yet and that the snapshot does not have, after the batch's own rows."""
     held = pl.concat([batch.rows.select(key), batch.broken.select(key)])
     return (
         before.filter(~pl.col("_removed"))

@@ -1,7 +1,7 @@
-"""The rows that a mirror holds, as a polars frame, read from the lake.
+"""The rows of a mirror as a polars frame, read from the lake.
 
-Belongs here: up to which batch. Does not belong here: which rows are live (`lake.live`), or reading a table of the warehouse that is no
-mirror (`warehouse.frames`).
+Belongs here: the live rows up to the mirror's batch. Does not belong here: which rows are live (`lake.live`), or reading a table of the
+warehouse that is not a mirror (`warehouse.frames`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def loaded_rows(table: Table, lake: Lake, warehouse: Warehouse) -> pl.LazyFrame:
-    """The live rows of a table up to the newest batch that its mirror holds, without rows that are kept as deleted.
+    """The live rows of a table up to the newest batch in its mirror, without rows that are kept as deleted.
 
-    The definition's columns, `super_` as JSON text. What landed after that batch, or is blocked, is not among them. Rows are read when the
-    frame is collected. Writes nothing.
+    They have the definition's columns, with `super_` as JSON text. Batches that landed later, or are blocked, are left out. The rows are
+    read when the frame is collected. Writes nothing.
 
     Raises:
-        LakeError: the mirror holds nothing yet, or the lake does not have the batch that it is at.
-        LakeUnavailable, WarehouseUnavailable: S3 or the warehouse is away.
+        LakeError: nothing is loaded yet, or the lake does not have the mirror's batch.
+        LakeUnavailable, WarehouseUnavailable: S3 or the warehouse cannot be reached.
     """
-    from stori_pipeline.pipeline.derive import present  # polars is heavy, and most steps do without
+    from stori_pipeline.pipeline.derive import present  # polars is slow to import, and most steps do not need it
 
     order = warehouse.ledger(table)
     if order is None:

@@ -1,8 +1,7 @@
-"""A full refresh of a source that cannot be replayed: what the lake holds of it, then what is new.
+"""A full refresh of a source that cannot be replayed: the rows in the lake, then the new rows.
 
-Belongs here: making one reading of the two. Does not belong here: when a full refresh is due (`sync`).
-
-A queue hands each message over once, so the lake holds the only copy of what has landed. A new generation begins with those rows.
+Belongs here: one reading of both. A queue delivers each message once, so the lake has the only copy of landed rows, and a new generation
+begins with them. Does not belong here: when a full refresh is needed (`sync`).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ _ROWS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class Replay:
-    """The rows of a generation, fitted to the table's present definition, followed by a reading.
+    """The rows of a generation, converted to the table's present definition, followed by a reading.
 
-    Every version of a row is passed on, in order, so memory is bounded and the last version wins as it always does. A column is looked
-    for under its own name, then under its `path`; a new column is null.
+    Yields every version of each row, in order, so memory is bounded and the last version wins. A column is found by its name, else by its
+    `path`; a new column is null.
 
     Raises:
-        LakeError: while it is iterated, where a row does not fit the present definition: it must not get lost.
+        LakeError: during iteration, if a landed row does not fit the present definition; it would be lost.
     """
 
     table: Table
@@ -54,9 +53,9 @@ class Replay:
             rows, rejected = conform(self.table, _renamed(part.iter_rows(named=True), names))
             if rejected.num_rows:
                 raise LakeError(
-                    f"{self.table.full_name}: {rejected.num_rows} or more rows that have landed do not fit the table's definition as "
-                    f"it is now, and their source does not have them any more; the first: {rejected['reason'][0]}. "
-                    "Change the definition so that it takes them too, with a wider column or a nullable one. Nothing was changed"
+                    f"{self.table.full_name}: {rejected.num_rows} or more landed rows do not fit the table's present definition, and the "
+                    f"source does not have them any more; the first: {rejected['reason'][0]}. "
+                    "Change the definition so that they fit, with a wider column or a nullable one. Nothing was changed"
                 )
             yield Chunk(rows, rejected)
         yield from self.reading

@@ -1,7 +1,7 @@
-"""The rows of a star table on their way to the lake: typed, fitting or rejected, as a reading.
+"""The rows of a star table as a reading: cast to the definition's types, and checked.
 
-Belongs here: what fits the definition of a star table, and the rows that a `RowStream` lands. Does not belong here: which rows there are
-(`derive` for tables of the present, `history` for those that keep versions).
+Belongs here: which rows fit the definition of a star table, and the reading that a `RowStream` lands. Does not belong here: computing the
+rows (`derive` for tables of the present, `history` for those that keep versions).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StarRows:
     must_land: bool = True
 
     def ack(self) -> None:
-        return None  # no source waits for it
+        return None  # there is no source to acknowledge to
 
     def __iter__(self) -> Iterator[Chunk]:
         rows = self.rows.with_columns(pl.lit(value=False).alias("_deleted")).to_arrow().cast(self.table.read_schema)
@@ -70,7 +70,7 @@ def typed(table: Table, names: Iterable[str]) -> list[pl.Expr]:
 
 
 def fits(columns: Iterable[Column]) -> pl.Expr:
-    """Whether a row has every value that must not be null, and no text that is too long: Redshift would refuse the load for either."""
+    """Whether a row has no null in a column that may not be null, and no text that is too long. Redshift would refuse both."""
     columns = list(columns)
     present = [pl.col(column.name).is_not_null() for column in columns if not column.nullable]
     short = [(pl.col(c.name).str.len_bytes() <= c.type.max_bytes).fill_null(value=True) for c in columns if c.type.max_bytes is not None]
@@ -81,7 +81,7 @@ def rejected_rows(table: Table, misfits: Iterable[tuple[dict[str, Any], dict[str
     """The rows of quarantine for rows that do not fit.
 
     Args:
-        misfits: each row, and the raw row to keep for it: the input's, or the row itself where it is made of several inputs.
+        misfits: each row, and the raw row to keep: the input's row, or the row itself if it has several inputs.
     """
     return pa.RecordBatch.from_pylist([_rejected_row(table, row, raw) for row, raw in misfits], schema=REJECTED)
 
@@ -95,6 +95,6 @@ def _rejected_row(table: Table, row: dict[str, Any], raw: dict[str, Any]) -> dic
             code = type_.unfit_code if has_input else "missing"
             reasons.append((code, column.name, f"{column.name}: {CODES[code]}"))
         elif isinstance(value, str) and type_.max_bytes is not None and len(value.encode()) > type_.max_bytes:
-            reasons.append(("too_long", column.name, f"{column.name}: {len(value.encode())} bytes, where {type_} holds {type_.max_bytes}"))
+            reasons.append(("too_long", column.name, f"{column.name}: {len(value.encode())} bytes, but {type_} holds {type_.max_bytes}"))
     code, name, _ = reasons[0]
     return {"code": code, "column": name, "reason": "; ".join(reason for _, _, reason in reasons), "raw": raw_text(raw)}

@@ -1,7 +1,7 @@
-"""One table, from its source to its mirror: landing what changed, and loading what landed.
+"""One table, from its source to its mirror: lands what changed, and loads what landed.
 
-Belongs here: the rules of both: what is read, when a new generation begins, which batches are new, whether they may be loaded. Does not
-belong here: reading (`readers`), storing (`lake`), loading (`warehouse.load`), or when it happens and in which run (`defs`).
+Belongs here: the rules: what is read, when a new generation begins, which batches are new. Does not belong here: reading (`readers`),
+storing (`lake`), loading (`warehouse.load`), or when a step runs (`defs`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stori_pipeline.warehouse.load import LedgerMoved, Loaded, Pending, load_bat
 _TRIES = 5
 
 Progress = Callable[[int], None]
-"""Told how many rows were read since it was told last."""
+"""Called with the number of rows read since the last call."""
 
 
 def ignore(_: int) -> None:
@@ -34,10 +34,10 @@ def ignore(_: int) -> None:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a landing did.
+    """The result of a landing.
 
-    `manifest` is the batch that it landed, None where there was nothing new. `newest` is the table's newest batch by now.
-    `full_refresh_reason` says why all rows were read; empty where only changes were.
+    `manifest` is the batch that it landed, None if nothing was new. `newest` is the table's newest batch now. `full_refresh_reason` says
+    why all rows were read; "" if only changes were.
     """
 
     manifest: Manifest | None
@@ -46,9 +46,9 @@ class Landed:
 
 
 class RowStream:
-    """Rows to be landed as one batch of a table, after its newest one.
+    """Rows to land as one batch of a table, after its newest one.
 
-    The beginning of the reading is read at once. So it is known whether there is anything to land, and as which batch.
+    The beginning of the reading is read immediately, to find out whether there is anything to land, and as which batch.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class RowStream:
         self.newest = newest
         self.reading: Reading | None = None
         self.landed: Manifest | None = None
-        """The batch that the rows became; None before, and where there was nothing to land."""
+        """The batch that the rows became; None before landing, and if there was nothing to land."""
         self.full_refresh_reason = full_refresh_reason
-        """Why all rows are read; empty where only changes are."""
+        """Why all rows are read; "" if only changes are."""
         self.first: Chunk | None = None
-        """The first chunk that holds anything, None where none does."""
+        """The first chunk with any row; None if no chunk has one."""
         self._lake = lake
         if reading:
             self.begin(reading)
@@ -82,11 +82,11 @@ class RowStream:
 
     @property
     def newest_order(self) -> tuple[int, int] | None:
-        """The (generation, batch) of the table's newest batch once these rows have landed; None where it has none."""
+        """The (generation, batch) of the table's newest batch after these rows have landed; None if it has none."""
         return self._order if not self.is_empty else self.newest.order if self.newest else None
 
     def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
-        """Land the rows as one batch. Errors are those of `Lake.land`, and what the reading raises: then nothing has landed."""
+        """Lands the rows as one batch. Raises the errors of `Lake.land` and of the reading; nothing has landed then."""
         if self.reading is not None:
             chunks = chain([self.first] if self.first else [], self._chunks)
             self.landed = self._lake.land(
@@ -108,7 +108,7 @@ def land(
     day: date | None = None,
     progress: Progress = ignore,
 ) -> Landed:
-    """Land what changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
+    """Lands the rows that changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
     with changed_rows(table, reader, lake, full=full, day=day) as rows:
         landed = rows.land(run_id=run_id, progress=progress)
         rows.ack()
@@ -119,10 +119,10 @@ def land(
 
 @contextmanager
 def changed_rows(table: Table, reader: Reader, lake: Lake, *, full: bool = False, day: date | None = None) -> Iterator[ChangedRows]:
-    """The rows that changed in the source since the newest batch, for as long as the block lasts.
+    """The rows that changed in the source since the newest batch. Valid inside the context.
 
-    All rows of the table are read, and so a generation begins, where nothing has landed yet, where the definition has changed, where the
-    source cannot continue from the position, or where `full` asks for it. With `day`, the rows of that day are read again instead.
+    Reads all rows of the table, as a new generation, if nothing has landed yet, if the definition has changed, if the source cannot
+    continue from the position, or if `full` is True. With `day`, reads the rows of that day again instead.
     """
     newest = lake.newest(table)
     reason = _full_refresh_reason(table, newest, full)
@@ -147,7 +147,7 @@ def _full_refresh_reason(table: Table, newest: Manifest | None, full: bool) -> s
 
 
 class ChangedRows(RowStream):
-    """The rows that a source has changed. Made by `changed_rows`."""
+    """The rows that changed in a source. `changed_rows` makes one."""
 
     def __init__(self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack) -> None:
         super().__init__(table, lake, newest)
@@ -155,14 +155,14 @@ class ChangedRows(RowStream):
         self._stack = stack
 
     def read(self, since: Position | None, day: date | None = None) -> None:
-        """Begin to read. Errors are those of `Reader.read`."""
+        """Begins to read. Raises the errors of `Reader.read`."""
         reading = self._stack.enter_context(self._reader.read(self.table, since, day=day))
         if since is None and self.newest and not self.table.changes.is_replayable:
             reading = Replay(self.table, self._lake, self.newest, reading)
         self.begin(reading)
 
     def read_all(self, reason: str) -> None:
-        """Begin to read the whole table, for that reason."""
+        """Begins to read all rows of the table, for that reason."""
         self._stack.close()
         self.full_refresh_reason = reason
         self.read(None)
@@ -177,7 +177,7 @@ class ChangedRows(RowStream):
             return super().land(run_id=run_id, progress=progress)
 
     def ack(self) -> None:
-        """Let the source forget what was read. To be called once that is durable: after `land`."""
+        """Acknowledges the rows to the source. Call it after `land`, when they are durable."""
         if self.reading:
             self.reading.ack()
 
@@ -187,10 +187,10 @@ class ChangedRows(RowStream):
 
 @dataclass(frozen=True)
 class NewBatches:
-    """The batches of a table that its mirror does not have yet, and that may be loaded. Made by `new_batches`.
+    """The batches of a table that its mirror does not have yet and that may be loaded. `new_batches` makes one.
 
-    `after` is the ledger's entry that they follow. `batches` is empty where the mirror is up to date. Batches before the last snapshot
-    are left out: it makes them superfluous. `views` are the statements of views that belong to the mirror.
+    `after` is the ledger's entry that they follow. `batches` is empty if the mirror is up to date; it begins with the last snapshot, which
+    replaces the batches before it. `views` are the statements of the mirror's views.
     """
 
     table: Table
@@ -201,12 +201,12 @@ class NewBatches:
 
     @property
     def order(self) -> tuple[int, int] | None:
-        """The (generation, batch) that the mirror holds once they are loaded."""
+        """The (generation, batch) of the mirror after they are loaded."""
         return self.batches[-1].order if self.batches else self.after
 
 
 def batches_after(table: Table, lake: Lake, after: tuple[int, int] | None) -> list[Manifest]:
-    """The batches after a ledger's entry, from the last snapshot on, whether or not they may be loaded."""
+    """The batches after a ledger's entry, from the last snapshot on, including blocked ones."""
     return since_last_snapshot(lake.manifests(table, after=after))
 
 
@@ -216,10 +216,10 @@ def since_last_snapshot(batches: Sequence[Manifest]) -> list[Manifest]:
 
 
 def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None, views: Sequence[str] = ()) -> NewBatches:
-    """The batches that a load brings.
+    """The batches to load.
 
     Args:
-        after: the (generation, batch) that the mirror holds (`Warehouse.ledger`), None where it holds nothing.
+        after: the (generation, batch) of the mirror (`Warehouse.ledger`); None if nothing is loaded.
 
     Raises:
         LoadBlocked: the contract blocks one of them.
@@ -230,18 +230,18 @@ def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None, views: 
 
 
 def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: Sequence[str] = ()) -> Loaded | None:
-    """Bring the mirror up to the newest batch; None where it already is.
+    """Brings the mirror up to the newest batch; None if it is up to date.
 
     Raises:
         LoadBlocked: the contract blocks a batch; nothing was loaded.
-        WarehouseUnavailable: the warehouse is away, or other loads of the table persisted.
+        WarehouseUnavailable: the warehouse cannot be reached, or other loads of the table were first each time.
         WarehouseError: the warehouse refused the load.
     """
     return load_new(new_batches(table, lake, warehouse.ledger(table), views), warehouse, run_id=run_id)
 
 
 def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
-    """Load batches that were found to be new. Where another load was faster, load what is new after that. Errors are those of `load`."""
+    """Loads new batches. If another load was first, loads the batches after that. Raises the errors of `load`."""
     for _ in range(_TRIES):
         if not new.batches:
             return None
@@ -259,7 +259,8 @@ def _pending(new: NewBatches, run_id: str) -> Pending:
         generation=new.batches[-1].generation,
         batch=new.batches[-1].batch,
         replaces=any(each.kind == "snapshot" for each in new.batches),
-        # A snapshot of a source that hands each row over only once is no reason to remove rows: of a lost lake only the mirror has them.
+        # A source that cannot be replayed has each row once, so its snapshot must not remove rows: after a loss of the lake, only the
+        # mirror has them.
         keeps=not new.table.changes.is_replayable,
         rows=sum(each.rows for each in new.batches),
         url=new.lake.copy_manifest(new.table, with_parts, run_id) if with_parts else "",

@@ -1,8 +1,7 @@
-"""How each kind of source is read: one package a kind, all behind the same few functions.
+"""The readers: one package for each kind of source, all with the protocol that `stori_pipeline_tests/readers/test_conformance.py` tests.
 
-Belongs here: what every kind has (`SourceKind`, `Reader`), and finding a kind by its name or by an address. Does not belong here: any
-kind (the packages beside this module), which rows fit a definition (`contract`), or where rows go (`lake`).
-The conformance suite, `stori_pipeline_tests/readers/test_conformance.py`, holds every kind to the protocol.
+Belongs here: the protocol (`SourceKind`, `Reader`), and finding a kind by its name or by an address. Does not belong here: any kind (the
+packages beside this module), which rows fit a definition (`contract`), or where rows go (`lake`).
 """
 
 from __future__ import annotations
@@ -18,52 +17,56 @@ from stori_pipeline.model.table import Table
 
 
 class SourceError(RuntimeError):
-    """A source could not be read. The message says which table, what went wrong and what to do. No row is lost by it."""
+    """A source could not be read. The message says which table, what went wrong and what to do. No row is lost."""
 
 
 class SourceUnavailable(SourceError):
-    """The source cannot be reached at the moment: the only SourceError that is worth retrying."""
+    """The source cannot be reached now. Of all SourceErrors, only this one is worth a retry."""
 
 
 class PositionLost(SourceError):
-    """The source no longer knows enough to continue from a position; a new generation must be read."""
+    """The source cannot continue from a position; a new generation must be read."""
 
 
 class Reader(Protocol):
-    """What reads the sources of one kind. Made with the source's address; holds no state between calls.
+    """Reads the sources of one kind. Constructed with the source's address; holds no state between calls.
 
-    Each function raises SourceError where the kind cannot find changes as `table.changes` says, see `changes_of`.
+    Each function raises SourceError if the kind does not support the strategy `table.changes`, see `changes_of`.
     """
 
     def head(self, table: Table, since: Position | None) -> str:
-        """Cheap: an opaque text that differs from the last one when something may have changed past `since`.
+        """An opaque text that changes if the table may have changed since `since`. Cheap to compute.
 
-        It may differ without a change (one reading too many), but never stay the same after one.
+        It may change although nothing changed in the table, which costs one reading. After a change it never stays the same.
         """
 
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> AbstractContextManager[Reading]:
-        """Everything changed since that position; a snapshot of the whole table where it is None.
+        """All rows that changed since the position; a snapshot of the table if `since` is None.
 
-        With `day`, instead the rows whose `table.cursor` falls in that UTC day, as `changes` that leave the position where it was.
+        With `day`: the rows whose `table.cursor` falls in that UTC day, as `changes` that do not move the position.
 
         Raises:
-            SourceUnavailable: the source is away; try again.
+            SourceUnavailable: the source cannot be reached now; try again.
             PositionLost: `since` is too old, or belongs to another server; read with None.
-            SourceError: the source's table no longer fits its definition (a column is missing or of another type), or else failed.
+            SourceError: the source table no longer fits its definition (a column is missing or has another type), or reading it failed.
         """
 
     def drift(self, table: Table) -> list[str]:
-        """One line for each source column that the definition does not name, saying what to add to it. Empty where there is none."""
+        """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none.
+
+        A check asks, so it must leave the source as it is. A source that cannot show a row without handing it over gives nothing here: its
+        positions keep what was read (`pipeline.drift.RemembersDrift`).
+        """
 
 
 class SourceKind(Protocol):
-    """What the package of a kind has in its `__init__`. To import that imports no driver, since every definition of a table does."""
+    """What the package of a kind defines in its `__init__`, which imports no driver, because every definition of a table imports it."""
 
     CHANGES: tuple[type[Changes], ...]
-    """The ways of finding changes that its reader can do: the kind's own, which are declared in the package, and shared ones."""
+    """The change strategies that its reader supports: the kind's own, which the package declares, and shared ones."""
 
     URL_PREFIXES: tuple[str, ...]
-    """How addresses of such sources begin. Where several kinds have one that fits, the longest tells."""
+    """Prefixes of the addresses of such sources. If prefixes of several kinds match, the longest one wins."""
 
     def reader_at(self, url: str) -> Reader:
         """The reader of the source at that address."""
@@ -79,9 +82,9 @@ READERS: dict[str, str] = {
     "s3_drop": "stori_pipeline.readers.s3_drop",
     "http_api": "stori_pipeline.readers.http_api",
 }
-"""The package of each kind of source, which is a `SourceKind`. Dagster has an icon for a kind of that name, where it has one."""
+"""The package of each kind of source, a `SourceKind`. Dagster shows an icon for the kinds whose names it knows."""
 
-_Way = TypeVar("_Way", bound=Changes)
+_Strategy = TypeVar("_Strategy", bound=Changes)
 
 
 def source_kind(kind: str) -> SourceKind:
@@ -101,35 +104,35 @@ def reader_for(kind: str, url: str) -> Reader:
 
 
 def scaffold(kind: str, url: str, source: str, name: str) -> str:
-    """The definition of a table that exists in a source of that kind at `url`, as Python to paste into the project.
+    """A suggested definition of a table in a source of that kind at `url`, as Python to paste into the project.
 
     Args:
-        source: what the project calls the source; the definition itself says `SOURCE`, as the project's modules do.
-        name: the table, as the source calls it.
+        source: the project's name for the source. The definition itself says `SOURCE`, as the project's modules do.
+        name: the source's name for the table.
 
     Raises:
-        SourceUnavailable: the source is away.
-        SourceError: it has no such table, or none that may be read.
+        SourceUnavailable: the source cannot be reached now.
+        SourceError: the source has no such table, or the role may not read it.
     """
     return source_kind(kind).scaffold(url, name, source=source)
 
 
 def kind_of_url(url: str) -> str:
-    """The kind of the source at that address, by how the address begins; empty where no kind has such addresses."""
+    """The kind whose URL prefix matches the address; "" if there is none."""
     prefixes = [(prefix, kind) for kind in READERS for prefix in source_kind(kind).URL_PREFIXES if url.startswith(prefix)]
-    return max(prefixes, key=lambda found: len(found[0]), default=("", ""))[1]
+    return max(prefixes, key=lambda match: len(match[0]), default=("", ""))[1]
 
 
-def changes_of(table: Table, ways: tuple[type[_Way], ...]) -> _Way:
-    """How the table's changes are found, for a reader that can do these ways.
+def changes_of(table: Table, strategies: tuple[type[_Strategy], ...]) -> _Strategy:
+    """The table's change strategy, if it is one of those that the reader supports.
 
     Raises:
-        SourceError: its definition names another way.
+        SourceError: the definition names another strategy.
     """
-    for way in ways:
-        if isinstance(table.changes, way):
+    for strategy in strategies:
+        if isinstance(table.changes, strategy):
             return table.changes
     raise SourceError(
         f"{table.full_name}: its definition says changes={type(table.changes).__name__}(…), by which a source of the kind "
-        f"{table.source.kind} cannot be read; use {' or '.join(f'{way.__name__}(…)' for way in ways)}"
+        f"{table.source.kind} cannot be read; use {' or '.join(f'{strategy.__name__}(…)' for strategy in strategies)}"
     )

@@ -1,7 +1,7 @@
-"""Columns suggested from the values of a JSON field, which a person reads, corrects and pastes.
+"""Suggested columns for the fields of JSON objects; a person reads, corrects and pastes them.
 
-Belongs here: what kinds have in common whose rows are JSON objects. Does not belong here: which pairs of types fit (`contract`), or
-the definition around the columns (`scaffolding`).
+Belongs here: what the kinds whose rows are JSON objects share. Does not belong here: which values fit a type (`contract`), or the text
+around the columns (`scaffolding`).
 """
 
 from __future__ import annotations
@@ -11,42 +11,31 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from stori_pipeline.model.types import suggestions, timestamptz
-from stori_pipeline.model.types.misfit import MisfitError
+from stori_pipeline.model.types import suggestions
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def column_text(field: str, values: Sequence[Any], *, key: bool = False) -> str:
-    """The column that reads a field with such values, as Python. Lengths are twice that of the longest text."""
+    """The column for a field with these values, as Python. Its length is at least twice that of the longest text."""
     name = column_name(field)
-    arguments = [json.dumps(name), _type(values)]
+    arguments = [json.dumps(name), type_text(values)]
     arguments += ["nullable=False"] if key else []
     arguments += [f"path={json.dumps(field)}"] if field != name else []
     return f"Column({', '.join(arguments)})"
 
 
 def column_name(field: str) -> str:
-    """A name that a column may have, close to the field's: `customerID` becomes `customer_id`."""
+    """A valid column name close to the field's name: `customer_id` for `customerID`."""
     if _NAME.fullmatch(field):
         return field
     snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field).lower()).strip("_")
     return (snake if snake[:1].isalpha() else f"field_{snake}")[:63]
 
 
-def _type(values: Sequence[Any]) -> str:
+def type_text(values: Sequence[Any]) -> str:
+    """The type for a field with such values, as Python."""
     kinds = {type(value) for value in values}
     if kinds == {str}:
-        if all(map(_is_instant, values)):
-            return "timestamptz"
-        longest = max(len(value.encode(errors="replace")) for value in values)
-        return f"varchar({max(16, 1 << (2 * longest - 1).bit_length())})" if longest <= 32_767 else "super_"
+        return suggestions.for_json_texts(values) or suggestions.for_longest(suggestions.longest_of(values))
     return suggestions.for_natives(kinds) or "super_"
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        timestamptz.convert(text)
-    except MisfitError:
-        return False
-    return True

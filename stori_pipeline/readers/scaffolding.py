@@ -1,6 +1,6 @@
 """The text of a suggested definition: imports, and a `Table(…)` to paste into the project.
 
-Belongs here: the form that all kinds of source share. Does not belong here: which columns a table has, which each kind finds out.
+Belongs here: the text that all kinds of source share. Does not belong here: finding a table's columns (the packages of the kinds).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def definition_text(
     """A definition as Python.
 
     Args:
-        columns: `Column(…)`, each with its comma, and with a comment where it needs one.
-        changes: how changes are found, such as `Queue()`; what it calls is declared in `package`, a kind's.
+        columns: `Column(…)`, each with its comma, and with a comment if it needs one.
+        changes: the change strategy, such as `Queue()`. `package`, the package of a kind, declares it.
         more: further arguments, such as `cursor="day"`.
     """
     types = {match[1] for column in columns if (match := re.match(r'Column\("(?:[^"\\]|\\.)*", (\w+)', column))}
     imports: dict[str, set[str]] = {"stori_pipeline.model": {"Column", "Table"}}
     for each in sorted(types):
         imports.setdefault(module_of(each), set()).add(each)
-    ways = sorted(set(re.findall(r"\b([A-Z]\w*)\(", changes)))
+    strategies = sorted(set(re.findall(r"\b([A-Z]\w*)\(", changes)))
     lines = [
         *(["import datetime", ""] if "datetime." in changes else []),
         *(f"from {module} import {', '.join(sorted(names))}" for module, names in imports.items()),
-        f"from {package} import {', '.join(ways)}",
+        f"from {package} import {', '.join(strategies)}",
         "",
         "Table(",
         "    source=SOURCE,",
@@ -56,5 +56,5 @@ def definition_text(
 
 
 def text(value: str) -> str:
-    """A text as Python; JSON's texts are Python's, too."""
+    """A text as a Python literal. A JSON string is one."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,5 +1,5 @@
-"""What keeps runs going: storage, liveness, retries, logging, runs in this process, and the sensor that alerts people.
+"""Running and watching Dagster: storage, liveness, retries, logging, runs in this process, and the sensor that sends alerts.
 
-Belongs here: how Dagster is run and watched. Does not belong here: Dagster definitions of tables and reports (`defs`), which use this.
-Beside `defs`, it is the only package that knows Dagster.
+Belongs here: code about Dagster's runs and storage. Only this package and `defs` import Dagster. Does not belong here: Dagster definitions
+of tables and reports (`defs`).
 """

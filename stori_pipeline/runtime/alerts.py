@@ -297,8 +297,8 @@ def _check_signals(event: DagsterEvent, at: float, run_id: str) -> list[Signal]:
 
 
 def _run_signals(event: DagsterEvent, at: float, run: DagsterRun) -> list[Signal]:
-    """If a run fails as a whole, such as a killed one, each of its tables fails. A run that fails because a step failed does not count:
-    the step gives the signal."""
+    """If a run fails as a whole, for example because it was killed, each of its tables fails. If it fails because a step failed, the step
+    gives the signal."""
     bad = event.event_type == DagsterEventType.RUN_FAILURE and is_failure_of_run(event)
     words = (run_failure_message(event) or event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]

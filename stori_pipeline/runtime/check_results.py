@@ -1,6 +1,6 @@
 """The newest result of each asset check.
 
-Belongs here: reading them from Dagster's instance. Does not belong here: checking.
+Belongs here: reading them from Dagster's instance. Does not belong here: running checks (`defs`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ class CheckResult:
     check: str
     passed: bool
     warns: bool
-    """Whether it only warns where it does not pass."""
+    """Whether its failure is a warning."""
     message: str
 
 
 def check_results(instance: DagsterInstance | None = None) -> list[CheckResult]:
-    """The newest result of each check among the last few thousand, by asset and name. By default of the instance of `DAGSTER_HOME`."""
+    """The newest result of each check among the last five thousand evaluations, sorted by asset and name.
+
+    Without `instance`, reads the instance of `DAGSTER_HOME`.
+    """
     if instance is None:
         with DagsterInstance.get() as opened:
             return check_results(opened)
@@ -35,10 +38,10 @@ def check_results(instance: DagsterInstance | None = None) -> list[CheckResult]:
         event = record.event_log_entry.dagster_event
         if event is None:
             continue
-        found = event.asset_check_evaluation_data
-        asset = "/".join(found.asset_key.path)
+        data = event.asset_check_evaluation_data
+        asset = "/".join(data.asset_key.path)
         newest.setdefault(
-            (asset, found.check_name),
-            CheckResult(asset, found.check_name, found.passed, found.severity == AssetCheckSeverity.WARN, found.description or ""),
+            (asset, data.check_name),
+            CheckResult(asset, data.check_name, data.passed, data.severity == AssetCheckSeverity.WARN, data.description or ""),
         )
     return [newest[key] for key in sorted(newest)]

@@ -1,7 +1,7 @@
-"""Why a step failed, in the words of its own error.
+"""Why a step failed: the message of its original error.
 
-Belongs here: from Dagster's events to a message, and from a step to its table or report. Does not belong here: showing the message
-(`cli`), or alerting people (`alerts`).
+Belongs here: finding the message in Dagster's events, and the table or report of a step. Does not belong here: showing the message (`cli`),
+or sending alerts (`alerts`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stori_pipeline.runtime.names import OWN_STEPS
 
 
 class ErrorInfo(Protocol):
-    """An error as Dagster stores it; its own class is not public."""
+    """An error as Dagster stores it. Dagster's class is not public."""
 
     @property
     def message(self) -> str: ...
@@ -27,20 +27,20 @@ class ErrorInfo(Protocol):
 
 
 def steps_about(names: Iterable[str]) -> re.Pattern[str]:
-    """Matches the steps of these tables and reports (full names). The group `name` is the full name, with `__` for its dot.
+    """A pattern for the steps of these tables and reports (full names). The group `name` is the full name, with `__` for its dot.
 
-    A check with a step of its own has the name of its asset's step, then the check's. No other asset's step has such a name.
+    A check with a step of its own is named after its asset's step and the check. No other asset's step has such a name.
     """
     either = "|".join(re.escape(name.replace(".", "__")) for name in sorted(names, key=len, reverse=True))
     return re.compile(rf"(checks__)?(landing__|warehouse__)?(?P<name>{either})(__across|_({'|'.join(OWN_STEPS)}))?")
 
 
 def failure_message(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
-    """Why a step failed. `events` are those of its run."""
+    """Why a step failed. `events` are the events of its run."""
     raised = failed.step_failure_data.user_failure_data
     if raised and raised.description:
         return raised.description
-    for each in events:  # a check that blocks says why in its evaluation, not in its step's error
+    for each in events:  # a blocking check gives its reason in its evaluation, not in its step's error
         if each.step_key == failed.step_key and each.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = each.asset_check_evaluation_data
             if not evaluation.passed and evaluation.description:

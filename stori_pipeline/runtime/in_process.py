@@ -1,6 +1,6 @@
-"""A run in this process, for the command and for tests: what a sensor or a schedule would have requested, made here.
+"""Runs in this process, for the command and for tests.
 
-Belongs here: running it against Dagster's instance. Does not belong here: what is requested (`defs.jobs`), or what is shown of it (`cli`).
+Belongs here: executing a run request against Dagster's instance. Does not belong here: the request (`defs.jobs`), or its output (`cli`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from stori_pipeline.runtime.liveness import end_killed_runs, shown_alive
 
 
 def execute_request(definitions: Definitions, job: str, request: RunRequest, *, instance: DagsterInstance) -> ExecuteInProcessResult:
-    """Make that run of a job. A step that fails is in the result; nothing is raised for it."""
-    # The public ways select assets or checks, not both. See docs/adr/0007.
+    """Executes a run request of a job. A failed step is in the result and raises no error."""
+    # Dagster's public API selects assets or checks, not both. See docs/adr/0007.
     part = definitions.resolve_job_def(job).get_subset(
         asset_selection=set(request.asset_selection or ()), asset_check_selection=set(request.asset_check_keys or ())
     )
-    # Otherwise this run would wait for ever for the slots of one that was killed.
+    # Otherwise this run would wait for ever for the pool slots of a killed run.
     end_killed_runs(instance)
     run_id = str(uuid4())
     with shown_alive(instance, run_id):

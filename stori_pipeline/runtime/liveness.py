@@ -1,12 +1,12 @@
-"""Liveness of runs: whether a run's process still lives, and ending runs whose process was killed.
+"""Liveness of runs: ends runs whose process was killed, so that later runs of their tables do not wait for ever.
 
-Belongs here: the sign that a process lives, and ending a run without it. Does not belong here: runs of other machines: on AWS, Dagster's
-launcher watches its tasks.
-
-A killed process neither ends its run nor frees its slot in a pool, so every later run of the table would wait for ever. Dagster does not
-notice when it is killed together with its runs, as when the machine goes down. The sign is a lock on a file: the system releases it as soon
-as the process dies, and no later process with the same number can hold it by mistake.
+Belongs here: the lock that shows that a run's process is alive, and ending a run without it. Does not belong here: runs on other machines
+(on AWS, Dagster's launcher watches its tasks).
 """
+
+# A killed process neither ends its run nor frees its slot in a pool. Dagster does not notice if it is killed together with its runs, for
+# example when the machine goes down. The sign of life is a lock on a file: the system releases it when the process dies, and a later
+# process with the same id does not hold it.
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def _folder(instance: DagsterInstance) -> Path:
 
 @contextmanager
 def shown_alive(instance: DagsterInstance, run_id: str) -> Iterator[None]:
-    """Show, within the block, that the run's process lives: `end_killed_runs` leaves the run alone."""
+    """Inside the context, shows that the run's process is alive, so that `end_killed_runs` does not end the run."""
     path = _folder(instance) / run_id
     unlocked = path.with_name(run_id + _UNLOCKED)
     with unlocked.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        unlocked.rename(path)  # it gets its name only once it is locked
+        unlocked.rename(path)  # it gets its name only after it is locked
         yield
-        # Not after an exception: the run may not have ended, and `end_killed_runs` finds that out.
+        # Not after an exception: the run may not have ended, and `end_killed_runs` ends it then.
         path.unlink(missing_ok=True)
 
 
@@ -44,7 +44,7 @@ def is_shown_alive(instance: DagsterInstance, run_id: str) -> bool:
 
 
 def end_killed_runs(instance: DagsterInstance) -> list[str]:
-    """End the runs of this machine whose process was killed, and free their slots. Returns their ids."""
+    """Ends the runs of this machine whose process was killed, and frees their slots. Returns the ids of the runs."""
     ended = []
     for path in _folder(instance).iterdir():
         if path.name.endswith(_UNLOCKED):
@@ -66,6 +66,6 @@ def _end(instance: DagsterInstance, run_id: str) -> bool:
         return False
     if unfinished := not run.is_finished:
         instance.report_run_failed(run, "The process of this run was killed. The next run of its tables continues from what it left.")
-    # Last: if this process is killed before, the file is still there, and the next call gets here again.
+    # Last: if this process is killed before, the file remains, and the next call tries again.
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return unfinished

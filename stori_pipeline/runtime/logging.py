@@ -22,12 +22,10 @@ class RunFormatter(JsonFormatter):
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
         fields = super().fields(record)
-        known: Mapping[str, Any] = getattr(record, "dagster_meta", {})
-        fields["message"] = known.get("orig_message") or fields["message"]
-        fields |= {
-            name: str(known[key]) for name, key in (("run_id", "run_id"), ("job", "job_name"), ("step", "step_key")) if known.get(key)
-        }
-        event = known.get("dagster_event")
+        meta: Mapping[str, Any] = getattr(record, "dagster_meta", {})
+        fields["message"] = meta.get("orig_message") or fields["message"]
+        fields |= {name: str(meta[key]) for name, key in (("run_id", "run_id"), ("job", "job_name"), ("step", "step_key")) if meta.get(key)}
+        event = meta.get("dagster_event")
         if isinstance(event, DagsterEvent):
             fields["event"] = event.event_type.value
             if event.asset_key:
@@ -41,15 +39,15 @@ def _console(context: InitLoggerContext) -> logging.Logger:
     if not json_enabled():
         plain: logging.Logger = colored_console_logger.logger_fn(context)
         return plain
-    # Dagster counts it as debugging that a table was materialized; a log that is searched should have it.
-    made = logging.getLoggerClass()(context.logger_config["name"], level=logging.DEBUG)
+    # DEBUG, because Dagster logs a materialization at that level, and a searchable log should have it.
+    logger = logging.getLoggerClass()(context.logger_config["name"], level=logging.DEBUG)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RunFormatter())
-    made.addHandler(handler)
-    return made
+    logger.addHandler(handler)
+    return logger
 
 
-console = LoggerDefinition(_console, colored_console_logger.config_schema, "Colours for people, or JSON where STORI_LOG=json.")
+console = LoggerDefinition(_console, colored_console_logger.config_schema, "Colours for people, or JSON if STORI_LOG=json.")
 
 TO_CONSOLE: Mapping[str, Any] = {"console": {"config": {}}}
-"""A run whose configuration names no logger gets Dagster's own, whatever the definitions have."""
+"""The run configuration of the logger. Without it, a run uses Dagster's own logger instead of the one in the definitions."""

@@ -1,7 +1,7 @@
-"""Which errors a step is retried for, and how often.
+"""Retries of steps: after which errors, and how often.
 
-Belongs here: the one list of transient errors, and the retry policy. Does not belong here: retries of a single request or transaction,
-which `lake` and `warehouse` do themselves.
+Belongs here: the list of transient errors, and the retry policy. Does not belong here: retries of a single request or transaction (`lake`,
+`warehouse`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from stori_pipeline.readers import SourceUnavailable
 from stori_pipeline.warehouse import WarehouseUnavailable
 
 TRANSIENT = (SourceUnavailable, LakeUnavailable, WarehouseUnavailable)
-"""A server that is away, or a conflict that the next attempt may not meet."""
+"""A server that cannot be reached, or a conflict that the next attempt may not have."""
 
-# Waits of about 2, 4, 8 and 16 seconds: long enough for a restart or a failover, short enough that the schedule takes over from there.
+# Waits of about 2, 4, 8 and 16 seconds: long enough for a restart or a failover; after that, the schedule's next run tries again.
 RETRY = RetryPolicy(max_retries=4, delay=2, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 
 NO_RETRIES: ContextVar[bool] = ContextVar("NO_RETRIES", default=False)
-"""Set for a run that somebody waits for at a terminal: an error at once is better than one after half a minute."""
+"""True for a run at a terminal: a person prefers an immediate error to one after half a minute."""
 
 
 @contextmanager
 def only_transient() -> Iterator[None]:
-    """Let the retry policy see transient errors only. Any other error fails the step at once, with the error's own message."""
+    """Passes only transient errors on to the retry policy. Any other error fails the step immediately, with the error's own message."""
     try:
         yield
     except (DagsterError, Failure, RetryRequested):

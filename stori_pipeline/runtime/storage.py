@@ -1,11 +1,11 @@
-"""Dagster's own storage in Postgres, over connections that are kept.
+"""Dagster's storage in Postgres, with connections that stay open.
 
-Belongs here: how the instance connects, and what fails in its storage on Postgres when two processes begin at the same time. Does not
-belong here: where the storage is (`dagster.yaml`).
-
-Dagster's Postgres storage opens a connection for every statement, some thirty a step. That took two thirds of the time of a quiet run (7 s
-against 2.5 s for two tables). The webserver avoids it with a method of the storage; here every process calls that method.
+Belongs here: how the instance connects, and fixes for races between processes in Dagster's Postgres storage. Does not belong here: the
+address of the storage (`dagster.yaml`).
 """
+
+# Dagster's Postgres storage opens a connection for every statement, about thirty per step. That took two thirds of the time of a quiet run
+# (7 s instead of 2.5 s for two tables). The webserver avoids it by calling a method of the storage; here every process calls that method.
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from sqlalchemy.exc import InternalError
 
 _STATEMENT_TIMEOUT = 120_000  # milliseconds; a statement of Dagster's takes a few
 _RECYCLE = 600  # seconds after which a connection is replaced: under the idle limits of proxies and firewalls
-_OVERFLOW = 20  # connections beside the one that is kept, for threads that need one at the same time
+_OVERFLOW = 20  # connections in addition to the one that stays open, for threads that need one at the same time
 
 
 class _EventLogStorage(PostgresEventLogStorage):
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True) -> None:
-        self._known: set[str] = set()
+        self._existing: set[str] = set()
         super().__init__(postgres_url, should_autocreate_tables)
 
     def has_table(self, table_name: str) -> bool:
-        """Dagster asks with every event: a fifth of all statements of a run. A table that exists is not asked for again."""
+        """Dagster calls this with every event, which was a fifth of all statements of a run. Caches the tables that exist."""
         return self._once(table_name, super().has_table)
 
     def has_asset_key_col(self, column_name: str) -> bool:
-        """As `has_table`."""
+        """Like `has_table`."""
         return self._once(f"asset_keys.{column_name}", lambda _: super(_EventLogStorage, self).has_asset_key_col(column_name))
 
     def _once(self, name: str, look: Callable[[str], bool]) -> bool:
-        if name not in self._known and look(name):
-            self._known.add(name)
-        return name in self._known
+        if name not in self._existing and look(name):
+            self._existing.add(name)
+        return name in self._existing
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
-        """Make the pool, unless it exists.
+        """Creates the pool, unless it exists.
 
-        Dagster catches the error that another run has just made it, and goes on in a transaction that Postgres has aborted by then.
+        If another run has just created it, Dagster catches the error and goes on in a transaction that Postgres has aborted.
         """
         try:
             return super().initialize_concurrency_limit_to_default(concurrency_key)
@@ -53,22 +53,22 @@ class _EventLogStorage(PostgresEventLogStorage):
             raise
 
     def claim_concurrency_slot(self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None) -> Any:
-        """Claim a slot of the pool for a step, or queue the step.
+        """Claims a slot of the pool for a step, or queues the step.
 
-        Dagster looks for a free slot once, before it queues the step, and gives a freed slot to a step that is queued already. A slot that
-        is freed in between goes to nobody, and the step waits until another step of the pool ends, perhaps for ever. So a queued step
-        looks again with each claim.
+        Dagster looks for a free slot once, before it queues the step, and assigns a freed slot to a step that is queued already. A slot
+        that is freed in between is not assigned, and the step waits until another step of the pool ends, perhaps for ever. So this looks
+        for a free slot again after queueing, with each claim.
         """
         claim = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
         if claim.is_claimed or claim.is_assigned or not self.has_unassigned_slots(concurrency_key):
             return claim
-        # Two processes may both assign: the slots' rows are locked, so no more steps get in than there are slots.
+        # Two processes may assign at the same time: the rows of slots are locked, so each slot is assigned once.
         self.assign_pending_steps([concurrency_key])
         return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
 
 
 class KeptPostgresStorage(DagsterPostgresStorage):
-    """As `storage: postgres` in `dagster.yaml`, with the same configuration."""
+    """Like `storage: postgres` in `dagster.yaml`, with the same configuration."""
 
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data)

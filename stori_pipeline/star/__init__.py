@@ -1,7 +1,6 @@
-"""The star tables of the shipped project: pure functions of polars frames, each named after the table that it makes.
+"""The star tables of the shipped project: pure functions of polars frames, each named after its table.
 
-Belongs here: one module for each subject, with a `SCHEMA` of its own. Does not belong here: reading or writing rows, or knowing where they
-are kept (`pipeline.derive`).
+Belongs here: one module for each subject, with a `SCHEMA` of its own. Does not belong here: reading or writing rows (`pipeline.derive`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The star tables of the trading system: eight dimensions that hold the present, three facts that keep every version.
 
-A column's `path` names every column that its values depend on, those that rows are joined by included; a test changes the inputs one
-by one and compares. Functions need not select: columns that the definition does not name are left out.
+Belongs here: their definitions and functions. A column's `path` names every column on which its values depend, also the columns of joins;
+a test changes the inputs one by one and compares. A function may return more columns than the definition has: they are dropped.
+Does not belong here: what a star table is (`model.star`), or reading and writing rows (`pipeline.derive`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _UNKNOWN = "Unknown"
 
 
 def _day(text: str) -> pl.Expr:
-    """A day that the source keeps as text; null where it is not `yyyy-mm-dd`, which `%Y-%m-%d` alone is not strict about."""
+    """A day that the source has as text; null if the text is not `yyyy-mm-dd`. `%Y-%m-%d` alone accepts other forms, too."""
     well_formed = pl.col(text).str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & ~pl.col(text).str.starts_with("0000")
     return pl.when(well_formed).then(pl.col(text)).str.to_date("%Y-%m-%d", strict=False).alias(text)
 
@@ -31,7 +32,7 @@ def _day_column(path: str, description: str) -> Column:
 
 
 def _dates_and_times() -> list[pl.Expr]:
-    """The two instants of every table, in UTC as everywhere, each split into a date and a time of day."""
+    """The two instants of every table, in UTC, each split into a date and a time of day."""
     instants = {"created": pl.col("created_at"), "last_updated": pl.col("last_updated")}
     dates = [instant.dt.date().alias(f"{name}_date") for name, instant in instants.items()]
     return dates + [instant.dt.strftime("%H:%M:%S%.6f").alias(f"{name}_time") for name, instant in instants.items()]
@@ -40,12 +41,12 @@ def _dates_and_times() -> list[pl.Expr]:
 def _date_and_time_columns(table: str) -> tuple[Column, ...]:
     """The columns that `_dates_and_times` computes."""
     created, updated = f"{table}.created_at", f"{table}.last_updated"
-    wrote = "at which the row was last written, as far as the application says."
+    written = "when the application last wrote the row. Silent edits do not set it."
     return (
-        Column("created_date", date, nullable=False, path=created, description="The date at which the row was made."),
-        Column("created_time", time, nullable=False, path=created, description="The time at which the row was made."),
-        Column("last_updated_date", date, nullable=False, path=updated, description=f"The date {wrote}"),
-        Column("last_updated_time", time, nullable=False, path=updated, description=f"The time {wrote}"),
+        Column("created_date", date, nullable=False, path=created, description="The date when the row was created."),
+        Column("created_time", time, nullable=False, path=created, description="The time when the row was created."),
+        Column("last_updated_date", date, nullable=False, path=updated, description=f"The date {written}"),
+        Column("last_updated_time", time, nullable=False, path=updated, description=f"The time {written}"),
     )
 
 
@@ -65,17 +66,17 @@ _BY_DEPARTMENT = "staff.department_id department.department_id"
     carried(
         "department.department_name",
         joined_by=_BY_DEPARTMENT,
-        description="Where they work; 'Unknown' as long as the department has not arrived.",
+        description="The person's department; 'Unknown' until the department has arrived.",
     ),
     carried(
         "department.location",
         joined_by=_BY_DEPARTMENT,
         nullable=False,
-        description="The department's town; 'Unknown' where the source has none.",
+        description="The department's town; 'Unknown' if the source has none.",
     ),
     carried("staff.email_address"),
     key="staff_id",
-    description="One row per member of staff, with the department folded in.",
+    description="One row per member of staff, with the columns of the department.",
 )
 def dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFrame:
     departments = department.select("department_id", "department_name", "location")
@@ -90,7 +91,7 @@ _ADDRESS = ("address_line_1", "address_line_2", "district", "city", "postal_code
     carried("address.address_id", "location_id"),
     *(carried(f"address.{name}") for name in (*_ADDRESS, "phone")),
     key="location_id",
-    description="One row per address that goods are delivered to.",
+    description="One row per delivery address.",
 )
 def dim_location(address: pl.LazyFrame) -> pl.LazyFrame:
     return address.rename({"address_id": "location_id"})
@@ -111,10 +112,10 @@ def _currency_name(code: str) -> str:
         varchar(128),
         nullable=False,
         path="currency.currency_code",
-        description="Its name in ISO 4217; the code itself where that standard does not know it.",
+        description="The currency's name in ISO 4217; the code if that standard does not have it.",
     ),
     key="currency_id",
-    description="One row per currency that is traded in.",
+    description="One row per currency that we trade in.",
 )
 def dim_currency(currency: pl.LazyFrame) -> pl.LazyFrame:
     name = pl.col("currency_code").map_elements(_currency_name, return_dtype=pl.String)
@@ -138,7 +139,7 @@ def _legal(column: str, name: str = "") -> Carried:
         f"address.{column}",
         f"counterparty_legal_{name or column}",
         joined_by="counterparty.legal_address_id address.address_id",
-        description=f"Of its address in law: {column}.",
+        description=f"Of the company's legal address: {column}.",
     )
 
 
@@ -148,7 +149,7 @@ def _legal(column: str, name: str = "") -> Carried:
     *(_legal(column) for column in _ADDRESS),
     _legal("phone", "phone_number"),
     key="counterparty_id",
-    description="One row per company that is bought from and sold to, with its address in law.",
+    description="One row per company that we buy from or sell to, with its legal address.",
 )
 def dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) -> pl.LazyFrame:
     addresses = address.select(
@@ -175,7 +176,7 @@ def dim_payment_type(payment_type: pl.LazyFrame) -> pl.LazyFrame:
     carried("transaction.sales_order_id"),
     carried("transaction.purchase_order_id"),
     key="transaction_id",
-    description="One row per transaction, of which every order has one.",
+    description="One row per transaction. Every order has one transaction.",
 )
 def dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
     return transaction
@@ -188,15 +189,15 @@ def dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
     _version_number("sales_record_id"),
     carried("sales_order.sales_order_id", description="The order."),
     *_date_and_time_columns("sales_order"),
-    carried("sales_order.staff_id", "sales_staff_id", description="Who sold: dim_staff."),
-    carried("sales_order.counterparty_id", description="Who bought: dim_counterparty."),
+    carried("sales_order.staff_id", "sales_staff_id", description="The member of staff who sold: dim_staff."),
+    carried("sales_order.counterparty_id", description="The company that bought: dim_counterparty."),
     carried("sales_order.units_sold"),
     carried("sales_order.unit_price"),
     carried("sales_order.currency_id", description="The price's currency: dim_currency."),
-    carried("sales_order.design_id", description="What was sold: dim_design."),
-    _day_column("sales_order.agreed_payment_date", "When to pay: dim_date."),
-    _day_column("sales_order.agreed_delivery_date", "When to deliver: dim_date."),
-    carried("sales_order.agreed_delivery_location_id", description="Where to deliver: dim_location."),
+    carried("sales_order.design_id", description="The design that was sold: dim_design."),
+    _day_column("sales_order.agreed_payment_date", "The agreed day of payment: dim_date."),
+    _day_column("sales_order.agreed_delivery_date", "The agreed day of delivery: dim_date."),
+    carried("sales_order.agreed_delivery_location_id", description="The delivery address: dim_location."),
     key="sales_record_id",
     history="sales_order_id",
     description="Every version of every sale; `fact_sales_order_current` has the newest of each.",
@@ -211,15 +212,15 @@ def fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
     _version_number("purchase_record_id"),
     carried("purchase_order.purchase_order_id", description="The order."),
     *_date_and_time_columns("purchase_order"),
-    carried("purchase_order.staff_id", description="Who bought: dim_staff."),
-    carried("purchase_order.counterparty_id", description="Who sold: dim_counterparty."),
+    carried("purchase_order.staff_id", description="The member of staff who bought: dim_staff."),
+    carried("purchase_order.counterparty_id", description="The company that sold: dim_counterparty."),
     carried("purchase_order.item_code"),
     carried("purchase_order.item_quantity"),
     carried("purchase_order.item_unit_price"),
     carried("purchase_order.currency_id", description="The price's currency: dim_currency."),
-    _day_column("purchase_order.agreed_delivery_date", "When to deliver: dim_date."),
-    _day_column("purchase_order.agreed_payment_date", "When to pay: dim_date."),
-    carried("purchase_order.agreed_delivery_location_id", description="Where to deliver: dim_location."),
+    _day_column("purchase_order.agreed_delivery_date", "The agreed day of delivery: dim_date."),
+    _day_column("purchase_order.agreed_payment_date", "The agreed day of payment: dim_date."),
+    carried("purchase_order.agreed_delivery_location_id", description="The delivery address: dim_location."),
     key="purchase_record_id",
     history="purchase_order_id",
     description="Every version of every purchase; `fact_purchase_orders_current` has the newest of each.",
@@ -234,13 +235,13 @@ def fact_purchase_orders(purchase_order: pl.LazyFrame) -> pl.LazyFrame:
     _version_number("payment_record_id"),
     carried("payment.payment_id", description="The payment."),
     *_date_and_time_columns("payment"),
-    carried("payment.transaction_id", description="What is paid for: dim_transaction."),
+    carried("payment.transaction_id", description="The transaction that is paid: dim_transaction."),
     carried("payment.counterparty_id", description="The other company: dim_counterparty."),
     carried("payment.payment_amount"),
     carried("payment.currency_id", description="The amount's currency: dim_currency."),
     carried("payment.payment_type_id", description="The kind: dim_payment_type."),
-    carried("payment.paid", description="The source's flag, which misses payments due on weekends."),
-    _day_column("payment.payment_date", "When it is due: dim_date."),
+    carried("payment.paid", description="The source's flag. The source never sets it for payments due on weekends."),
+    _day_column("payment.payment_date", "The day on which the payment is due: dim_date."),
     key="payment_record_id",
     history="payment_id",
     description="Every version of every payment; `fact_payment_current` has the newest of each. Account numbers are left out.",
@@ -257,11 +258,11 @@ DAYS = {
     "fact_purchase_orders": ("created_date", "last_updated_date", "agreed_delivery_date", "agreed_payment_date"),
     "fact_payment": ("created_date", "last_updated_date", "payment_date"),
 }
-"""The dates that each fact has."""
+"""The date columns of each fact."""
 
 
 def _calendar(name: str, kind: Type, description: str) -> Column:
-    """A column of the calendar: which days it has depends on every date of the facts."""
+    """A column of the calendar. Its days depend on every date of the facts."""
     path = " ".join(f"{fact}.{day}" for fact, days in DAYS.items() for day in days)
     return Column(name, kind, nullable=False, path=path, description=description)
 
@@ -281,9 +282,9 @@ def _calendar(name: str, kind: Type, description: str) -> Column:
 )
 def dim_date(fact_sales_order: pl.LazyFrame, fact_purchase_orders: pl.LazyFrame, fact_payment: pl.LazyFrame) -> pl.LazyFrame:
     facts = {"fact_sales_order": fact_sales_order, "fact_purchase_orders": fact_purchase_orders, "fact_payment": fact_payment}
-    needed = pl.concat([fact.select(pl.col(day).alias("needed")) for name, fact in facts.items() for day in DAYS[name]])
-    # Years that are needed, not all from the first to the last: a mistyped date in the year 9999 costs one year, not eight thousand.
-    years = needed.select(pl.col("needed").dt.year().unique().sort().alias("year"))
+    dates = pl.concat([fact.select(pl.col(day).alias("date")) for name, fact in facts.items() for day in DAYS[name]])
+    # Only years with a date, not all years from the first to the last: a mistyped date in the year 9999 adds one year, not eight thousand.
+    years = dates.select(pl.col("date").dt.year().unique().sort().alias("year"))
     days = years.select(pl.date_ranges(pl.date("year", 1, 1), pl.date("year", 12, 31)).alias("date_id")).explode("date_id").drop_nulls()
     day = pl.col("date_id").dt
     return days.with_columns(

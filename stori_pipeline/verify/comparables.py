@@ -1,41 +1,37 @@
-"""What a mirror is compared with: its source where that can list its rows, else its batches in the lake.
+"""What a mirror is compared with: its source if that is a `Comparable`, else its batches in the lake.
 
-Belongs here: which of the two, and the lake's side of a comparison. Does not belong here: what a checksum is (`model.row_checksum`).
-
-A comparison with the lake proves that the warehouse has what landed, no more and no less. That everything landed which the source had
-is its reader's promise: it lets the source forget only what is durable.
+Belongs here: choosing one, and the lake as a comparable. A comparison with the lake proves that the mirror has exactly what landed; that
+everything landed is guaranteed by the reader, which acknowledges only what is durable. Does not belong here: what a checksum is
+(`model.row_checksum`).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.changes import Rebuilt
 from stori_pipeline.model.comparable import Comparable
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
-_HALF = (1 << 30) - 1
 
 Values = Mapping[str, list[Any]]
 
 
-def source_side(reader: Reader, lake: Lake) -> Comparable:
-    """What a mirror is compared with."""
+def comparable_source(reader: Reader, lake: Lake) -> Comparable:
+    """The comparable for a mirror's source."""
     return reader if isinstance(reader, Comparable) else LakeComparable(lake)
 
 
 class LakeComparable:
-    """A table's rows in the lake, digested in Python. A pass keeps sixteen bytes a row.
+    """A table's rows in the lake, with checksums computed in Python. A pass keeps sixteen bytes per row in memory.
 
     Raises:
         LakeError: nothing has landed yet.
@@ -46,7 +42,7 @@ class LakeComparable:
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         rows, partition_values = 0, array("q")
-        for values in self._batches(table, _keys_of(table)):
+        for values in self._batches(table, keys_of(table)):
             rows += len(values[table.key[0]])
             if has_integer_key(table):
                 partition_values.extend(row_checksum.partition_values(table, values))
@@ -55,24 +51,17 @@ class LakeComparable:
         return rows, KeyRange(min(partition_values), max(partition_values) + 1) if partition_values else KeyRange(0, 0)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
-        digested = _keys_of(table) if keys_only else table
+        columns = keys_of(table) if keys_only else table
         partition_values, numbers = array("q"), array("q")
-        for values in self._batches(table, digested):
-            for at, number in zip(row_checksum.partition_values(table, values), row_checksum.checksums(digested, values), strict=True):
+        for values in self._batches(table, columns):
+            for at, number in zip(row_checksum.partition_values(table, values), row_checksum.checksums(columns, values), strict=True):
                 if key_range.low <= at < key_range.high:
                     partition_values.append(at)
                     numbers.append(number)
-        frame = pl.DataFrame({"value": pl.Series(partition_values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
-        # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
-        found = frame.group_by(((pl.col("value") - key_range.low) // width).alias("bucket")).agg(
-            pl.len().alias("rows"),
-            (pl.col("checksum") & _HALF).sum().alias("low"),
-            (pl.col("checksum") // (_HALF + 1)).sum().alias("high"),
-        )
-        return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
+        return digests_of(partition_values, numbers, key_range, width)
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-        found: dict[tuple[str, ...], int] = {}
+        by_key: dict[tuple[str, ...], int] = {}
         for values in self._batches(table, table):
             inside = [
                 index
@@ -81,23 +70,17 @@ class LakeComparable:
             ]
             for index in inside:
                 row = {name: column[index] for name, column in values.items()}
-                found[key_text(table, row)] = row_checksum.checksum(table, row)
-        return found
+                by_key[key_text(table, row)] = row_checksum.checksum(table, row)
+        return by_key
 
-    def _batches(self, table: Table, wanted: Table) -> Iterator[Values]:
-        """The live rows, a bounded number at a time: the columns of `wanted`, as the functions of `digest` take them."""
+    def _batches(self, table: Table, columns: Table) -> Iterator[Values]:
+        """The live rows in batches of bounded size, with the columns of `columns`, as `model.row_checksum` expects them."""
         frame = self._lake.live(table)
         if table.keep_deleted:
             frame = frame.filter(~pl.col("_deleted"))
-        documents = [column.name for column in wanted.columns if column.type.is_document]
-        for part in frame.select(column.name for column in wanted.columns).collect_batches(chunk_size=_ROWS_AT_ONCE):
+        documents = [column.name for column in columns.columns if column.type.is_document]
+        for part in frame.select(column.name for column in columns.columns).collect_batches(chunk_size=_ROWS_AT_ONCE):
             values: dict[str, list[Any]] = part.to_dict(as_series=False)
             for name in documents:
                 values[name] = [None if text is None else text.encode() for text in values[name]]
             yield values
-
-
-def _keys_of(table: Table) -> Table:
-    """The record of the table's keys alone, whose rows' checksums are those of the keys."""
-    keys = tuple(table[name] for name in table.key)
-    return replace(table, columns=keys, changes=Rebuilt(), cursor="", sortkey=(), distkey="", arrivals=None)

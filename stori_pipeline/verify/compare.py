@@ -1,7 +1,7 @@
-"""Comparing a source with its mirror: the rows in which the two differ.
+"""Compares a source with its mirror, and finds the rows that differ.
 
-Belongs here: finding them, by checksums of ever smaller key ranges. Does not belong here: what a checksum is (`model.row_checksum`),
-computing one (each side does, in its own engine), or what is done about a difference.
+Belongs here: finding them by bisection, with checksums of ever smaller key ranges. Does not belong here: what a checksum is
+(`model.row_checksum`), computing one (each comparable does), or acting on a difference (`pipeline.detect_deletes`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from stori_pipeline.model.row_checksum import KeyRange
 from stori_pipeline.model.table import Table
 
 _BUCKETS = 256
-_FEW = 2_000  # rows that two engines may as well list
-_RANGES_AT_ONCE = 64  # ranges that are listed by one query: a query may cost an engine a pass over the whole table
+_FEW = 2_000  # ranges with at most this many rows are listed row by row
+_RANGES_AT_ONCE = 64  # ranges that one query lists, because a query may take an engine a pass over the whole table
 SHOWN = 100
-"""How many differing keys a comparison lists at most."""
+"""The largest number of differing rows that a comparison lists."""
 
 Verdict = Literal["not in the warehouse", "not in the source", "different"]
 
@@ -32,8 +32,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Source against mirror. `differing` holds at most `SHOWN` of the rows that differ; the counts are those of one moment each, so
-    under writes they may differ by what is in flight."""
+    """The result of a comparison of source and mirror. `differing` holds at most `SHOWN` differing rows. The rows of the two are counted at
+    different moments, so while the source is written to the counts may differ by the rows in flight."""
 
     table: str
     source_rows: int
@@ -48,9 +48,9 @@ class Comparison:
 def differences(
     table: Table, source: Comparable, mirror: Comparable, key_range: KeyRange, *, keys_only: bool = False
 ) -> Iterator[Difference]:
-    """The rows in which the sides differ within a key_range. Ranges whose checksums agree are not looked into.
+    """The rows in a key range in which source and mirror differ. Skips ranges whose checksums agree.
 
-    The mirror is always asked before the source: a row that the mirror had and that the source, asked later, has not, is gone.
+    The mirror is always read before the source, so a row of the mirror that the source does not have was deleted.
     """
     todo = [key_range] if key_range.high > key_range.low else []
     few: list[KeyRange] = []
@@ -85,12 +85,12 @@ def _differing_rows(table: Table, source: Comparable, mirror: Comparable, ranges
 
 
 def count_both(table: Table, source: Comparable, mirror: Comparable) -> tuple[int, int, KeyRange]:
-    """Rows of the source, rows of the mirror, and the range in which all keys of both lie."""
-    mirror_rows, mirror_span = mirror.key_range(table)
-    source_rows, source_span = source.key_range(table)
-    ranges = [key_range for key_range in (mirror_span, source_span) if key_range.high > key_range.low]
-    whole = KeyRange(min(s.low for s in ranges), max(s.high for s in ranges)) if ranges else KeyRange(0, 0)
-    return source_rows, mirror_rows, whole
+    """The number of rows of the source, that of the mirror, and a range that contains all keys of both."""
+    mirror_rows, mirror_range = mirror.key_range(table)
+    source_rows, source_range = source.key_range(table)
+    ranges = [key_range for key_range in (mirror_range, source_range) if key_range.high > key_range.low]
+    both = KeyRange(min(each.low for each in ranges), max(each.high for each in ranges)) if ranges else KeyRange(0, 0)
+    return source_rows, mirror_rows, both
 
 
 def verify(
@@ -102,14 +102,14 @@ def verify(
     settle: Callable[[], None] | None = None,
     rounds: int = 3,
 ) -> Comparison:
-    """Compare a source with its mirror, row by row where their checksums disagree. Reads only.
+    """Compares a source with its mirror, row by row in the ranges whose checksums differ. Only reads.
 
-    A source that is being written to is ahead of its mirror by what has not been loaded yet.
+    A source that is written to is ahead of its mirror by the rows that are not loaded yet.
 
     Args:
-        in_flight: the keys of the rows that the source has changed since what the mirror holds was read. It is asked once rows differ, and
-            those rows do not count as differing.
-        settle: waits. With it, rows count as differing only if they differ in every one of so many rounds.
+        in_flight: returns the keys of the rows that changed in the source since the mirror's position. Called only if rows differ; its rows
+            do not count as differing.
+        settle: waits between rounds. With it, rows count as differing only if they differ in each of `rounds` rounds.
     """
     source_rows, mirror_rows, key_range = count_both(table, source, mirror)
     changing: Container[tuple[str, ...]] | None = None
@@ -122,13 +122,13 @@ def verify(
             if difference.key not in changing:
                 yield difference
 
-    found = list(islice(differing(), SHOWN))
+    differing_rows = list(islice(differing(), SHOWN))
     for _ in range(rounds - 1 if settle else 0):
-        if not found:
+        if not differing_rows:
             break
         assert settle is not None  # noqa: S101  (for the type checker: the range is empty without it)
         settle()
         source_rows, mirror_rows, key_range = count_both(table, source, mirror)
         again = {difference.key for difference in islice(differing(), SHOWN)}
-        found = [difference for difference in found if difference.key in again]
-    return Comparison(table.full_name, source_rows, mirror_rows, tuple(found))
+        differing_rows = [difference for difference in differing_rows if difference.key in again]
+    return Comparison(table.full_name, source_rows, mirror_rows, tuple(differing_rows))

@@ -1,6 +1,6 @@
-"""Rows that are on their way: changed in the source, and not in the mirror yet.
+"""Rows in flight: changed in the source, and not in the mirror yet.
 
-Belongs here: finding their keys by reading the source. Does not belong here: landing or loading them: a proof reads only.
+Belongs here: finding their keys. Does not belong here: landing or loading them; a proof only reads.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from stori_pipeline.readers import PositionLost, Reader
 
 
 def keys_in_flight(table: Table, reader: Reader, lake: Lake, mirrored: tuple[int, int] | None) -> set[tuple[str, ...]]:
-    """The keys of all rows that were changed after what the mirror holds was read.
+    """The keys of all rows that changed since the mirror's position.
 
-    A source that is compared itself is read from the position of the mirror's batch; nothing is landed and nothing acknowledged. For any
-    other, whose rows in the lake are compared, it is the keys of the batches that are not loaded yet.
+    If the source itself is compared, it is read from the position of the mirror's batch; nothing is landed or acknowledged. Otherwise the
+    lake is compared, and the keys are those of the batches that are not loaded yet.
 
     Args:
-        mirrored: what the ledger said before the comparison began (`Warehouse.ledger`).
+        mirrored: the ledger's entry from before the comparison began (`Warehouse.ledger`).
     """
     batch = lake.find(table, mirrored[1]) if mirrored else None
     if batch is None or batch.order != mirrored:
@@ -33,7 +33,7 @@ def keys_in_flight(table: Table, reader: Reader, lake: Lake, mirrored: tuple[int
     try:
         return set(_keys_read(table, reader, batch))
     except PositionLost:
-        return set()  # the next landing reads everything; until then every difference is one
+        return set()  # the next landing reads everything; until then every difference counts
 
 
 def _keys_read(table: Table, reader: Reader, since: Manifest) -> Iterator[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import Comparison, verify
 from stori_pipeline.verify.in_flight import keys_in_flight
 from stori_pipeline.warehouse import Warehouse
@@ -29,7 +29,7 @@ def prove(
     mirrored = warehouse.ledger(table)  # before the comparison: what is loaded meanwhile is in flight, too
     return verify(
         table,
-        source_side(reader, lake),
+        comparable_source(reader, lake),
         warehouse,
         in_flight=lambda: keys_in_flight(table, reader, lake, mirrored),
         settle=settle,

@@ -1,7 +1,7 @@
-"""The warehouse, Amazon Redshift: what it is told, in which order, and what its errors mean.
+"""The warehouse, Amazon Redshift: its SQL, the order of statements, and the translation of its errors.
 
-Belongs here: `dialect` (SQL text), `session` (connections, errors, questions), `load` (one transaction), `reports` (views and tables made
-of mirrors). Does not belong here: which batches are new (`pipeline`), or anything about a laptop.
+Belongs here: `dialect` (SQL text), `session` (connections, errors, queries), `load` (mirrors), `reports` (views and tables over mirrors),
+`frames` (other tables). Does not belong here: which batches are new (`pipeline`), or anything about the local stack.
 """
 
 from stori_pipeline.warehouse.session import Warehouse, WarehouseError, WarehouseUnavailable, connect

@@ -1,8 +1,8 @@
 """Redshift's SQL: pure functions of a table's definition that return whole statements.
 
-Belongs here: SQL text. Does not belong here: a connection, or the order of statements (`load`). Rules of Redshift that shape them: DELETE
-takes no alias on its target; TRUNCATE commits, so DELETE empties a table; COPY of Parquet goes by position; keys are declared for the
-planner and not enforced, so the load keeps them unique.
+Belongs here: SQL text. Rules of Redshift that shape it: DELETE takes no alias on its target; TRUNCATE commits, so DELETE empties a table;
+COPY of Parquet goes by position; declared keys are not enforced, so the load keeps them unique.
+Does not belong here: a connection, or the order of statements (`load`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stori_pipeline.model.changes import History
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Table
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _list(names: tuple[str, ...] | list[str]) -> str:
@@ -28,7 +25,7 @@ def relation(table: Table) -> str:
 
 
 def stage(table: Table) -> str:
-    """The temporary table that COPY fills. A session loads one table, so the name needs no unique part."""
+    """The temporary table that COPY fills. A session loads one table, so the name need not be unique."""
     return quoted(f"stage_{table.name}")
 
 
@@ -54,6 +51,18 @@ SELECT_LEDGER = """\
 SELECT generation, batch, fingerprint FROM pipeline.loads
 WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
 
+SELECT_LAST_LOADS = """\
+SELECT generation, batch, rows_copied FROM pipeline.loads
+WHERE target = %s ORDER BY finished_at DESC, generation DESC, batch DESC LIMIT 2"""
+
+SELECT_NEWEST_LOADS = """\
+SELECT target, generation, batch, loaded_at, rows_loaded FROM (
+  SELECT target, generation, batch, finished_at AS loaded_at, rows_inserted AS rows_loaded,
+         ROW_NUMBER() OVER (PARTITION BY target ORDER BY generation DESC, batch DESC, finished_at DESC) AS newest
+  FROM pipeline.loads
+) AS loads WHERE newest = 1 ORDER BY target"""
+"""The newest load of every mirror that has one."""
+
 INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
 
 
@@ -74,13 +83,13 @@ def create_mirror(table: Table) -> str:
 
 
 def drop_mirror(table: Table) -> str:
-    """With the views over it, or Redshift would refuse. The load makes the table's own views again, and the run remakes reports."""
+    """Also drops the views over the mirror, or Redshift would refuse. The load creates the table's own views again, the run the reports."""
     return f"DROP TABLE {relation(table)} CASCADE"
 
 
 def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
-    """The views of a mirror: the whole table under each name of `also`; for a history also `<name>_current`, the newest version of each row
-    that is not removed."""
+    """The views of a mirror: one under each name in `also`; of a history also `<name>_current`, with the newest version of each row that is
+    not removed."""
     views = []
     if isinstance(table.changes, History):
         columns = _list([c.name for c in table.columns if c.name != "_removed"])
@@ -95,12 +104,12 @@ def _view(table: Table, name: str) -> str:
 
 
 def view_name(view: str) -> str:
-    """The name, without its schema, of the view that a statement of `create_views` makes."""
+    """The name, without its schema, of the view that a statement of `create_views` creates."""
     return view.split('"')[3]
 
 
 def create_stage(table: Table) -> str:
-    """In the order of the Parquet files' columns, because COPY of Parquet goes by position."""
+    """The stage's columns are in the order of the Parquet files' columns, because COPY of Parquet goes by position."""
     types = {c.name: c.type.stage for c in table.columns} | {"_batch": "BIGINT", "_seq": "BIGINT", "_deleted": "BOOLEAN"}
     lines = ",\n".join(f"  {quoted(name)} {types[name]}" for name in table.landed_schema.names)
     layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
@@ -112,7 +121,7 @@ def copy_stage(table: Table, url: str, role: str) -> str:
 
 
 def copy_into(relation: str, url: str, role: str) -> str:
-    """No REGION, MAXERROR or ACCEPTANYDATE: COPY of Parquet takes none of them."""
+    """Without REGION, MAXERROR or ACCEPTANYDATE, which COPY of Parquet does not accept."""
     return f"COPY {relation} FROM {_literal(url)} IAM_ROLE {_literal(role)} FORMAT AS PARQUET MANIFEST"
 
 
@@ -133,17 +142,17 @@ def _same_key(table: Table, other: str) -> str:
 
 
 def _won_by(table: Table, condition: str) -> str:
-    """A condition on a row of the mirror: the stage holds a version of it, and its newest one meets `condition`."""
+    """The condition that the stage holds a version of a mirror's row, and that its newest version meets `condition`."""
     return f"EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
 
 
 def count_gone(table: Table) -> str:
-    """How many tombstones the stage holds. Mostly none: then the mirror needs no scan."""
+    """SQL for the number of tombstones in the stage. If it is zero, as mostly, `delete_gone` and its scan of the mirror are not needed."""
     return f'SELECT COUNT(*) FROM {stage(table)} WHERE "_deleted"'
 
 
 def delete_gone(table: Table) -> str:
-    """Removes rows that the source has deleted, or marks them where the definition keeps them."""
+    """Removes rows that the source has deleted, or marks them if the definition keeps them."""
     gone = _won_by(table, 'winner."_deleted"')
     if table.keep_deleted:
         return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {gone}'
@@ -151,7 +160,7 @@ def delete_gone(table: Table) -> str:
 
 
 def count_vanished(table: Table) -> str:
-    """How many rows of the mirror are not in the snapshot in the stage."""
+    """SQL for the number of the mirror's rows that are not in the stage's snapshot."""
     return f"SELECT COUNT(*) FROM {relation(table)} WHERE NOT EXISTS (SELECT 1 FROM {stage(table)} AS new WHERE {_same_key(table, 'new')})"
 
 
@@ -160,7 +169,7 @@ def delete_all(table: Table) -> str:
 
 
 def delete_replaced(table: Table) -> str:
-    """Removes rows of which the stage holds a newer version. Where deleted rows are kept, only those whose newest version is live."""
+    """Removes rows of which the stage holds a newer version; with `keep_deleted`, only rows whose newest version is live."""
     if table.keep_deleted:
         return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted')}"
     return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
@@ -183,9 +192,9 @@ DIALECT = Dialect(
     column=lambda column: quoted(column.name),
     bits=lambda text: f"STRTOL(SUBSTRING(MD5({text}), 1, 15), 16)",
 )
-"""The parts of a checksum that engines write differently, as Redshift writes them."""
+"""The parts of a checksum's SQL that differ between engines, for Redshift."""
 
 
 def live(table: Table) -> str:
-    """The rows that a comparison reads: those of the mirror that are not marked as deleted."""
+    """The rows that a comparison reads: the mirror's rows that are not marked as deleted."""
     return f'(SELECT * FROM {relation(table)} WHERE NOT "_deleted") AS live' if table.keep_deleted else relation(table)

@@ -1,9 +1,8 @@
-"""The load: new batches into their mirror, in one transaction.
+"""The load: brings new batches into their mirror, in one transaction.
 
-Belongs here: which statements run, in which order. Does not belong here: SQL text (`dialect`), connecting (`session`), which batches are
-new, or whether they may be loaded (`pipeline.sync`).
-
-LOCK is the first statement of the transaction, before anything takes its snapshot: otherwise two loads of one table conflict.
+Belongs here: which statements run, in which order. LOCK must be the first statement of the transaction, before its snapshot is taken, or
+two loads of one table conflict. Does not belong here: SQL text (`dialect`), connecting (`session`), retries (`transaction`), which batches
+are new, or whether they may be loaded (`pipeline.sync`).
 """
 
 from __future__ import annotations
@@ -23,26 +22,27 @@ from stori_pipeline.warehouse.session import (
     newest_load,
     only_value,
 )
+from stori_pipeline.warehouse.transaction import lock, with_retries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-_TRIES = 5
-_CANCELLED = "57014"
-
 
 class LedgerMoved(WarehouseUnavailable):
-    """Another load changed the ledger meanwhile. Nothing was loaded; ask again which batches are new."""
+    """Another load changed the ledger first. Nothing was loaded; determine the new batches again."""
 
 
 @dataclass(frozen=True)
 class Pending:
-    """What a load shall bring: every batch after the ledger's, up to this one.
+    """The batches to load: every batch after the ledger's, up to (`generation`, `batch`).
 
-    `replaces` says that the batches begin with a snapshot, so the mirror's rows give way to theirs. `rows` is how many rows COPY
-    must find; `url` is the COPY manifest over their parts, empty where they have none. `keeps` says that what the batches do not have stays
-    all the same, as long as the mirror need not be made anew for a changed record.
+    Args:
+        replaces: whether the batches begin with a snapshot, so that their rows replace the mirror's.
+        rows: the number of rows that COPY must load.
+        url: the COPY manifest of their parts; "" if they have none.
+        keeps: whether the mirror's rows that the batches do not have stay nevertheless, unless the mirror must be created again because the
+            definition changed.
     """
 
     generation: int
@@ -55,7 +55,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did. `rows_deleted` counts rows that left the mirror (or were marked), not rows replaced by a newer version."""
+    """The result of a load. `rows_deleted` counts rows that were removed or marked as deleted, not rows replaced by a newer version."""
 
     generation: int
     batch: int
@@ -67,32 +67,26 @@ class Loaded:
 def load_batches(
     warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str, views: Sequence[str] = ()
 ) -> Loaded:
-    """Bring a mirror up to `work.batch`, in one transaction.
+    """Brings a mirror up to `work.batch`, in one transaction.
 
-    Rows and ledger commit together or not at all, so a load may be repeated at will. A conflict with another transaction is
-    tried again whole, a few times.
+    Rows and ledger commit together or not at all, so a load may be repeated. After a conflict with another transaction the whole load is
+    tried again, a few times.
 
     Args:
-        after: what the ledger said when `work` was made (see `Warehouse.ledger`).
-        views: statements of `dialect.create_views`. Those whose view is missing are run in the same transaction. An existing view stays
-            as it is, because replacing it would lock its readers out.
+        after: the ledger's entry from which `work` was determined (see `Warehouse.ledger`).
+        views: statements of `dialect.create_views`. A missing view is created in the same transaction. An existing view stays as it is,
+            because replacing it would lock out its readers.
 
     Raises:
-        LedgerMoved: the ledger says something else by now.
-        WarehouseUnavailable: the warehouse is away, or conflicts persisted.
-        WarehouseError: it refused a statement, or COPY loaded another number of rows than the manifests say.
+        LedgerMoved: the ledger has another entry by now.
+        WarehouseUnavailable: the warehouse cannot be reached, or conflicts persisted.
+        WarehouseError: the warehouse refused a statement, or COPY loaded another number of rows than the manifests say.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-    def conflicted(error: BaseException) -> bool:
-        return isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, _CANCELLED)
-
-    for attempt in Retrying(
-        retry=retry_if_exception(conflicted), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
-    ):
-        with attempt, warehouse.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
-            return _load(warehouse, connection, cursor, table, work, after, run_id, views)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return with_retries(
+        warehouse,
+        f"load of {table.full_name}",
+        lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id, views),
+    )
 
 
 def _load(
@@ -105,27 +99,27 @@ def _load(
     run_id: str,
     views: Sequence[str],
 ) -> Loaded:
-    found = find_relations(cursor, table)
+    existing = find_relations(cursor, table)
     connection.rollback()
-    _prepare(connection, cursor, table, found)
-    entry, names = None, found.names if found.mirror else frozenset()
-    if found.mirror:
-        _lock(warehouse, connection, cursor, table)
-        entry = newest_load(cursor, table) if found.ledger else None
+    _prepare(connection, cursor, table, existing)
+    entry, names = None, existing.names if existing.mirror else frozenset()
+    if existing.mirror:
+        lock(warehouse, connection, cursor, f"load of {table.full_name}", dialect.relation(table))
+        entry = newest_load(cursor, table) if existing.ledger else None
     else:
-        # In the load's own transaction: an empty mirror beside an old ledger entry would count as loaded.
+        # In the load's own transaction, because an empty mirror with an old ledger entry would count as loaded.
         cursor.execute(dialect.create_mirror(table))
     cursor.execute("SELECT GETDATE()")
     started_at = only_value(cursor)
     if (entry.order if entry else None) != after:
-        raise LedgerMoved(f"load of {table.full_name}: another run has loaded it meanwhile, so this one loaded nothing; run again")
+        raise LedgerMoved(f"load of {table.full_name}: another run loaded it first, so this one loaded nothing; run again")
     same_columns = entry is not None and entry.fingerprint == table.fingerprint
     if entry and not same_columns and not work.replaces:
         raise WarehouseError(
-            f"load of {table.full_name}: its definition has changed since the mirror was made, and the new batches do not begin with a "
+            f"load of {table.full_name}: its definition has changed since the mirror was created, and the new batches do not begin with a "
             f"snapshot; land one with `stori sync --full {table.full_name}`"
         )
-    if found.mirror and work.replaces and not same_columns:
+    if existing.mirror and work.replaces and not same_columns:
         cursor.execute(dialect.drop_mirror(table))
         cursor.execute(dialect.create_mirror(table))
         names = frozenset()
@@ -139,32 +133,14 @@ def _load(
     return loaded
 
 
-def _prepare(connection: Connection, cursor: Cursor, table: Table, found: Relations) -> None:
-    """The schemas and the ledger, made where they are missing: outside the load, because they hold no rows."""
-    if not found.ledger:
+def _prepare(connection: Connection, cursor: Cursor, table: Table, existing: Relations) -> None:
+    """Creates missing schemas and a missing ledger; not in the load's transaction, because they hold no rows."""
+    if not existing.ledger:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
         cursor.execute(dialect.CREATE_LEDGER)
-    if not found.mirror:
+    if not existing.mirror:
         cursor.execute(dialect.create_schema(table))
-    connection.commit()  # does nothing where no transaction was begun
-
-
-def _lock(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: Table) -> None:
-    """Begin a transaction with the mirror to itself, once its readers have finished."""
-    import psycopg2
-
-    # Redshift has no lock_timeout. Outside the transaction, since LOCK must be its first statement.
-    connection.autocommit = True
-    cursor.execute(f"SET statement_timeout TO {int(warehouse.lock_patience * 1000)}")
-    connection.autocommit = False
-    try:
-        cursor.execute(f"LOCK {dialect.relation(table)}")
-    except psycopg2.errors.QueryCanceled as error:
-        raise WarehouseUnavailable(
-            f"load of {table.full_name}: other transactions have held the mirror for {warehouse.lock_patience:g} s, so nothing was loaded; "
-            "STV_LOCKS and SVV_TRANSACTIONS show which. An idle session with an open transaction is the usual one: end it"
-        ) from error
-    cursor.execute("SET statement_timeout TO 0")
+    connection.commit()  # does nothing if no transaction has begun
 
 
 def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:
@@ -176,8 +152,8 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
         copied = int(only_value(cursor))
     if copied != work.rows:
         raise WarehouseError(
-            f"load of {table.full_name}: COPY brought {copied} rows where the manifests up to batch {work.batch} say {work.rows}; "
-            "nothing was loaded. Have parts been changed or removed by hand? `stori sync --full` lands a new snapshot"
+            f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
+            "nothing was loaded. Were parts changed or removed by hand? `stori sync --full` lands a new snapshot"
         )
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))

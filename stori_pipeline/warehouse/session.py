@@ -1,7 +1,7 @@
-"""Sessions with the warehouse, its errors, and the questions that take one SELECT.
+"""Sessions with the warehouse, its errors, and queries of one SELECT.
 
-Belongs here: connecting, translating the driver's errors, reading the ledger, and the warehouse's side of a comparison. Does not belong
-here: SQL text (`dialect`), or changing rows (`load`, `reports`).
+Belongs here: connecting, translating the driver's errors, reading the ledger, and the warehouse as a comparable. Does not belong here: SQL
+text (`dialect`), or changing rows (`load`, `reports`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class WarehouseError(RuntimeError):
-    """The warehouse refused something. The message says which table, what and why; nothing of that load was kept."""
+    """The warehouse refused a statement. The message says which table, what and why; the transaction was rolled back."""
 
 
 class WarehouseUnavailable(WarehouseError):
-    """The warehouse cannot be reached, or gave up on a conflict; worth trying again."""
+    """The warehouse cannot be reached, or a conflict persisted; worth a retry."""
 
 
 class Relations(NamedTuple):
-    """Which tables a session finds in the warehouse."""
+    """Which tables exist in the warehouse."""
 
     ledger: bool
     mirror: bool
@@ -38,7 +38,7 @@ class Relations(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """The newest load of a mirror, as the ledger has it."""
+    """The ledger's newest entry for a mirror."""
 
     generation: int
     batch: int
@@ -49,15 +49,15 @@ class LedgerEntry(NamedTuple):
         return self.generation, self.batch
 
 
-_NOT_THERE = ("42P01", "3F000")
+_MISSING = ("42P01", "3F000")
 _TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
-# Already there, although it was not a moment ago: two first loads at once. IF NOT EXISTS does not prevent it.
+# "Already exists": two first loads at the same time create it. IF NOT EXISTS does not prevent that.
 _TRANSIENT |= {"42P06", "42P07", "42710", "23505"}
 _CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
 
 
 def _is_transient(error: Any) -> bool:
-    """Whether the whole transaction is worth another try: a conflict, or a connection that went away."""
+    """Whether the whole transaction is worth a retry: after a conflict or a lost connection."""
     import psycopg2
 
     if error.pgcode is None:
@@ -66,11 +66,11 @@ def _is_transient(error: Any) -> bool:
 
 
 def connect(url: str, what: str = "connection") -> Connection:
-    """A session of the warehouse at `url`. Off loopback TLS is required and the server's name is verified. Errors name `what`.
+    """A connection to the warehouse at `url`. Requires TLS and verifies the server's name, except on loopback. Errors name `what`.
 
     Raises:
         WarehouseUnavailable: the warehouse cannot be reached.
-        WarehouseError: `url` is no address.
+        WarehouseError: `url` is malformed.
     """
     import psycopg2
     from psycopg2.extensions import make_dsn, parse_dsn
@@ -78,9 +78,9 @@ def connect(url: str, what: str = "connection") -> Connection:
     try:
         dsn = parse_dsn(url)
     except psycopg2.ProgrammingError:
-        # The driver's message quotes the address, password included; ours does not.
+        # The driver's message contains the address with its password, so this one does not quote it.
         raise WarehouseError(
-            f"{what}: the warehouse's address is none that the driver understands; it should look like "
+            f"{what}: the warehouse's address is malformed; it should look like "
             "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
         ) from None
     if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
@@ -99,20 +99,20 @@ def connect(url: str, what: str = "connection") -> Connection:
 
 
 class Warehouse:
-    """The Redshift at `url`. `copy_role` is the ARN of the role that COPY reads S3 with; keys never appear in SQL.
+    """The Redshift at `url`. `copy_role` is the ARN of the role with which COPY reads S3; SQL never contains keys.
 
-    Every call opens a session of its own and closes it, so a Warehouse may be shared between threads.
+    Every call opens and closes a session of its own, so threads may share a Warehouse.
     """
 
     def __init__(self, url: str, copy_role: str, *, lock_patience: float = 300.0) -> None:
-        """`lock_patience` is how many seconds a load waits for the transactions that read its mirror."""
+        """`lock_patience` is the number of seconds for which a load waits for the transactions that read its mirror."""
         self._url = url
         self.copy_role = copy_role
         self.lock_patience = lock_patience
 
     @contextmanager
     def session(self, what: str) -> Iterator[Connection]:
-        """A connection for one unit of work; whatever it did and did not commit is rolled back. Errors name `what`."""
+        """A connection for one unit of work. Changes that are not committed are rolled back. Errors name `what`."""
         import psycopg2
 
         connection = connect(self._url, what)
@@ -121,30 +121,45 @@ class Warehouse:
         except psycopg2.Error as error:
             kind = WarehouseUnavailable if _is_transient(error) else WarehouseError
             detail = error.diag.message_detail
-            said = error.diag.message_primary or str(error).strip() or type(error).__name__
-            if error.pgcode in _NOT_THERE:
-                said += "; `stori sync` makes what is missing"
-            raise kind(f"{what}: {said}" + (f" ({detail})" if detail and detail not in said else "")) from error
+            message = error.diag.message_primary or str(error).strip() or type(error).__name__
+            if error.pgcode in _MISSING:
+                message += "; `stori sync` creates what is missing"
+            raise kind(f"{what}: {message}" + (f" ({detail})" if detail and detail not in message else "")) from error
         finally:
             connection.close()
 
     def query(self, statement: str, parameters: tuple[Any, ...] = (), *, what: str = "query") -> list[tuple[Any, ...]]:
-        """The rows of one SELECT, read whole: for answers that are small by nature."""
+        """The rows of one SELECT, read into memory: for small results."""
         with self.session(what) as connection, connection.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return cursor.fetchall()
 
     def ledger(self, table: Table) -> tuple[int, int] | None:
-        """The (generation, batch) that the mirror holds; None where it holds nothing yet."""
+        """The (generation, batch) up to which the mirror is loaded; None if nothing is loaded yet."""
         with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
-            found = find_relations(cursor, table)
-            entry = newest_load(cursor, table) if found.ledger and found.mirror else None
+            existing = find_relations(cursor, table)
+            entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
             return entry.order if entry else None
+
+    def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
+        """The (generation, batch, rows copied) of the two loads of a mirror that ended last, the latest first."""
+        rows = self.query(dialect.SELECT_LAST_LOADS, (full_name,), what=f"ledger of {full_name}")
+        return [(int(generation), int(batch), int(copied)) for generation, batch, copied in rows]
+
+    def loaded_and_existing(self) -> tuple[dict[str, tuple[int, int]], set[str]]:
+        """The (generation, batch) that the ledger has for each mirror, and the full names of the tables and views that exist."""
+        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT table_schema, table_name FROM information_schema.tables")
+            relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
+            if "pipeline.loads" not in relations:
+                return {}, relations
+            cursor.execute(dialect.SELECT_NEWEST_LOADS)
+            return {target: (int(generation), int(batch)) for target, generation, batch, *_ in cursor.fetchall()}, relations
 
     # --- the warehouse as a `Comparable` ---
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
-        """How many rows the mirror has, and the key_range that all their places lie in."""
+        """See `Comparable.key_range`."""
         statement = key_range_sql(table, dialect.live(table), dialect.DIALECT)
         ((rows, low, high),) = self.query(statement, what=f"comparison of {table.full_name}")
         if not has_integer_key(table):
@@ -152,27 +167,27 @@ class Warehouse:
         return int(rows), KeyRange(int(low), int(high) + 1) if rows else KeyRange(0, 0)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
-        """The digest of each bucket of `width` places in the key_range that has rows, computed by Redshift."""
+        """See `Comparable.digests`. Redshift computes them."""
         statement = digests_sql(table, dialect.live(table), dialect.DIALECT, key_range, width, keys_only=keys_only)
         rows = self.query(statement, what=f"comparison of {table.full_name}")
         return {int(bucket): Digest(int(count), int(total)) for bucket, count, total in rows}
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-        """The checksum of every row in one or more (small) ranges, by its key's texts; the sum, where a key occurs more than once."""
+        """See `Comparable.checksums`."""
         rows = self.query(row_checksums_sql(table, dialect.live(table), dialect.DIALECT, *ranges), what=f"comparison of {table.full_name}")
         return {tuple(map(str, key)): int(bits) for *key, bits in rows}
 
 
 def find_relations(cursor: Cursor, table: Table) -> Relations:
-    """Asked apart from the ledger: a query of Redshift's catalog cannot be joined with one of a table."""
+    """Which of the ledger and the mirror exist. A query of its own, because Redshift's catalog cannot be joined with a table."""
     cursor.execute(dialect.SELECT_TABLES, (table.source.name,))
-    found = set(cursor.fetchall())
-    names = frozenset(name for schema, name in found if schema == table.source.name)
-    return Relations(("pipeline", "loads") in found, table.name in names, names)
+    relations = set(cursor.fetchall())
+    names = frozenset(name for schema, name in relations if schema == table.source.name)
+    return Relations(("pipeline", "loads") in relations, table.name in names, names)
 
 
 def newest_load(cursor: Cursor, table: Table) -> LedgerEntry | None:
-    """What the ledger says of a table. It means nothing unless the mirror exists: a mirror that was dropped holds no rows."""
+    """The ledger's newest entry for a table. It counts only if the mirror exists: a dropped mirror holds no rows."""
     cursor.execute(dialect.SELECT_LEDGER, (table.full_name,))
     row = cursor.fetchone()
     return LedgerEntry(int(row[0]), int(row[1]), str(row[2])) if row else None

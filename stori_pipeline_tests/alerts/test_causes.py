@@ -37,7 +37,7 @@ _SIGNALS = st.lists(st.builds(_signal, st.integers(0, 3), st.integers(1, 1000), 
 
 @settings(max_examples=60)
 @given(_SIGNALS, st.lists(st.integers(0, 40), max_size=4), st.data())
-def test_the_causes_in_force_do_not_depend_on_how_runs_are_portioned(signals: list[Signal], cuts: list[int], data: st.DataObject) -> None:
+def test_the_causes_in_force_do_not_depend_on_how_runs_are_grouped(signals: list[Signal], cuts: list[int], data: st.DataObject) -> None:
     at_once = signal_causes(latest_signals({}, signals, now=1000.0).values())
     in_order = sorted(signals, key=lambda each: each.at)
     last: dict[str, Signal] = {}
@@ -109,7 +109,7 @@ def test_many_causes_of_a_kind_are_one_message_and_few_are_one_each() -> None:
     assert subjects(MAX_SEPARATE + 1) == [f"[stori] not fresh: {MAX_SEPARATE + 1} tables"]
 
 
-def test_a_subject_is_what_sns_takes_and_a_body_holds_no_password() -> None:
+def test_sns_accepts_every_subject_and_no_body_has_a_password() -> None:
     words = "cannot reach postgresql://reader:s3cr3t@db:5432/bank\nsee https://hooks.slack.com/services/T0/B0/xyz"
     (message,) = compose(
         [Cause("check_failed", "bank." + "é" * 200, 0.0, words, "run", "one\ncheck")], "over", to=(), ui="http://ui", now=3_725.0, pages={}
@@ -124,7 +124,7 @@ def test_a_subject_is_what_sns_takes_and_a_body_holds_no_password() -> None:
     assert redacted("at 12:30 x@y.z, http://127.0.0.1:3000/runs") == "at 12:30 x@y.z, http://127.0.0.1:3000/runs"
 
 
-def test_rows_that_are_lost_a_few_at_a_time_are_found_over_a_day() -> None:
+def test_rows_rejected_a_few_at_a_time_alert_over_a_day() -> None:
     def landing(hour: float, rejected: int, *, snapshot: bool = False) -> Landing:
         return Landing("bank.a", hour * HOUR, snapshot, rows=9, rejected=rejected, allowed=0.01)
 

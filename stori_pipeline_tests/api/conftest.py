@@ -1,4 +1,4 @@
-"""A warehouse with a handful of payments, and the API before it."""
+"""A warehouse with a few payments, and the API over it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Surroundings:
     warehouse: Warehouse
 
     def app(self, clock: Clock = utc_now, **more: str) -> TestClient:
-        """A client that shows what a person would see: an error that the application did not foresee is its answer 500."""
+        """A client that shows what a person would see: an unexpected error of the application is a response 500."""
         return TestClient(create_app(Settings(self.environ | more), clock), raise_server_exceptions=False)
 
 
@@ -95,5 +95,5 @@ def surroundings(stack: Stack, environ: dict[str, str], s3: S3Client) -> Iterato
 
 @pytest.fixture
 def client(surroundings: Surroundings) -> Iterator[TestClient]:
-    with surroundings.app() as made:
-        yield made
+    with surroundings.app() as test_client:
+        yield test_client

@@ -1,4 +1,4 @@
-"""What the API answers, to whom, and when the warehouse is away."""
+"""The responses of the API, its access rules, and its behaviour while the warehouse is unavailable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ids(answer: Any) -> list[int]:
 
 
 @pytest.mark.clock
-def test_the_last_five_are_those_paid_up_to_the_day_the_latest_first(client: TestClient) -> None:
+def test_the_last_five_payments_are_due_up_to_the_day_latest_first(client: TestClient) -> None:
     assert ids(client.get("/payments/last5?as_of=2024-11-15")) == [6, 5, 4, 3, 2]
     assert ids(client.get("/payments/last5?as_of=2024-11-12")) == [3, 2, 1]
     assert ids(client.get("/payments/last5?as_of=2020-01-01")) == []
@@ -60,7 +60,7 @@ def test_a_payment_has_its_counterparty_its_amount_to_the_digit_and_its_currency
     )
 
 
-def test_a_day_that_is_none_is_refused_with_the_reason(client: TestClient) -> None:
+def test_an_invalid_day_is_refused_with_the_reason(client: TestClient) -> None:
     answer = client.get("/payments/next5?as_of=2024-02-30")
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["query", "as_of"]
@@ -74,7 +74,7 @@ def test_freshness_names_every_table_that_was_loaded(client: TestClient) -> None
 
 
 @pytest.mark.clock
-def test_the_page_shows_payments_tables_and_charts_and_escapes_what_the_data_say(client: TestClient) -> None:
+def test_the_page_shows_payments_tables_and_charts_and_escapes_the_data(client: TestClient) -> None:
     page = client.get("/?as_of=2024-11-17")
     assert page.status_code == 200
     assert "star.fact_payment" in page.text
@@ -83,13 +83,13 @@ def test_the_page_shows_payments_tables_and_charts_and_escapes_what_the_data_say
     assert "<b>" not in page.text
 
 
-def test_a_chart_is_served_as_it_was_drawn_and_nothing_else_of_the_bucket_is(client: TestClient) -> None:
-    drawn = client.get("/charts/payments.svg")
-    assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/svg+xml")
+def test_charts_are_served_and_nothing_else_of_the_bucket_is(client: TestClient) -> None:
+    picture = client.get("/charts/payments.svg")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
     assert [client.get(f"/charts/{name}.svg").status_code for name in ("none", "..%2Fstar", "Payments")] == [404, 404, 404]
 
 
-def test_with_a_key_nothing_but_health_answers_without_it(surroundings: Surroundings) -> None:
+def test_with_a_key_set_only_health_answers_without_the_key(surroundings: Surroundings) -> None:
     with surroundings.app(STORI_API_KEY="k3y") as client:
         assert client.get("/health").json() == {"status": "ok", "warehouse": "answers"}
         for address in ("/", "/freshness", "/payments/last5", "/payments/next5", "/charts/payments.svg"):
@@ -105,7 +105,7 @@ def test_with_a_key_too_many_requests_are_told_to_wait(surroundings: Surrounding
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
 
 
-def test_a_warehouse_that_is_away_is_a_503_that_says_so_and_no_more(surroundings: Surroundings) -> None:
+def test_an_unavailable_warehouse_is_a_503_without_details(surroundings: Surroundings) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nowhere = f"postgresql://reader:s3cret@127.0.0.1:{free.getsockname()[1]}/dev"
@@ -116,7 +116,7 @@ def test_a_warehouse_that_is_away_is_a_503_that_says_so_and_no_more(surroundings
             assert answer.headers["Retry-After"] == "10"
 
 
-def test_a_warehouse_that_was_restarted_is_asked_anew(surroundings: Surroundings) -> None:
+def test_the_api_reconnects_to_a_restarted_warehouse(surroundings: Surroundings) -> None:
     store = Store(surroundings.environ["STORI_WAREHOUSE_READER"])
     ((pid,),) = [tuple(row.values()) for row in store.rows("SELECT pg_backend_pid() AS pid")]
     with surroundings.warehouse.session("end a session") as connection, connection.cursor() as cursor:
@@ -135,7 +135,7 @@ def test_the_role_cannot_write(surroundings: Surroundings) -> None:
     store.close()
 
 
-def test_many_askers_share_a_few_sessions(surroundings: Surroundings) -> None:
+def test_many_clients_share_a_few_sessions(surroundings: Surroundings) -> None:
     store = Store(surroundings.environ["STORI_WAREHOUSE_READER"])
     answers: list[int] = []
 
@@ -155,14 +155,14 @@ def test_many_askers_share_a_few_sessions(surroundings: Surroundings) -> None:
 ADDRESSES = ["/payments/last5", "/payments/next5", "/freshness", "/health", "/", "/charts/{name}.svg"]
 
 
-def test_these_are_all_addresses(client: TestClient) -> None:
+def test_the_api_has_exactly_these_paths(client: TestClient) -> None:
     assert sorted(client.get("/openapi.json").json()["paths"]) == sorted(ADDRESSES)
 
 
-@pytest.mark.parametrize("told", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
-def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("key_setting", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
+def test_schemathesis_finds_nothing(surroundings: Surroundings, key_setting: dict[str, str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
-    with serve_in_thread(create_app(Settings(surroundings.environ | told))) as address:
+    with serve_in_thread(create_app(Settings(surroundings.environ | key_setting))) as address:
         command = [
             str(program),
             "run",
@@ -175,7 +175,7 @@ def test_schemathesis_finds_nothing(surroundings: Surroundings, told: dict[str, 
             "--report-dir",
             str(tmp_path),
         ]
-        command += ["--header", f"X-API-Key: {told['STORI_API_KEY']}"] if told else []
+        command += ["--header", f"X-API-Key: {key_setting['STORI_API_KEY']}"] if key_setting else []
         found = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path)
     assert found.returncode == 0, found.stdout
     assert f"Tested: {len(ADDRESSES)}" in found.stdout

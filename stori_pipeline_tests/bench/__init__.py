@@ -1,1 +1,1 @@
-"""Measuring, not believing: `make bench`. Every figure is a ratio to the raw limit, taken in the same run on the same rows."""
+"""Measurements: `make bench`. Every figure is a ratio to the raw limit, measured in the same run on the same rows."""

@@ -1,7 +1,7 @@
 """`make bench`: a large table through the pipeline, each step against the raw limit of the same run.
 
-Belongs here: which steps are measured, in which order, and the table of ratios. Absolute seconds mean little on another machine or
-another day; the ratios are what to beat. Raw and ours are interleaved, since the machine's speed drifts.
+Belongs here: which steps are measured, in which order, and the table of ratios. Absolute seconds differ between machines and days; the
+ratios are what to improve. Raw and own steps alternate, because the machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ out = Console(width=120, highlight=False)
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of one step: wall-clock seconds and peak memory in MB of its process, and what it said."""
+    """One run of one step: wall-clock seconds, the peak memory of its process in MB, and its output."""
 
     seconds: float
     megabytes: float
-    said: str
+    output: str
 
 
 def measure(environ: dict[str, str], *arguments: str) -> Measured:
@@ -43,13 +43,13 @@ def measure(environ: dict[str, str], *arguments: str) -> Measured:
     began = time.monotonic()
     process = subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = process.stdout.read()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"step {arguments[0]} failed")
-    return Measured(seconds, usage.ru_maxrss / 1024, said.strip())
+    return Measured(seconds, usage.ru_maxrss / 1024, output.strip())
 
 
 def _execute(url: str, *statements: tuple[str, tuple[int, ...]]) -> int:
@@ -64,7 +64,7 @@ def _execute(url: str, *statements: tuple[str, tuple[int, ...]]) -> int:
 
 
 def _vacuum(url: str) -> None:
-    """Reads after a bulk insert otherwise pay for hint bits once, and whoever comes first pays."""
+    """The first read after a bulk insert sets hint bits, which would slow down whichever step reads first."""
     connection = psycopg2.connect(url)
     try:
         connection.autocommit = True
@@ -75,7 +75,7 @@ def _vacuum(url: str) -> None:
 
 
 def _settle(environ: dict[str, str]) -> None:
-    """Writes out what the step before left dirty, so that the next one does not pay for it."""
+    """Writes dirty pages of the previous step to disk, so that they do not slow down the next one."""
     for name in ("BENCH_SOURCES", "BENCH_BACKEND"):
         connection = psycopg2.connect(environ[name])
         try:
@@ -140,12 +140,12 @@ def _measure_all(stack: Stack, environ: dict[str, str], admin: str, folder: Path
 
 
 def _moved(measured: Measured, rows: int) -> Measured:
-    assert int(measured.said) == rows, f"{measured.said} rows moved where {rows} should have"
+    assert int(measured.output) == rows, f"{measured.output} rows moved where {rows} should have"
     return measured
 
 
 def _wipe(environ: dict[str, str]) -> None:
-    """Lake and warehouse as on the first day, so that every round does the same."""
+    """Empties lake and warehouse, so that every round does the same."""
     import boto3
 
     s3 = boto3.resource("s3", endpoint_url=environ["AWS_ENDPOINT_URL"], region_name=environ["AWS_DEFAULT_REGION"],

@@ -1,4 +1,4 @@
-"""One measured step as a process of its own, so that interpreter and imports count and its peak memory is its alone.
+"""One measured step in a process of its own, so that interpreter and imports count, and the peak memory is the step's alone.
 
 `python -m stori_pipeline_tests.bench.step NAME [FILE]`; the addresses come from the environment.
 """
@@ -21,7 +21,7 @@ def _drain(statement: str, into: Path) -> None:
 
 
 def _raw_load(file: Path, *, merge: bool) -> None:
-    """What no loader can beat: the same rows in COPY's own binary form, into an equal table, in one transaction."""
+    """The limit for a loader: the same rows in COPY's own binary form, into an equal table, in one transaction."""
     with psycopg2.connect(os.environ["BENCH_BACKEND"]) as connection, connection.cursor() as cursor, file.open("rb") as rows:
         if merge:
             cursor.execute(table.RAW_STAGE)

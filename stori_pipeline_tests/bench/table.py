@@ -1,15 +1,15 @@
-"""The table that is measured: its record, its rows, and the raw dialect that move the very same rows as fast as Postgres can.
+"""The table that is measured: its definition, its rows, and raw statements that move the same rows as fast as Postgres can.
 
-Eleven columns of the usual kinds; about 150 bytes a row in COPY's binary form.
+Eleven columns of the usual types; about 150 bytes per row in COPY's binary form.
 """
 
 from __future__ import annotations
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, timestamptz, varchar
 from stori_pipeline.readers.postgres import Xmin
-from stori_pipeline.warehouse import dialect
 
 SOURCE = Source("bench", "postgres", "What the benchmark measures.")
 TABLE = Table(
@@ -33,7 +33,7 @@ TABLE = Table(
     changes=Xmin(),
     cursor="updated_at",
 )
-NAMES = ", ".join(dialect.quoted(c.name) for c in TABLE.columns)
+NAMES = ", ".join(quoted(c.name) for c in TABLE.columns)
 
 CREATE = """
 CREATE TABLE movements (

@@ -1,6 +1,8 @@
-"""The catalog as a whole: what every definition in it must say, and how a table is found in it."""
+"""The catalog: what every definition in it must have, and finding a table by its name."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -13,14 +15,14 @@ from stori_pipeline.readers import READERS
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_a_source_says_what_it_is_and_whose(source: Source) -> None:
+def test_every_source_has_a_description_and_an_owner(source: Source) -> None:
     assert source.description.endswith(".")
     assert source.owners
     assert all(owner.startswith("team:") for owner in source.owners)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.full_name)
-def test_a_table_says_what_a_row_is(table: Table) -> None:
+def test_every_table_description_says_what_a_row_is(table: Table) -> None:
     assert table.description.endswith(".")
 
 
@@ -29,7 +31,7 @@ def test_each_column_of_totesys_is_described(table: Table) -> None:
     assert [column.name for column in table.columns if not column.description.endswith(".")] == []
 
 
-def test_totesys_lands_its_eleven_tables_and_not_its_migrations() -> None:
+def test_totesys_has_eleven_tables_without_its_migrations() -> None:
     assert {table.name for table in totesys.TABLES} == {
         "address", "counterparty", "currency", "department", "design", "payment", "payment_type", "purchase_order", "sales_order",
         "staff", "transaction",
@@ -45,9 +47,10 @@ def test_the_catalog_names_every_table_once_and_every_kind_has_a_reader() -> Non
         assert find_table(table.full_name) is table
 
 
-def test_a_table_that_is_not_in_the_catalog_is_told_with_those_that_are() -> None:
-    with pytest.raises(DefinitionError, match=r"no source table 'shop\.orders'.*app\.users, bank\.transactions, .*exchange\.trades"):
+def test_an_unknown_table_raises_an_error_that_lists_the_tables() -> None:
+    with pytest.raises(DefinitionError, match=r"no source table 'shop\.orders'") as refused:
         find_table("shop.orders")
+    assert re.findall(r"\w+\.\w+", str(refused.value))[1:] == sorted(table.full_name for table in TABLES)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.full_name)

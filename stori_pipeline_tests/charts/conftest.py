@@ -1,4 +1,4 @@
-"""A warehouse whose reports hold rows made by hand, few or many."""
+"""A warehouse whose reports hold few or many rows that tests give."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reports:
     warehouse: Warehouse
 
     def hold(self, report: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """From now on the report holds just these rows."""
+        """Replaces the rows of the report."""
         with self.warehouse.session("set-up") as connection, connection.cursor() as cursor:
             cursor.execute("CREATE SCHEMA IF NOT EXISTS reports")
             cursor.execute(f"DROP TABLE IF EXISTS reports.{report}")
@@ -41,7 +41,7 @@ class Reports:
             connection.commit()
 
     def read(self, chart: Chart, rows: Sequence[tuple[Any, ...]]) -> Rows:
-        """What is drawn of the chart where its report holds these rows."""
+        """The values of the chart if its report holds these rows."""
         self.hold(chart.report, rows)
         found = read(chart, self.warehouse)
         assert found is not None

@@ -1,4 +1,4 @@
-"""Every chart, drawn of rows made by hand: what it says, that nothing overlaps, and that it comes out the same each time."""
+"""Every chart, drawn from given rows: its texts, that nothing overlaps, and that the same rows give the same picture."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ WHAT_IS_DRAWN: dict[str, list[tuple[str, str, date, float]]] = {
 
 
 def texts(svg: bytes) -> list[str]:
-    """All that the picture says, in pieces as it stands."""
+    """All texts in the picture."""
     root = ElementTree.fromstring(svg)  # noqa: S314  (our own)
     return [" ".join("".join(each.itertext()).split()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a person would see: all words, one text a line, and what of them lies on other texts or stands out of the picture."""
+    """What a person would see: all texts, one per line, and the texts that overlap others or leave the picture."""
 
     words: str
     overlapping: list[tuple[str, str]]
@@ -108,8 +108,8 @@ def test_charts_read_their_own_report_and_columns_that_it_has() -> None:
 def test_a_chart_says_what_it_shows(chart: Chart, reports: Reports) -> None:
     rows = reports.read(chart, FEW[chart.report])
     panels = {panel for _, panel, *_ in WHAT_IS_DRAWN[chart.name]}
-    drawn = [(each.series, each.panel if panels != {""} else "", each.x, each.y) for each in rows.points]
-    assert drawn == WHAT_IS_DRAWN[chart.name]
+    series_points = [(each.series, each.panel if panels != {""} else "", each.x, each.y) for each in rows.points]
+    assert series_points == WHAT_IS_DRAWN[chart.name]
     assert look(chart, rows).overlapping == []
     pictures = draw(chart, rows)
     words = "\n".join(texts(pictures.svg))
@@ -128,7 +128,7 @@ def test_a_chart_says_what_it_shows(chart: Chart, reports: Reports) -> None:
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
-def test_a_chart_of_nothing_says_so_and_one_of_a_single_value_is_drawn(chart: Chart, reports: Reports) -> None:
+def test_a_chart_without_rows_says_so_and_a_single_value_is_drawn(chart: Chart, reports: Reports) -> None:
     nothing = reports.read(chart, [])
     assert nothing.points == ()
     seen = look(chart, nothing)
@@ -142,7 +142,7 @@ def test_a_chart_of_nothing_says_so_and_one_of_a_single_value_is_drawn(chart: Ch
     assert seen.overlapping == []
 
 
-def test_a_report_that_is_not_made_yet_gives_no_chart(reports: Reports) -> None:
+def test_a_chart_of_a_missing_report_is_not_drawn(reports: Reports) -> None:
     assert read(CHARTS[0], reports.warehouse) is None
 
 
@@ -164,14 +164,14 @@ MANY: dict[str, tuple[str, Sequence[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("case", MANY)
-def test_nothing_overlaps_however_much_there_is(case: str, reports: Reports) -> None:
-    name, made = MANY[case]
-    rows = reports.read(BY_NAME[name], made)
+def test_no_text_overlaps_with_any_number_of_values(case: str, reports: Reports) -> None:
+    name, report_rows = MANY[case]
+    rows = reports.read(BY_NAME[name], report_rows)
     assert len(rows.points) > 3
     assert look(BY_NAME[name], rows).overlapping == []
 
 
-def test_what_is_too_much_is_left_out_and_that_is_said(reports: Reports) -> None:
+def test_too_many_panels_or_series_are_left_out_with_a_note(reports: Reports) -> None:
     accounts = reports.read(BY_NAME["account_balances"], MANY["many accounts on many days"][1])
     assert (len({each.panel for each in accounts.points}), accounts.panels) == (MAX_PANELS, 20)
     assert f"{MAX_PANELS} of 20 panels are drawn" in look(BY_NAME["account_balances"], accounts).words
@@ -194,7 +194,7 @@ def test_what_is_too_much_is_left_out_and_that_is_said(reports: Reports) -> None
     assert "older" not in words
 
 
-def test_amounts_of_two_currencies_are_never_one_number(reports: Reports) -> None:
+def test_amounts_of_two_currencies_are_never_added(reports: Reports) -> None:
     chart = BY_NAME["sales_by_month"]
     rows = reports.read(chart, [(FIRST, "GBP", 600), (FIRST, "USD", 70)])
     with chart_figure(chart, rows) as figure:
@@ -210,7 +210,7 @@ def test_stacked_states_add_up_to_what_fell_due(reports: Reports) -> None:
     assert bars == [(0, 6), (6, 1), (7, 3)]  # paid, overdue, not known
 
 
-def test_names_of_a_source_are_text_and_nothing_else(reports: Reports) -> None:
+def test_names_from_a_source_are_drawn_as_plain_text(reports: Reports) -> None:
     rows = reports.read(BY_NAME["trade_spread"], MANY["odd names"][1])
     words = texts(draw(BY_NAME["trade_spread"], rows).svg)
     assert {"$\\frac{a}$ $", "a_b^c%", "<b>&\"'", "(no name)", "日本"} <= set(words)

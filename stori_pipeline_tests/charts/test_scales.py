@@ -1,4 +1,4 @@
-"""Axes: ticks that fit, and labels that are told apart."""
+"""Axes: ticks that fit, and labels that differ."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def test_every_axis_of_dates_has_few_ticks_within_it(first: date, days: int, mon
         ([0.2, 0.205, 0.21], ["0.200", "0.205", "0.210"], ""),
     ],
 )
-def test_numbers_read_as_people_write_them(ticks: list[float], labels: list[str], meaning: str) -> None:
+def test_numbers_on_axes_are_written_as_people_write_them(ticks: list[float], labels: list[str], meaning: str) -> None:
     assert number_labels(ticks) == (labels, meaning)
 
 
 def test_dates_say_the_year_once() -> None:
     ticks = date_ticks(date(2024, 11, 20), date(2025, 1, 20), months=False, most=13)
     assert [each.isoweekday() for each in ticks] == [1] * len(ticks)
-    said = date_labels(ticks, months=False)
-    assert (said[0], said[1].strip(), said[6].strip()) == ("25 Nov\n2024", "2 Dec", "6 Jan\n2025")
+    texts = date_labels(ticks, months=False)
+    assert (texts[0], texts[1].strip(), texts[6].strip()) == ("25 Nov\n2024", "2 Dec", "6 Jan\n2025")
     months = date_ticks(date(2022, 11, 1), date(2024, 11, 1), months=True, most=13)
     assert [each.strip() for each in date_labels(months, months=True)][:3] == ["Nov\n2022", "Jan\n2023", "Mar"]
     years = date_ticks(date(2015, 1, 5), date(2019, 3, 4), months=False, most=5)

@@ -1,4 +1,4 @@
-"""A project folder with the local stack and small sample data, and the command run in it as a person would."""
+"""A project folder with the local stack and small sample data, and the command run in it as a person would run it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from pymongo import MongoClient
 
@@ -22,7 +20,7 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.commands import Ended, inherited_environ
 from stori_pipeline_tests.conftest import empty_samples
 from stori_pipeline_tests.databases import execute
-from stori_pipeline_tests.stores import empty_warehouse
+from stori_pipeline_tests.stores import empty_bucket, empty_warehouse, s3_client
 
 ROOT = Path(__file__).parents[2]
 STORI = Path(sys.executable).parent / "stori"
@@ -31,7 +29,7 @@ TABLES = ("bank.transactions", "exchange.trades")
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """A folder in which `stori` is called. The surroundings are in its `.env` alone."""
+    """A folder in which `stori` runs. Its settings come from its `.env` alone."""
 
     folder: Path
     environ: dict[str, str]
@@ -56,17 +54,17 @@ def project(stack: Stack, environ: dict[str, str]) -> Iterator[ProjectFolder]:
     folder = stack.home.parent
     write_env(folder / ".env", environ)
     shutil.copy(ROOT / "dagster.yaml", folder)
-    made = ProjectFolder(folder, environ)
-    _forget(made)
+    project_folder = ProjectFolder(folder, environ)
+    _forget(project_folder)
     seed(environ, folder / "data", rows=400, trades=60, users=20, totesys_until=date(2022, 11, 4))
-    yield made
-    _forget(made)
+    yield project_folder
+    _forget(project_folder)
     (folder / ".env").unlink()
 
 
 @pytest.fixture(scope="package")
 def first_sync(project: ProjectFolder) -> Ended:
-    """What `stori sync --json` of two tables said the first time. Those stand for all: the others take the same way, and their time."""
+    """The output of the first `stori sync --json` of two tables. The other tables take the same path, so two are enough."""
     return project.stori("sync", "--json", *TABLES)
 
 
@@ -78,17 +76,5 @@ def _forget(project: ProjectFolder) -> None:
     url = project.environ["STORI_ADMIN_EXCHANGE"]
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=20_000) as client:
         client.get_default_database().drop_collection("trades")
-    told = project.environ
-    with closing(
-        boto3.client(
-            "s3",
-            endpoint_url=told["AWS_ENDPOINT_URL"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-            region_name=told["AWS_DEFAULT_REGION"],
-        )
-    ) as s3:
-        bucket = project.environ["STORI_LANDING_BUCKET"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for found in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=found["Key"])
+    with s3_client(project.environ) as s3:
+        empty_bucket(s3, project.environ["STORI_LANDING_BUCKET"])

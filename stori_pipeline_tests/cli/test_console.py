@@ -1,4 +1,4 @@
-"""The command before it does anything: help, start-up time's cause, how it speaks, and the stack's commands."""
+"""The command without its work: help, imports at start-up, errors, and the stack's commands."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_quick_commands_import_nothing_heavy(words: list[str], tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_command_in_the_background_of_a_script_still_ends_when_it_is_told_to(tmp_path: Path) -> None:
+def test_a_background_command_of_a_script_ends_on_sigint(tmp_path: Path) -> None:
     program = (
         "import signal, sys, time\n"
         "from stori_pipeline.cli import main\n"
@@ -102,12 +102,12 @@ def test_the_projects_own_errors_become_one_line(error: Exception) -> None:
         raise error
 
 
-def test_an_error_of_several_lines_is_put_into_one() -> None:
+def test_an_error_of_several_lines_becomes_one_line() -> None:
     with pytest.raises(click.ClickException, match=r"^away: is it up\?$"), console.plain_errors():
         raise WarehouseUnavailable("away:\n\tis it up?\n")
 
 
-def test_every_error_that_is_made_plain_exists() -> None:
+def test_every_error_class_that_the_command_translates_exists() -> None:
     for module, name in console._OWN_ERRORS:
         assert issubclass(getattr(importlib.import_module(module), name), Exception)
 
@@ -128,7 +128,7 @@ _NEVER_SEEN = {
 }
 
 
-def test_the_command_makes_every_error_of_the_package_plain() -> None:
+def test_the_command_translates_every_error_class_of_the_package() -> None:
     plain = tuple(getattr(importlib.import_module(module), name) for module, name in console._OWN_ERRORS)
     unknown = set()
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -150,15 +150,15 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 def test_status_json_has_its_shape_and_says_that_all_answer(project: ProjectFolder) -> None:
-    said = project.stori("status", "--json")
-    assert said.code == 0
-    assert [list(each) for each in said.json] == [["name", "address", "up"]] * len(SERVERS)
-    assert [each["name"] for each in said.json] == list(SERVERS)
-    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in said.json)
-    assert "@" not in said.out  # no credentials
+    ended = project.stori("status", "--json")
+    assert ended.code == 0
+    assert [list(each) for each in ended.json] == [["name", "address", "up"]] * len(SERVERS)
+    assert [each["name"] for each in ended.json] == list(SERVERS)
+    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in ended.json)
+    assert "@" not in ended.out  # no credentials
 
 
-def test_status_where_nothing_was_started_fails_and_lists_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_without_a_started_stack_fails_and_lists_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["status"])
     assert list(tmp_path.iterdir()) == []
@@ -167,9 +167,7 @@ def test_status_where_nothing_was_started_fails_and_lists_the_servers(tmp_path: 
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "demo"])
-def test_a_state_file_that_is_broken_is_one_line_that_says_what_to_do(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_state_file_is_one_line_with_advice(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".stori").mkdir()
     (tmp_path / ".stori" / "state.json").write_text("{")
@@ -181,14 +179,14 @@ def test_a_state_file_that_is_broken_is_one_line_that_says_what_to_do(
 
 
 @pytest.mark.parametrize("port", ["redshift", "redshift=", "redshift=x"])
-def test_a_port_that_is_none_is_refused_with_an_example(project: ProjectFolder, port: str) -> None:
-    said = project.stori("up", "--port", port)
-    assert said.code == 2
-    assert "such as redshift=5439" in said.err
+def test_an_invalid_port_is_refused_with_an_example(project: ProjectFolder, port: str) -> None:
+    ended = project.stori("up", "--port", port)
+    assert ended.code == 2
+    assert "such as redshift=5439" in ended.err
 
 
-def test_a_server_that_there_is_not_is_answered_with_those_there_are(project: ProjectFolder) -> None:
-    said = project.stori("up", "--port", "mysql=3306")
-    assert said.code == 1
-    assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in said.err
-    assert "Traceback" not in said.err
+def test_an_unknown_server_is_refused_with_the_list_of_servers(project: ProjectFolder) -> None:
+    ended = project.stori("up", "--port", "mysql=3306")
+    assert ended.code == 1
+    assert f"there is no server 'mysql'; the stack has {', '.join(SERVERS)}" in ended.err
+    assert "Traceback" not in ended.err

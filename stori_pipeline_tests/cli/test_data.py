@@ -15,12 +15,12 @@ SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", 
 VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
 
 
-def in_one_line(said: Ended) -> str:
+def in_one_line(ended: Ended) -> str:
     """The error of a command that failed as it should: one line, no traceback, nothing on stdout."""
-    assert said.code != 0
-    assert said.out == ""
-    assert "Traceback" not in said.err
-    *before, line = said.err.strip().splitlines()
+    assert ended.code != 0
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    *before, line = ended.err.strip().splitlines()
     assert line.startswith("Error: ")
     assert not any("rror" in other for other in before)
     return line
@@ -53,19 +53,19 @@ def test_progress_off_a_terminal_is_a_line_at_the_end_and_on_stderr(first_sync: 
 
 @pytest.mark.usefixtures("first_sync")
 def test_sync_with_nothing_new_says_so(project: ProjectFolder) -> None:
-    said = project.stori("sync", "bank.transactions")
-    assert said.code == 0, said.err
-    assert "Nothing new" in said.err
-    assert "bank.transactions" in said.out
-    assert "exchange.trades" not in said.out
+    ended = project.stori("sync", "bank.transactions")
+    assert ended.code == 0, ended.err
+    assert "Nothing new" in ended.err
+    assert "bank.transactions" in ended.out
+    assert "exchange.trades" not in ended.out
 
 
 @pytest.mark.usefixtures("first_sync")
 def test_sync_full_begins_a_new_generation(project: ProjectFolder) -> None:
     (before,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
-    said = project.stori("sync", "--full", "--json", "bank.transactions")
-    assert said.code == 0, said.err
-    (bank,) = said.json
+    ended = project.stori("sync", "--full", "--json", "bank.transactions")
+    assert ended.code == 0, ended.err
+    (bank,) = ended.json
     (count,) = project.warehouse("SELECT COUNT(*) FROM bank.transactions")[0]
     assert (bank["kind"], bank["rows_landed"]) == ("snapshot", count)
     (after,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
@@ -73,17 +73,17 @@ def test_sync_full_begins_a_new_generation(project: ProjectFolder) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project: ProjectFolder) -> None:
+def test_sync_of_an_unavailable_source_fails_and_syncs_the_others(project: ProjectFolder) -> None:
     project.bank("UPDATE transactions SET transaction_details = 'seen' WHERE transaction_no = 7")
     away = "mongodb://reader:hunter2@127.0.0.1:1/exchange?serverSelectionTimeoutMS=500"
-    said = project.stori("sync", "--json", *TABLES, env={"STORI_SOURCE_EXCHANGE": away})
-    assert said.code == 1
-    bank, exchange = said.json
+    ended = project.stori("sync", "--json", *TABLES, env={"STORI_SOURCE_EXCHANGE": away})
+    assert ended.code == 1
+    bank, exchange = ended.json
     assert (bank["rows_landed"], bank["rows_loaded"]) == (1, 1)
     assert (exchange["batch"], exchange["rows_landed"]) == (None, 0)
-    assert "exchange.trades at 127.0.0.1:1: the server cannot be reached" in said.err
-    assert "Traceback" not in said.err
-    assert "hunter2" not in said.err + said.out
+    assert "exchange.trades at 127.0.0.1:1: the server cannot be reached" in ended.err
+    assert "Traceback" not in ended.err
+    assert "hunter2" not in ended.err + ended.out
 
 
 # ---- verify
@@ -92,10 +92,10 @@ def test_sync_of_a_source_that_is_away_fails_and_still_brings_the_others(project
 @pytest.mark.usefixtures("first_sync")
 def test_verify_of_what_was_synced_is_equal(project: ProjectFolder) -> None:
     assert project.stori("sync", *TABLES).code == 0
-    said = project.stori("verify", "--json", *TABLES)
-    assert said.code == 0, said.out + said.err
-    assert [list(each) for each in said.json] == [VERIFY, VERIFY]
-    for each in said.json:
+    ended = project.stori("verify", "--json", *TABLES)
+    assert ended.code == 0, ended.out + ended.err
+    assert [list(each) for each in ended.json] == [VERIFY, VERIFY]
+    for each in ended.json:
         assert each["source_rows"] == each["warehouse_rows"] > 0
         assert (each["equal"], each["differing"]) == (True, [])
 
@@ -106,11 +106,11 @@ def test_verify_fails_on_a_difference_and_prints_the_rows(project: ProjectFolder
     project.warehouse("UPDATE bank.transactions SET balance_amt = balance_amt + 1 WHERE transaction_no = 20")
     project.warehouse("DELETE FROM bank.transactions WHERE transaction_no = 21")
     try:
-        said = project.stori("verify", "bank.transactions")
-        assert said.code == 1
-        assert "bank.transactions 20: different" in said.out
-        assert "bank.transactions 21: not in the warehouse" in said.out
-        assert "NO" in said.out
+        ended = project.stori("verify", "bank.transactions")
+        assert ended.code == 1
+        assert "bank.transactions 20: different" in ended.out
+        assert "bank.transactions 21: not in the warehouse" in ended.out
+        assert "NO" in ended.out
         (as_json,) = project.stori("verify", "--json", "bank.transactions").json
         assert (as_json["equal"], as_json["differing"]) == (False, ["20", "21"])
         assert as_json["source_rows"] == as_json["warehouse_rows"] + 1
@@ -125,9 +125,9 @@ def test_verify_fails_on_a_difference_and_prints_the_rows(project: ProjectFolder
 def test_detect_deletes_deletes_what_the_source_deleted(project: ProjectFolder) -> None:
     project.bank("DELETE FROM transactions WHERE transaction_no IN (31, 32)")
     project.bank("UPDATE transactions SET transaction_details = 'before the detection' WHERE transaction_no = 33")
-    said = project.stori("detect-deletes", "--json", "bank.transactions")
-    assert said.code == 0, said.err
-    (bank,) = said.json
+    ended = project.stori("detect-deletes", "--json", "bank.transactions")
+    assert ended.code == 0, ended.err
+    (bank,) = ended.json
     assert list(bank) == ["table", "batch", "rows_deleted"]
     assert bank["rows_deleted"] == 2
     assert project.warehouse("SELECT transaction_no FROM bank.transactions WHERE transaction_no IN (31, 32, 33)") == [(33,)]
@@ -137,7 +137,7 @@ def test_detect_deletes_deletes_what_the_source_deleted(project: ProjectFolder) 
 
 
 @pytest.mark.usefixtures("first_sync")
-def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forced(project: ProjectFolder) -> None:
+def test_detect_deletes_refuses_a_source_without_rows_unless_forced(project: ProjectFolder) -> None:
     project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
     project.bank("DELETE FROM transactions")
     try:
@@ -160,25 +160,25 @@ def test_detect_deletes_refuses_a_source_that_suddenly_lists_nothing_unless_forc
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
-def test_scaffold_prints_what_can_be_pasted_into_the_catalog(project: ProjectFolder, table: Table) -> None:
+def test_scaffold_prints_a_definition_that_can_be_pasted(project: ProjectFolder, table: Table) -> None:
     if not table.changes.is_replayable:  # what a queue's messages hold can only be seen while they wait
         assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
-    said = project.stori("scaffold", table.full_name)
-    assert said.code == 0, said.err
-    definition = pasted(said.out, table.source)
+    ended = project.stori("scaffold", table.full_name)
+    assert ended.code == 0, ended.err
+    definition = pasted(ended.out, table.source)
     assert definition.full_name == table.full_name
     assert type(definition.changes) is type(table.changes)
     # A document's own key is its _id, a file's rows are told apart by their lines, an API's by names: of those only a person knows the key.
     assert definition.key == table.key or table.source.kind in ("mongodb", "s3_drop", "http_api")
 
 
-def test_scaffold_of_a_database_that_the_catalog_does_not_know(project: ProjectFolder) -> None:
-    said = project.stori("scaffold", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
-    assert said.code == 0, said.err
-    assert pasted(said.out, find_table("bank.transactions").source).name == "transactions"
+def test_scaffold_reads_a_database_that_the_catalog_does_not_have(project: ProjectFolder) -> None:
+    ended = project.stori("scaffold", "--url", project.environ["STORI_SOURCE_BANK"], "shop.transactions")
+    assert ended.code == 0, ended.err
+    assert pasted(ended.out, find_table("bank.transactions").source).name == "transactions"
 
 
-def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
+def test_scaffold_of_a_missing_table_is_one_line(project: ProjectFolder) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
     assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
@@ -194,13 +194,13 @@ def test_scaffold_of_what_is_not_there(project: ProjectFolder) -> None:
 # ---- seed and workload
 
 
-def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(project: ProjectFolder) -> None:
+def test_a_second_seed_skips_sources_with_rows_unless_again_is_given(project: ProjectFolder) -> None:
     size = "--rows", "400", "--trades", "60", "--users", "20", "--totesys-until", "2022-11-04"
-    said = project.stori("seed", *size)
-    assert said.code == 0, said.err
+    ended = project.stori("seed", *size)
+    assert ended.code == 0, ended.err
     for source in ("bank", "exchange", "app", "totesys", "drops"):
-        assert f"{source}: skipped, because it has rows already" in said.err
-    assert "inserted," not in said.err
+        assert f"{source}: skipped, because it has rows already" in ended.err
+    assert "inserted," not in ended.err
     again = project.stori("seed", "--again", *size)
     assert again.code == 0, again.err
     assert "bank.transactions: 0 inserted, 400 existed already, 0 rejected" in again.err
@@ -208,19 +208,19 @@ def test_a_second_seed_leaves_alone_what_holds_rows_unless_it_is_told_again(proj
     assert "app: skipped, because it has rows already" in again.err
 
 
-def test_workload_does_as_many_operations_as_it_is_told(project: ProjectFolder) -> None:
-    said = project.stori("workload", "--operations", "20", "--rate", "200")
-    assert said.code == 0, said.err
-    assert "Workload" in said.out
-    counts = [int(line.replace("│", " ").split()[-1]) for line in said.out.splitlines() if line.startswith("│")]
+def test_workload_does_the_given_number_of_operations(project: ProjectFolder) -> None:
+    ended = project.stori("workload", "--operations", "20", "--rate", "200")
+    assert ended.code == 0, ended.err
+    assert "Workload" in ended.out
+    counts = [int(line.replace("│", " ").split()[-1]) for line in ended.out.splitlines() if line.startswith("│")]
     assert 18 <= sum(counts) <= 20  # late transactions count when they end, with what they did
-    assert "operations: 20" in said.err
+    assert "operations: 20" in ended.err
 
 
-def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> None:
-    said = project.stori("workload", "app", "--operations", "10", "--rate", "200")
-    assert said.code == 0, said.err
-    lines = [line for line in said.out.splitlines() if line.startswith("│")]
+def test_workload_writes_only_to_the_given_source(project: ProjectFolder) -> None:
+    ended = project.stori("workload", "app", "--operations", "10", "--rate", "200")
+    assert ended.code == 0, ended.err
+    lines = [line for line in ended.out.splitlines() if line.startswith("│")]
     assert lines
     assert all(line.startswith("│ app ") for line in lines)
     assert "no application is called 'shop'; choose from bank, exchange, app, totesys" in in_one_line(project.stori("workload", "shop"))
@@ -230,7 +230,7 @@ def test_a_workload_writes_to_the_source_it_is_told(project: ProjectFolder) -> N
 
 
 @pytest.mark.parametrize("command", ["sync", "verify", "detect-deletes"])
-def test_an_unknown_table_is_answered_with_those_there_are(project: ProjectFolder, command: str) -> None:
+def test_an_unknown_table_is_refused_with_the_list_of_tables(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "the project has no source table 'bank.transaction'; it has " in line
     assert all(table.full_name in line for table in catalog.TABLES)
@@ -250,11 +250,11 @@ def test_sample_commands_that_reach_no_source_say_so_in_one_line(project: Projec
     assert "hunter2" not in line
 
 
-def test_a_rate_of_nothing_is_refused_in_one_line(project: ProjectFolder) -> None:
+def test_a_rate_of_zero_is_refused_in_one_line(project: ProjectFolder) -> None:
     assert "it must be greater than 0" in in_one_line(project.stori("workload", "--rate", "0"))
 
 
-def test_verify_of_a_source_that_is_away_says_so_in_one_line(project: ProjectFolder) -> None:
+def test_verify_of_an_unavailable_source_says_so_in_one_line(project: ProjectFolder) -> None:
     away = "postgresql://reader:hunter2@127.0.0.1:1/bank"
     line = in_one_line(project.stori("verify", "bank.transactions", env={"STORI_SOURCE_BANK": away}))
     assert "127.0.0.1:1/bank cannot be reached" in line

@@ -1,4 +1,4 @@
-"""What fits a record: the page of verdicts, line by line, and the sorting of rows."""
+"""Which rows fit a definition: the page of verdicts, line by line, and the rejection of rows."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_the_page_has_every_type_and_every_verdict() -> None:
 
 
 def test_the_page_explains_the_codes_and_no_others() -> None:
-    told = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", PAGE, re.MULTILINE)
-    assert dict(told) == CODES
+    codes = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", PAGE, re.MULTILINE)
+    assert dict(codes) == CODES
 
 
 @pytest.mark.parametrize(("kind", "value", "verdict", "outcome"), VERDICTS, ids=[" ".join(cells[:3]) for cells in VERDICTS])
@@ -101,7 +101,7 @@ ORDERS = Table(
 )
 
 
-def test_rows_keep_their_order_and_the_bad_ones_step_aside() -> None:
+def test_rows_keep_their_order_and_misfits_are_rejected() -> None:
     rows: list[Any] = [
         {"id": 1, "name": "a", "price": 1, "tags": [1]},
         {"id": 2, "name": None},
@@ -133,7 +133,7 @@ def test_rows_keep_their_order_and_the_bad_ones_step_aside() -> None:
 def test_the_reason_names_every_column_that_does_not_fit_and_both_lengths() -> None:
     _, rejected = conform(ORDERS, [{"id": 4, "name": "too long a name", "price": "x"}])
     (reason,) = rejected.column("reason").to_pylist()
-    assert reason == "name: 15 bytes, where varchar(8) holds 8; price: 'x' (str) is not a decimal(8,2)"
+    assert reason == "name: 15 bytes, but varchar(8) holds 8; price: 'x' (str) is not a decimal(8,2)"
 
 
 def test_a_deleted_row_needs_its_key_and_nothing_else() -> None:
@@ -145,12 +145,12 @@ def test_a_deleted_row_needs_its_key_and_nothing_else() -> None:
     assert rejected.column("code").to_pylist() == ["key_missing"]
 
 
-def test_no_rows_are_two_empty_batches() -> None:
+def test_conform_of_no_rows_returns_two_empty_batches() -> None:
     batch, rejected = conform(ORDERS, [])
     assert (batch.num_rows, batch.schema, rejected.num_rows, rejected.schema) == (0, ORDERS.read_schema, 0, REJECTED)
 
 
-def test_a_column_of_nothing_but_nulls_is_a_column_of_nulls() -> None:
+def test_a_column_of_nulls_only_stays_a_column_of_nulls() -> None:
     batch, _ = conform(ORDERS, [{"id": n, "name": "a"} for n in range(3)])
     assert batch.column("tags").to_pylist() == [None] * 3
 
@@ -181,19 +181,19 @@ def test_raw_keeps_the_row_as_it_was_read() -> None:
     }
 
 
-def test_raw_is_what_the_reader_says_where_it_says_so() -> None:
+def test_raw_is_the_text_that_the_reader_gives() -> None:
     _, rejected = conform(ORDERS, [{"_raw": '{"_id": 1}'}, {"_raw": lambda: '{"_id": 2}'}])
     assert rejected.column("raw").to_pylist() == ['{"_id": 1}', '{"_id": 2}']
 
 
-def test_raw_is_whole_up_to_its_bound_and_then_each_value_begins() -> None:
+def test_raw_beyond_its_limit_has_the_beginning_of_each_value() -> None:
     whole = {"id": "x", "text": "y" * 20_000_000}
     assert json.loads(raw_text(whole)) == whole
     huge = {"id": "x", "text": "y" * (RAW_CHARACTERS + 1)}
     assert json.loads(raw_text(huge)) == {"id": "x", "text": "y" * 1000 + f"… ({RAW_CHARACTERS + 1} characters)"}
 
 
-def test_raw_of_a_bottomless_row_is_still_json() -> None:
+def test_raw_of_a_too_deep_row_is_still_json() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -233,7 +233,7 @@ _KINDS = [
 
 
 @given(kind=st.sampled_from(_KINDS), values=st.lists(_VALUES, max_size=6))
-def test_every_row_lands_or_is_rejected_and_company_changes_no_verdict(kind: Type, values: list[Any]) -> None:
+def test_every_row_lands_or_is_rejected_whatever_rows_are_beside_it(kind: Type, values: list[Any]) -> None:
     table = _table(kind)
     rows = [{"id": number, "value": value} for number, value in enumerate(values)]
     batch, rejected = conform(table, rows)

@@ -1,4 +1,4 @@
-"""Small graphs: two source tables alone, and a star schema with reports on them, of which one star table can be made to fail."""
+"""Small graphs: two source tables alone, and a star schema with reports, in which one star table can be made to fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check `arrivals`: whether a table that is written to all day has had a new row in its open hours."""
+"""The check `arrivals`: whether a table has had a new row during its business hours."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def at(text: str) -> datetime:
         ("2024-11-15T14:29", False, "no row for 5 h 01 min of open time; rows should arrive every 5 h 00 min"),
         ("2024-11-14T08:00", False, "22 h 30 min of open time; rows should arrive every 5 h 00 min. The source has stopped"),
         ("2024-11-18T09:00", True, None),
-        (None, False, "holds no row"),
+        (None, False, "has no rows"),
     ],
 )
-def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says: str | None) -> None:
+def test_arrivals_on_a_monday_morning_ignore_the_weekend(newest: str | None, passed: bool, says: str | None) -> None:
     result = judge(PAYMENT, HOURS, at(newest) if newest else None, at("2024-11-18T08:30"))
     assert (result.passed, result.severity.value) == (passed, "WARN")
     assert (result.description is None) == (says is None)
@@ -51,7 +51,7 @@ def test_the_verdict_on_a_monday_morning(newest: str | None, passed: bool, says:
 
 
 @pytest.mark.parametrize(("column", "says"), [("when", "names 'when'"), ("payment_date", "must be a timestamptz")])
-def test_arrivals_are_told_by_an_instant_of_the_table(column: str, says: str) -> None:
+def test_the_arrivals_column_must_be_an_instant_of_the_table(column: str, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         replace(PAYMENT, arrivals=replace(HOURS, column=column))
 

@@ -1,4 +1,4 @@
-"""What stands in the folder `defs` is loaded: also what `dg scaffold` writes there."""
+"""Definitions in the folder `defs` are loaded, also those that `dg scaffold` writes there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from stori_pipeline_tests.readme import example
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,3 +49,23 @@ def test_what_dg_scaffold_writes_is_found(project: Path) -> None:
         "print('greeting' in keys, 'warehouse/bank/transactions' in keys)"
     )
     assert _run(project, sys.executable, "-c", code).split() == ["True", "True"]
+
+
+def test_files_that_use_the_projects_io_managers_load_together(project: Path) -> None:
+    """Each has its assets and nothing else: two that gave resources of the same name would not load."""
+    lab = project / "stori_pipeline" / "defs" / "lab"
+    lab.mkdir()
+    (lab / "readings.py").write_text(example("io-managers"))
+    (lab / "coldest.py").write_text(
+        "import polars as pl\nfrom dagster import asset\n\n\n"
+        '@asset(key_prefix="lab", io_manager_key="warehouse_io")\n'
+        "def coldest(daily: pl.LazyFrame) -> pl.LazyFrame:\n    return daily.head(1)\n"
+    )
+    code = (
+        "from dagster import Definitions\n"
+        "from stori_pipeline.definitions import defs\n"
+        "Definitions.validate_loadable(defs)\n"
+        "keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}\n"
+        "print({'lab/readings', 'lab/daily', 'lab/coldest', 'warehouse/bank/transactions'} <= keys)"
+    )
+    assert _run(project, sys.executable, "-c", code).split() == ["True"]

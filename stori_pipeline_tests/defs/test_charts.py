@@ -1,4 +1,4 @@
-"""Charts as assets: drawn in the run that changes their report, kept in the processed bucket, and drawn only where they have changed."""
+"""Charts as assets: drawn in the run that changes their report, stored in the processed bucket, and drawn only if they changed."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(BOTH, reports=tuple(load_reports(folder, BOTH, {})), charts=(TRADES,))
 
 
-def drawn(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
-    """What a run says of the chart; None where it says nothing."""
+def chart_metadata(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
+    """The chart's metadata in a run; None if the run did not materialize it."""
     result = execute_sync([EXCHANGE], instance=instance, project=graph)
     assert result.success, [str(event.message) for event in result.all_events if event.is_failure]
     for event in result.get_asset_materialization_events():
@@ -58,11 +58,11 @@ def drawn(instance: DagsterInstance, graph: Project) -> dict[str, Any] | None:
 
 
 def kept(s3: S3Client, bucket: str) -> dict[str, tuple[str, str, str]]:
-    """For each picture its type, when it was written and what it is."""
+    """The type, the time and the bytes of each picture."""
     found = {}
     for item in s3.list_objects_v2(Bucket=bucket, Prefix="charts/").get("Contents", []):
-        there = s3.head_object(Bucket=bucket, Key=item["Key"])
-        found[item["Key"]] = (there["ContentType"], there["ETag"], there["Metadata"]["made-from"])
+        head = s3.head_object(Bucket=bucket, Key=item["Key"])
+        found[item["Key"]] = (head["ContentType"], head["ETag"], head["Metadata"]["made-from"])
     return found
 
 
@@ -70,7 +70,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     platform: Platform, instance: DagsterInstance, graph: Project, s3: S3Client, processed_bucket: str
 ) -> None:
     platform.trade(1)
-    first = drawn(instance, graph)
+    first = chart_metadata(instance, graph)
     assert first is not None
     assert (first["outcome"], first["rows_drawn"]) == ("drawn", 1)
     assert first["dagster/uri"] == f"s3://{processed_bucket}/charts/trades.svg"
@@ -82,7 +82,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
     assert inline.startswith(b"\x89PNG")
     assert len(inline) < 60_000
 
-    again = drawn(instance, graph)
+    again = chart_metadata(instance, graph)
     assert again is not None
     assert again["outcome"].startswith("nothing new")
     assert (again["chart"], again["rows_drawn"]) == (first["chart"], 1)
@@ -90,7 +90,7 @@ def test_a_chart_is_drawn_in_the_run_that_changes_its_report_and_only_then(
 
     # As after a process that died between the two.
     s3.put_object(Bucket=processed_bucket, Key="charts/trades.svg", Body=b"<svg/>", Metadata={"made-from": "of another time"})
-    mended = drawn(instance, graph)
+    mended = chart_metadata(instance, graph)
     assert mended is not None
     assert mended["outcome"] == "drawn"
     assert kept(s3, processed_bucket) == before
@@ -126,11 +126,11 @@ def test_a_chart_waits_for_its_report(
     assert kept(s3, processed_bucket) == {}
 
 
-def test_only_the_charts_of_reports_that_a_change_reaches_are_asked_for(graph: Project) -> None:
+def test_only_charts_downstream_of_a_change_are_requested(graph: Project) -> None:
     assert downstream(graph, [EXCHANGE]).charts == (TRADES,)
     assert downstream(graph, [BANK]).charts == ()
 
 
-def test_a_chart_of_no_report_is_refused() -> None:
+def test_a_chart_of_a_missing_report_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"chart registrations: there is no report 'events_by_day'; .*sql/reports/events_by_day\.sql"):
         Project(PLAIN.tables, charts=CHARTS[:1])

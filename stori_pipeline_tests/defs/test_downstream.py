@@ -1,4 +1,4 @@
-"""What is downstream of a change: star tables, their mirrors and reports, in the very run that lands it, and nothing besides."""
+"""Downstream of a change: the run that lands it updates its star tables, mirrors and reports, and nothing else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def failing_rows(result: ExecuteInProcessResult) -> int:
     return rows
 
 
-def test_only_what_a_change_reaches_is_asked_for(graph: Project) -> None:
+def test_only_what_is_downstream_of_a_change_is_requested(graph: Project) -> None:
     affected = downstream(graph, [EXCHANGE])
     request = sync_request(affected, day=date(2026, 11, 21), checks=quick_checks(graph, affected))
     assert {key.to_user_string() for key in request.asset_selection or []} == OF_TRADES
@@ -77,7 +77,7 @@ def test_only_what_a_change_reaches_is_asked_for(graph: Project) -> None:
 
 
 def test_a_run_selects_what_dagster_calls_downstream() -> None:
-    """`downstream` gives definitions, for results in their order; of keys, `AssetSelection` has the last word."""
+    """`downstream` gives definitions, to show results in order; for asset keys, `AssetSelection` is the reference."""
     project = load_project()
     graph = build_defs(project).resolve_asset_graph()
     for table in project.tables:
@@ -85,14 +85,12 @@ def test_a_run_selects_what_dagster_calls_downstream() -> None:
         assert set(selected(downstream(project, [table]))) == meant, table.full_name
 
 
-def test_a_check_waits_for_all_that_its_statement_reads(graph: Project) -> None:
+def test_a_check_runs_after_everything_that_its_statement_reads(graph: Project) -> None:
     (found,) = [spec for checks in build_defs(graph).asset_checks or () for spec in checks.check_specs if spec.name == REFERENCE]
     assert {dep.asset_key for dep in found.additional_deps} == {AssetKey(["warehouse", "star", "dim_ticker"])}
 
 
-def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_for(
-    platform: Platform, instance: DagsterInstance, graph: Project
-) -> None:
+def test_the_run_of_a_change_updates_star_tables_and_reports(platform: Platform, instance: DagsterInstance, graph: Project) -> None:
     platform.move(3, details="abcd")
     platform.trade(1)
     first = execute_sync(BOTH, instance=instance, project=graph)
@@ -128,7 +126,7 @@ def test_a_change_makes_star_tables_and_reports_in_the_run_that_the_sensor_asks_
     assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
 
 
-def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(
+def test_a_fact_with_a_late_dimension_loads_and_its_check_passes_later(
     platform: Platform, instance: DagsterInstance, graph: Project
 ) -> None:
     platform.move(2, details="abcd")
@@ -150,7 +148,7 @@ def test_a_fact_whose_dimension_is_late_loads_and_its_gap_is_seen_to_close(
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
-def test_a_star_table_that_fails_stops_no_mirror_and_no_other(platform: Platform, instance: DagsterInstance, graph: Project) -> None:
+def test_a_failed_star_table_stops_no_mirror_and_no_other_star_table(platform: Platform, instance: DagsterInstance, graph: Project) -> None:
     platform.move(1, details="abcd")
     platform.move(1, details="BOOM")
     platform.trade(1)
@@ -178,7 +176,7 @@ def test_a_star_table_that_fails_stops_no_mirror_and_no_other(platform: Platform
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(2,)]
 
 
-def test_a_dropped_mirror_takes_its_reports_along_and_the_next_run_makes_them_again(
+def test_reports_dropped_with_a_mirror_are_created_by_the_next_run(
     platform: Platform, instance: DagsterInstance, graph: Project, tmp_path: Path
 ) -> None:
     platform.trade(1)

@@ -1,4 +1,4 @@
-"""A blocked batch stays out of the warehouse, whoever asks for the load: a test for each way in."""
+"""A blocked batch is not loaded, whoever loads: a test for each caller."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def by_the_sensor(_platform: Platform, defs: Definitions, instance: DagsterInsta
 
 
 def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
-    """In the UI one may materialize a mirror alone, without its landing and without its checks."""
+    """In the UI a person may materialize a mirror alone, without its landing and its checks."""
     job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={mirror_key(BANK)})
     return _errors(job.execute_in_process(instance=instance, raise_on_error=False))
 
@@ -105,10 +105,10 @@ def test_the_load_itself_refuses_a_blocked_batch(blocked: Platform) -> None:
     assert blocked.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
 
-def test_a_star_table_is_not_made_from_a_blocked_batch(
+def test_a_star_table_is_not_derived_from_a_blocked_batch(
     platform: Platform, instance: DagsterInstance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A run for another input must not bring it in; once a good snapshot has landed, the blocked one is left out of the history."""
+    """A run for another input must not derive from it; after a good snapshot has landed, the history leaves the blocked batch out."""
     project = small_star(tmp_path_factory.mktemp("star"))
     platform.move(100)
     platform.trade(1)

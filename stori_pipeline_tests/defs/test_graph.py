@@ -1,4 +1,4 @@
-"""What the graph is: whole, against a golden file, and light to load."""
+"""The graph: compared with a golden file, and quick to load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def defs() -> Definitions:
 def _asset(defs: Definitions, key: AssetKey) -> dict[str, Any]:
     graph = defs.resolve_asset_graph()
     node = graph.get(key)
-    said: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
         "group": node.group_name,
         "kinds": sorted(node.kinds),
@@ -43,13 +43,13 @@ def _asset(defs: Definitions, key: AssetKey) -> dict[str, Any]:
     }
     if node.is_executable:
         op = node.assets_def.op
-        said |= {
+        summary |= {
             "partitions": str(node.partitions_def) if node.partitions_def else None,
             "pool": op.pool,
             "retries": op.retry_policy.max_retries if op.retry_policy else 0,
             "freshness": str(node.freshness_policy) if node.freshness_policy else None,
         }
-    return said
+    return summary
 
 
 def _graph(defs: Definitions) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def test_no_resource_shows_a_secret(defs: Definitions, monkeypatch: pytest.Monke
 # ---- sql/checks
 
 
-def test_a_check_file_says_how_bad_it_is_and_what_holds(tmp_path: Path) -> None:
+def test_a_check_file_has_a_severity_and_a_description(tmp_path: Path) -> None:
     file = tmp_path / "no_zero.sql"
     file.write_text("-- severity: warn\n-- No amount\n-- is zero.\nSELECT 1 FROM t -- severity: error\n;\n")
     check = parse_check(file)
@@ -131,7 +131,7 @@ def test_a_check_file_says_how_bad_it_is_and_what_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "missing"),
-    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what holds")],
+    [("SELECT 1", "severity"), ("-- severity: fatal\n-- x\nSELECT 1", "severity"), ("-- severity: warn\nSELECT 1", "what is true")],
 )
 def test_a_check_file_without_its_heading_is_refused(tmp_path: Path, text: str, missing: str) -> None:
     file = tmp_path / "bad.sql"
@@ -148,7 +148,7 @@ def test_a_new_check_file_is_a_new_check(tmp_path: Path) -> None:
     assert [check.name for check in table_checks(table, tmp_path)] == ["key_unique", "not_null", "mine"]
 
 
-def test_a_check_file_of_no_table_is_refused(tmp_path: Path) -> None:
+def test_a_check_file_of_a_missing_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bank" / "nowhere").mkdir(parents=True)
     (tmp_path / "bank" / "nowhere" / "lost.sql").write_text("-- severity: error\n-- Lost.\nSELECT 1")
     with pytest.raises(DefinitionError, match=r"no table or report 'bank\.nowhere'"):

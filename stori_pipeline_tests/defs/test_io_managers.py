@@ -1,4 +1,4 @@
-"""The IO managers with anybody's assets: frames to S3 and to Redshift, and back."""
+"""The IO managers with assets that are not tables of the project: frames to S3 and to Redshift, and back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,20 +17,22 @@ import pytest
 from dagster import (
     AssetKey,
     AssetsDefinition,
+    DagsterInstance,
     ExecuteInProcessResult,
     StaticPartitionsDefinition,
     asset,
-    instance_for_test,
     materialize,
 )
 from dagster_aws.redshift import RedshiftClientResource
 from dagster_aws.s3 import S3Resource
 from polars.testing import assert_frame_equal
 
+from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
 from stori_pipeline.defs.resources import LakeResource, WarehouseResource
 from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.defs.graphs import small_star
 
 READINGS = pl.DataFrame(
     {
@@ -65,8 +68,7 @@ def resources(local_aws: None, bucket: str, warehouse_url: str) -> dict[str, Any
 
 
 def _run(assets: list[AssetsDefinition], resources: dict[str, Any], **more: Any) -> ExecuteInProcessResult:
-    with instance_for_test() as instance:
-        return materialize(assets, resources=resources, instance=instance, **more)
+    return materialize(assets, resources=resources, **more)
 
 
 def _metadata(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _metadata(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
     return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
-def test_a_frame_goes_to_s3_and_to_redshift_and_comes_back(resources: dict[str, Any], schema: str, bucket: str) -> None:
+def test_a_frame_is_stored_in_s3_and_redshift_and_reads_back_equal(resources: dict[str, Any], schema: str, bucket: str) -> None:
     seen: dict[str, Any] = {}
 
     @asset(key_prefix=schema, io_manager_key="s3_parquet")
@@ -111,7 +113,7 @@ def test_a_frame_goes_to_s3_and_to_redshift_and_comes_back(resources: dict[str, 
     ],
 )
 @pytest.mark.parametrize("kept_in", ["s3_parquet", "redshift"])
-def test_every_kind_of_frame_comes_back_as_it_went(frame: Any, kept_in: str, resources: dict[str, Any], schema: str) -> None:
+def test_every_kind_of_frame_reads_back_equal(frame: Any, kept_in: str, resources: dict[str, Any], schema: str) -> None:
     seen = []
 
     @asset(key_prefix=schema, io_manager_key=kept_in)
@@ -162,14 +164,14 @@ def test_a_partition_replaces_itself_and_no_other(kept_in: str, resources: dict[
         seen.append(readings)
         return readings
 
-    with instance_for_test() as instance:
+    with DagsterInstance.ephemeral() as instance:
         for day, factor[0] in (("2026-11-21", 1), ("2026-11-22", 1), ("2026-11-22", 10)):
             assert materialize([readings], resources=resources, instance=instance, partition_key=day).success
         assert materialize([readings, reader], resources=resources, instance=instance, selection=[reader]).success
     assert sorted(seen[0]["count"]) == [1, 20, 30]
 
 
-def test_what_a_frame_passed_through_is_removed(resources: dict[str, Any], schema: str, s3: Any, bucket: str) -> None:
+def test_the_staged_files_of_a_frame_are_removed(resources: dict[str, Any], schema: str, s3: Any, bucket: str) -> None:
     @asset(key_prefix=schema, io_manager_key="redshift")
     def readings() -> pl.DataFrame:
         return READINGS
@@ -192,7 +194,9 @@ def test_what_a_frame_passed_through_is_removed(resources: dict[str, Any], schem
         (lambda: pl.DataFrame({"x": [[1]]}), "redshift", "column 'x': .* has no type in the warehouse; cast it first"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_in_words(value: Any, kept_in: str, message: str, resources: dict[str, Any], schema: str) -> None:
+def test_a_value_that_cannot_be_stored_is_refused_with_advice(
+    value: Any, kept_in: str, message: str, resources: dict[str, Any], schema: str
+) -> None:
     @asset(key_prefix=schema, io_manager_key=kept_in)
     def readings() -> Any:
         return value()
@@ -203,7 +207,7 @@ def test_what_cannot_be_kept_is_refused_in_words(value: Any, kept_in: str, messa
     assert re.search(message, failure.user_failure_data.description or "")
 
 
-def test_an_input_of_an_asset_that_was_never_made_says_so(resources: dict[str, Any], schema: str) -> None:
+def test_the_input_of_an_asset_that_was_never_materialized_says_so(resources: dict[str, Any], schema: str) -> None:
     @asset(key_prefix=schema, io_manager_key="s3_parquet")
     def readings() -> pl.DataFrame:
         return READINGS
@@ -221,7 +225,7 @@ def test_an_input_of_an_asset_that_was_never_made_says_so(resources: dict[str, A
 def test_they_work_with_the_resources_of_dagster_aws(
     schema: str, bucket: str, warehouse_url: str, s3: Any, idle_stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And take nothing from the environment then."""
+    """And read nothing from the environment then."""
     environ, url = idle_stack.client_environ(), urlsplit(warehouse_url)
     for name in environ:
         monkeypatch.delenv(name, raising=False)
@@ -254,3 +258,30 @@ def test_they_work_with_the_resources_of_dagster_aws(
     managers = {"s3_parquet": S3ParquetIOManager(lake=lake), "redshift": RedshiftIOManager(warehouse=warehouse, lake=lake)}
     assert _run([readings, copied, reader], managers).success
     assert_frame_equal(seen[0].sort("count"), READINGS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "taken"),
+    [
+        (["lab", "Bank"], "transactions", "bank.transactions"),
+        (["lab", "star"], "dim_ticker", "star.dim_ticker"),
+        (["lab", "star"], "fact_movement_current", "star.fact_movement_current"),
+        (["lab", "reports"], "busiest_ticker", "reports.busiest_ticker"),
+        (["lab", "pipeline"], "loads", "pipeline"),
+    ],
+)
+def test_a_frame_cannot_replace_a_relation_of_the_project(
+    prefix: list[str], name: str, taken: str, resources: dict[str, Any], tmp_path: Path
+) -> None:
+    """Before it is written anywhere, and although none of them exists in the warehouse yet."""
+
+    @asset(key_prefix=prefix, name=name, io_manager_key="warehouse_io")
+    def readings() -> pl.DataFrame:
+        return READINGS
+
+    manager = (build_defs(small_star(tmp_path)).resources or {})["warehouse_io"]
+    configured = manager.model_copy(update={field: getattr(resources["redshift"], field) for field in ("lake", "warehouse")})
+    result = _run([readings], {"warehouse_io": configured}, raise_on_error=False)
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data
+    assert re.search(rf"{'/'.join([*prefix, name])}.*{taken}", failure.user_failure_data.description or "")

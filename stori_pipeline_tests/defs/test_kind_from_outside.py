@@ -1,4 +1,4 @@
-"""A kind of source that is declared outside the platform, as one package and one entry: a run lands it, loads it and proves it."""
+"""A kind of source declared outside the platform, as one package and one entry: a run lands, loads and proves its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules in Python as asset checks: what they read, when they run, and the rows that they show. The shipped ones among them."""
+"""Checks in Python as asset checks: what they read, when they run, and the rows that they show. Also the shipped ones."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Mirrors(Stores):
         assert self.lake.land(table, Broken(kind="changes"), newest=self.lake.newest(table), run_id="land") is not None
 
     def checked(self, project: Project, *checks: PythonCheck) -> list[AssetCheckEvaluation]:
-        """The verdicts of these checks, in one run of theirs alone."""
+        """The results of these checks, in a run of these checks only."""
         keys = [AssetCheckKey(relation_key(each.table), each.name) for each in checks]
         result = execute_request(build_defs(project), "sync", RunRequest(asset_selection=[], asset_check_keys=keys), instance=self.instance)
         assert result.success
@@ -106,7 +106,7 @@ def mirrors(
     drop_schemas(stores.warehouse_url, *schemas)
 
 
-def test_a_failing_row_is_shown_and_is_gone_when_it_is_mended(mirrors: Mirrors) -> None:
+def test_a_failing_row_is_shown_until_it_is_corrected(mirrors: Mirrors) -> None:
     mirrors.land(ORDERS, "snapshot", {"id": 1, "item": 7}, {"id": 2, "item": 8}, {"id": 3, "item": 9})
     mirrors.land(ITEMS, "snapshot", {"id": 7}, {"id": 9})
     mirrors.land(ITEMS, "changes", {"id": 9, "_deleted": True})
@@ -117,7 +117,7 @@ def test_a_failing_row_is_shown_and_is_gone_when_it_is_mended(mirrors: Mirrors) 
     assert (failed.passed, failed.severity.value, failed.asset_key) == (False, "WARN", AssetKey(["warehouse", "py_shop", "orders"]))
     assert failed.metadata["failing_rows"].value == 2
     assert failed.metadata["examples"].value == "| id | item |\n| --- | --- |\n| 2 | 8 |\n| 3 | 9 |"
-    assert failed.description == "py_shop.orders: 2 rows in which this does not hold; examples are in the metadata"
+    assert failed.description == "py_shop.orders: 2 rows fail this check; examples are in the metadata"
 
     mirrors.land(ITEMS, "changes", {"id": 8}, {"id": 9})
     mirrors.load(ITEMS)
@@ -125,7 +125,7 @@ def test_a_failing_row_is_shown_and_is_gone_when_it_is_mended(mirrors: Mirrors) 
     assert (mended.passed, mended.metadata["failing_rows"].value, mended.description) == (True, 0, None)
 
 
-def test_only_what_the_mirror_holds_counts(mirrors: Mirrors) -> None:
+def test_a_check_reads_only_rows_in_the_mirror(mirrors: Mirrors) -> None:
     mirrors.land(ITEMS, "snapshot", {"id": 7, "tags": b"[]"})
     (too_early,) = mirrors.checked(PROJECT, tags_listed)
     assert (too_early.passed, too_early.description) == (False, "py_depot.items: nothing is loaded yet; run `stori sync`")
@@ -195,7 +195,7 @@ PLANTED: list[tuple[PythonCheck, list[dict[str, Any]], list[dict[str, Any]], lis
 
 
 @pytest.mark.parametrize(("rule", "good", "bad", "shown"), PLANTED, ids=[rule.name for rule, *_ in PLANTED])
-def test_a_shipped_rule_finds_what_is_planted_and_nothing_else(
+def test_a_shipped_check_returns_exactly_the_planted_rows(
     mirrors: Mirrors, rule: PythonCheck, good: list[dict[str, Any]], bad: list[dict[str, Any]], shown: list[str]
 ) -> None:
     table, project = find_table(rule.table), load_project()
@@ -210,5 +210,5 @@ def test_a_shipped_rule_finds_what_is_planted_and_nothing_else(
     assert sorted(str(failed.metadata["examples"].value).splitlines()[2:]) == shown
 
 
-def test_every_shipped_rule_is_put_to_the_test() -> None:
+def test_every_shipped_check_in_python_has_a_planted_case() -> None:
     assert [rule for rule, *_ in PLANTED] == list(checks_in(shipped)) == list(load_project().python_checks)

@@ -39,7 +39,7 @@ def yesterday() -> datetime:
 
 
 def run(defs: Definitions, request: RunRequest, instance: DagsterInstance) -> ExecuteInProcessResult:
-    """The run that the daemon makes of a request, now."""
+    """The run of a request, started now, as the daemon would."""
     job = defs.resolve_job_def("sync").get_subset(
         asset_selection=set(request.asset_selection or []), asset_check_selection=set(request.asset_check_keys or [])
     )
@@ -51,11 +51,11 @@ def run(defs: Definitions, request: RunRequest, instance: DagsterInstance) -> Ex
 def landed(result: ExecuteInProcessResult) -> tuple[str | None, str, int]:
     """The partition that the bank's landing went to, and the kind and rows of its batch."""
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == landing_key(BANK)]
-    said = event.materialization.metadata
-    return event.materialization.partition, str(said["kind"].value), int(str(said["rows_landed"].value))
+    values = event.materialization.metadata
+    return event.materialization.partition, str(values["kind"].value), int(str(values["rows_landed"].value))
 
 
-def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterInstance) -> None:
+def test_the_schedule_requests_everything(defs: Definitions, instance: DagsterInstance) -> None:
     def tick() -> RunRequest | SkipReason:
         return scheduled(defs, instance, SCHEDULED)
 
@@ -72,7 +72,7 @@ def test_the_schedule_asks_for_everything(defs: Definitions, instance: DagsterIn
 
 
 def test_a_request_is_one_that_the_job_can_run(platform: Platform, defs: Definitions, instance: DagsterInstance, sensor: Sensor) -> None:
-    """Partitioned landing and unpartitioned mirror go into one run; Dagster checks that when the run is made."""
+    """A partitioned landing and an unpartitioned mirror are in one run; Dagster checks that when it creates the run."""
     platform.move(1)
     request = requested(sensor.tick())
     result = run(defs, request, instance)
@@ -84,15 +84,15 @@ def test_a_request_is_one_that_the_job_can_run(platform: Platform, defs: Definit
     assert by_key[mirror_key(BANK)] is None
 
 
-def test_the_sensor_asks_for_the_day_of_its_clock(platform: Platform, instance: DagsterInstance) -> None:
+def test_the_sensor_requests_the_day_of_its_clock(platform: Platform, instance: DagsterInstance) -> None:
     clock: Clock = lambda: datetime(2027, 3, 1, 13, 59, 59, tzinfo=timezone(timedelta(hours=14)))  # noqa: E731
     platform.move(1)
     request = requested(Sensor(build_defs(PLAIN, clock), instance).tick())
     assert (request.partition_key, request.tags[REQUESTED_ON_TAG]) == ("2027-02-28", "2027-02-28")
 
 
-def test_a_run_that_is_made_after_midnight_lands_what_changed(platform: Platform, instance: DagsterInstance, yesterday: datetime) -> None:
-    """Regression: a run for the day before was taken for one that reads a past day again, which lands no other row."""
+def test_a_run_that_starts_after_midnight_lands_what_changed(platform: Platform, instance: DagsterInstance, yesterday: datetime) -> None:
+    """Regression: a run for the previous day was taken for one that reads a past day again, which lands no other row."""
     defs = build_defs(PLAIN, lambda: yesterday)
     sensor = Sensor(defs, instance)
     day = yesterday.date().isoformat()
@@ -104,8 +104,8 @@ def test_a_run_that_is_made_after_midnight_lands_what_changed(platform: Platform
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(5,)]
 
 
-def test_a_tick_of_the_schedule_that_is_late_lands_what_changed(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
-    """Whatever its day: the daemon makes up for a tick that it missed."""
+def test_a_late_tick_of_the_schedule_lands_what_changed(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
+    """Whatever its day: the daemon evaluates missed ticks later."""
     moment = utc_now() - timedelta(days=2)
     for moved, kind in ((3, "snapshot"), (2, "changes")):
         platform.move(moved)

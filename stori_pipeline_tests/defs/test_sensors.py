@@ -1,4 +1,4 @@
-"""What the sensor asks for, tick after tick, on real servers."""
+"""The requests of the sensor, tick after tick, on real servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLES = PLAIN.tables
 
 
 def settle(sensor: Sensor, instance: DagsterInstance) -> None:
-    """Tick and run until nothing is asked for any more."""
+    """Ticks and runs until nothing is requested any more."""
     for _ in range(4):
         result = sensor.tick()
         if not result.run_requests:
@@ -32,7 +32,7 @@ def settle(sensor: Sensor, instance: DagsterInstance) -> None:
     raise AssertionError(f"the sensor does not come to rest; last it asked for {requested(result)}")
 
 
-def test_only_what_has_moved_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+def test_only_changed_tables_are_requested(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
     platform.move(2)
     platform.trade(1)
     first = requested(sensor.tick())
@@ -48,14 +48,14 @@ def test_only_what_has_moved_is_asked_for(platform: Platform, instance: DagsterI
     assert second.run_key != first.run_key
 
 
-def test_at_rest_nothing_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+def test_without_changes_nothing_is_requested(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
     platform.move(2)
     platform.trade(1)
     settle(sensor, instance)
     assert reason(sensor.tick()) == "nothing has changed"
 
 
-def test_a_change_is_asked_for_once(platform: Platform, sensor: Sensor) -> None:
+def test_a_change_is_requested_once(platform: Platform, sensor: Sensor) -> None:
     platform.move(1)
     assert sensor.tick().run_requests
     assert reason(sensor.tick()) == "nothing has changed"
@@ -69,14 +69,14 @@ def test_a_lost_cursor_loses_nothing(platform: Platform, instance: DagsterInstan
     assert "bank.transactions" in tables(requested(sensor.tick()))
 
 
-def test_a_source_that_is_away_keeps_no_other_waiting(platform: Platform, sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_source_does_not_delay_others(platform: Platform, sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORI_SOURCE_BANK", at_port(os.environ["STORI_SOURCE_BANK"], closed_port()))
     platform.trade(1)
     assert tables(requested(sensor.tick())) == {"exchange.trades"}
-    said = reason(sensor.tick())
-    assert "bank.transactions was not checked for changes: SourceUnavailable" in said
+    skip_reason = reason(sensor.tick())
+    assert "bank.transactions was not checked for changes: SourceUnavailable" in skip_reason
     password = os.environ["STORI_SOURCE_BANK"].split(":")[2].split("@")[0]
-    assert password not in said
+    assert password not in skip_reason
 
 
 def test_a_table_with_a_run_under_way_waits_for_it(
@@ -93,8 +93,8 @@ def test_a_table_with_a_run_under_way_waits_for_it(
     assert tables(requested(sensor.tick())) == {"bank.transactions"}
 
 
-def test_a_changed_record_is_asked_for(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
-    """Its position stands on another record, so everything has to be read again although the source has not moved."""
+def test_a_changed_definition_is_requested(platform: Platform, instance: DagsterInstance, sensor: Sensor) -> None:
+    """Its position belongs to another definition, so everything has to be read again although the source has not changed."""
     platform.move(1)
     settle(sensor, instance)
     assert sensor.cursor

@@ -1,4 +1,4 @@
-"""The daily sweep, over lakes that hold what broken-off landings leave."""
+"""The daily sweep, over lakes with files of interrupted landings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ticks of the sensor and of the schedule, as the daemon makes them, and what they ask for."""
+"""Ticks of the sensor and of the schedule, as the daemon evaluates them, and their requests."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def tables(request: RunRequest) -> set[str]:
 
 def reason(result: SensorResult) -> str:
     assert not result.run_requests
-    said = result.skip_reason
-    return said.skip_message or "" if isinstance(said, SkipReason) else said or ""
+    skipped = result.skip_reason
+    return skipped.skip_message or "" if isinstance(skipped, SkipReason) else skipped or ""
 
 
 def scheduled(defs: Definitions, instance: DagsterInstance, moment: datetime) -> RunRequest | SkipReason:
-    """What the schedule asks for at a scheduled time, whenever the daemon comes to it."""
+    """The schedule's request for a scheduled time, whenever the daemon evaluates it."""
     repository = defs.get_repository_def()
     with build_schedule_context(instance=instance, scheduled_execution_time=moment, repository_def=repository) as context:
         data = repository.get_schedule_def("everything").evaluate_tick(context)

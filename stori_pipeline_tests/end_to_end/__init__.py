@@ -1,5 +1,5 @@
-"""The platform in whole processes: killed, starved of a server, raced against each other, with nothing to do, with nothing left.
+"""The platform in whole processes: killed, without a server, at the same time, without changes, without rows.
 
-Belongs here: a test for each trouble that the pipeline says it survives, named after it. What a test breaks, it breaks from outside, in
-the way in which it breaks in life.
+Belongs here: a test for each failure that the pipeline must survive, named after it. A test causes a failure from outside, as it happens
+in production.
 """

@@ -1,4 +1,4 @@
-"""Two syncs of one table at once, as two processes, with and without the pool that keeps them apart."""
+"""Two syncs of one table at the same time, in two processes, with and without the pool that separates them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_two_syncs_released_together_land_the_change_once(platform: Platform) ->
     platform.assert_equal(BANK)
 
 
-def test_a_sync_that_was_overtaken_while_it_read_changes_nothing_and_says_so(platform: Platform) -> None:
-    """The pool is one machine's courtesy; the lake's own refusal must do where two machines share no pool."""
+def test_a_sync_overtaken_by_another_changes_nothing_and_says_so(platform: Platform) -> None:
+    """The pool exists on one machine only; between machines without a common pool, the lake's refusal must be enough."""
     platform.move(50)
     platform.sync(BANK)
     platform.change()
@@ -67,8 +67,8 @@ def test_a_second_sync_waits_for_one_in_its_load_and_then_finds_nothing(platform
     platform.assert_equal(BANK)
 
 
-def test_a_pool_that_two_runs_make_at_once_is_there_for_both(platform: Platform) -> None:
-    """The first two runs of a table ever, begun together: each finds no pool, and each makes it."""
+def test_two_runs_can_create_a_pool_at_the_same_time(platform: Platform) -> None:
+    """The first two runs of a table, started together: each finds no pool, and each creates it."""
     with DagsterInstance.from_config(str(platform.folder)) as instance:
         storage = instance.event_log_storage
         for _ in range(2):
@@ -78,7 +78,7 @@ def test_a_pool_that_two_runs_make_at_once_is_there_for_both(platform: Platform)
 
 
 def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(platform: Platform) -> None:
-    """Regression: of two syncs at once, one could wait for ever for a slot that nobody held."""
+    """Regression: of two concurrent syncs, one could wait for ever for a slot that no run held."""
     with DagsterInstance.from_config(str(platform.folder)) as instance:
         storage = instance.event_log_storage
         assert isinstance(storage, SqlEventLogStorage)

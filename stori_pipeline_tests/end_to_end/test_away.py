@@ -1,4 +1,4 @@
-"""A server that is away: one clear line, no secret, the other tables go on, and the next sync makes it good."""
+"""An unavailable server: one clear line without a secret, the other tables go on, and the next sync catches up."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ GIVES_UP = 60.0
 
 
 def _fails_plainly(platform: Platform, server: str, *arguments: str) -> Ended:
-    """The command ends with 1, without a traceback, and without a password in what it says."""
+    """The command ends with 1, without a traceback, and without a password in its output."""
     with platform.start(*arguments, **{server: closed_port()}) as running:
         ended = running.end(GIVES_UP).expect(1)
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     for name in ADDRESSES.values():
         if password := urlsplit(platform.environ[name]).password:
-            assert password not in ended.said, str(ended)
-    assert platform.environ["AWS_SECRET_ACCESS_KEY"] not in ended.said, str(ended)
+            assert password not in ended.output, str(ended)
+    assert platform.environ["AWS_SECRET_ACCESS_KEY"] not in ended.output, str(ended)
     return ended
 
 
 def _line(ended: Ended, table: str) -> str:
-    """The one line that says what is wrong with a table."""
+    """The one line with the error of a table."""
     lines = [line for line in ended.err.splitlines() if line.startswith(table)]
     assert len(lines) == 1, str(ended)
     return lines[0]
@@ -45,7 +45,7 @@ def _next_sync_makes_it_good(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(("server", "away", "other"), [("source", BANK, EXCHANGE), ("exchange", EXCHANGE, BANK)])
-def test_a_source_that_is_away_fails_its_own_table_only(platform: Platform, server: str, away: object, other: object) -> None:
+def test_an_unavailable_source_fails_its_own_table_only(platform: Platform, server: str, away: object, other: object) -> None:
     _both(platform)
     broken, whole = (BANK, EXCHANGE) if away is BANK else (EXCHANGE, BANK)
 
@@ -58,7 +58,7 @@ def test_a_source_that_is_away_fails_its_own_table_only(platform: Platform, serv
     _next_sync_makes_it_good(platform)
 
 
-def test_an_s3_that_is_away_stops_everything_and_loses_nothing(platform: Platform) -> None:
+def test_an_unavailable_s3_stops_every_table_and_loses_nothing(platform: Platform) -> None:
     _both(platform)
     ended = _fails_plainly(platform, "s3", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
@@ -67,7 +67,7 @@ def test_an_s3_that_is_away_stops_everything_and_loses_nothing(platform: Platfor
     _next_sync_makes_it_good(platform)
 
 
-def test_a_warehouse_that_is_away_keeps_nothing_from_landing(platform: Platform) -> None:
+def test_tables_land_while_the_warehouse_is_unavailable(platform: Platform) -> None:
     _both(platform)
     ended = _fails_plainly(platform, "warehouse", "sync", "--json", *NAMES)
     for table in (BANK, EXCHANGE):
@@ -81,7 +81,7 @@ def test_a_warehouse_that_is_away_keeps_nothing_from_landing(platform: Platform)
 
 
 @pytest.mark.parametrize("server", ["source", "warehouse"])
-def test_verify_says_plainly_what_is_away(platform: Platform, server: str) -> None:
+def test_verify_names_the_unavailable_server(platform: Platform, server: str) -> None:
     platform.move(3)
     platform.sync(BANK)
     ended = _fails_plainly(platform, server, "verify", BANK.full_name)

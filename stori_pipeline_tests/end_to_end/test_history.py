@@ -1,4 +1,4 @@
-"""Random histories of three sources: whatever happened, in whichever order, the mirrors end equal."""
+"""Random histories of three sources: the mirrors are equal at the end, whatever happened in whichever order."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TABLES = (*XMIN, EXCHANGE)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_mirrors_are_equal_after_any_history(platform: Platform, sources: Stack, seed: int) -> None:
     with source_database(sources) as app:
-        told = {**platform.environ, "STORI_SOURCE_APP": app.reader_url, "STORI_ADMIN_APP": app.admin_url}
-        _history(replace(platform, environ=told), random.Random(seed), seed)
+        own_environ = {**platform.environ, "STORI_SOURCE_APP": app.reader_url, "STORI_ADMIN_APP": app.admin_url}
+        _history(replace(platform, environ=own_environ), random.Random(seed), seed)
 
 
 def _history(platform: Platform, rng: random.Random, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""`kill -9` at every point where dying leaves something behind, then changes in the source, then an ordinary sync."""
+"""`kill -9` at every point where a killed process leaves something behind, then changes in the source, then an ordinary sync."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 @dataclass(frozen=True)
 class Moment:
-    """Where the process dies, and what must be there when it has: parts and manifests of the second batch, and its load."""
+    """Where the process is killed, and what must exist afterwards: parts and manifests of the second batch, and its load."""
 
     server: str
     hold: Hold
@@ -44,7 +44,7 @@ MOMENTS = {
 
 
 def _die(platform: Platform, table: Table, moment: Moment, server: str) -> None:
-    """Start a sync, kill it there, and see that it died there and nowhere else."""
+    """Starts a sync, kills it at that moment, and checks that it was killed exactly there."""
     parts, manifests, loads = (len(platform.objects(table, "date=")), len(platform.objects(table, "_manifests/")), platform.ledger(table))
     with (
         Gate(platform.address(server), moment.of(platform.bucket, table)) as gate,
@@ -90,7 +90,7 @@ def test_a_killed_exchange_sync_leaves_nothing_that_the_next_one_loses_or_repeat
     assert [each.kind for each in platform.lake.manifests(EXCHANGE)][1:].count("snapshot") == 0
 
 
-def test_the_run_that_was_killed_is_ended_so_that_no_later_one_waits_for_its_slot(platform: Platform) -> None:
+def test_a_killed_run_is_ended_and_its_slot_is_freed(platform: Platform) -> None:
     platform.move(10)
     # Before the very first part, so that the run has begun, and holds its table's slot.
     _die(platform, BANK, MOMENTS["before a part"], "s3")

@@ -1,4 +1,4 @@
-"""The lake or the warehouse wiped, whole or in part, by other hands."""
+"""The lake or the warehouse lost, in full or in part."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_rows_of_the_mirror_changed_by_hand_are_found_by_key(platform: Platform)
     assert sorted(result["differing"], key=int) == ["5", "7", "11"]
 
 
-def test_a_lost_part_fails_the_load_and_a_full_sync_mends_it(platform: Platform) -> None:
+def test_a_lost_part_fails_the_load_and_a_full_sync_repairs_it(platform: Platform) -> None:
     platform.move(40)
     platform.land(BANK)
     (part,) = platform.objects(BANK, "date=")
@@ -83,7 +83,7 @@ def test_a_lost_part_fails_the_load_and_a_full_sync_mends_it(platform: Platform)
 
     ended = platform.stori("sync", "--json", BANK.full_name).expect(1)
     assert BANK.full_name in ended.err
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     assert platform.ledger(BANK) == []
 
     platform.stori("sync", "--full", "--json", BANK.full_name).expect(0)

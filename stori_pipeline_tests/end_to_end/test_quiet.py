@@ -1,4 +1,4 @@
-"""Nothing to do, or nothing yet: what must not leave a trace."""
+"""Syncs without changes or without rows: what must not leave a trace."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def test_a_sync_with_nothing_new_lands_nothing_and_says_so(platform: Platform) -
     as_text = platform.stori("sync", *NAMES).expect(0)
 
     assert [(r["batch"], r["kind"], r["rows_landed"], r["rows_loaded"]) for r in as_json.json] == [(None, None, 0, 0)] * 2
-    assert "Nothing new" in as_text.said
+    assert "Nothing new" in as_text.output
     assert _traces(platform) == before
 
 
 def test_a_second_seed_inserts_nothing_and_a_sync_after_it_lands_nothing(platform: Platform) -> None:
-    told = {name: value for name, value in platform.environ.items() if name != "STORI_SOURCE_DROPS"}  # its bucket is every test's
-    first = seed(told, platform.folder / "data", rows=400, trades=550)
+    without_drops = {name: value for name, value in platform.environ.items() if name != "STORI_SOURCE_DROPS"}  # its bucket is every test's
+    first = seed(without_drops, platform.folder / "data", rows=400, trades=550)
     assert first.inserted == {BANK.full_name: 400, EXCHANGE.full_name: 550}
     for table in TABLES:
         platform.sync(table)
         platform.assert_equal(table)
     before = _traces(platform)
 
-    again = seed(told, platform.folder / "data", rows=400, trades=550, again=True)
+    again = seed(without_drops, platform.folder / "data", rows=400, trades=550, again=True)
 
     assert again.inserted == {BANK.full_name: 0, EXCHANGE.full_name: 0}
     for table in TABLES:

@@ -1,1 +1,1 @@
-"""Tests of the lake, on a real S3."""
+"""Tests of the lake, on a real S3 server."""

@@ -1,4 +1,4 @@
-"""A way to S3 that a test can break: an HTTP gateway before the local S3 that counts requests and may lose answers."""
+"""An HTTP gateway before the local S3 that a test can break: it counts requests and may drop responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access
 
 
 class Gateway:
-    """Its `url` is to S3 what the local S3's is. `fate` decides about each request, given its method and path."""
+    """Its `url` replaces the local S3's. `fate` decides about each request, given its method and path."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,6 +39,20 @@ class Gateway:
             region_name="eu-west-2",
             config=Config(retries={"mode": "standard", "total_max_attempts": 3}),
         )
+
+
+class LosesOneAnswer:
+    """A fate: the answer to the first request of that method with that text in its path never arrives. `lost` has that path."""
+
+    def __init__(self, method: str, text: str) -> None:
+        self._method, self._text = method, text
+        self.lost: list[str] = []
+
+    def __call__(self, method: str, path: str) -> Fate:
+        if method == self._method and self._text in path and not self.lost:
+            self.lost.append(path)
+            return "lose the answer"
+        return "pass"
 
 
 @contextmanager

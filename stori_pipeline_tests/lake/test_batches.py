@@ -38,7 +38,7 @@ def land(lake: Lake, reading: Reading, newest: Manifest | None = None, run: str 
 
 
 def write_manifests(s3: S3Client, bucket: str, template: Manifest, batches: range) -> None:
-    """Many batches, without landing each: their manifests only."""
+    """Writes the manifests of many batches, without landing the batches."""
 
     def write(batch: int) -> None:
         body = replace(template, batch=batch, until={"at": batch}, kind="changes" if batch > 1 else "snapshot").to_json()
@@ -49,7 +49,7 @@ def write_manifests(s3: S3Client, bucket: str, template: Manifest, batches: rang
 
 
 def test_a_reading_of_a_reader_can_be_landed() -> None:
-    """Checked by mypy: the lake states what it needs in its own words, since it may not import the readers."""
+    """mypy checks it: the lake has a protocol of its own, because it may not import the readers."""
 
     def fits(reading: Reading) -> Reading:
         return reading
@@ -66,15 +66,15 @@ def test_nothing_has_landed_at_first(lake: Lake) -> None:
 def test_a_landing_is_committed_by_a_manifest_that_copy_can_read(lake: Lake, s3: S3Client, bucket: str) -> None:
     taken = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=timezone.utc)
     before = datetime.now(timezone.utc)
-    told: list[int] = []
+    counts: list[int] = []
     reading = Given([orders(1, 3), orders(4, 2)], at=7, taken_at=taken)
-    manifest = lake.land(TABLE, reading, newest=None, run_id="r1", progress=told.append)
+    manifest = lake.land(TABLE, reading, newest=None, run_id="r1", progress=counts.append)
     assert manifest is not None
     assert manifest == lake.newest(TABLE)
     assert (manifest.batch, manifest.kind, manifest.since, manifest.until) == (1, "snapshot", None, {"at": 7})
     assert (manifest.rows, manifest.rejected, manifest.run_id, manifest.taken_at) == (5, 0, "r1", taken)
     assert manifest.generation >= int(before.timestamp() * 1_000_000)
-    assert told == [3, 2]
+    assert counts == [3, 2]
 
     document = json.loads(s3.get_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")["Body"].read())
     (part,) = manifest.parts
@@ -117,14 +117,14 @@ def test_a_wiped_lake_that_grew_past_the_old_number_is_read_from_its_start(lake:
     assert lake.manifests(TABLE, after=(old.generation, 2)) == new
 
 
-def test_a_quiet_reading_leaves_nothing_behind(lake: Lake, s3: S3Client, bucket: str) -> None:
+def test_a_reading_without_changes_writes_nothing(lake: Lake, s3: S3Client, bucket: str) -> None:
     land(lake, Given([orders(1, 1)]))
     before = keys(s3, bucket)
     assert lake.land(TABLE, changes(rows(), at=9), newest=lake.newest(TABLE), run_id="r") is None
     assert keys(s3, bucket) == before
 
 
-def test_a_quiet_reading_that_must_keep_its_position_lands_an_empty_batch(lake: Lake, s3: S3Client, bucket: str) -> None:
+def test_a_reading_without_changes_that_must_land_lands_an_empty_batch(lake: Lake, s3: S3Client, bucket: str) -> None:
     land(lake, Given([orders(1, 1)]))
     manifest = land(lake, changes(at=9, must_land=True))
     assert (manifest.batch, manifest.rows, manifest.parts, manifest.until) == (2, 0, (), {"at": 9})
@@ -138,7 +138,7 @@ def test_an_empty_table_lands_a_snapshot_without_parts(lake: Lake) -> None:
     assert lake.copy_manifest(TABLE, [manifest], "r") == ""
 
 
-def test_names_sort_past_a_thousand_manifests(lake: Lake, s3: S3Client, bucket: str) -> None:
+def test_batches_stay_in_order_past_a_thousand_manifests(lake: Lake, s3: S3Client, bucket: str) -> None:
     template = land(lake, Given([orders(1, 1)]))
     write_manifests(s3, bucket, template, range(2, 1006))
     newest = lake.newest(TABLE)
@@ -153,7 +153,7 @@ def test_names_sort_past_a_thousand_manifests(lake: Lake, s3: S3Client, bucket: 
     batches=st.sets(st.one_of(st.integers(1, 200), st.integers(1, 3_000), st.integers(1, MAX_BATCH)), max_size=80),
     size=st.integers(1, 50),
 )
-def test_the_highest_batch_is_found_whatever_is_missing(batches: set[int], size: int) -> None:
+def test_the_highest_batch_is_found_despite_gaps(batches: set[int], size: int) -> None:
     asked = 0
 
     def page(after: int) -> tuple[list[int], bool]:
@@ -212,13 +212,13 @@ def test_rejected_rows_are_in_quarantine_and_counted(lake: Lake, s3: S3Client, b
     assert pq.read_table(io.BytesIO(body))["raw"].to_pylist() == ['{"id": 8}', '{"id": 9}']
 
 
-def test_changes_of_which_all_are_rejected_still_land(lake: Lake) -> None:
+def test_changes_whose_rows_are_all_rejected_still_land(lake: Lake) -> None:
     land(lake, Given([orders(1, 2)]))
     manifest = land(lake, changes(at=5, rejects=[rejected("{}")]))
     assert (manifest.rows, manifest.rejected, manifest.until, manifest.parts) == (0, 1, {"at": 5}, ())
 
 
-def test_of_two_landings_at_once_one_wins_and_the_other_changes_nothing_that_counts(lake: Lake) -> None:
+def test_one_of_two_concurrent_landings_wins_and_the_other_changes_nothing(lake: Lake) -> None:
     newest = land(lake, Given([orders(1, 1)]))
     for turn in range(5):
         both = threading.Barrier(2, timeout=30)
@@ -258,7 +258,7 @@ def test_changes_need_a_snapshot_first(lake: Lake) -> None:
         lake.land(TABLE, changes(orders(1, 1)), newest=None, run_id="r")
 
 
-def test_changes_under_another_record_need_a_new_generation(lake: Lake) -> None:
+def test_changes_under_another_definition_need_a_new_generation(lake: Lake) -> None:
     newest = land(lake, Given([orders(1, 1)]))
     wider = replace(TABLE, columns=(*TABLE.columns, Column("size", integer)))
     with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed; land a new snapshot"):
@@ -316,7 +316,7 @@ def test_a_sweep_may_look_at_the_last_days_only(lake: Lake, s3: S3Client, bucket
     assert lake.live(TABLE).collect().height == 2
 
 
-def test_a_broken_off_landing_leaves_the_position_and_a_later_one_works(lake: Lake, s3: S3Client, bucket: str) -> None:
+def test_an_interrupted_landing_keeps_the_position_and_a_later_one_works(lake: Lake, s3: S3Client, bucket: str) -> None:
     first = land(lake, Given([orders(1, 1)]))
 
     class KilledError(Exception):

@@ -1,4 +1,4 @@
-"""What happens when S3 fails: which error reaches the caller, and that nothing counts which was not committed."""
+"""Failures of S3: which error the caller gets, and that nothing counts which was not committed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeError, LakeUnavailable, LandingConflict, Sizes, connect
 from stori_pipeline.model.reading import Chunk
-from stori_pipeline_tests.lake.gateway import Fate, Gateway, gateway
+from stori_pipeline_tests.lake.gateway import Fate, Gateway, LosesOneAnswer, gateway
 from stori_pipeline_tests.readings import MB, TABLE, Given, changes, incompressible, orders, rejected
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gate(s3: S3Client) -> Iterator[Gateway]:
-    with gateway(s3) as made:
-        yield made
+    with gateway(s3) as proxy:
+        yield proxy
 
 
 def uploads(s3: S3Client, bucket: str) -> list[str]:
@@ -32,7 +32,7 @@ def objects(s3: S3Client, bucket: str) -> list[str]:
 
 
 class Endless(Given):
-    """A snapshot of many pieces' size, that counts how far it was read."""
+    """A snapshot that is much larger than a piece, and counts how far it was read."""
 
     read = 0
 
@@ -45,7 +45,7 @@ class Endless(Given):
 SMALL = Sizes(group_rows=20_000, piece_bytes=5 * MB)
 
 
-def test_s3_that_is_away_is_said_with_the_bucket_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unavailable_s3_names_the_bucket_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -69,36 +69,20 @@ def test_a_bucket_that_does_not_exist_is_named_and_not_retried(s3: S3Client) -> 
         lake.land(TABLE, Given([orders(1, 1)]), newest=None, run_id="r")
 
 
-def test_a_commit_whose_answer_was_lost_is_still_a_commit(gate: Gateway, bucket: str) -> None:
-    """The client repeats the conditional write, S3 refuses the repetition, and that must not look like a conflict."""
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "PUT" and "/_manifests/" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+def test_a_commit_whose_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
+    """The client repeats the conditional write and S3 refuses it; that must not look like a conflict."""
+    gate.fate = loses = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
     manifest = lake.land(TABLE, Given([orders(1, 2)]), newest=None, run_id="r")
     assert manifest is not None
     assert manifest == lake.newest(TABLE)
-    assert len(lost) == 1
-    assert [path for method, path in gate.requests if method == "PUT" and "/_manifests/" in path] == lost * 2
+    assert len(loses.lost) == 1
+    assert [path for method, path in gate.requests if method == "PUT" and "/_manifests/" in path] == loses.lost * 2
 
 
-def test_a_conflict_behind_a_lost_answer_is_still_a_conflict(gate: Gateway, s3: S3Client, bucket: str) -> None:
+def test_a_conflict_after_a_lost_response_is_a_conflict(gate: Gateway, s3: S3Client, bucket: str) -> None:
     won = Lake(s3, bucket).land(TABLE, Given([orders(1, 2)]), newest=None, run_id="first")
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "PUT" and "/_manifests/" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+    gate.fate = LosesOneAnswer("PUT", "/_manifests/")
     lake = Lake(gate.client(), bucket)
     with pytest.raises(LandingConflict, match=r"shop\.orders: another run landed batch 1 first"):
         lake.land(TABLE, Given([orders(1, 2)]), newest=None, run_id="second")
@@ -132,24 +116,16 @@ def test_a_part_of_another_size_than_was_written_is_not_committed(gate: Gateway,
     assert lake.newest(TABLE) is None
 
 
-def test_a_completion_whose_answer_was_lost_is_a_completion(gate: Gateway, bucket: str) -> None:
-    lost: list[str] = []
-
-    def lose_the_first(method: str, path: str) -> Fate:
-        if method == "POST" and "uploadId=" in path and not lost:
-            lost.append(path)
-            return "lose the answer"
-        return "pass"
-
-    gate.fate = lose_the_first
+def test_an_upload_whose_completion_response_was_lost_succeeds(gate: Gateway, bucket: str) -> None:
+    gate.fate = loses = LosesOneAnswer("POST", "uploadId=")
     lake = Lake(gate.client(), bucket, sizes=SMALL)
     manifest = lake.land(TABLE, Given([incompressible(0, 80_000)]), newest=None, run_id="r")
-    assert lost
+    assert loses.lost
     assert manifest is not None
     assert lake.live(TABLE).collect().height == 80_000
 
 
-def test_a_source_that_fails_halfway_leaves_nothing(s3: S3Client, bucket: str) -> None:
+def test_a_source_that_fails_during_the_reading_lands_nothing(s3: S3Client, bucket: str) -> None:
     class SourceGoneError(Exception):
         pass
 
@@ -168,7 +144,7 @@ def test_a_source_that_fails_halfway_leaves_nothing(s3: S3Client, bucket: str) -
     assert uploads(s3, bucket) == []
 
 
-def test_s3_that_goes_away_between_parts_and_manifest_leaves_the_position(gate: Gateway, bucket: str) -> None:
+def test_a_failure_between_parts_and_manifest_keeps_the_position(gate: Gateway, bucket: str) -> None:
     lake = Lake(gate.client(), bucket)
     first = lake.land(TABLE, Given([orders(1, 1)]), newest=None, run_id="r")
     gate.fate = lambda _, path: "cut" if "/_manifests/" in path else "pass"

@@ -1,4 +1,4 @@
-"""The live rows, against a model of what they should be."""
+"""The live rows, compared with a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Write:
-    """One version of a row in a reading: a customer, or None where it is deleted."""
+    """One version of a row in a reading: a customer, or None for a deleted row."""
 
     id: int
     customer: str | None
@@ -103,7 +103,7 @@ def test_the_last_version_wins_in_tables_too_large_for_one_thread_or_one_part(s3
     assert live.filter(pl.col("customer") != expected.otherwise(pl.lit("batch 1"))).height == 0
 
 
-def test_live_rows_have_the_types_of_the_record_and_documents_as_text(s3: S3Client, bucket: str) -> None:
+def test_live_rows_have_the_types_of_the_definition_and_documents_as_text(s3: S3Client, bucket: str) -> None:
     lake = Lake(s3, bucket)
     lake.land(TABLE, Given([rows({"id": 1, **VALUES})]), newest=None, run_id="r")
     live = lake.live(TABLE).collect()
@@ -139,7 +139,7 @@ def test_live_rows_without_their_snapshot_are_refused(s3: S3Client, bucket: str)
     first = lake.land(TABLE, Given([rows({"id": 1})]), newest=None, run_id="r")
     lake.land(TABLE, Given([rows({"id": 2})], kind="changes"), newest=first, run_id="r")
     s3.delete_object(Bucket=bucket, Key="shop/orders/_manifests/00000001.json")
-    with pytest.raises(LakeError, match=r"batch 1, the snapshot that its generation began with, is gone"):
+    with pytest.raises(LakeError, match=r"batch 1, the snapshot of its generation, is gone"):
         lake.live(TABLE)
 
 
@@ -195,9 +195,7 @@ def test_compacted_rows_have_every_type_that_landed_ones_have(s3: S3Client, buck
     assert pq.read_schema(pa.BufferReader(body)).equals(TABLE.landed_schema)
 
 
-def test_a_new_generation_has_nothing_to_do_with_compacted_rows_of_an_older_one(
-    s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_generation_ignores_compacted_rows_of_an_older_one(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     landed(lake, 3)
@@ -206,9 +204,7 @@ def test_a_new_generation_has_nothing_to_do_with_compacted_rows_of_an_older_one(
     assert lake.live(TABLE).select("id").collect()["id"].to_list() == [9]
 
 
-def test_whoever_knows_of_older_batches_only_takes_no_newer_compacted_rows(
-    s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_live_rows_as_of_an_older_batch_ignore_newer_compacted_rows(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     landed(lake, 3)
@@ -236,7 +232,7 @@ def test_a_sweep_leaves_the_newest_compacted_rows(s3: S3Client, bucket: str, mon
 
 
 def test_reading_live_rows_writes_nothing(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof needs no right to write."""
+    """A proof needs no permission to write."""
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     lake = Lake(s3, bucket)
     landed(lake, 4)
@@ -245,7 +241,7 @@ def test_reading_live_rows_writes_nothing(s3: S3Client, bucket: str, monkeypatch
     assert [(each["Key"], each["ETag"]) for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == before
 
 
-def test_every_so_many_batches_a_landing_compacts(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_landing_compacts_after_a_number_of_batches(s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 2)
     lake = Lake(s3, bucket)
     done = []

@@ -46,9 +46,9 @@ def test_landing_many_times_the_bound_grows_by_no_more_than_the_bound(s3: S3Clie
         [sys.executable, "-c", PROGRAM, s3.meta.endpoint_url, bucket, "150"], capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["rows"] == 3_000_000
-    assert told["bytes"] > 250 * 1024 * 1024
-    assert told["parts"] > 10
+    result = json.loads(ran.stdout)
+    assert result["rows"] == 3_000_000
+    assert result["bytes"] > 250 * 1024 * 1024
+    assert result["parts"] > 10
     # Pieces: one being filled and five on their way; a row group, raw and encoded; chunks waiting. It was 50 MiB when this was written.
-    assert told["grown"] < 100 * 1024 * 1024
+    assert result["grown"] < 100 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""The Parquet that lands: read back as it was written, of the physical types that Redshift reads, in parts and pieces."""
+"""The Parquet that lands: values read back equal, with the physical types that Redshift reads, in parts and pieces."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_values_come_back_and_the_physical_types_are_those_that_redshift_reads(s
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
-def test_more_than_16_mb_goes_up_in_pieces_and_comes_back_equal(s3: S3Client, bucket: str) -> None:
+def test_a_part_of_more_than_16_mb_is_uploaded_in_pieces_and_reads_equal(s3: S3Client, bucket: str) -> None:
     chunks = [incompressible(i * 20_000, 20_000) for i in range(12)]
     lake = Lake(s3, bucket, sizes=Sizes(piece_bytes=5 * MB))
     manifest = land(lake, *chunks)
@@ -97,11 +97,11 @@ def test_only_columns_that_repeat_get_a_dictionary(s3: S3Client, bucket: str) ->
     assert (has["id"], has["customer"], has["_seq"], has["day"], has["_batch"]) == (False, False, False, True, True)
 
 
-def test_rows_in_another_order_of_columns_are_refused_since_copy_loads_by_position(s3: S3Client, bucket: str) -> None:
+def test_rows_with_another_order_of_columns_are_refused(s3: S3Client, bucket: str) -> None:
     chunk = orders(1, 1)
     swapped = chunk.select([1, 0, *range(2, chunk.num_columns)])
     lake = Lake(s3, bucket)
-    with pytest.raises(LakeError, match=r"shop\.orders: the reader yields day date32\[day\], id int64.* but its record says id int64"):
+    with pytest.raises(LakeError, match=r"shop\.orders: the reader yields day date32\[day\], id int64.* but its definition says id int64"):
         land(lake, swapped)
     assert lake.newest(TABLE) is None
 

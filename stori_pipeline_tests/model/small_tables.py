@@ -1,4 +1,4 @@
-"""Definitions that the tests of reports read: two source tables, and star tables of every kind; and reports that a test writes down."""
+"""Definitions for the tests of reports: two source tables, star tables of every kind, and reports that a test gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Business time: the part of a span that lies in open hours, whatever the time zone does."""
+"""Business time: the part of a period that is in business hours, in any time zone."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ CLOCKS = st.sampled_from([HOURS, LONDON, replace(HOURS, time_zone="America/St_Jo
         ("2024-10-26T23:00", "2024-10-28T00:00", replace(LONDON, opens=0, closes=24, weekdays=(7,)), timedelta(hours=25)),  # and back
     ],
 )
-def test_only_open_time_counts(since: str, until: str, hours: BusinessHours, open_time: timedelta) -> None:
+def test_only_business_time_counts(since: str, until: str, hours: BusinessHours, open_time: timedelta) -> None:
     assert business_time(at(since), at(until), hours) == open_time
 
 
 @given(st.lists(INSTANTS, min_size=3, max_size=3).map(sorted), CLOCKS)
-def test_business_time_adds_up_and_never_passes_faster_than_time(instants: list[datetime], hours: BusinessHours) -> None:
+def test_business_time_adds_up_and_is_never_longer_than_time(instants: list[datetime], hours: BusinessHours) -> None:
     first, second, third = instants
     assert business_time(first, second, hours) + business_time(second, third, hours) == business_time(first, third, hours)
     assert timedelta(0) <= business_time(first, third, hours) <= third - first
@@ -73,7 +73,7 @@ def test_no_business_time_passes_at_night_or_over_a_weekend(day: datetime, later
         ({"closes": 25}, "hours of one day"),
         ({"weekdays": ()}, "ISO numbers"),
         ({"weekdays": (0, 1)}, "ISO numbers"),
-        ({"stopped_after": timedelta(hours=1)}, "no less than late_after"),
+        ({"stopped_after": timedelta(hours=1)}, "at least as long as late_after"),
         ({"time_zone": "Europe/Atlantis"}, "no time zone 'Europe/Atlantis'"),
     ],
 )

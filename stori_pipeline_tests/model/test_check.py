@@ -1,4 +1,4 @@
-"""How rules in Python are defined, and what is refused."""
+"""How checks in Python are defined, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from a report's SQL: inputs, columns, where each column comes from, and what is wrong with it."""
+"""What follows from a report's SQL: inputs, columns, the lineage of each column, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_report_is_its_header_and_one_select(tmp_path: Path) -> None:
     assert only(tmp_path, "SELECT label FROM star.dim_item").materialized == "view"
 
 
-def test_a_column_is_followed_through_everything_that_sql_has(tmp_path: Path) -> None:
+def test_column_lineage_passes_through_every_construct_of_sql(tmp_path: Path) -> None:
     report = only(
         tmp_path,
         """
@@ -61,7 +61,7 @@ def test_a_column_is_followed_through_everything_that_sql_has(tmp_path: Path) ->
     }
 
 
-def test_a_recursive_query_is_followed_to_where_it_begins(tmp_path: Path) -> None:
+def test_the_lineage_of_a_recursive_query_ends_at_its_first_half(tmp_path: Path) -> None:
     report = only(
         tmp_path,
         "WITH RECURSIVE up AS (SELECT id, item FROM shop.orders UNION ALL SELECT id, id + item FROM up WHERE item < 9) SELECT item FROM up",
@@ -69,7 +69,7 @@ def test_a_recursive_query_is_followed_to_where_it_begins(tmp_path: Path) -> Non
     assert report.lineage == {"item": [("shop.orders", "id"), ("shop.orders", "item")]}
 
 
-def test_a_star_gives_every_column_of_the_mirror(tmp_path: Path) -> None:
+def test_a_star_in_sql_selects_every_column_of_the_mirror(tmp_path: Path) -> None:
     assert only(tmp_path, "SELECT * FROM shop.items").columns == ("id", "label", "_deleted", "_batch", "_loaded_at")
     sale = ("sale_record_id", "id", "item", "amount", "_observed_at")
     more = (*sale, "_removed", "_batch", "_loaded_at")
@@ -97,7 +97,7 @@ def test_a_report_may_read_reports_and_comes_after_them(tmp_path: Path) -> None:
     assert dependents(by_name["other"], loaded) == []
 
 
-def test_the_fingerprint_follows_whatever_the_report_is_made_of(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_everything_that_the_report_reads(tmp_path: Path) -> None:
     files = {"a": "SELECT * FROM reports.z", "z": "SELECT label AS word FROM star.dim_item"}
     before = {report.name: report.fingerprint for report in reports_of(tmp_path, files)}
     assert {report.name: report.fingerprint for report in reports_of(tmp_path, files)} == before
@@ -108,7 +108,7 @@ def test_the_fingerprint_follows_whatever_the_report_is_made_of(tmp_path: Path) 
     assert before["a"] != after["a"]
 
 
-def test_the_tables_of_a_select_are_those_that_it_reads_by_their_own_names() -> None:
+def test_the_tables_of_a_select_have_their_own_full_names() -> None:
     sql = "WITH dim AS (SELECT 1 AS a) SELECT * FROM dim, STAR.Fact_Sales AS f WHERE f.id IN (SELECT batch FROM pipeline.loads)"
     assert tables_of(sql, STARS) == {"star.fact_sale", "pipeline.loads"}
     assert tables_of("SELECT 1 AS a FROM star.fact_sale_current -- star.dim_item", STARS) == {"star.fact_sale"}
@@ -117,7 +117,7 @@ def test_the_tables_of_a_select_are_those_that_it_reads_by_their_own_names() -> 
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("SELECT id FROM shop.nowhere", "'shop.nowhere', which is no source table, no star table and no report"),
         ("SELECT id FROM orders", "'orders'.*with its schema"),
@@ -132,19 +132,19 @@ def test_the_tables_of_a_select_are_those_that_it_reads_by_their_own_names() -> 
         ("-- Only words.\n", "holds 0 statements"),
         ("DELETE FROM shop.orders", "it is DELETE rather than a SELECT"),
         ("SELECT id INTO shop.copies FROM shop.orders", "a SELECT that only reads"),
-        ("SELEC id FROM shop.orders", "no SQL that Redshift reads.*Line 2"),
-        ("SELECT 'unended FROM shop.orders", "no SQL that Redshift reads"),
+        ("SELEC id FROM shop.orders", "Redshift cannot parse it.*Line 2"),
+        ("SELECT 'unended FROM shop.orders", "Redshift cannot parse it"),
         ("-- materialized: table\nSELECT 1 AS a", "comments that say what the report shows"),
         ("-- Words.\n-- materialized: index\nSELECT 1 AS a", "materialized: view"),
         ("SELECT id FROM reports.one", "read each other in a circle: one reads one"),
     ],
 )
-def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, statement: str, said: str) -> None:
-    with pytest.raises(DefinitionError, match=f"^sql/reports.*{said}".replace("(*)", r"\(\*\)")):
+def test_a_broken_file_is_refused_by_its_name_with_what_to_do(tmp_path: Path, statement: str, message: str) -> None:
+    with pytest.raises(DefinitionError, match=f"^sql/reports.*{message}".replace("(*)", r"\(\*\)")):
         only(tmp_path, statement)
 
 
-def test_two_reports_of_a_name_and_names_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_two_reports_of_a_name_and_invalid_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"sql/reports/b/x\.sql: there is a report of that name in sql/reports/a/x\.sql too"):
         reports_of(tmp_path, {"a/x": "SELECT 1 AS a", "b/x": "SELECT 1 AS a"})
     (tmp_path / "b" / "x.sql").rename(tmp_path / "b" / "X y.sql")

@@ -1,4 +1,4 @@
-"""A row's checksum: its canonical texts, and that every engine comes to the same."""
+"""A row's checksum: its canonical texts, and that every engine computes the same."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
 
 
 @given(_JSON)
-def test_json_text_says_what_the_value_is_and_saying_it_twice_changes_nothing(value: Any) -> None:
+def test_json_text_keeps_the_value_and_is_stable_when_repeated(value: Any) -> None:
     text = json_text(value)
     read = json.loads(text, parse_float=Decimal)
     assert json_text(read) == text
@@ -142,7 +142,7 @@ _ROWS = st.fixed_dictionaries(
         "flag": st.none() | st.booleans(),
         "day": st.none() | st.dates(),
         "at": st.none() | st.datetimes(timezones=st.just(UTC)),
-        "clock": st.none() | st.times().map(lambda drawn: drawn.isoformat("microseconds")),
+        "clock": st.none() | st.times().map(lambda sample: sample.isoformat("microseconds")),
         "ratio": st.none()
         | st.floats(-1e27, 1e27)
         | st.floats(-1, 1)
@@ -159,7 +159,7 @@ def _row(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(st.lists(_ROWS.map(lambda row: _row(0, row)), min_size=2, max_size=5), st.randoms())
-def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows: list[dict[str, Any]], random: Any) -> None:
+def test_a_digest_ignores_the_order_of_rows_and_counts_duplicates(rows: list[dict[str, Any]], random: Any) -> None:
     total = sum(row_checksum.checksum(TABLE, row) for row in rows)
     mixed = list(rows)
     random.shuffle(mixed)
@@ -168,8 +168,8 @@ def test_the_order_of_rows_does_not_matter_and_a_row_that_occurs_twice_does(rows
 
 
 @given(st.lists(_ROWS, max_size=5))
-def test_many_rows_at_once_have_the_places_and_checksums_of_each(drawn: list[dict[str, Any]]) -> None:
-    rows = [_row(number, row) for number, row in enumerate(drawn)]
+def test_many_rows_have_the_same_checksums_as_one_at_a_time(sample: list[dict[str, Any]]) -> None:
+    rows = [_row(number, row) for number, row in enumerate(sample)]
     for table in (TABLE, BY_NAME, BY_BOTH):
         values = {column.name: [row[column.name] for row in rows] for column in table.columns}
         assert row_checksum.checksums(table, values) == [row_checksum.checksum(table, row) for row in rows]
@@ -192,12 +192,12 @@ def test_a_change_in_any_column_changes_the_checksum(row: dict[str, Any], name: 
             assert row_checksum.checksum(TABLE, {**row, name: other}) != row_checksum.checksum(TABLE, row)
 
 
-def test_null_the_empty_text_and_the_sign_for_null_are_three_things() -> None:
+def test_null_the_empty_text_and_a_tilde_have_three_canonical_texts() -> None:
     texts = {row_checksum.canonical(TABLE["name"], value) for value in (None, "", "~")}
     assert len(texts) == 3
 
 
-def test_places_are_integer_keys_or_sixty_bits_of_any_other() -> None:
+def test_a_partition_value_is_an_integer_key_or_sixty_bits_of_any_other() -> None:
     assert row_checksum.partition_value(TABLE, {"id": -5}) == -5
     for table, row in ((BY_NAME, {"name": "a", "id": 1}), (BY_BOTH, {"name": "a", "id": 1, "flag": None})):
         assert not row_checksum.has_integer_key(table)
@@ -206,7 +206,7 @@ def test_places_are_integer_keys_or_sixty_bits_of_any_other() -> None:
 
 
 @given(st.integers(-(2**63), 2**63), st.integers(1, 2**62), st.integers(1, 512))
-def test_buckets_cut_a_span_without_gap_or_overlap(low: int, size: int, buckets: int) -> None:
+def test_buckets_split_a_key_range_without_gap_or_overlap(low: int, size: int, buckets: int) -> None:
     key_range = KeyRange(low, low + size)
     width = key_range.width(buckets)
     count = math.ceil(size / width) if size < 2**50 else -(-size // width)
@@ -237,8 +237,8 @@ def test_the_warehouse_computes_the_same_digests(warehouse: tuple[extensions.con
     rows: list[dict[str, Any]] = []
 
     @given(st.lists(_ROWS, min_size=8, max_size=8))
-    def collect(drawn: list[dict[str, Any]]) -> None:
-        for row in drawn:
+    def collect(sample: list[dict[str, Any]]) -> None:
+        for row in sample:
             rows.append(_row(len(rows), row))
 
     collect()

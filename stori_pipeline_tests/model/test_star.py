@@ -1,4 +1,4 @@
-"""How star tables are defined: their inputs, the columns that they carry over, and what is refused."""
+"""How star tables are defined: their inputs, the columns taken from an input, and what is refused."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ _VERSION = Column("version", integer, nullable=False)
         ),
     ],
 )
-def test_nonsense_is_refused_where_it_is_written(columns: list[Column | Carried], more: dict[str, Any], message: str) -> None:
+def test_an_invalid_star_table_is_refused_by_its_decorator(columns: list[Column | Carried], more: dict[str, Any], message: str) -> None:
     schema = StarSchema(*TABLES)
     with pytest.raises(DefinitionError, match=rf"table star\.dim_sale.*{message}"):
         define(schema, carried("sale.sale_id"), *columns, **more)

@@ -1,4 +1,4 @@
-"""What a record says, and what it refuses to say."""
+"""The definition of a table: what follows from it, and which definitions are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"columns": ()}, "table shop.orders: it has no columns"),
         ({"key": ()}, "table shop.orders: it has no key"),
@@ -60,26 +60,26 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
     ],
     ids=str,
 )
-def test_a_record_refuses_nonsense_naming_the_table_and_the_column(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(DefinitionError, match=re.escape(said)) as raised:
+def test_an_invalid_definition_names_the_table_and_the_column(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(message)) as raised:
         replace(ORDERS, **change)
     assert str(raised.value).startswith("table shop.")
 
 
 @pytest.mark.parametrize("name", ["Shop", "", "1shop", "shop.eu", "s" * 64])
-def test_a_source_refuses_a_name_that_is_none(name: str) -> None:
+def test_a_source_refuses_an_invalid_name(name: str) -> None:
     with pytest.raises(DefinitionError, match="is not a name"):
         Source(name, "postgres", "A shop.")
 
 
 @pytest.mark.parametrize(("precision", "scale"), [(0, 0), (39, 0), (38, 38), (5, 6), (5, -1)])
-def test_a_decimal_that_redshift_has_not_is_refused(precision: int, scale: int) -> None:
+def test_a_decimal_that_redshift_does_not_have_is_refused(precision: int, scale: int) -> None:
     with pytest.raises(DefinitionError, match=re.escape(f"decimal({precision},{scale})")):
         decimal(precision, scale)
 
 
 @pytest.mark.parametrize("length", [0, -1, 65_536])
-def test_a_varchar_that_redshift_has_not_is_refused(length: int) -> None:
+def test_a_varchar_that_redshift_does_not_have_is_refused(length: int) -> None:
     with pytest.raises(DefinitionError, match=re.escape(f"varchar({length})")):
         varchar(length)
 
@@ -104,7 +104,7 @@ def test_a_type_is_one_in_every_place(kind: model.Type, name: str, arrow: pa.Dat
     assert (str(kind), kind.arrow, kind.redshift, kind.stage) == (name, arrow, redshift, stage)
 
 
-def test_a_table_is_called_the_same_everywhere() -> None:
+def test_a_table_has_the_same_name_everywhere() -> None:
     assert (ORDERS.full_name, ORDERS.prefix) == ("shop.orders", "shop/orders")
     assert ORDERS["at"].source_path == "time.at"
     assert ORDERS["no"].source_path == "no"
@@ -119,7 +119,7 @@ def test_schemas_follow_from_the_columns_in_their_order() -> None:
     assert [field.type for field in ORDERS.landed_schema] == [*(c.type.arrow for c in COLUMNS), pa.int64(), pa.int64(), pa.bool_()]
 
 
-def test_a_deleted_row_may_lack_everything_but_its_key() -> None:
+def test_only_the_key_of_a_deleted_row_must_not_be_null() -> None:
     table = replace(ORDERS, columns=tuple(replace(column, nullable=False) for column in COLUMNS))
     for schema in (table.read_schema, table.landed_schema):
         required = {field.name for field in schema if not field.nullable} - {"_batch", "_seq", "_deleted"}
@@ -141,11 +141,11 @@ def test_a_deleted_row_may_lack_everything_but_its_key() -> None:
     ],
     ids=str,
 )
-def test_whatever_changes_what_lands_changes_the_fingerprint(change: dict[str, Any]) -> None:
+def test_a_change_of_what_lands_changes_the_fingerprint(change: dict[str, Any]) -> None:
     assert replace(ORDERS, **change).fingerprint != ORDERS.fingerprint
 
 
-def test_what_does_not_change_what_lands_leaves_the_fingerprint() -> None:
+def test_a_change_of_anything_else_keeps_the_fingerprint() -> None:
     described = tuple(replace(column, description="said anew") for column in COLUMNS)
     same = replace(
         ORDERS, columns=described, description="x", changes=ChangeStream(), cursor="at", max_rejected=0.5, sortkey=("at",), distkey="no"

@@ -1,10 +1,10 @@
-"""Tests at other moments: what depends on the day must hold on any day.
+"""Tests at other moments: what depends on the day must be true on any day.
 
-Belongs here: which moments there are, and how the tests that are marked `clock` are run at each of them (`make test-clock`). Does not
-belong here: any test. A test module that asks what time it is must mark a test so: that is a rule of the house (`test_house`).
+Belongs here: which moments there are, and how the tests that are marked `clock` run at each of them (`make test-clock`). Does not
+belong here: any test. A test module that reads the time must mark a test (`test_house` checks this).
 
-The Python processes of a run, servers and child processes included, have a clock that is set off (`sitecustomize`). Postgres keeps the
-true one, so a test that compares its clock with another one fails here; there are machines on which two clocks differ.
+The Python processes of a run, including servers and child processes, have a shifted clock (`sitecustomize`). Postgres keeps the true
+clock, so a test that compares it with another one fails here; in production two clocks may differ, too.
 """
 
 from __future__ import annotations

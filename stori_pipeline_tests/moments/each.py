@@ -1,4 +1,4 @@
-"""A plugin for pytest: every test begins at the moment that the environment names, if it names one."""
+"""A plugin for pytest: every test begins at the moment in the environment, if there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets off the clock of a Python process by what the environment says. Python itself imports this before anything else.
+"""Shifts the clock of a Python process by a value in the environment. Python imports this module before anything else.
 
 Belongs here: nothing more. This folder is on the path only while the tests run at other moments.
 """

@@ -1,4 +1,4 @@
-"""A record that changes, and a source that changes under its record."""
+"""A definition that changes, and a source that no longer fits its definition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stori_pipeline_tests.platforms import BANK, EXCHANGE, NAMES, Platform
 BRANCHED = replace(BANK, columns=(*BANK.columns, Column("branch", varchar(20))))
 
 
-def test_a_column_added_to_the_record_starts_a_generation_and_rebuilds_the_mirror(platform: Platform) -> None:
+def test_a_new_column_starts_a_generation_and_rebuilds_the_mirror(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     platform.write("ALTER TABLE transactions ADD branch text DEFAULT 'north'")
@@ -30,8 +30,8 @@ def test_a_column_added_to_the_record_starts_a_generation_and_rebuilds_the_mirro
     assert platform.query("SELECT branch, COUNT(*) FROM bank.transactions GROUP BY branch") == [("north", 21)]
 
 
-def test_a_rebuild_that_fails_leaves_the_old_mirror_whole(platform: Platform) -> None:
-    """DROP, CREATE and COPY are one transaction: who reads the mirror sees the old one or the new one."""
+def test_a_failed_rebuild_leaves_the_old_mirror_unchanged(platform: Platform) -> None:
+    """DROP, CREATE and COPY are one transaction, so a reader sees the old mirror or the new one."""
     platform.move(20)
     platform.sync(BANK)
     before = platform.ledger(BANK)
@@ -61,7 +61,7 @@ def test_a_rebuild_that_fails_leaves_the_old_mirror_whole(platform: Platform) ->
     ["ALTER TABLE transactions DROP chip_used", "ALTER TABLE transactions ALTER chip_used TYPE text", "DROP TABLE transactions"],
     ids=["missing", "of another type", "the whole table"],
 )
-def test_a_source_that_no_longer_fits_its_record_stops_that_table_only(platform: Platform, statement: str) -> None:
+def test_a_source_that_no_longer_fits_its_definition_stops_that_table_only(platform: Platform, statement: str) -> None:
     platform.move(20)
     platform.trade(0, 5)
     platform.sync(BANK)
@@ -72,12 +72,12 @@ def test_a_source_that_no_longer_fits_its_record_stops_that_table_only(platform:
 
     ended = platform.stori("sync", "--json", *NAMES).expect(1)
     assert [each["rows_loaded"] for each in ended.json] == [0, 5], str(ended)
-    assert "Traceback" not in ended.said, str(ended)
+    assert "Traceback" not in ended.output, str(ended)
     platform.assert_equal(EXCHANGE)
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]
 
 
-def test_a_column_that_the_record_does_not_name_is_said_and_stops_nothing(platform: Platform) -> None:
+def test_a_column_missing_in_the_definition_is_reported_and_stops_nothing(platform: Platform) -> None:
     platform.move(20)
     assert platform.reader(BANK).drift(BANK) == []
     platform.write("ALTER TABLE transactions ADD branch varchar(20)")

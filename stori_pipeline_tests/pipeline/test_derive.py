@@ -55,7 +55,7 @@ def works(stores: Stores) -> Works:
 
 @pytest.fixture
 def history(works: Works) -> Works:
-    """A history of three sales: two at first, one changed, one come later, and one gone."""
+    """A history of three sales: two at first, one changed, one added, and one deleted."""
     works.land("snapshot", sale(1), sale(2))
     works.derive()
     works.land("changes", sale(2, "2.00"), sale(3))
@@ -123,7 +123,7 @@ def test_a_lost_lake_of_star_tables_is_derived_again_with_the_same_numbers(histo
     assert len(before) == len(HISTORY) + 1
 
 
-def test_a_lost_lake_of_sources_costs_no_version_even_in_a_full_refresh(history: Works) -> None:
+def test_a_lost_landing_lake_loses_no_version_even_in_a_full_refresh(history: Works) -> None:
     history.lose(SALE)
     history.land("snapshot", sale(2, "2.00"), sale(3))
     landed = history.derive()
@@ -175,7 +175,7 @@ def test_a_changed_module_lands_a_snapshot_only_if_versions_differ(history: Work
     monkeypatch.setattr(Star, "code_hash", "another")
     landed = history.derive()
     assert landed.manifest is not None
-    assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module that makes it has changed")
+    assert (landed.manifest.rows, landed.full_refresh_reason) == (0, "the module of its function has changed")
     dearer = replace(FACT, make=lambda sale: _fact(sale).with_columns(pl.col("price") + 1))
     monkeypatch.setattr(Star, "code_hash", "a third")
     landed = history.derive(dearer)
@@ -196,7 +196,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_do_not_count_as_deleted(works
     one, two = works.quarantine(landed.manifest)
     assert (one["code"], one["column"]) == ("bad_date", "due")
     assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": "1.00", "due": "soon", "note": None}
-    assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, where varchar(8) holds 8")
+    assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, but varchar(8) holds 8")
     works.land("changes", sale(1, "3.00"))
     works.derive()
     assert works.versions()[5:] == [(6, 1, "3.00", False)]
@@ -214,7 +214,7 @@ def test_a_long_history_continues_from_compacted_versions(works: Works, monkeypa
     assert works.versions() == [(price + 1, 1, f"{price}.00", False) for price in range(12)]
 
 
-def test_of_two_derivations_at_once_one_wins_and_nothing_is_lost(history: Works) -> None:
+def test_one_of_two_concurrent_derivations_wins_and_nothing_is_lost(history: Works) -> None:
     history.land("changes", sale(7), sale(8))
     start = Barrier(2)
 

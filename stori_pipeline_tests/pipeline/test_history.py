@@ -1,4 +1,4 @@
-"""Versions, held to a naive model: a dictionary that is gone through row by row."""
+"""Versions, compared with a naive model: a dictionary that is filled row by row."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def batch(number: int, is_snapshot: bool, rows: list[Row], broken: list[Row] | N
 
 
 class Model:
-    """What a history should hold, as plainly as possible."""
+    """The expected history, computed as simply as possible."""
 
     def __init__(self) -> None:
         self.versions: list[Row] = []
@@ -105,12 +105,12 @@ _LIVE = st.fixed_dictionaries(
 )
 _BATCHES = st.lists(
     st.tuples(st.booleans(), st.lists(_LIVE | _LIVE | _KEYS, max_size=6), st.lists(_KEYS, max_size=1)), min_size=1, max_size=7
-).map(lambda drawn: [batch(number + 1, *each) for number, each in enumerate(drawn)])
+).map(lambda contents: [batch(number + 1, *each) for number, each in enumerate(contents)])
 
 
 @STEADY
 @given(_BATCHES, st.data())
-def test_versions_are_the_models_however_many_batches_are_taken_at_once(batches: list[Batch], data: st.DataObject) -> None:
+def test_versions_equal_the_model_for_any_number_of_batches_at_once(batches: list[Batch], data: st.DataObject) -> None:
     model = Model()
     for each in batches:
         model.take(each)

@@ -1,4 +1,4 @@
-"""A source that forgets: whatever makes a new generation due, no row that was handed over is lost, unless the lake itself was."""
+"""A source that cannot be replayed: no full refresh loses a row, unless the lake itself was lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline_tests.queues import TestQueue
 from stori_pipeline_tests.stores import StoreTable
 
@@ -57,14 +57,14 @@ def begun(messages: TestQueue, lake: Lake) -> None:
     landed(messages, lake)
 
 
-def test_a_full_landing_begins_with_what_had_landed(messages: TestQueue, lake: Lake) -> None:
+def test_a_full_landing_begins_with_the_landed_rows(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     before = rows(lake)
     messages.send({"id": 4, "note": "d"}, {"id": 1, "note": "A"})
-    made = landed(messages, lake, full=True)
-    assert made.full_refresh_reason == "a full refresh was requested"
-    assert made.manifest is not None
-    assert (made.manifest.kind, made.manifest.batch, made.manifest.rejected) == ("snapshot", 3, 0)
+    refreshed = landed(messages, lake, full=True)
+    assert refreshed.full_refresh_reason == "a full refresh was requested"
+    assert refreshed.manifest is not None
+    assert (refreshed.manifest.kind, refreshed.manifest.batch, refreshed.manifest.rejected) == ("snapshot", 3, 0)
     assert {key: row["note"] for key, row in rows(lake).items()} == {1: "A", 2: "B", 3: "c", 4: "d"}
     assert {key: rows(lake)[key] for key in (2, 3)} == {key: before[key] for key in (2, 3)}
     assert messages.left() == 0
@@ -72,15 +72,15 @@ def test_a_full_landing_begins_with_what_had_landed(messages: TestQueue, lake: L
     messages.send({"id": 5})
     following = landed(messages, lake).manifest
     assert following is not None
-    assert (following.kind, following.generation, following.rows) == ("changes", made.manifest.generation, 1)
+    assert (following.kind, following.generation, following.rows) == ("changes", refreshed.manifest.generation, 1)
 
 
-def test_a_record_that_gains_a_column_keeps_the_rows_that_were_there(messages: TestQueue, lake: Lake) -> None:
+def test_a_definition_with_a_new_column_keeps_the_landed_rows(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     wider = orders(Column("size", integer), Column("memo", varchar(20), path="note"), note=Column("note", varchar(64)))
     messages.send({"id": 4, "note": "d" * 10, "size": 9})
-    made = landed(messages, lake, wider)
-    assert made.full_refresh_reason == "its definition has changed"
+    refreshed = landed(messages, lake, wider)
+    assert refreshed.full_refresh_reason == "its definition has changed"
     found = {key: (row["note"], row["memo"], row["size"]) for key, row in rows(lake, wider).items()}
     # What was not read at the time cannot be read now; what lies in the lake under the path's name can.
     assert found == {1: ("a", "a", None), 2: ("B", "B", None), 3: ("c", "c", None), 4: ("d" * 10, "d" * 10, 9)}
@@ -92,18 +92,18 @@ def test_a_record_that_gains_a_column_keeps_the_rows_that_were_there(messages: T
     [orders(note=Column("note", varchar(1)), price=Column("price", integer)), orders(Column("size", integer, nullable=False))],
     ids=["a type that holds less", "a column that may not be null"],
 )
-def test_a_record_that_would_lose_rows_is_refused_and_nothing_changes(messages: TestQueue, lake: Lake, narrower: Table) -> None:
+def test_a_definition_that_would_lose_rows_is_refused_and_nothing_changes(messages: TestQueue, lake: Lake, narrower: Table) -> None:
     begun(messages, lake)
     newest = lake.newest(ORDERS)
     messages.send({"id": 4, "size": 9})
-    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's definition as it is now.*Nothing was changed"):
+    with pytest.raises(LakeError, match=r"shop\.orders: .* do not fit the table's present definition.*Nothing was changed"):
         landed(messages, lake, narrower)
     assert lake.newest(ORDERS) == newest
     assert messages.counts() == (1, 0)
-    assert landed(messages, lake).manifest is not None  # the old record still can
+    assert landed(messages, lake).manifest is not None  # the old definition still can
 
 
-def test_a_full_landing_of_a_quiet_queue_is_the_same_rows_again(messages: TestQueue, lake: Lake) -> None:
+def test_a_full_landing_of_an_empty_queue_lands_the_same_rows_again(messages: TestQueue, lake: Lake) -> None:
     begun(messages, lake)
     before = rows(lake)
     for _ in range(2):
@@ -126,20 +126,18 @@ def test_the_mirror_follows_a_new_generation_and_is_equal_to_the_lake(messages: 
     stores.load(wider)
     assert warehouse.query(f"SELECT id, note, size FROM {wider.full_name} ORDER BY id") == [(1, "a", None), (2, "B", 7)]
     reader = SqsReader(messages.url)
-    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
+    assert compare.verify(wider, comparable_source(reader, lake), warehouse).equal
     # A queue that is empty is no reason to delete anything.
     assert detect_deletes(wider, reader, lake, warehouse, run_id="run", force=True) is None
     stores.execute(f"UPDATE {wider.full_name} SET note = 'x' WHERE id = 1", f"DELETE FROM {wider.full_name} WHERE id = 2")
-    found = compare.verify(wider, source_side(reader, lake), warehouse)
+    found = compare.verify(wider, comparable_source(reader, lake), warehouse)
     assert {d.key: d.verdict for d in found.differing} == {("1",): "different", ("2",): "not in the warehouse"}
     landed(messages, lake, wider, full=True)
     stores.load(wider)
-    assert compare.verify(wider, source_side(reader, lake), warehouse).equal
+    assert compare.verify(wider, comparable_source(reader, lake), warehouse).equal
 
 
-def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_lacks(
-    messages: TestQueue, lake: Lake, store: StoreTable
-) -> None:
+def test_a_lost_lake_removes_no_row_and_verify_lists_the_missing_ones(messages: TestQueue, lake: Lake, store: StoreTable) -> None:
     stored = store(ORDERS)
     stores, table, warehouse = stored.stores, stored.table, stored.stores.warehouse
     messages.send({"id": 1, "note": "a"}, {"id": 2, "note": "b"})
@@ -150,7 +148,7 @@ def test_a_lost_lake_takes_no_row_from_the_mirror_and_the_proof_names_what_it_la
     assert landed(messages, lake, table).full_refresh_reason == "nothing has landed yet"
     stores.load(table)
     assert warehouse.query(f"SELECT id, note FROM {table.full_name} ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
-    proof = compare.verify(table, source_side(SqsReader(messages.url), lake), warehouse)
+    proof = compare.verify(table, comparable_source(SqsReader(messages.url), lake), warehouse)
     assert [(d.key, d.verdict) for d in proof.differing] == [(("1",), "not in the source")]
 
     landed(messages, lake, table, full=True)

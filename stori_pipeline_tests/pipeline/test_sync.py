@@ -1,6 +1,6 @@
-"""From source to lake: when everything is read, when only what changed, and when the source may forget.
+"""From source to lake: when everything is read, when only changes are, and when a reading is acknowledged.
 
-The readers are real (a Postgres table, read by transaction) but for the one that records in which order it is asked for what.
+The readers are real (a Postgres table, read by xmin), except one that records the order of its calls.
 """
 
 from __future__ import annotations
@@ -62,23 +62,25 @@ class SourceTable:
 @pytest.fixture
 def items(source_db: SourceDatabase, lake: Lake) -> SourceTable:
     """A table of five rows, one a day."""
-    made = SourceTable(source_db.admin_url, PostgresReader(source_db.reader_url), lake)
-    made.write("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
-    made.write("INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n")
-    return made
+    source_table = SourceTable(source_db.admin_url, PostgresReader(source_db.reader_url), lake)
+    source_table.write("CREATE TABLE items (id bigint PRIMARY KEY, note text, at timestamptz DEFAULT now(), size int DEFAULT 1)")
+    source_table.write(
+        "INSERT INTO items SELECT n, 'a', timestamptz '2026-11-20 12:00Z' + n * interval '1 day' FROM generate_series(0, 4) n"
+    )
+    return source_table
 
 
 def test_the_first_landing_reads_everything_and_says_why(items: SourceTable) -> None:
-    told: list[int] = []
-    landed = items.land(progress=told.append)
+    counts: list[int] = []
+    landed = items.land(progress=counts.append)
     assert landed.manifest is not None
     assert (landed.manifest.batch, landed.manifest.kind, landed.manifest.rows) == (1, "snapshot", 5)
     assert landed.manifest == landed.newest == items.lake.newest(ITEMS)
     assert landed.full_refresh_reason == "nothing has landed yet"
-    assert sum(told) == 5
+    assert sum(counts) == 5
 
 
-def test_then_only_what_changed_lands_in_the_same_generation(items: SourceTable) -> None:
+def test_later_landings_land_only_changes_in_the_same_generation(items: SourceTable) -> None:
     first = items.land().manifest
     items.write("UPDATE items SET note = 'b' WHERE id = 3")
     landed = items.land()
@@ -89,7 +91,7 @@ def test_then_only_what_changed_lands_in_the_same_generation(items: SourceTable)
     assert landed.full_refresh_reason == ""
 
 
-def test_a_quiet_source_lands_nothing(items: SourceTable) -> None:
+def test_a_source_without_changes_lands_nothing(items: SourceTable) -> None:
     first = items.land().manifest
     landed = items.land()
     assert landed.manifest is None
@@ -111,7 +113,7 @@ def test_full_reads_everything_again_as_a_new_generation(items: SourceTable) -> 
     assert items.land().full_refresh_reason == ""
 
 
-def test_a_changed_record_reads_everything_again(items: SourceTable) -> None:
+def test_a_changed_definition_reads_everything_again(items: SourceTable) -> None:
     items.land()
     wider = replace(ITEMS, columns=(*ITEMS.columns, Column("weight", varchar(8), path="note")))
     landed = items.land(wider)
@@ -159,7 +161,7 @@ def test_a_day_read_again_lands_its_rows_and_keeps_the_position(items: SourceTab
     assert dict(items.lake.live(ITEMS).select("id", "note").collect().iter_rows())[0] == "changed meanwhile"
 
 
-def test_a_day_of_a_table_that_has_not_landed_is_a_whole_reading(items: SourceTable) -> None:
+def test_a_past_day_of_a_table_that_has_not_landed_is_a_snapshot(items: SourceTable) -> None:
     landed = items.land(day=day(2026, 11, 22))
     assert landed.manifest is not None
     assert (landed.manifest.kind, landed.manifest.rows) == ("snapshot", 5)
@@ -185,7 +187,7 @@ def test_every_kind_of_source_has_a_reader(kind: str) -> None:
 
 @dataclass
 class Asked:
-    """A reader of given readings that notes what is asked of it, and what the lake held when it was told that it may forget."""
+    """A reader of given readings that records its calls, and the lake's newest batch at each acknowledgement."""
 
     lake: Lake
     given: list[Given | PositionLost]
@@ -212,14 +214,14 @@ def asked(lake: Lake, *given: Given | PositionLost) -> Any:
     return Asked(lake, list(given))
 
 
-def test_the_source_may_forget_only_when_the_manifest_is_there(lake: Lake) -> None:
+def test_a_reading_is_acknowledged_only_after_the_manifest_is_written(lake: Lake) -> None:
     reader = asked(lake, Given([ROW]), changes(ROW))
     sync.land(ITEMS, reader, lake, run_id="run")
     sync.land(ITEMS, reader, lake, run_id="run")
     assert reader.seen == ["read None", "ack with batch 1 landed", "read {'at': 1}", "ack with batch 2 landed"]
 
 
-def test_a_landing_that_fails_lets_the_source_forget_nothing(lake: Lake) -> None:
+def test_a_failed_landing_acknowledges_nothing(lake: Lake) -> None:
     class Broken(RuntimeError):
         pass
 
@@ -233,14 +235,14 @@ def test_a_landing_that_fails_lets_the_source_forget_nothing(lake: Lake) -> None
     assert lake.newest(ITEMS) is None
 
 
-def test_a_source_that_loses_even_a_fresh_reading_is_not_asked_for_ever(lake: Lake) -> None:
+def test_a_position_lost_in_a_full_reading_fails_the_landing(lake: Lake) -> None:
     reader = asked(lake, PositionLost("lost"), PositionLost("lost"))
     with pytest.raises(PositionLost):
         sync.land(ITEMS, reader, lake, run_id="run")
     assert reader.seen == ["read None"]
 
 
-def test_a_lost_position_is_read_again_from_nothing_once(lake: Lake) -> None:
+def test_a_position_lost_during_the_reading_is_read_again_in_full(lake: Lake) -> None:
     sync.land(ITEMS, asked(lake, Given([ROW])), lake, run_id="run")
     reader = asked(lake, PositionLost("the oplog has rolled over"), Given([ROW], at=7))
     landed = sync.land(ITEMS, reader, lake, run_id="run")

@@ -1,4 +1,4 @@
-"""Changes that a reader by timestamp would never see: late commits, silent edits, deletes; and what was rolled back."""
+"""Changes that a reader by timestamp would never see: late commits, silent edits, deletes; and rollbacks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_transaction_that_commits_after_a_sync_arrives_with_the_next(platform:
     platform.assert_equal(BANK)
 
 
-def test_what_was_rolled_back_leaves_nothing(platform: Platform) -> None:
+def test_a_rolled_back_transaction_lands_nothing(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     with platform.transaction() as never, never.cursor() as cursor:
@@ -61,7 +61,7 @@ def test_a_rolled_back_savepoint_leaves_nothing_and_its_transaction_arrives(plat
     assert platform.query("SELECT transaction_no FROM bank.transactions WHERE balance_amt >= 50 ORDER BY 1") == [(1,), (3,)]
 
 
-def test_an_edit_that_leaves_updated_at_alone_arrives(platform: Platform) -> None:
+def test_an_edit_that_does_not_set_updated_at_arrives(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     platform.write("UPDATE transactions SET transaction_details = 'silent' WHERE transaction_no = 3")
@@ -70,7 +70,7 @@ def test_an_edit_that_leaves_updated_at_alone_arrives(platform: Platform) -> Non
     platform.assert_equal(BANK)
 
 
-def test_a_deleted_row_of_the_bank_goes_with_the_next_reconciliation(platform: Platform) -> None:
+def test_a_deleted_row_of_the_bank_is_removed_by_detect_deletes(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     platform.write("DELETE FROM transactions WHERE transaction_no IN (3, 20)")
@@ -88,14 +88,14 @@ def test_a_deleted_row_of_the_bank_goes_with_the_next_reconciliation(platform: P
     platform.assert_equal(BANK)
 
 
-def test_a_source_that_lists_no_rows_is_not_believed_unless_forced(platform: Platform) -> None:
+def test_a_source_that_lists_no_rows_is_refused_unless_forced(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     platform.write("DELETE FROM transactions")
 
     refused = platform.stori("detect-deletes", BANK.full_name).expect(1)
     assert f"stori detect-deletes --force {BANK.full_name}" in " ".join(refused.err.split()), str(refused)
-    assert "Traceback" not in refused.said, str(refused)
+    assert "Traceback" not in refused.output, str(refused)
     with pytest.raises(DetectionRefused, match="lists no rows"):
         platform.detect_deletes(BANK)
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]
@@ -105,7 +105,7 @@ def test_a_source_that_lists_no_rows_is_not_believed_unless_forced(platform: Pla
     platform.assert_equal(BANK)
 
 
-def test_a_reconciliation_of_a_mirror_that_is_behind_is_refused(platform: Platform) -> None:
+def test_detect_deletes_of_a_mirror_that_is_behind_is_refused(platform: Platform) -> None:
     platform.move(20)
     platform.sync(BANK)
     platform.move(1)

@@ -12,7 +12,7 @@ from stori_pipeline_tests.readers.shop import Rig
 
 @pytest.fixture(params=CASES)
 def rig(request: pytest.FixtureRequest) -> Rig:
-    """Each kind of source with each of its ways of finding changes."""
+    """Each kind of source with each of its change strategies."""
     rig, changes = CASES[request.param]
     return rig(request, changes)
 

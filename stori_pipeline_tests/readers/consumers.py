@@ -1,8 +1,8 @@
-"""Processes that land a queue's messages until they are killed. Run as `python -m`, it is the process that they are forks of.
+"""Processes that land a queue's messages until they are killed. Run with `python -m`, it is the process from which they are forked.
 
 Belongs here: starting and killing consumers. Does not belong here: what must be true afterwards.
 
-They are forked because a process that begins with its imports would spend most of its life on them, and be killed there.
+They are forked, because a process that begins with its imports would spend most of its life on them, and be killed there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIMITS = Limits(messages=800, seconds=5, hidden=4, wait=1, threads=4)
 
 
 def table(source: str) -> Table:
-    """The record of the application's events, in a source of another name: the session's tests share a warehouse."""
+    """The definition of the application's events, in a source of another name, because the session's tests share a warehouse."""
     return replace(find_table("events.app_events"), source=Source(source, "sqs", "Events."))
 
 
@@ -61,8 +61,10 @@ class Consumers:
 def consumers(url: str, bucket: str, source: str, environ: Mapping[str, str]) -> Iterator[Consumers]:
     """They find their servers by `environ`. All that are left end with the context."""
     command = [sys.executable, "-m", "stori_pipeline_tests.readers.consumers", url, bucket, source]
-    told = {**os.environ, **environ}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=told, start_new_session=True) as process:
+    surroundings = {**os.environ, **environ}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=surroundings, start_new_session=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

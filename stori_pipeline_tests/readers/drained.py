@@ -1,4 +1,4 @@
-"""A reading taken in whole, for tests of small tables."""
+"""A reading, read to its end, for tests of small tables."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ def drained(reader: Reader, table: Table, since: Position | None = None, *, day:
         )
         reading.ack()
     return result
+
+
+def mirrored(column: str, *readings: Drained) -> dict[Any, Any]:
+    """What a mirror holds after these readings: that column's value of each row by its `id`. The last version of a key counts."""
+    state: dict[Any, Any] = {}
+    for reading in readings:
+        if reading.kind == "snapshot":
+            state.clear()
+        for row in reading.rows:
+            state.pop(row["id"], None)
+            if not row["_deleted"]:
+                state[row["id"]] = row[column]
+    return state

@@ -1,4 +1,4 @@
-"""A bucket to drop files into, and the reader of it, for tests of dropped files."""
+"""A bucket to drop files into, and its reader, for tests of dropped files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP API of a test's own: a function answers each request with JSON."""
+"""An HTTP API of one test: a function answers each request with JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MongoDB servers with other settings than the stack's: standalone, or with an oplog that forgets."""
+"""MongoDB servers with other settings than the stack's: standalone, or with a short oplog."""
 
 from __future__ import annotations
 

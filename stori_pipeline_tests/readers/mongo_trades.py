@@ -1,13 +1,14 @@
-"""Trades as an application writes them to MongoDB, in the least words; which server holds them is not known here."""
+"""Trades as an application writes them to MongoDB; the tests choose the server."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pymongo.collection import Collection
 
 from stori_pipeline.project import find_table
-from stori_pipeline_tests.readers.drained import Drained
+from stori_pipeline_tests.readers.drained import mirrored
 
 TRADES = find_table("exchange.trades")
 
@@ -18,14 +19,5 @@ def a_trade(name: str, price: Any = 1, **more: Any) -> dict[str, Any]:
     return {"id": name, "price": price, "shares": 1, **more}
 
 
-def prices_after(*readings: Drained) -> dict[str, Any]:
-    """What a mirror holds after these readings: the price of every trade, the last word on a key being the one that counts."""
-    state: dict[str, Any] = {}
-    for reading in readings:
-        if reading.kind == "snapshot":
-            state.clear()
-        for row in reading.rows:
-            state.pop(row["id"], None)
-            if not row["_deleted"]:
-                state[row["id"]] = row["price"]
-    return state
+prices_after = partial(mirrored, "price")
+"""The price of every trade in the mirror after these readings."""

@@ -1,4 +1,4 @@
-"""The dropped files of the conformance suite: a partner that drops a file for each thing it does, named in their order."""
+"""The dropped files of the conformance suite: a partner that drops a file for each write, with names in order."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class DropsRig:
     ways: ClassVar[Mapping[str, Changes]] = {"files": Objects("items/")}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         self._s3: S3Client = request.getfixturevalue("s3")

@@ -1,6 +1,6 @@
 """The HTTP APIs of the conformance suite: of rates, of reports, and of a list in pages.
 
-The first two publish a day's answer for each thing that is done. The third appends to its list each row that is written.
+The first two publish a day's response for each write. The third appends each written row to its list.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class RatesRig:
     }
     missing_is_empty = False
     whole_rows = False
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         assert isinstance(changes, ByDay)
@@ -76,12 +77,13 @@ class RatesRig:
 
 
 class ReportsRig:
-    """An API without a newest day, which takes the day as a parameter and answers with an array of objects and nothing around it."""
+    """An API without a newest day, which takes the day as a parameter and responds with a plain array of objects."""
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"day asked": ByDay(date(2026, 3, 2), path="reports?on={day}", day_format="%d.%m.%Y")}
     missing_is_empty = False
     whole_rows = False  # its rows are those of the day on which they are published, whatever their columns say
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         assert isinstance(changes, ByDay)
@@ -124,12 +126,13 @@ class ReportsRig:
 
 
 class PagesRig:
-    """An API that lists every version of every row, fifty to a page, each under a number that grows."""
+    """An API that lists every version of every row, fifty per page, with growing numbers."""
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"page": ByPage("items?limit=50", after="after", mark_at="meta.number", rows_at="data")}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         stack = ExitStack()

@@ -1,4 +1,4 @@
-"""The folder of JSON files of the conformance suite, whose kind is declared outside the platform: in `json_folder`, and by one entry."""
+"""The folder of JSON files of the conformance suite. Its kind is declared outside the platform, in `json_folder` and by one entry."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class JsonFolderRig:
     ways: ClassVar[Mapping[str, Changes]] = {"content": RowFiles()}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")

@@ -24,6 +24,7 @@ class MongoRig:
     ways: ClassVar[Mapping[str, Changes]] = {"change stream": ChangeStream(), "cursor": Cursor("changed_at", lag=timedelta(minutes=5))}
     missing_is_empty = True
     whole_rows = True
+    shows_unread_rows = True
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         database: MongoSource = request.getfixturevalue("mongo_db")

@@ -24,6 +24,7 @@ class PostgresRig:
     ways: ClassVar[Mapping[str, Changes]] = {"xmin": Xmin(), "cursor": Cursor("changed_at", lag=timedelta(minutes=5))}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = True
 
     _TYPES = (
         "id bigint PRIMARY KEY, tiny smallint, whole integer, price numeric, flag boolean, day date, at timestamptz,"

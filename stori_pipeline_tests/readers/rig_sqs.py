@@ -1,4 +1,4 @@
-"""The queue of the conformance suite: an application that sends each row as a message, and again where it changes."""
+"""The queue of the conformance suite: an application that sends each row as a message, and again if it changes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class SqsRig:
     ways: ClassVar[Mapping[str, Changes]] = {"receiving": Queue()}
     missing_is_empty = False
     whole_rows = True
+    shows_unread_rows = False
 
     def __init__(self, request: pytest.FixtureRequest, changes: Changes) -> None:
         request.getfixturevalue("local_aws")

@@ -1,4 +1,4 @@
-"""What every rig of the conformance suite has in common: the shop's one table, and what can be done to it."""
+"""What every rig of the conformance suite has in common: the shop's one table, and the writes to it."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ class Rig(Protocol):
     """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
     whole_rows: bool
     """Whether its rows can have a value for every one of `COLUMNS`, and not for `id` and `name` alone."""
+    shows_unread_rows: bool
+    """Whether the source can be asked about rows without reading them. A queue counts how often it hands a message over."""
     table: Table
     reader: Reader
 
@@ -85,10 +87,10 @@ class Rig(Protocol):
         """Drop the table itself."""
 
     def add_field(self, name: str) -> None:
-        """Let the rows have one more field, of text, that the definition does not name."""
+        """Gives the rows another field, of text, that the definition does not name."""
 
     def unreachable(self) -> Reader:
-        """A reader of the same kind, of a server at 127.0.0.1 that is away. Its password is `s3cret`."""
+        """A reader of the same kind, for a server at 127.0.0.1 that does not run. Its password is `s3cret`."""
 
 
 def shop_table(kind: str, changes: Changes) -> Table:
@@ -102,5 +104,5 @@ def now() -> datetime:
 
 
 def json_row(row: Row) -> str:
-    """A row as JSON: what JSON has no type for is a text, and numbers keep every digit."""
+    """A row as JSON: values without a JSON type become texts, and numbers are exact."""
     return json_text({name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()})

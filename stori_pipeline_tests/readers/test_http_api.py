@@ -1,4 +1,4 @@
-"""Daily rates over real HTTP: which days are asked for, which rates are believed, and what an API may do wrong."""
+"""Daily rates over real HTTP: which days are requested, which rates are plausible, and failures of an API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Rates:
     def url(self) -> str:
         return f"{self.server.url}?base=GBP&apikey=s3cret"
 
-    def told(self, **orders: Any) -> None:
+    def configure(self, **orders: Any) -> None:
         assert httpx.post(f"{self.server.url}/control", json=orders).status_code == 200
 
     def read(self, since: Position | None = None, **also: Any) -> Drained:
@@ -51,9 +51,9 @@ def rates() -> Iterator[Rates]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            made = Rates(server)
-            made.told(today="2024-11-15")
-            yield made
+            api = Rates(server)
+            api.configure(today="2024-11-15")
+            yield api
         finally:
             server.shutdown()
             thread.join()
@@ -81,7 +81,7 @@ def test_every_day_since_the_start_is_read_and_then_only_what_is_new(rates: Rate
     quiet = rates.read(first.until)
     assert (quiet.rows, quiet.must_land, quiet.until, rates.server.requests) == ([], False, first.until, ["latest"])
     assert rates.head(first.until) == ""
-    rates.told(today="2024-11-19")
+    rates.configure(today="2024-11-19")
     assert rates.head(first.until) != ""
     missed = rates.read(first.until)
     assert (_days(missed), missed.until["through"]) == (["2024-11-18", "2024-11-19"], "2024-11-19")
@@ -89,17 +89,17 @@ def test_every_day_since_the_start_is_read_and_then_only_what_is_new(rates: Rate
 
 
 def test_a_weekend_answered_with_fridays_rates_adds_no_row(rates: Rates) -> None:
-    rates.told(today="2024-11-17")
+    rates.configure(today="2024-11-17")
     first = rates.read()
     assert _days(first) == WEEK
     assert first.until["through"] == "2024-11-15"
     assert rates.read(first.until, day=date(2024, 11, 16)).rows == []
-    rates.told(today="2024-11-18")
+    rates.configure(today="2024-11-18")
     assert _days(rates.read(first.until)) == ["2024-11-18"]
 
 
 def test_numbers_land_as_they_were_written(rates: Rates) -> None:
-    rates.told(rates={"2024-11-14": {"XAU": "0.00049012", "VND": "32108", "XTS": "1e-8"}, "2024-11-13": {"XXX": "0.123456789"}})
+    rates.configure(rates={"2024-11-14": {"XAU": "0.00049012", "VND": "32108", "XTS": "1e-8"}, "2024-11-13": {"XXX": "0.123456789"}})
     first = rates.read()
     assert [str(_rate(first, "2024-11-14", name)) for name in ("XAU", "VND", "XTS")] == ["0.00049012", "32108.00000000", "1E-8"]
     assert [(row["code"], row["column"]) for row in first.rejected] == [("scale", "rate")]
@@ -107,18 +107,18 @@ def test_numbers_land_as_they_were_written(rates: Rates) -> None:
 
 def test_todays_rates_are_read_again_when_they_are_restated(rates: Rates) -> None:
     first = rates.read()
-    rates.told(rates={"2024-11-15": {"USD": "1.3"}})
+    rates.configure(rates={"2024-11-15": {"USD": "1.3"}})
     second = rates.read(first.until)
     assert (_days(second), _rate(second, "2024-11-15", "USD")) == (["2024-11-15"], Decimal("1.3"))
     # Restated once more, and before anyone looked the next day came.
-    rates.told(rates={"2024-11-15": {"USD": "1.31"}}, today="2024-11-18")
+    rates.configure(rates={"2024-11-15": {"USD": "1.31"}}, today="2024-11-18")
     third = rates.read(second.until)
     assert (_days(third), _rate(third, "2024-11-15", "USD")) == (["2024-11-15", "2024-11-18"], Decimal("1.31"))
 
 
 def test_a_day_that_was_restated_later_is_read_by_its_date(rates: Rates) -> None:
     first = rates.read()
-    rates.told(rates={"2024-11-12": {"USD": "1.4", "EUR": "120"}})
+    rates.configure(rates={"2024-11-12": {"USD": "1.4", "EUR": "120"}})
     assert rates.read(first.until).rows == []
     again = rates.read(first.until, day=date(2024, 11, 12))
     assert (_days(again), _rate(again, "2024-11-12", "USD"), again.until) == (["2024-11-12"], Decimal("1.4"), first.until)
@@ -126,17 +126,17 @@ def test_a_day_that_was_restated_later_is_read_by_its_date(rates: Rates) -> None
 
 
 def test_an_api_without_etags_is_read_no_more_than_one_with(rates: Rates) -> None:
-    rates.told(etags=False)
+    rates.configure(etags=False)
     first = rates.read()
     assert rates.read(first.until).rows == []
     assert rates.head(first.until) == ""
-    rates.told(rates={"2024-11-15": {"USD": "1.3"}})
+    rates.configure(rates={"2024-11-15": {"USD": "1.3"}})
     assert rates.head(first.until) == rates.head(first.until) != ""
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1.2", "NaN", "Infinity", "12.7", "0.1"])
-def test_a_rate_that_cannot_be_true_is_quarantined_and_the_others_go_on(rates: Rates, wrong: str) -> None:
-    rates.told(rates={"2024-11-14": {"USD": wrong}})
+def test_an_implausible_rate_is_quarantined_and_the_others_land(rates: Rates, wrong: str) -> None:
+    rates.configure(rates={"2024-11-14": {"USD": wrong}})
     first = rates.read()
     (rejected,) = first.rejected
     assert (rejected["code"], rejected["column"]) == ("implausible", "rate")
@@ -145,22 +145,22 @@ def test_a_rate_that_cannot_be_true_is_quarantined_and_the_others_go_on(rates: R
     assert _rate(first, "2024-11-15", "USD") < 2
 
 
-def test_a_jump_is_seen_across_readings_and_is_taken_when_another_day_repeats_it(rates: Rates) -> None:
+def test_a_jump_is_refused_across_readings_and_accepted_when_repeated(rates: Rates) -> None:
     first = rates.read()
-    rates.told(today="2024-11-18", rates={"2024-11-18": {"USD": "126"}})
+    rates.configure(today="2024-11-18", rates={"2024-11-18": {"USD": "126"}})
     second = rates.read(first.until)
     assert [row["code"] for row in second.rejected] == ["implausible"]
     # The same day again proves nothing.
-    rates.told(rates={"2024-11-18": {"USD": "126.5"}})
+    rates.configure(rates={"2024-11-18": {"USD": "126.5"}})
     third = rates.read(second.until)
     assert [row["code"] for row in third.rejected] == ["implausible"]
-    rates.told(today="2024-11-19", rates={"2024-11-18": {"USD": "126.5"}, "2024-11-19": {"USD": "127"}})
+    rates.configure(today="2024-11-19", rates={"2024-11-18": {"USD": "126.5"}, "2024-11-19": {"USD": "127"}})
     fourth = rates.read(third.until)
     assert (_rate(fourth, "2024-11-19", "USD"), fourth.rejected) == (Decimal(127), [])
 
 
-def test_an_answer_that_is_no_number_is_quarantined_by_itself(rates: Rates) -> None:
-    rates.told(rates={"2024-11-14": {"USD": '"n/a"', "EUR": "null", "CHF": "true", "SEK": "[1]"}})
+def test_a_rate_that_is_not_a_number_is_quarantined_alone(rates: Rates) -> None:
+    rates.configure(rates={"2024-11-14": {"USD": '"n/a"', "EUR": "null", "CHF": "true", "SEK": "[1]"}})
     first = rates.read()
     assert sorted((row["code"], json.loads(row["raw"])["currency"]) for row in first.rejected) == [
         ("missing", "EUR"),
@@ -178,23 +178,23 @@ def test_an_answer_that_is_no_number_is_quarantined_by_itself(rates: Rates) -> N
     [{"status": 500}, {"status": 503, "retry_after": "0"}, {"status": 429, "retry_after": "0"}, {"status": 429}, {}],
     ids=["500", "503", "429 with a wait", "429 without", "cut off"],
 )
-def test_a_failure_that_passes_is_outlasted(rates: Rates, failure: dict[str, Any]) -> None:
-    rates.told(fail=[failure, {**failure, "path": "2024-11-13"}])
+def test_a_temporary_failure_is_retried(rates: Rates, failure: dict[str, Any]) -> None:
+    rates.configure(fail=[failure, {**failure, "path": "2024-11-13"}])
     assert _days(rates.read()) == WEEK
     assert rates.server.requests.count("2024-11-13") == 2
 
 
-def test_an_api_that_asks_to_wait_for_an_hour_is_not_waited_for(rates: Rates) -> None:
+def test_a_run_does_not_wait_an_hour_for_an_api(rates: Rates) -> None:
     for wait in ("3600", "Fri, 31 Dec 2100 23:59:59 GMT"):
-        rates.told(fail=[{"status": 429, "retry_after": wait}])
+        rates.configure(fail=[{"status": 429, "retry_after": wait}])
         with pytest.raises(SourceUnavailable, match="asks to wait"):
             rates.read()
         assert rates.server.requests == ["latest"]
 
 
-def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_there(rates: Rates) -> None:
+def test_an_interrupted_backfill_lands_its_days_and_continues_from_there(rates: Rates) -> None:
     first = rates.read()
-    rates.told(today="2024-11-22", fail=[{"status": 429, "retry_after": "3600", "path": "2024-11-20"}])
+    rates.configure(today="2024-11-22", fail=[{"status": 429, "retry_after": "3600", "path": "2024-11-20"}])
     second = rates.read(first.until)
     assert (_days(second), second.until["through"], second.must_land) == (["2024-11-18", "2024-11-19"], "2024-11-19", True)
     assert rates.head(second.until) != ""
@@ -203,28 +203,28 @@ def test_a_back_fill_that_breaks_off_lands_the_days_it_has_and_goes_on_from_ther
     assert rates.read(third.until).rows == []
 
 
-def test_a_backfill_that_fails_at_once_fails_as_does_a_full_reading_cut_short(rates: Rates) -> None:
+def test_a_backfill_without_a_day_and_an_interrupted_full_reading_fail(rates: Rates) -> None:
     first = rates.read()
     refusal = {"status": 429, "retry_after": "3600"}
-    rates.told(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])
+    rates.configure(today="2024-11-20", fail=[{**refusal, "path": "2024-11-16"}])
     with pytest.raises(SourceUnavailable):
         rates.read(first.until)
-    rates.told(fail=[{**refusal, "path": "2024-11-14"}])
+    rates.configure(fail=[{**refusal, "path": "2024-11-14"}])
     with pytest.raises(SourceUnavailable):
         rates.read()
 
 
-def test_a_day_that_the_api_does_not_know_among_others_is_quarantined(rates: Rates) -> None:
-    rates.told(unknown=["2024-11-13"])
+def test_a_missing_day_among_others_is_quarantined(rates: Rates) -> None:
+    rates.configure(unknown=["2024-11-13"])
     first = rates.read()
     assert "2024-11-13" not in _days(first)
     assert [(row["code"], json.loads(row["raw"])) for row in first.rejected] == [("day", {"date": "2024-11-13"})]
     assert first.until["through"] == "2024-11-15"
 
 
-def test_an_older_latest_is_not_taken_for_news(rates: Rates) -> None:
+def test_a_latest_answer_older_than_the_position_is_refused(rates: Rates) -> None:
     first = rates.read()
-    rates.told(today="2024-11-14")
+    rates.configure(today="2024-11-14")
     with pytest.raises(SourceUnavailable, match="has answered for 2024-11-15 before"):
         rates.read(first.until)
 
@@ -243,22 +243,22 @@ ANSWERS = {
     "a page": ("<html>log in</html>", "is not JSON"),
     "another shape": ('{"conversion_rates": {}}', "has no object at 'rates'"),
     "no date": ('{"base": "GBP", "rates": {}, "date": "today"}', "no date"),
-    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "amount is 100, where the definition expects 1"),
+    "an amount": ('{"base": "GBP", "date": "2024-11-15", "amount": 100, "rates": {}}', "amount is 100, but the definition expects 1"),
     "too much": (" " * 6_000_000, "more than"),
     "deep": ("[" * 100_000, "is not JSON"),
 }
 
 
 @pytest.mark.parametrize("body", ANSWERS)
-def test_an_answer_of_another_shape_is_refused_in_words(rates: Rates, body: str) -> None:
-    rates.told(fail=[{"body": ANSWERS[body][0]}])
+def test_an_answer_of_another_shape_is_refused_with_the_reason(rates: Rates, body: str) -> None:
+    rates.configure(fail=[{"body": ANSWERS[body][0]}])
     with pytest.raises(SourceError, match=ANSWERS[body][1]) as raised:
         rates.read()
     assert not isinstance(raised.value, SourceUnavailable)
 
 
 @pytest.mark.parametrize(
-    ("failure", "said"),
+    ("failure", "message"),
     [
         ({"status": 403}, "check the key"),
         ({"status": 302, "headers": {"Location": "https://example.org/x?apikey=s3cret"}}, "to example.org"),
@@ -266,22 +266,22 @@ def test_an_answer_of_another_shape_is_refused_in_words(rates: Rates, body: str)
         ({"status": 418}, "answers 418"),
     ],
 )
-def test_a_refusal_says_what_to_do_and_keeps_the_key(rates: Rates, failure: dict[str, Any], said: str) -> None:
-    rates.told(fail=[failure])
-    with pytest.raises(SourceError, match=said) as raised:
+def test_a_refusal_says_what_to_do_and_keeps_the_key(rates: Rates, failure: dict[str, Any], message: str) -> None:
+    rates.configure(fail=[failure])
+    with pytest.raises(SourceError, match=message) as raised:
         rates.read()
     assert "s3cret" not in f"{raised.value} {reader_for('http_api', rates.url)!r}"
     assert rates.server.requests == ["latest"]
 
 
-def test_an_answer_for_a_later_day_is_never_attributed(rates: Rates) -> None:
+def test_an_answer_for_a_later_day_is_refused(rates: Rates) -> None:
     later = '{"base": "GBP", "date": "2024-11-15", "rates": {"USD": 1.2}}'
-    rates.told(fail=[{"path": "2024-11-12", "body": later}])
-    with pytest.raises(SourceError, match="later than what was asked for"):
+    rates.configure(fail=[{"path": "2024-11-12", "body": later}])
+    with pytest.raises(SourceError, match="later than the requested day"):
         rates.read()
 
 
-def test_an_address_that_is_none_is_refused_without_being_shown() -> None:
+def test_a_malformed_api_address_is_refused_without_quoting_it() -> None:
     for wrong in ("ftp://s3cret@host", "http://", "s3cret"):
         with pytest.raises(SourceError, match="should look like https") as raised:
             drained(reader_for("http_api", wrong), TABLE)
@@ -290,7 +290,7 @@ def test_an_address_that_is_none_is_refused_without_being_shown() -> None:
 
 def test_drift_names_a_member_that_no_column_reads(rates: Rates) -> None:
     assert reader_for("http_api", rates.url).drift(TABLE) == []
-    rates.told(fail=[{"body": '{"base": "GBP", "date": "2024-11-15", "provider": "x", "amount": 1.0, "rates": {"USD": 1.2}}'}])
+    rates.configure(fail=[{"body": '{"base": "GBP", "date": "2024-11-15", "provider": "x", "amount": 1.0, "rates": {"USD": 1.2}}'}])
     (line,) = reader_for("http_api", rates.url).drift(TABLE)
     assert "'provider'" in line
     assert 'add Column("provider", varchar(16))' in line
@@ -310,7 +310,7 @@ def test_a_scaffolded_definition_reads_the_newest_day(rates: Rates) -> None:
 
 
 @pytest.mark.clock
-def test_the_walk_is_the_same_everywhere_and_plausible() -> None:
+def test_two_rates_servers_publish_the_same_plausible_rates() -> None:
     with RatesServer(("127.0.0.1", 0)) as one, RatesServer(("127.0.0.1", 0)) as other:
         late = one.body("2026-01-15", "GBP")
         assert other.body("2024-11-15", "GBP") == one.body("2024-11-15", "GBP")

@@ -1,4 +1,4 @@
-"""HTTP APIs of other shapes than that of the rates: what a definition can say of one, and what an API may answer instead."""
+"""HTTP APIs of other shapes than that of the rates: what a definition can describe, and unexpected responses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def serve() -> Iterator[Serve]:
 # ---- by day
 
 
-def test_values_are_found_in_the_row_and_else_in_the_answer(serve: Serve) -> None:
+def test_a_value_comes_from_the_row_or_else_from_the_response(serve: Serve) -> None:
     rows = [{"id": 1, "who": {"name": "ann"}, "note": {"a": 1}}, {"id": 2, "shop": "own", "note": "text"}, "no object"]
     server = serve({"latest": {"meta": {"on": "20241111"}, "shop": "leeds", "data": {"rows": rows}}})
     orders = table(
@@ -74,7 +74,7 @@ def test_values_are_found_in_the_row_and_else_in_the_answer(serve: Serve) -> Non
 
 
 @pytest.mark.clock
-def test_without_a_newest_day_the_last_one_that_the_api_knows_is_found(serve: Serve) -> None:
+def test_without_latest_the_last_day_that_the_api_has_is_found(serve: Serve) -> None:
     today = datetime.now(timezone.utc).date()
     days = [today - timedelta(days=back) for back in (6, 5, 3)]
     answers: dict[str, Any] = {f"v1/orders?key=x&on={day}": [{"id": number}] for number, day in enumerate(days)}
@@ -95,7 +95,7 @@ def test_without_a_newest_day_the_last_one_that_the_api_knows_is_found(serve: Se
         drained(reader, orders, second.until)
 
 
-def test_plausibility_is_what_the_definition_says(serve: Serve) -> None:
+def test_values_are_plausible_by_the_rules_of_the_definition(serve: Serve) -> None:
     monday = [{"shop": "a", "item": "x", "price": 10}, {"shop": "a", "item": "y", "price": 100}, {"shop": "b", "item": "x", "price": 5}]
     tuesday = [{"shop": "a", "item": "x", "price": 19}, {"shop": "a", "item": "y", "price": 201}, {"shop": "b", "item": "x", "price": 4}]
     answers = {"2024-11-11": {"day": "2024-11-11", "rows": monday}, "latest": {"day": "2024-11-12", "rows": tuesday}}
@@ -124,16 +124,16 @@ def test_plausibility_is_what_the_definition_says(serve: Serve) -> None:
 def test_a_definition_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"write \{day\} where the day belongs"):
         ByDay(START, path="orders")
-    with pytest.raises(DefinitionError, match="say in day_at where it is named"):
+    with pytest.raises(DefinitionError, match="say in day_at where the response names its day"):
         ByDay(START, latest="latest")
     for factor, above in ((1, 0), (10, -1)):
-        with pytest.raises(DefinitionError, match=r"Plausible\('price'\): a factor is 2 or more"):
+        with pytest.raises(DefinitionError, match=r"Plausible\('price'\): factor must be 2 or more"):
             Plausible("price", factor=factor, above=above)
     with pytest.raises(DefinitionError, match=r"table shop\.orders: its Plausible names 'price', which is not one of its columns"):
         table(ByDay(START, rules=(Plausible("price"),)))
 
 
-def test_how_long_an_api_is_waited_for_is_what_the_definition_says(serve: Serve) -> None:
+def test_request_limits_are_those_of_the_definition(serve: Serve) -> None:
     server = serve({"latest": {"day": str(START), "rows": [{"id": 1}] * 100}})
     changes = ByDay(START, latest="latest", day_at="day", rows_at="rows")
     small = table(replace(changes, limits=RequestLimits(answer_bytes=100)))
@@ -149,7 +149,7 @@ def test_how_long_an_api_is_waited_for_is_what_the_definition_says(serve: Serve)
 BY_PAGE = ByPage("orders", after="after", mark_at="id", rows_at="data")
 
 
-def test_a_list_is_read_to_its_end_and_then_from_there(serve: Serve) -> None:
+def test_a_list_is_read_to_its_end_and_continued_from_there(serve: Serve) -> None:
     answers: dict[str, Any] = {
         "orders": {"data": [{"id": 1}, {"id": 2}]},
         "orders?after=2": {"data": [{"id": 3}]},
@@ -183,12 +183,12 @@ def test_a_list_is_read_to_its_end_and_then_from_there(serve: Serve) -> None:
         ({}, "no such page"),
     ],
 )
-def test_a_list_that_cannot_be_gone_through_is_refused(serve: Serve, answers: Mapping[str, Any], message: str) -> None:
+def test_a_list_that_cannot_be_paged_is_refused(serve: Serve, answers: Mapping[str, Any], message: str) -> None:
     with pytest.raises(SourceError, match=rf"shop\.orders at /orders: .*{message}"):
         drained(reader_for("http_api", serve(answers).url), table(BY_PAGE))
 
 
-def test_a_position_of_the_other_way_is_lost(serve: Serve) -> None:
+def test_a_position_of_the_other_strategy_is_lost(serve: Serve) -> None:
     reader = reader_for("http_api", serve({"orders": {"data": []}, "latest": {"day": str(START), "rows": []}}).url)
     by_day = table(ByDay(START, latest="latest", day_at="day", rows_at="rows"))
     for one, other in ((by_day, table(BY_PAGE)), (table(BY_PAGE), by_day)):

@@ -1,4 +1,4 @@
-"""What every kind's package has beside its reader: declarations that cost nothing to import, and addresses that tell the kind."""
+"""The package of every kind: declarations that are cheap to import, and prefixes of addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRIVERS = {"psycopg2", "pymongo", "bson", "boto3", "botocore", "httpx", "tenacit
 
 @pytest.mark.parametrize("kind", READERS)
 def test_the_package_of_a_kind_is_imported_without_driver_and_reader(kind: str, tmp_path: Path) -> None:
-    """Every definition of a table imports one, and so does every process."""
+    """Every definition of a table, and so every process, imports one."""
     code = f"import {READERS[kind]}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     imported = set(done.stdout.split())
@@ -27,7 +27,7 @@ def test_the_package_of_a_kind_is_imported_without_driver_and_reader(kind: str, 
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_the_package_of_a_kind_has_all_that_the_platform_asks_of_it(kind: str) -> None:
+def test_the_package_of_a_kind_implements_source_kind(kind: str) -> None:
     package = source_kind(kind)
     assert package.CHANGES
     assert all(issubclass(way, Changes) for way in package.CHANGES)
@@ -37,7 +37,7 @@ def test_the_package_of_a_kind_has_all_that_the_platform_asks_of_it(kind: str) -
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.full_name)
-def test_every_table_of_the_project_is_read_in_a_way_of_its_kind(table: Table) -> None:
+def test_every_table_has_a_change_strategy_of_its_kind(table: Table) -> None:
     assert isinstance(table.changes, source_kind(table.source.kind).CHANGES)
 
 
@@ -53,7 +53,7 @@ def test_every_table_of_the_project_is_read_in_a_way_of_its_kind(table: Table) -
         ("ftp://files", ""),
     ],
 )
-def test_an_address_tells_the_kind(url: str, kind: str) -> None:
+def test_an_address_identifies_the_kind(url: str, kind: str) -> None:
     assert kind_of_url(url) == kind
 
 

@@ -1,4 +1,4 @@
-"""Reading MongoDB by a cursor column, on a server that has no change streams, and days again."""
+"""Reading MongoDB by a cursor column, on a server without change streams, and reading days again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date as date_type
-from stori_pipeline.model.types import integer
+from stori_pipeline.model.types import integer, timestamptz
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import cursors
@@ -66,6 +66,17 @@ def _trade(name: str, at: object = None, **more: Any) -> dict[str, Any]:
 def _names(reader: MongoReader, since: Position | None, table: Table = TRADES, **kwargs: Any) -> tuple[list[str], Position]:
     result = drained(reader, table, since, **kwargs)
     return sorted(row["id"] for row in result.rows), result.until
+
+
+def test_a_type_of_a_project_that_can_be_a_cursor_is_read_by(trades: Documents, reader: MongoReader) -> None:
+    instant = replace(timestamptz, name="instant")
+    columns = tuple(replace(column, type=instant) if column.name == "traded_at" else column for column in TRADES.columns)
+    table = replace(TRADES, columns=columns)
+    trades.insert_one(_trade("old", LONG_AGO))
+    names, until = _names(reader, None, table)
+    trades.insert_one(_trade("new", _now()))
+    assert (names, _names(reader, until, table)[0]) == (["old"], ["new"])
+    assert _names(reader, until, table, day=LONG_AGO.date())[0] == ["old"]
 
 
 def test_a_snapshot_then_only_what_is_new(trades: Documents, reader: MongoReader) -> None:
@@ -128,7 +139,7 @@ def test_rows_without_a_stamp_are_found_whenever_they_change(trades: Documents, 
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S+00"])
-def test_stamps_kept_as_texts_are_compared_as_instants(form: str, trades: Documents, reader: MongoReader) -> None:
+def test_stamps_stored_as_texts_are_compared_as_instants(form: str, trades: Documents, reader: MongoReader) -> None:
     trades.insert_many([_trade("a", LONG_AGO.strftime(form)), _trade("b", _now())])
     _, until = _names(reader, None)
     trades.insert_one(_trade("c", _now().strftime(form)))
@@ -147,7 +158,7 @@ def test_elements_of_an_array_are_found_by_their_own_stamps(trades: Documents, r
     assert _names(reader, until)[0] == []
 
 
-def test_rows_in_quarantine_are_not_given_again(trades: Documents, reader: MongoReader) -> None:
+def test_rows_in_quarantine_are_not_read_again(trades: Documents, reader: MongoReader) -> None:
     trades.insert_many([_trade("a", "not a date"), _trade("b", _now(), price="x"), {"data": 5}])
     first = drained(reader, TRADES)
     assert sorted(row["code"] for row in first.rejected) == ["bad_date", "document", "type"]
@@ -157,7 +168,7 @@ def test_rows_in_quarantine_are_not_given_again(trades: Documents, reader: Mongo
     assert [row["code"] for row in drained(reader, TRADES, second.until).rejected] == ["bad_date"]
 
 
-def test_more_rows_at_the_bound_than_a_position_holds_come_again_and_none_is_lost(
+def test_more_rows_at_the_bound_than_a_position_holds_are_read_again(
     trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cursors, "_REMEMBERED", 3)

@@ -1,4 +1,4 @@
-"""What a document means as rows; no server is needed for that."""
+"""Turning documents into rows, without a server."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_bson_value_lands_exactly_or_says_why_not(value: Any, kind: Any, lands
     assert _typed(value, kind) == (lands, code)
 
 
-def test_text_that_is_not_utf8_costs_its_own_row_and_no_other() -> None:
+def test_text_that_is_not_utf8_rejects_its_own_row_only() -> None:
     good = bson.encode({"_id": 1, "value": "abcd"})
     assert good.count(b"abcd") == 1
     table = Table(SOURCE, "items", (Column("id", integer, nullable=False), Column("value", varchar(8))), ("id",), ChangeStream())
@@ -139,14 +139,14 @@ def test_missing_and_null_are_the_same_at_every_level(details: dict[str, Any]) -
     assert (row["system"], row["lag"], row["asks"]) == (None, None, None)
 
 
-def test_a_path_through_something_without_fields_is_quarantined() -> None:
+def test_a_path_through_a_value_without_fields_is_quarantined() -> None:
     _, (wrong,) = _landed({"_id": OID, "price": 1, "shares": 1, "details": "none"})
     assert (wrong["code"], wrong["column"]) == ("type", "system")
     assert "details holds a str" in wrong["reason"]
 
 
 @pytest.mark.parametrize(("identifier", "key"), [(OID, str(OID)), ("abc", "abc"), (5, "5")], ids=repr)
-def test_a_document_without_an_id_of_its_own_is_known_by_its_underscore_id(identifier: object, key: str) -> None:
+def test_a_document_without_an_id_has_its_underscore_id_as_key(identifier: object, key: str) -> None:
     (row,), _ = _landed({"_id": identifier, "price": 1, "shares": 1})
     assert row["id"] == key
 
@@ -182,24 +182,24 @@ def test_a_document_whose_array_is_null_or_absent_is_one_row(data: Any) -> None:
     assert len(_landed(document)[0]) == 1
 
 
-def test_an_empty_array_is_no_rows() -> None:
+def test_an_empty_array_has_no_rows() -> None:
     assert _landed({"_id": OID, "data": []}) == ([], [])
 
 
 @pytest.mark.parametrize("data", [5, "text", {"id": "a"}], ids=repr)
-def test_an_array_that_is_none_is_quarantined_as_a_document(data: Any) -> None:
+def test_a_value_that_should_be_an_array_is_quarantined_as_a_document(data: Any) -> None:
     rows, (wrong,) = _landed({"_id": OID, "data": data})
     assert (rows, wrong["code"], wrong["column"]) == ([], "document", "data")
 
 
-def test_an_element_that_is_no_document_is_quarantined_beside_its_neighbours() -> None:
+def test_only_the_element_that_is_no_document_is_quarantined() -> None:
     rows, (wrong,) = _landed({"_id": OID, "data": [{"id": "a", "price": 1, "shares": 1}, 5, {"id": "b", "price": 2, "shares": 2}]})
     assert [row["id"] for row in rows] == ["a", "b"]
     assert wrong["code"] == "document"
 
 
 @pytest.mark.parametrize("document", [{"price": "x"}, {"data": [{"id": "a", "price": Decimal128("NaN")}]}, {"data": [5]}], ids=repr)
-def test_what_is_in_quarantine_can_be_read_the_same_way_again(document: dict[str, Any]) -> None:
+def test_a_quarantined_row_can_be_read_like_a_document_of_the_source(document: dict[str, Any]) -> None:
     _, (wrong,) = _landed({"_id": OID, **document})
     again = json_util.loads(wrong["raw"])
     assert again["_id"] == OID
@@ -236,6 +236,6 @@ WRAPPED = Documents(TRADES)
     ],
     ids=repr,
 )
-def test_an_update_tells_whether_it_may_have_taken_rows_away(event: dict[str, Any], loses: bool) -> None:
+def test_an_update_event_shows_whether_it_may_have_removed_rows(event: dict[str, Any], loses: bool) -> None:
     after = {"_id": OID, "data": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}
     assert WRAPPED.may_lose_rows({"operationType": "update", "updateDescription": event, "fullDocument": after}) is loses

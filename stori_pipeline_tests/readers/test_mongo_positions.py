@@ -1,4 +1,4 @@
-"""Reading MongoDB by change stream, on real servers: which positions a reading continues from, and which are lost."""
+"""Reading MongoDB by change stream, on real servers: from which positions a reading continues, and which are lost."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_position_of_another_kind_is_lost(position: Position, trades: Document
         drained(reader, TRADES, position)
 
 
-def test_a_position_older_than_the_oplog_is_lost_and_a_new_generation_is_whole(tmp_path: Path) -> None:
+def test_a_position_older_than_the_oplog_is_lost_and_all_rows_are_read_again(tmp_path: Path) -> None:
     with mongo_server(tmp_path / "log", "--oplog-max-entries", "20") as address, MongoClient[dict[str, Any]](address) as client:
         reader = MongoReader(f"{address}/exchange")
         client.exchange.trades.insert_one(a_trade("first"))
@@ -90,7 +90,7 @@ def test_a_position_of_another_server_is_lost(tmp_path: Path, trades: Documents,
 
 
 @pytest.mark.clock
-def test_a_quiet_position_is_kept_fresh_once_an_hour(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
+def test_an_idle_position_is_renewed_once_an_hour(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
     trades.insert_one(a_trade("a"))
     start = dict(drained(reader, TRADES).until)
     mongo_db.database["others"].insert_one({})  # the oplog moves on, past this collection

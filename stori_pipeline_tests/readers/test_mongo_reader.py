@@ -1,7 +1,4 @@
-"""What the reader of MongoDB says of a source that it cannot read, and of documents that a record does not name.
-
-The rows that it reads are no subject here.
-"""
+"""Errors, drift and scaffolding of MongoDB's reader. The rows that it reads are tested elsewhere."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None
     assert not isinstance(raised.value, SourceUnavailable)
 
 
-def test_a_server_that_goes_away_is_named_by_host_and_table_without_the_password() -> None:
+def test_an_unreachable_server_is_named_without_its_password() -> None:
     reader = MongoReader(f"mongodb://someone:s3cret@127.0.0.1:{free_port()}/exchange?serverSelectionTimeoutMS=300")
     for act in (lambda: drained(reader, TRADES), lambda: reader.key_range(TRADES), lambda: reader.drift(TRADES)):
         with pytest.raises(SourceUnavailable, match=r"exchange\.trades at 127\.0\.0\.1") as raised:
@@ -93,7 +90,7 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
 
 
 def test_drift_reports_a_missing_collection(reader: MongoReader) -> None:
-    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB makes it with its first document"]
+    assert reader.drift(TRADES) == ["there is no collection trades; MongoDB creates it with its first document"]
 
 
 def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:

@@ -1,4 +1,4 @@
-"""Reading MongoDB by change stream, on real servers: the rows that changes become."""
+"""Reading MongoDB by change stream, on real servers: the rows that follow from changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _codes(reading: Drained) -> list[str]:
     return [row["code"] for row in reading.rejected]
 
 
-def test_what_changes_during_the_scan_is_in_the_snapshot_or_comes_next(
+def test_a_change_during_the_scan_is_in_the_snapshot_or_the_next_reading(
     trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scans, "_DOCUMENTS", 10)  # several replies of the server, between which the application writes
@@ -75,7 +75,7 @@ def test_many_events_of_one_document_are_one_row(trades: Documents, reader: Mong
     assert [(row["id"], row["price"]) for row in changes.rows] == [("a", 49)]
 
 
-def test_windows_bound_what_is_held_and_keep_the_order(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_bound_the_memory_and_keep_the_order(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "_WINDOW_EVENTS", 3)
     start = drained(reader, TRADES).until
     for n in range(10):
@@ -86,7 +86,7 @@ def test_windows_bound_what_is_held_and_keep_the_order(trades: Documents, reader
     assert prices_after(drained(reader, TRADES, start)) == {"same": 9}
 
 
-def test_a_replaced_document_takes_its_old_key_along(trades: Documents, reader: MongoReader) -> None:
+def test_replacing_a_document_deletes_its_old_key(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 1, **a_trade("old")})
     start = drained(reader, TRADES)
     trades.replace_one({"_id": 1}, a_trade("new"))
@@ -94,7 +94,7 @@ def test_a_replaced_document_takes_its_old_key_along(trades: Documents, reader: 
     assert [(row["id"], row["_deleted"]) for row in changes.rows] == [("old", True), ("new", False)]
 
 
-def test_a_shrinking_array_deletes_the_rows_that_went(trades: Documents, reader: MongoReader) -> None:
+def test_a_shrinking_array_deletes_the_removed_rows(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b"), a_trade("c")]})
     start = drained(reader, TRADES)
     trades.update_one({"_id": 1}, {"$pull": {"data": {"id": "b"}}})
@@ -106,7 +106,7 @@ def test_a_shrinking_array_deletes_the_rows_that_went(trades: Documents, reader:
     assert changes.rejected == []
 
 
-def test_a_wrapped_document_that_is_deleted_takes_all_its_rows(trades: Documents, reader: MongoReader) -> None:
+def test_deleting_a_document_with_an_array_deletes_all_its_rows(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b")]})
     start = drained(reader, TRADES)
     trades.delete_one({"_id": 1})
@@ -130,7 +130,7 @@ def test_a_key_that_leaves_one_document_and_stays_in_another_stays(trades: Docum
     assert prices_after(start, drained(reader, TRADES, start.until)) == {"a": 5}
 
 
-def test_a_row_that_moves_between_documents_lives_on(trades: Documents, reader: MongoReader) -> None:
+def test_a_row_that_moves_to_another_document_stays(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b")]})
     start = drained(reader, TRADES)
     trades.insert_one({"_id": 2, "data": [a_trade("b", price=5)]})
@@ -138,7 +138,7 @@ def test_a_row_that_moves_between_documents_lives_on(trades: Documents, reader: 
     assert prices_after(start, drained(reader, TRADES, start.until)) == {"a": 1, "b": 5}
 
 
-def test_of_one_trade_in_several_documents_the_one_written_later_counts(trades: Documents, reader: MongoReader) -> None:
+def test_the_last_written_document_of_a_trade_wins(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one({"_id": 2, "data": [a_trade("a", price=1), a_trade("b", price=1), a_trade("a", price=2)]})
     trades.insert_one({"_id": 1, **a_trade("b", price=3)})
     snapshot = drained(reader, TRADES)
@@ -160,7 +160,7 @@ _WRITES = st.one_of(
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writes=st.lists(_WRITES, max_size=20), window=st.sampled_from([1, 2, 5_000]))
-def test_whatever_an_application_does_the_mirror_has_the_rows_of_the_documents(
+def test_after_any_writes_the_mirror_has_the_rows_of_the_documents(
     writes: list[tuple[str, int, Any]], window: int, mongo_db: MongoSource, reader: MongoReader
 ) -> None:
     mongo_db.database.drop_collection("trades")
@@ -217,7 +217,7 @@ def test_without_images_a_delete_is_quarantined_with_its_underscore_id(forgetful
     assert json.loads(wrong["raw"]) == {"operationType": "delete", "documentKey": {"_id": "x"}}
 
 
-def test_without_images_only_an_update_that_may_take_rows_is_quarantined(forgetful: Documents, reader: MongoReader) -> None:
+def test_without_images_only_an_update_that_may_remove_rows_is_quarantined(forgetful: Documents, reader: MongoReader) -> None:
     forgetful.insert_one({"_id": 1, "data": [a_trade("a"), a_trade("b")]})
     start = drained(reader, TRADES)
     forgetful.update_one({"_id": 1}, {"$push": {"data": a_trade("c")}})
@@ -238,7 +238,7 @@ def test_an_event_above_sixteen_megabytes_is_read(trades: Documents, reader: Mon
     assert prices_after(start, changes) == {"a": 2, "b": 1}
 
 
-def test_a_reading_ends_although_the_source_never_rests(trades: Documents, reader: MongoReader) -> None:
+def test_a_reading_ends_while_the_source_is_written_to(trades: Documents, reader: MongoReader) -> None:
     start = drained(reader, TRADES)
     trades.insert_many([a_trade(str(n)) for n in range(20)])
     seen = 0
@@ -252,7 +252,7 @@ def test_a_reading_ends_although_the_source_never_rests(trades: Documents, reade
     assert seen >= 20
 
 
-def test_the_head_tells_of_more_than_a_glance_shows(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_head_changes_with_more_events_than_it_reads(trades: Documents, reader: MongoReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "_PEEK", 5)
     start = drained(reader, TRADES).until
     assert reader.head(TRADES, start) == ""
@@ -264,7 +264,7 @@ def test_the_head_tells_of_more_than_a_glance_shows(trades: Documents, reader: M
 
 
 def test_a_position_is_reached_only_at_the_end(trades: Documents, reader: MongoReader) -> None:
-    with reader.read(TRADES, None) as reading, pytest.raises(SourceError, match="read to its end"):
+    with reader.read(TRADES, None) as reading, pytest.raises(SourceError, match="no position before its end"):
         _ = reading.until
 
 

@@ -1,4 +1,4 @@
-"""Blocks of COPY's text: Arrow's way and the contract's come to the same, and what needs no Python gets none."""
+"""Blocks of COPY's text: Arrow and the contract give the same rows, and Python parses no row without need."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_bytes_that_are_not_text_are_rejected_row_by_row() -> None:
     assert "2" in rejected["raw"]
 
 
-def test_decimals_with_zeros_at_their_end_need_no_line_of_python_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: every row of a table with a quotient in it, or with more places than its record, went through the contract."""
+def test_decimals_with_trailing_zeros_are_not_parsed_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: every row of a table with a quotient, or with more places than its definition, went through the contract."""
 
     def never(*_: object) -> None:
         raise AssertionError("a row went through the contract")
@@ -56,7 +56,7 @@ def test_decimals_with_zeros_at_their_end_need_no_line_of_python_a_row(monkeypat
     assert [row["code"] for row in chunk.rejected.to_pylist()] == ["scale", "not_finite", "range"]
 
 
-def test_times_and_columns_of_nulls_need_no_line_of_python_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_and_columns_of_nulls_are_not_parsed_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: every row of a table with a time went through the contract, and so did a block without a value in a column of doubles."""
 
     def never(*_: object) -> None:
@@ -120,7 +120,7 @@ def _copy_text(rows: list[tuple[str | None, ...]]) -> bytes:
 
 
 @pytest.mark.parametrize("places", [3, 38, 39, 40, 71, 200])
-def test_a_number_with_more_places_than_arrow_casts_is_rejected_and_not_made_zero(places: int) -> None:
+def test_a_number_with_too_many_places_for_arrow_is_rejected_and_not_zero(places: int) -> None:
     row = ("1", None, None, "0." + "0" * (places - 1) + "9", None, None)
     names = [column.name for column in _EVERYTHING.columns]
     (chunk,) = BlockParser(_EVERYTHING).parse(_copy_text([row]))
@@ -130,7 +130,7 @@ def test_a_number_with_more_places_than_arrow_casts_is_rejected_and_not_made_zer
 
 
 @given(st.lists(_ROW, min_size=1, max_size=6))
-def test_a_block_parses_into_what_the_contract_makes_of_its_rows(rows: list[tuple[str | None, ...]]) -> None:
+def test_a_block_parses_into_the_same_rows_as_the_contract(rows: list[tuple[str | None, ...]]) -> None:
     names = [column.name for column in _EVERYTHING.columns]
     expected, rejected = conform(_EVERYTHING, [dict(zip(names, row, strict=True)) for row in rows])
     parser = BlockParser(_EVERYTHING)

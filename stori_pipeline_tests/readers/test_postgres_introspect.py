@@ -1,4 +1,4 @@
-"""Records suggested from a database: they can be pasted, they are right, and the reader reads by them."""
+"""Definitions suggested from a database: they can be pasted, they are right, and the reader can use them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_scaffolded_definition_of_every_type_reads_its_table(app: extensions.c
     assert reader.drift(table) == []
 
 
-def test_a_table_without_a_primary_key_takes_a_unique_index_or_asks(app: extensions.connection, source_db: SourceDatabase) -> None:
+def test_without_a_primary_key_a_unique_index_or_a_comment_is_suggested(app: extensions.connection, source_db: SourceDatabase) -> None:
     run(
         app,
         "CREATE TABLE keyed (a int, b int NOT NULL UNIQUE, UNIQUE (a))",

@@ -1,4 +1,4 @@
-"""What else is asked of a Postgres source: whether it moved, a past day, a cursor; and what it says when it cannot answer."""
+"""Further functions of the Postgres reader: the head, a past day, a cursor; and its errors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _moved(reader: PostgresReader, table: Table, before: str, since: Any) -> boo
     return False
 
 
-def test_head_stays_while_nothing_happens_and_moves_with_every_kind_of_change(
+def test_the_head_changes_with_every_kind_of_change_and_only_then(
     app: extensions.connection, source_db: SourceDatabase, reader: PostgresReader
 ) -> None:
     table = orders()
@@ -101,7 +101,7 @@ def test_head_stays_while_nothing_happens_and_moves_with_every_kind_of_change(
         assert _moved(reader, table, before, until), change
 
 
-def test_head_moves_when_a_backend_that_wrote_stays_connected(app: extensions.connection, reader: PostgresReader) -> None:
+def test_the_head_changes_while_the_backend_that_wrote_stays_connected(app: extensions.connection, reader: PostgresReader) -> None:
     """Its counts come late, but they come: nobody else has to write, and it does not have to end."""
     table = orders()
     run(app, "INSERT INTO orders VALUES (1, 'a')")
@@ -132,7 +132,7 @@ def test_a_day_is_read_again_by_the_cursor_in_utc(app: extensions.connection, re
 
 
 def test_a_day_is_refused_without_a_position_or_a_cursor(app: extensions.connection, reader: PostgresReader) -> None:
-    with pytest.raises(SourceError, match="after the table has been read as a whole"):
+    with pytest.raises(SourceError, match="after the first snapshot of the table"):
         drained(reader, orders(), None, day=date(2026, 11, 20))
     until = drained(reader, orders()).until
     with pytest.raises(SourceError, match=r"shop\.orders: its definition names no cursor"):
@@ -178,7 +178,7 @@ def test_a_cursor_does_not_pass_a_transaction_in_flight(app: extensions.connecti
     assert drained(reader, table, first.until).values("id") == [1]
 
 
-def test_a_cursor_over_a_column_that_is_no_time_is_refused(app: extensions.connection, reader: PostgresReader) -> None:
+def test_a_cursor_over_a_column_without_time_is_refused(app: extensions.connection, reader: PostgresReader) -> None:
     until = drained(reader, orders(Cursor("at"))).until
     with pytest.raises(SourceError, match=r"shop\.orders: 'name' is character varying\(64\)"):
         drained(reader, orders(Cursor("name")), until)
@@ -192,12 +192,12 @@ def test_a_missing_table_is_an_error(app: extensions.connection, reader: Postgre
         drained(reader, orders(name="refunds"))
 
 
-def test_columns_that_are_gone_are_all_named(app: extensions.connection, reader: PostgresReader) -> None:
+def test_all_missing_columns_are_named(app: extensions.connection, reader: PostgresReader) -> None:
     run(app, "ALTER TABLE orders DROP name, ALTER at TYPE text USING at::text")
     with pytest.raises(SourceError) as raised:
         drained(reader, orders(cursor="on_day"))
     assert "column 'name' is missing" in str(raised.value)
-    assert "column 'at' is text, where the record says timestamptz" in str(raised.value)
+    assert "column 'at' is text; the definition says timestamptz" in str(raised.value)
 
 
 def test_a_view_is_refused(app: extensions.connection, reader: PostgresReader) -> None:
@@ -206,7 +206,7 @@ def test_a_view_is_refused(app: extensions.connection, reader: PostgresReader) -
         drained(reader, orders(name="seen"))
 
 
-def test_a_change_stream_is_refused_with_the_ways_that_postgres_has(app: extensions.connection, reader: PostgresReader) -> None:
+def test_a_change_stream_is_refused_with_the_strategies_of_postgres(app: extensions.connection, reader: PostgresReader) -> None:
     with pytest.raises(SourceError, match=r"ChangeStream.*use Xmin"):
         drained(reader, orders(ChangeStream()))
 
@@ -225,7 +225,7 @@ def test_rows_hidden_by_a_policy_are_an_error_and_not_a_smaller_table(app: exten
         drained(reader, orders())
 
 
-def test_a_server_that_is_away_is_worth_retrying_and_its_password_stays_secret() -> None:
+def test_an_unreachable_server_is_transient_and_its_password_stays_secret() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     reader = PostgresReader(f"postgresql://reader:s3cr3t@127.0.0.1:{port}/bank")
@@ -243,7 +243,7 @@ def test_a_wrong_password_is_not_worth_retrying(source_db: SourceDatabase) -> No
     assert "wr0ng" not in str(raised.value)
 
 
-def test_a_malformed_address_is_refused_without_repeating_it() -> None:
+def test_a_malformed_source_address_is_refused_without_quoting_it() -> None:
     with pytest.raises(SourceError, match="malformed") as raised:
         PostgresReader("reader s3cr3t nonsense")
     assert "s3cr3t" not in str(raised.value)
@@ -265,7 +265,7 @@ def test_a_reading_is_iterated_once_and_has_no_position_before_its_end(app: exte
 # ---- rows
 
 
-def test_nulls_where_the_definition_has_none_are_rejected_one_by_one(app: extensions.connection, reader: PostgresReader) -> None:
+def test_nulls_in_a_column_without_nulls_are_rejected_one_by_one(app: extensions.connection, reader: PostgresReader) -> None:
     run(app, "CREATE TABLE notes (id int PRIMARY KEY, value text)", "INSERT INTO notes VALUES (1, 'a'), (2, NULL), (3, 'b')")
     columns = (Column("id", integer, nullable=False), Column("value", varchar(10), nullable=False))
     result = drained(reader, Table(SOURCE, "notes", columns, ("id",), Xmin()))
@@ -273,7 +273,7 @@ def test_nulls_where_the_definition_has_none_are_rejected_one_by_one(app: extens
     assert [(r["code"], r["column"]) for r in result.rejected] == [("missing", "value")]
 
 
-def test_one_column_of_empty_texts_is_not_taken_for_empty_lines(app: extensions.connection, reader: PostgresReader) -> None:
+def test_a_single_column_of_empty_texts_is_not_read_as_empty_lines(app: extensions.connection, reader: PostgresReader) -> None:
     run(app, "CREATE TABLE notes (value text)", "INSERT INTO notes VALUES (''), ('a'), ('')")
     table = Table(SOURCE, "notes", (Column("value", varchar(10), nullable=False),), ("value",), Xmin())
     assert drained(reader, table).values("value") == ["", "", "a"]

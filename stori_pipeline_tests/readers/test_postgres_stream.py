@@ -1,4 +1,4 @@
-"""Large readings: bounded in memory, in order, and either whole or an error."""
+"""Large readings: bounded in memory, in order, and either complete or an error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_rows_come_in_order_in_many_chunks(app: extensions.connection, source_db
     assert _soon_empty(app)
 
 
-def test_bad_rows_among_many_are_rejected_alone(app: extensions.connection, source_db: SourceDatabase) -> None:
+def test_only_the_bad_rows_among_many_are_rejected(app: extensions.connection, source_db: SourceDatabase) -> None:
     fill(app, 60_000)
     with app.cursor() as cursor:
         cursor.execute("UPDATE events SET amount = 0.001 WHERE id % 20000 = 1")
@@ -117,7 +117,7 @@ def test_a_statement_that_is_cancelled_in_mid_stream_is_an_error(app: extensions
 
 
 def test_an_error_of_the_server_in_mid_stream_is_an_error(app: extensions.connection, source_db: SourceDatabase) -> None:
-    """The last of many rows cannot be computed: those before it must not pass for the table."""
+    """The last of many rows cannot be computed; the rows before it must not be taken for the whole table."""
     table = Table(SOURCE, "broken", (Column("id", integer, nullable=False), Column("ratio", varchar(400))), ("id",), Xmin())
     with app.cursor() as cursor:
         cursor.execute(
@@ -159,7 +159,7 @@ def _soon_empty(app: extensions.connection) -> bool:
     return any(not reading_backends(app) or waiting.wait(0.1) for _ in range(100))
 
 
-def test_an_error_of_the_callers_own_database_stays_its_own(app: extensions.connection, source_db: SourceDatabase) -> None:
+def test_an_error_of_the_callers_own_database_is_not_translated(app: extensions.connection, source_db: SourceDatabase) -> None:
     with pytest.raises(psycopg2.errors.UndefinedTable), PostgresReader(source_db.reader_url).read(EVENTS, None):
         app.cursor().execute("SELECT * FROM nowhere")
 

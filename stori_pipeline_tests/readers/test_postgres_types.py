@@ -1,4 +1,4 @@
-"""Every Postgres type against the record's types, at the edges: exact, made text, or quarantined, whichever way a row takes."""
+"""Every Postgres type with every column type, at the edges: exact, as text, or quarantined, on both paths of a row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # the parts of a datetime, in order
 
 
-# Source type, record's type, and the verdict for each literal: the value that lands, or Rejected.
+# Source type, column type, and the verdict for each literal: the value that lands, or Rejected.
 VERDICTS: list[tuple[str, Type, dict[str, Any]]] = [
     ("smallint", smallint, {"-32768": -32768, "32767": 32767, "NULL": None}),
     ("integer", smallint, {"32767": 32767, "32768": Rejected("range"), "-32769": Rejected("range")}),
@@ -260,7 +260,7 @@ def test_every_value_lands_as_its_verdict_says(
 
 
 @pytest.mark.parametrize(("source_type", "kind", "verdicts"), _CASES)
-def test_every_value_lands_the_same_when_no_other_row_disturbs_it(
+def test_every_value_lands_the_same_without_rejected_rows_beside_it(
     app: extensions.connection, reader: PostgresReader, source_type: str, kind: Type, verdicts: dict[str, Any]
 ) -> None:
     """Without a row that must be rejected, a block never goes through the contract: Arrow's own way has the same verdicts."""
@@ -289,7 +289,7 @@ def test_checksums_in_sql_equal_those_in_python(
     assert sum(each.checksum for each in digests.values()) == sum(by_key.values())
 
 
-def test_places_and_keys_of_hashed_keys_equal_those_in_python(app: extensions.connection, reader: PostgresReader) -> None:
+def test_partition_values_and_keys_of_hashed_keys_equal_those_in_python(app: extensions.connection, reader: PostgresReader) -> None:
     columns = (Column("name", varchar(64), nullable=False), Column("at", timestamptz, nullable=False), Column("n", integer))
     table = Table(SOURCE, "edges", columns, ("name", "at"), Xmin())
     with app.cursor() as cursor:
@@ -309,7 +309,7 @@ def test_places_and_keys_of_hashed_keys_equal_those_in_python(app: extensions.co
     assert sum(each.rows for each in reader.digests(table, key_range, width, keys_only=True).values()) == 50
 
 
-def test_an_empty_table_has_an_empty_span(app: extensions.connection, reader: PostgresReader) -> None:
+def test_an_empty_table_has_an_empty_key_range(app: extensions.connection, reader: PostgresReader) -> None:
     _fill(app, "text", [])
     table = _table(varchar(10))
     assert reader.key_range(table) == (0, row_checksum.KeyRange(0, 0))
@@ -334,5 +334,5 @@ def test_a_column_of_a_type_that_cannot_fit_stops_the_table(
     _fill(app, source_type, [])
     with pytest.raises(SourceError) as raised:
         drained(reader, _table(kind))
-    for said in ("shop.edges", "'value'", str(kind), "Change the record", source_type.split("(")[0]):
-        assert said in str(raised.value)
+    for text in ("shop.edges", "'value'", str(kind), "change the definition", source_type.split("(")[0]):
+        assert text in str(raised.value)

@@ -1,4 +1,4 @@
-"""Reading Postgres by xmin: no row is missed, whatever transactions do; none comes twice without need."""
+"""Reading Postgres by xmin: no row is missed, whatever transactions do; none is read twice without need."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_empty_table_is_an_empty_snapshot_with_a_position(connect: Connect, r
     assert _ids(reader, until)[0] == [1]
 
 
-def test_only_what_was_inserted_or_updated_since_comes_again(connect: Connect, reader: PostgresReader) -> None:
+def test_only_rows_inserted_or_updated_since_are_read(connect: Connect, reader: PostgresReader) -> None:
     app = connect()
     _committed(app, "INSERT INTO items SELECT g, 'a' FROM generate_series(1, 5) g")
     ids, first = _ids(reader, None)
@@ -110,7 +110,7 @@ def test_a_transaction_that_commits_after_later_ones_is_not_missed(connect: Conn
 
 
 def test_rows_written_under_savepoints_of_a_running_transaction_are_not_missed(connect: Connect, reader: PostgresReader) -> None:
-    """A savepoint's rows carry an id of their own, which the snapshot's list of running transactions leaves out."""
+    """The rows of a savepoint have an id of their own, which the snapshot's list of running transactions omits."""
     slow, quick = connect(), connect()
     _run(slow, "INSERT INTO items VALUES (1, 'top')", "SAVEPOINT a", "INSERT INTO items VALUES (2, 'sub')", "SAVEPOINT b")
     _run(slow, "INSERT INTO items VALUES (3, 'subsub')", "ROLLBACK TO b", "INSERT INTO items VALUES (4, 'sub again')", "RELEASE a")
@@ -127,7 +127,7 @@ def test_rows_written_under_savepoints_of_a_running_transaction_are_not_missed(c
     assert _ids(reader, third)[0] == []
 
 
-def test_more_savepoints_than_a_backend_keeps_in_shared_memory(connect: Connect, reader: PostgresReader) -> None:
+def test_rows_of_more_savepoints_than_fit_shared_memory_are_not_missed(connect: Connect, reader: PostgresReader) -> None:
     slow, quick = connect(), connect()
     for i in range(200):
         _run(slow, f"SAVEPOINT s{i}", f"INSERT INTO items VALUES ({i}, 'sub')", f"RELEASE s{i}")
@@ -140,7 +140,7 @@ def test_more_savepoints_than_a_backend_keeps_in_shared_memory(connect: Connect,
     assert _ids(reader, second)[0] == []
 
 
-def test_a_rolled_back_transaction_leaves_nothing_behind(connect: Connect, reader: PostgresReader) -> None:
+def test_a_rolled_back_transaction_is_not_read(connect: Connect, reader: PostgresReader) -> None:
     app, other = connect(), connect()
     _run(app, "INSERT INTO items VALUES (1, 'x')")
     _committed(other, "INSERT INTO items VALUES (2, 'y')")
@@ -151,8 +151,8 @@ def test_a_rolled_back_transaction_leaves_nothing_behind(connect: Connect, reade
     assert _ids(reader, second)[0] == []
 
 
-def test_copied_rows_and_locked_rows(connect: Connect, reader: PostgresReader) -> None:
-    """COPY is an insert like any other; a row that is merely locked was not changed."""
+def test_copied_rows_are_read_and_locked_rows_are_not(connect: Connect, reader: PostgresReader) -> None:
+    """COPY inserts rows; a row that is only locked has not changed."""
     import io
 
     app, locker, other = connect(), connect(), connect()
@@ -171,7 +171,7 @@ def test_copied_rows_and_locked_rows(connect: Connect, reader: PostgresReader) -
 
 
 @pytest.mark.parametrize("maintenance", ["VACUUM (FREEZE) items", "VACUUM (FULL, FREEZE) items", "CLUSTER items USING items_pkey"])
-def test_rows_frozen_since_are_still_found_and_older_ones_do_not_come_again(
+def test_rows_frozen_since_are_read_and_older_ones_are_not_read_again(
     connect: Connect, reader: PostgresReader, source_db: SourceDatabase, maintenance: str
 ) -> None:
     app = connect()
@@ -185,7 +185,7 @@ def test_rows_frozen_since_are_still_found_and_older_ones_do_not_come_again(
     assert _ids(reader, second)[0] == []
 
 
-def test_a_rewritten_table_comes_again_or_not_but_loses_nothing(connect: Connect, reader: PostgresReader) -> None:
+def test_a_rewritten_table_loses_no_row(connect: Connect, reader: PostgresReader) -> None:
     app = connect()
     _committed(app, "INSERT INTO items VALUES (1, 'old')")
     first = _ids(reader, None)[1]
@@ -228,7 +228,7 @@ def test_partitions_are_read_through_their_parent(connect: Connect, reader: Post
 # ---- positions that no longer count
 
 
-def test_a_table_made_again_loses_its_position(connect: Connect, reader: PostgresReader) -> None:
+def test_a_recreated_table_loses_its_position(connect: Connect, reader: PostgresReader) -> None:
     first = _ids(reader, None)[1]
     _committed(connect(), "DROP TABLE items", "CREATE TABLE items (id integer PRIMARY KEY, name varchar(64))")
     with pytest.raises(PositionLost, match=r"shop\.items.*table changed"):

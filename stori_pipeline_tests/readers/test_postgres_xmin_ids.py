@@ -1,4 +1,4 @@
-"""The arithmetic of transaction ids: which a position holds open, and the filter for the rows of those."""
+"""The arithmetic of transaction ids: which ids a position holds open, and the filter for their rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_filter_holds_for_the_unseen_and_no_others(bounds: list[int], later:
 
 
 @given(_BOUNDS, st.integers(1, 5))
-def test_joining_ranges_loses_no_id_and_keeps_to_the_most(bounds: list[int], most: int) -> None:
+def test_joining_ranges_loses_no_id_and_respects_the_limit(bounds: list[int], most: int) -> None:
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
     joined = xmin.joined(ranges, most)
     assert len(joined) == min(most, len(ranges))
@@ -51,12 +51,12 @@ def test_joining_ranges_loses_no_id_and_keeps_to_the_most(bounds: list[int], mos
         assert any(start <= low and high <= end for start, end in joined)
 
 
-def test_only_ids_that_may_still_be_running_are_asked_about() -> None:
+def test_only_the_status_of_possibly_running_ids_is_queried() -> None:
     before = xmin.Unseen(100, ((10, 12), (50, 60)))
     assert before.to_ask(55, 130) == [(55, 60), (100, 130)]
     assert before.to_ask(130, 130) == []
 
 
-def test_a_quiet_tables_position_is_renewed_long_before_it_is_too_old() -> None:
+def test_the_position_of_an_idle_table_is_renewed_before_it_is_too_old() -> None:
     assert 2 * xmin.RENEW <= xmin.OLDEST + (1 << 22)
     assert xmin.OLDEST < 1 << 31

@@ -1,4 +1,4 @@
-"""Dropped files on a real S3: which are read, when and in which order, and what becomes of broken ones. Formats are tested beside this."""
+"""Dropped files on a real S3 server: which files are read, when and in which order, and broken files. Formats have tests of their own."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_file_of_the_same_second_as_one_read_is_read_and_the_later_name_wins(d
     assert 3 in _amounts(second)
 
 
-def test_what_is_no_file_is_passed_over_and_other_prefixes_are_other_tables(drops: Drops) -> None:
+def test_empty_objects_and_other_prefixes_are_skipped(drops: Drops) -> None:
     for key, body in {"sales/": "", "sales/_SUCCESS": "", "sales/folder/": "x", "other/1.json": _line(5), "sales/1.json": _line(1)}.items():
         drops.put(key, body)
     result = drops.read()
@@ -80,7 +80,7 @@ def test_a_file_without_rows_is_remembered(drops: Drops) -> None:
     assert drops.read(second.until).must_land is False
 
 
-def test_a_broken_file_is_quarantined_whole_and_read_once_it_is_mended(drops: Drops) -> None:
+def test_a_broken_file_is_quarantined_and_read_after_it_is_corrected(drops: Drops) -> None:
     rows = "\n".join(_line(key, amount="1") for key in range(100))
     broken: dict[str, bytes | str] = {
         "sales/cut.json": rows[:-5],
@@ -103,19 +103,19 @@ def test_a_broken_file_is_quarantined_whole_and_read_once_it_is_mended(drops: Dr
     first = drops.read()
     assert first.values("id") == [700]
     assert {row["code"] for row in first.rejected} == {"file"}
-    said = {json.loads(row["raw"])["key"]: row for row in first.rejected}
-    assert said.keys() == broken.keys()
-    assert all(row["reason"].startswith(key) for key, row in said.items())
-    raw = json.loads(said["sales/cut.csv"]["raw"])
+    by_key = {json.loads(row["raw"])["key"]: row for row in first.rejected}
+    assert by_key.keys() == broken.keys()
+    assert all(row["reason"].startswith(key) for key, row in by_key.items())
+    raw = json.loads(by_key["sales/cut.csv"]["raw"])
     assert (raw["begins"], raw["bytes"]) == (broken["sales/cut.csv"], len(broken["sales/cut.csv"]))
     assert re.fullmatch("[0-9a-f]{32}", raw["etag"])
-    assert "line 3 has 1 fields, and the header 2" in said["sales/cut.csv"]["reason"]
+    assert "line 3 has 1 fields, but the header has 2" in by_key["sales/cut.csv"]["reason"]
     assert drops.read(first.until).rejected == []
     drops.put("sales/cut.json", rows)
     assert drops.read(first.until).values("id") == list(range(100))
 
 
-def test_a_file_of_many_chunks_that_breaks_at_its_end_gives_no_row(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_many_chunks_that_is_broken_at_its_end_lands_no_row(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_ROWS", 10)
     rows = "\n".join(_line(key) for key in range(95))
     drops.put("sales/a.json", rows + "\n{")
@@ -127,7 +127,7 @@ def test_a_file_of_many_chunks_that_breaks_at_its_end_gives_no_row(drops: Drops,
     assert max(chunk.rows.num_rows for chunk in chunks) == 10
 
 
-def test_a_listing_of_more_than_a_page_is_read_to_its_end(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_of_several_pages_is_read_to_its_end(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stori_pipeline.readers.s3_drop.bucket.PAGE", 3)  # S3's own pages have a thousand
     for number in range(10):
         drops.put(f"sales/{number}.json", _line(number))
@@ -140,7 +140,7 @@ def test_a_listing_of_more_than_a_page_is_read_to_its_end(drops: Drops, monkeypa
 ODD = ["a b", "ü/ż🚀", "100%", "%2F", "a+b", "'quoted'", '"', "k=v", "a&b?c#d", "..", "\\", "<x>", "tab\t", "a//b", "x;y,z", "~"]
 
 
-def test_file_names_of_every_sort_are_read_and_land_unchanged(drops: Drops) -> None:
+def test_files_with_any_name_are_read_and_their_names_land_unchanged(drops: Drops) -> None:
     keys = [f"sales/{odd}.json" for odd in ODD]
     for number, key in enumerate(keys):
         drops.put(key, _line(number))
@@ -156,7 +156,7 @@ def test_rows_without_a_key_have_one_in_their_file_and_line(drops: Drops) -> Non
     assert [(row["file"], row["line"]) for row in keyless.read().rows] == [("sales/1.csv", 1), ("sales/1.csv", 2), ("sales/2.csv", 1)]
 
 
-def test_a_removed_file_takes_nothing_with_it(drops: Drops) -> None:
+def test_removing_a_file_deletes_no_row(drops: Drops) -> None:
     for key in (1, 2):
         drops.put(f"sales/{key}.json", _line(key))
     first = drops.read()
@@ -195,7 +195,7 @@ def test_a_file_that_changes_between_listing_and_reading_waits_for_the_next_read
 
 
 @pytest.mark.clock
-def test_a_day_read_again_brings_no_row_back_that_later_files_have(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_read_again_overwrites_no_row_of_later_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> None:
     monday = datetime(2024, 11, 11, 9, tzinfo=timezone.utc)
     drops.put("sales/1.json", _line(1, amount="1") + _line(2, amount="1"))
     drops.put("sales/2.json", _line(2, amount="2") + _line(3, amount="2"))
@@ -230,8 +230,8 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
     assert drops.reader.drift(TABLE) == []
     drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
     drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
-    said = drops.reader.drift(TABLE)
-    assert [re.findall(r"Column\(.*\)", line) for line in said] == [
+    by_key = drops.reader.drift(TABLE)
+    assert [re.findall(r"Column\(.*\)", line) for line in by_key] == [
         ["Column(\"width\", bigint, path='size.Width')"],
         ["Column(\"ber_colour\", varchar(16), path='Über-Colour')"],
     ]
@@ -239,22 +239,22 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
     assert 'Column("id", bigint)' in text
     assert "path='size.Width'" in text
     assert 'changes=Objects("sales/")' in text
-    with pytest.raises(SourceError, match="nothing to go by"):
+    with pytest.raises(SourceError, match="no readable file"):
         scaffold("s3_drop", f"s3://{drops.bucket}", "drops", "nothing/")
 
 
-def test_the_sample_files_are_read_to_the_rows_that_were_meant(drops: Drops, idle_stack: Stack) -> None:
+def test_the_sample_files_are_read_into_the_expected_rows(drops: Drops, idle_stack: Stack) -> None:
     environ = {**idle_stack.client_environ(), "STORI_SOURCE_DROPS": f"s3://{drops.bucket}"}
-    told = write_drops(environ, seed=3, days=5)
+    report = write_drops(environ, seed=3, days=5)
     found = {table.name: drained(drops.reader, table) for table in catalog.TABLES}
-    assert len({tuple(row[name] for name in catalog.TABLES[0].key) for row in found["card_settlements"].rows}) == told.settlements
-    assert len({row["merchant_id"] for row in found["merchants"].rows}) == told.merchants
+    assert len({tuple(row[name] for name in catalog.TABLES[0].key) for row in found["card_settlements"].rows}) == report.settlements
+    assert len({row["merchant_id"] for row in found["merchants"].rows}) == report.merchants
     rejected = [row for each in found.values() for row in each.rejected]
-    assert [row["code"] for row in rejected] == ["file"] * told.broken
+    assert [row["code"] for row in rejected] == ["file"] * report.broken
     assert all(row["gross_amount"] - row["fee_amount"] == row["net_amount"] for row in found["card_settlements"].rows)
-    assert len({row["file"] for each in found.values() for row in each.rows}) == told.files
+    assert len({row["file"] for each in found.values() for row in each.rows}) == report.files
     assert all(drops.reader.drift(table) == [] for table in catalog.TABLES)
-    assert write_drops(environ, seed=3, days=5) == told
+    assert write_drops(environ, seed=3, days=5) == report
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def late_files(drops: Drops, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
 
 
 @pytest.mark.clock
-def test_an_upload_that_took_hours_takes_no_row_back_from_files_that_began_later(drops: Drops, late_files: dict[str, datetime]) -> None:
+def test_a_long_upload_overwrites_no_row_of_files_that_began_later(drops: Drops, late_files: dict[str, datetime]) -> None:
     drops.put("sales/quick.json", _line(1, amount="2") + _line(2, amount="2"))
     first = drops.read()
     late_files["sales/large.json"] = datetime.now(timezone.utc) - timedelta(hours=5)
@@ -282,7 +282,7 @@ def test_an_upload_that_took_hours_takes_no_row_back_from_files_that_began_later
     assert drops.read(second.until).must_land is False
 
 
-def test_a_declared_format_outweighs_a_file_name(drops: Drops) -> None:
+def test_a_declared_format_overrides_the_file_name(drops: Drops) -> None:
     declared = replace(drops, table=replace(TABLE, changes=Objects("sales/", "csv")))
     drops.put("sales/export.txt", "ID;x,Amount\n")
     drops.put("sales/export.dat", "ID,Amount\n5, 2.50 \n")

@@ -1,4 +1,4 @@
-"""What is in a dropped file: every shape of JSON however it is cut into pieces, CSV with any header, Parquet of any make."""
+"""The content of dropped files: every shape of JSON in any pieces, CSV with any header, Parquet from any writer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import bigint, boolean, decimal, timestamptz, varchar
 from stori_pipeline.readers.s3_drop import formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline_tests.model.types.own_types import timetz
 from stori_pipeline_tests.readers.dropping import TABLE
 
 _FILE = Dropped(datetime(2024, 11, 15, 8, tzinfo=timezone.utc), "sales/a b.json", '"e"', 1)
@@ -50,8 +51,8 @@ def test_the_same_rows_come_out_of_every_shape(rows: list[dict[str, Any]], space
     def text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=escaped, indent=1 if indented else None)
 
-    def read(said: str) -> list[Any]:
-        return json.loads(json.dumps(list(json_values.values(io.StringIO(said))), default=float))  # type: ignore[no-any-return]
+    def read(json_text: str) -> list[Any]:
+        return json.loads(json.dumps(list(json_values.values(io.StringIO(json_text))), default=float))  # type: ignore[no-any-return]
 
     meant = json.loads(json.dumps(rows))
     assert read(space + text(rows) + space) == meant
@@ -63,7 +64,7 @@ def test_the_same_rows_come_out_of_every_shape(rows: list[dict[str, Any]], space
 
 @settings(max_examples=50)
 @given(_OBJECTS.filter(bool), st.sampled_from(["array", "data"]), st.data())
-def test_a_file_that_was_cut_off_is_never_taken_for_whole(rows: list[dict[str, Any]], shape: str, data: st.DataObject) -> None:
+def test_a_file_that_was_cut_off_is_always_refused(rows: list[dict[str, Any]], shape: str, data: st.DataObject) -> None:
     whole = json.dumps(rows if shape == "array" else {"data": rows})
     cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
     with pytest.raises(json_values.NotJson):
@@ -84,7 +85,7 @@ def test_numbers_keep_every_digit_and_documents_their_shape() -> None:
     assert rejected[0]["raw"] == '{"a":3,"id":2,"tags":{"x":[1.50]}}'
 
 
-def test_a_csv_header_is_found_whatever_it_is_written_like() -> None:
+def test_a_csv_header_matches_in_any_spelling() -> None:
     body = '\ufeff ID ,TRANSACTION   DETAILS,"Value.Date"\r\n 7 ,"  double  spaces, ""quoted""\nsecond line ", 2024-11-15 \r\n\r\n8,,\r\n'
     rows, rejected = _read("csv", body.encode(), Column("transaction_details", varchar(64)), Column("value_date", timestamptz))
     assert rejected == []
@@ -97,7 +98,14 @@ def test_a_csv_header_is_found_whatever_it_is_written_like() -> None:
     assert rejected[0]["reason"].count(";") == 1
 
 
-def test_parquet_values_come_as_they_are_plain_or_gzipped() -> None:
+def test_spaces_in_csv_are_part_of_a_text_type_of_a_project_and_of_no_other() -> None:
+    label = replace(varchar(16), name="label(16)")
+    rows, rejected = _read("csv", b"id,label,starts\n1, a , 08:00:00+01 \n", Column("label", label), Column("starts", timetz))
+    assert rejected == []
+    assert (rows[0]["label"], rows[0]["starts"]) == (" a ", "08:00:00+01")
+
+
+def test_parquet_values_are_exact_plain_or_gzipped() -> None:
     at = datetime(2024, 11, 15, 8, 30, 0, 123456, tzinfo=timezone.utc)
     nanos = [int(at.timestamp()) * 10**9 + 123_456_000 + extra for extra in (0, 1)]
     table = pa.table(
@@ -127,7 +135,7 @@ def test_the_files_own_facts_are_columns() -> None:
     assert [tuple(row.values())[1:5] for row in rows] == [(_FILE.key, 1, "e", _FILE.modified), (_FILE.key, 2, "e", _FILE.modified)]
 
 
-def test_a_large_array_is_never_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_array_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "_PIECE", 1 << 16)
     body = io.StringIO("[" + ",".join(json.dumps({"id": n, "note": "x" * 200}) for n in range(20_000)) + "]")
     size = len(body.getvalue())
@@ -141,7 +149,7 @@ def test_a_large_array_is_never_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert peak < 1_000_000
 
 
-def test_a_text_that_never_becomes_json_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_without_json_is_refused_after_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "_PIECE", 1 << 10)
     monkeypatch.setattr(json_values, "LONGEST", 10_000)
 

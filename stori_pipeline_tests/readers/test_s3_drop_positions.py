@@ -1,4 +1,4 @@
-"""Which dropped files are new since a position: pure functions over listings, which no real S3 can be made to give at will."""
+"""Which dropped files are new since a position: pure functions over listings that no real S3 server would give on demand."""
 
 from __future__ import annotations
 
@@ -42,14 +42,12 @@ def _looked(arrivals: list[tuple[int, int, str, bool]], remembered: int, *, over
 
 
 @given(_arrivals(2 * _DAY), st.integers(1, 8))
-def test_no_file_is_missed_however_late_it_appears_and_however_little_is_remembered(
-    arrivals: list[tuple[int, int, str, bool]], remembered: int
-) -> None:
+def test_no_file_is_missed_however_late_it_appears(arrivals: list[tuple[int, int, str, bool]], remembered: int) -> None:
     _looked(arrivals, remembered, overwriting=False)
 
 
 @given(_arrivals(_DAY - 1))
-def test_what_appears_within_a_day_is_read_once_in_every_version(arrivals: list[tuple[int, int, str, bool]]) -> None:
+def test_a_file_that_appears_within_a_day_is_read_once_per_version(arrivals: list[tuple[int, int, str, bool]]) -> None:
     read = _looked(arrivals, 100, overwriting=True)
     assert len(read) == len(set(read))
 

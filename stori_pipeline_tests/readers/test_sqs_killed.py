@@ -1,4 +1,4 @@
-"""No event is lost, none is there twice, and every broken message is in quarantine, whatever happens to those who read."""
+"""No event is lost, none occurs twice, and every broken message is in quarantine, even if consumers are killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stori_pipeline.local.stack import COPY_ROLE
 from stori_pipeline.pipeline import sync
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.consumers import LIMITS, consumers, table
@@ -32,8 +32,8 @@ KILLS = 12
 
 @pytest.fixture
 def events_queue(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def instant(text: str) -> datetime:
@@ -85,7 +85,7 @@ def test_every_event_arrives_once_although_two_consumers_are_killed_again_and_ag
             for key, event in producer.valid.items()
         }
         assert found == meant
-        proof = compare.verify(events, source_side(reader, lake), warehouse)
+        proof = compare.verify(events, comparable_source(reader, lake), warehouse)
         assert proof.equal
         assert proof.source_rows == proof.warehouse_rows == len(producer.valid)
     finally:

@@ -1,4 +1,4 @@
-"""What only the reader of SQS does: hold messages, give them back, delete them, and say why one is no row."""
+"""What only the reader of SQS does: hold messages, return them to the queue, delete them, and quarantine messages that are no rows."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def event(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def events(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def reader(events: TestQueue, **limits: Any) -> SqsReader:
@@ -75,7 +75,7 @@ def reader(events: TestQueue, **limits: Any) -> SqsReader:
 # ---- what a message means
 
 
-def test_an_event_lands_with_either_spelling_of_instants_and_no_optional_field(events: TestQueue) -> None:
+def test_an_event_lands_with_either_form_of_instants_and_required_fields_only(events: TestQueue) -> None:
     events.send(SUBMITTED, {k: v for k, v in event(2, original_timestamp="2018-02-03 18:28:12.378000").items() if k != "user_id"})
     rows = {row["id"]: row for row in drained(reader(events), EVENTS).rows}
     first = rows[SUBMITTED["id"]]
@@ -108,7 +108,7 @@ BROKEN = {
 }
 
 
-def test_what_is_no_row_is_quarantined_to_the_letter_and_deleted(events: TestQueue, lake: Lake) -> None:
+def test_a_message_that_is_no_row_is_quarantined_unchanged_and_deleted(events: TestQueue, lake: Lake) -> None:
     bodies = [body for body, _, _ in BROKEN.values()]
     events.send(*bodies, SUBMITTED)
     with reader(events).read(EVENTS, None) as reading:
@@ -122,7 +122,7 @@ def test_what_is_no_row_is_quarantined_to_the_letter_and_deleted(events: TestQue
     assert (events.left(), reading.until["messages"]) == (0, len(BROKEN) + 1)
 
 
-def test_a_column_may_lie_deep_and_may_be_a_document(events: TestQueue) -> None:
+def test_a_column_may_be_nested_and_may_be_a_document(events: TestQueue) -> None:
     columns = (EVENTS["id"], Column("colour", varchar(8), path="look.colour"), Column("tags", super_))
     nested = replace(EVENTS, columns=columns, cursor="", sortkey=())
     events.send(
@@ -152,7 +152,7 @@ def test_a_reading_takes_no_more_than_its_limit_and_the_head_moves_with_each(eve
     assert until == {"messages": 60}
 
 
-def test_the_head_is_another_when_as_many_wait_as_before(events: TestQueue) -> None:
+def test_the_head_changes_even_if_as_many_messages_wait_as_before(events: TestQueue) -> None:
     events.send(event(1), event(2))
     before = reader(events).head(EVENTS, None)
     until = drained(reader(events), EVENTS).until
@@ -173,7 +173,7 @@ def test_messages_are_held_for_as_long_as_the_reading_goes_on(events: TestQueue)
     assert events.left() == 0
 
 
-def test_messages_of_a_landing_that_fails_are_given_back_at_once(events: TestQueue, lake: Lake) -> None:
+def test_messages_of_a_failed_landing_return_to_the_queue_at_once(events: TestQueue, lake: Lake) -> None:
     events.send(*(event(n) for n in range(15)))
     narrow = replace(EVENTS, name="other")
     with pytest.raises(RuntimeError, match="while landing"), reader(events).read(narrow, None) as reading:
@@ -185,7 +185,7 @@ def test_messages_of_a_landing_that_fails_are_given_back_at_once(events: TestQue
     assert landed.rows == 15
 
 
-def test_of_two_landings_at_once_the_slower_gives_its_messages_back(events: TestQueue, lake: Lake) -> None:
+def test_the_slower_of_two_landings_returns_its_messages_to_the_queue(events: TestQueue, lake: Lake) -> None:
     events.send(*(event(n) for n in range(5)))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(10), event(11))
@@ -203,7 +203,7 @@ def test_of_two_landings_at_once_the_slower_gives_its_messages_back(events: Test
     assert sorted(lake.live(EVENTS).collect()["id"]) == [f"EVENT-{n:04}" for n in (0, 1, 2, 3, 4, 10, 11, 12)]
 
 
-def test_messages_that_landed_and_were_not_deleted_become_the_same_rows_again(events: TestQueue, lake: Lake) -> None:
+def test_a_landed_message_that_was_not_deleted_becomes_the_same_row(events: TestQueue, lake: Lake) -> None:
     events.send(*(event(n) for n in range(5)), "broken")
     with reader(events).read(EVENTS, None) as reading:
         first = lake.land(EVENTS, reading, newest=None, run_id="killed before it could acknowledge")
@@ -215,7 +215,7 @@ def test_messages_that_landed_and_were_not_deleted_become_the_same_rows_again(ev
     assert events.left() == 0
 
 
-def test_messages_that_cannot_be_deleted_are_tried_again_and_then_left(events: TestQueue, caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_that_cannot_be_deleted_are_reported_and_left(events: TestQueue, caplog: pytest.LogCaptureFixture) -> None:
     events.send(*(event(n) for n in range(3)))
     with reader(events).read(EVENTS, None) as reading, caplog.at_level(logging.WARNING):
         list(reading)
@@ -238,7 +238,7 @@ def test_a_message_received_too_often_goes_to_the_dead_letter_queue(local_aws: N
 # ---- what cannot be
 
 
-def test_a_past_day_is_refused_and_takes_nothing_from_the_queue(events: TestQueue, lake: Lake) -> None:
+def test_a_past_day_is_refused_and_receives_no_message(events: TestQueue, lake: Lake) -> None:
     events.send(event(1))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(2))
@@ -247,49 +247,59 @@ def test_a_past_day_is_refused_and_takes_nothing_from_the_queue(events: TestQueu
     assert events.counts() == (1, 0)
 
 
-def test_an_invalid_address_way_or_position_of_a_queue_is_refused(events: TestQueue) -> None:
+def test_an_invalid_address_strategy_or_position_of_a_queue_is_refused(events: TestQueue) -> None:
     with pytest.raises(SourceError, match=r"should look like https://sqs\."):
         SqsReader("app-events").head(EVENTS, None)
     with pytest.raises(SourceError, match=r"Xmin.*use Queue"):
         reader(events).head(replace(EVENTS, changes=Xmin()), None)
     with pytest.raises(SourceError, match="there is no such queue"):
         SqsReader(events.url + "x").head(EVENTS, None)
-    with pytest.raises(PositionLost, match="no position"):
+    with pytest.raises(PositionLost, match="not the position of a queue"):
         reader(events).head(EVENTS, {"token": "abc"})
 
 
-def test_drift_names_fields_of_waiting_messages_which_stay(events: TestQueue) -> None:
+def test_a_check_of_drift_receives_no_message(events: TestQueue, lake: Lake) -> None:
+    """Each receipt counts towards the dead-letter queue: a check that runs every day would move a message there that nobody read."""
+    sync.land(EVENTS, reader(events), lake, run_id="run")
+    events.send(event(1, colour="red"))
+    for _ in range(4):
+        assert drift(EVENTS, reader(events), lake) == []
+    assert events.counts() == (1, 0)
+    assert events.receipts() == [1], "received by this test alone"
+
+
+def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, lake: Lake) -> None:
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
-    told = reader(events).drift(EVENTS)
-    assert [line.partition("add ")[2] for line in told] == [
+    sync.land(EVENTS, reader(events), lake, run_id="run")
+    lines = drift(EVENTS, reader(events), lake)
+    assert [line.partition("add ")[2] for line in lines] == [
         'Column("colour", varchar(16))',
         'Column("extra", super_)',
         'Column("size", bigint)',
     ]
-    assert events.counts() == (1, 0)
 
 
 def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: Lake) -> None:
-    def told(table: Table = EVENTS) -> list[str]:
+    def lines(table: Table = EVENTS) -> list[str]:
         return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
-    assert told() == []
+    assert lines() == []
     events.send(event(1, colour="red"), event(2))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(3, size=3))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(4))
     sync.land(EVENTS, reader(events), lake, run_id="run")
-    assert told() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
+    assert lines() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
     wider = replace(EVENTS, columns=(*EVENTS.columns, Column("colour", varchar(16)), Column("size", bigint)))
-    assert told(wider) == []
+    assert lines(wider) == []
     events.send(event(5, colour="blue", shape="round"))
     sync.land(wider, reader(events), lake, run_id="run")
-    assert told(wider) == ['Column("shape", varchar(16))']
+    assert lines(wider) == ['Column("shape", varchar(16))']
 
 
 def test_a_scaffolded_definition_reads_the_messages_that_wait(events: TestQueue) -> None:
-    with pytest.raises(SourceError, match=r"web\.visits: no message waits"):
+    with pytest.raises(SourceError, match=r"web\.visits: no readable message waits"):
         scaffold("sqs", events.url, "web", "visits")
     events.send(
         {"id": "A", "at": "2018-01-30T19:13:43.383+0100", "User Name": "ann", "n": 1, "m": 1.5, "ok": True, "tags": []}, {"n": 2.5}, "x"

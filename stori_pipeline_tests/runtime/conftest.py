@@ -1,4 +1,4 @@
-"""Who is told, in tests: a topic of SNS whose messages can be read, and a webhook that keeps what it is sent."""
+"""Receivers of alerts: a topic of SNS whose messages can be read, and a webhook that stores its messages."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class Hook:
 @pytest.fixture
 def hook() -> Iterator[Hook]:
     """A real server on loopback."""
-    made = Hook("", [])
+    webhook = Hook("", [])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if made.status == 200:
-                made.received.append(body)
-            self.send_response(made.status)
+            if webhook.status == 200:
+                webhook.received.append(body)
+            self.send_response(webhook.status)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -81,8 +81,8 @@ def hook() -> Iterator[Hook]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
-    made.address = f"http://127.0.0.1:{server.server_port}/services/T0/B0/hushhush"
-    yield made
+    webhook.address = f"http://127.0.0.1:{server.server_port}/services/T0/B0/hushhush"
+    yield webhook
     server.shutdown()
     serving.join()
     server.server_close()

@@ -87,7 +87,7 @@ def test_a_failure_with_retries_alerts_once_and_resolves_once(
     assert "Resolved, lasted " in over["Message"]
 
 
-def test_messages_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
+def test_an_unavailable_topic_delays_no_message_to_the_webhook(
     platform: Platform, instance: DagsterInstance, inbox: Inbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.write("ALTER TABLE transactions DROP COLUMN chip_used")
@@ -121,7 +121,7 @@ def test_messages_wait_for_a_topic_that_is_away_and_keep_no_webhook_waiting(
     assert len(send_alerts(instance)) == 2
 
 
-def test_a_webhook_that_refuses_gets_it_later_and_its_address_shows_nowhere(
+def test_a_webhook_that_refuses_gets_the_message_later_and_stays_secret(
     platform: Platform,
     instance: DagsterInstance,
     inbox: Inbox,
@@ -153,7 +153,7 @@ def test_a_webhook_that_refuses_gets_it_later_and_its_address_shows_nowhere(
     assert password not in memory + str(hook.received)
 
 
-def test_a_blocked_load_is_one_cause_whatever_follows_from_it(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
+def test_a_blocked_load_is_one_cause_with_all_its_consequences(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
     platform.move(100)
     execute_sync([BANK], instance=instance)
     platform.move(20, details="x" * 1025)
@@ -198,7 +198,7 @@ def test_a_stale_mirror_and_a_failed_check_alert(platform: Platform, instance: D
     ]
 
 
-def test_a_run_that_was_killed_alerts_and_is_resolved_by_the_next_run(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
+def test_a_killed_run_alerts_and_the_next_run_resolves_it(platform: Platform, instance: DagsterInstance, inbox: Inbox) -> None:
     platform.move(1)
     job = build_defs(PLAIN).resolve_job_def("sync")
     run = instance.create_run_for_job(job, tags={TABLES_TAG: "bank.transactions exchange.trades"})

@@ -1,4 +1,4 @@
-"""The newest result of each check, as an instance of Dagster's tells them."""
+"""The newest result of each check, from a Dagster instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is killed outside `stori sync` must not keep its tables for ever."""
+"""A run that is killed outside `stori sync` must not keep its tables busy for ever."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ with DagsterInstance.get() as instance:
 """
 
 
-def test_a_run_of_the_daemon_that_is_killed_leaves_its_tables_free(platform: Platform, instance: DagsterInstance) -> None:
-    """Regression: it stayed started and kept its pools when the whole of Dagster was killed with it."""
+def test_a_killed_run_of_the_daemon_frees_its_tables(platform: Platform, instance: DagsterInstance) -> None:
+    """Regression: the run stayed started and kept its pool slots if all of Dagster was killed with it."""
     platform.move(3)
     lock = psycopg2.connect(platform.bank.admin_url)
     try:

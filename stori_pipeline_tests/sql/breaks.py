@@ -1,6 +1,6 @@
-"""How a case breaks sound rows: functions of a cursor, made of statements and rows.
+"""Changes that break sound rows: functions of a cursor, with statements and rows.
 
-Belongs here: what cases are made of. Does not belong here: any case.
+Belongs here: the parts of cases. Does not belong here: any case (`planted`, `planted_stars`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A warehouse whose mirrors and star tables hold the rows that the shipped reports are held to."""
+"""A warehouse whose mirrors and star tables hold the rows of the reports' tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mirrors, star tables and their views, made by hand in the warehouse, and rows put into them.
+"""Mirrors, star tables and their views, created directly in the warehouse, and rows inserted into them.
 
 Belongs here: the statements. Does not belong here: any row (`sound_rows`, `report_rows`).
 """
@@ -12,12 +12,13 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
 from stori_pipeline.catalog import TABLES
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.star import STAR
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import super_
 from stori_pipeline.project import find_table
 from stori_pipeline.star import STARS
-from stori_pipeline.warehouse.dialect import create_mirror, create_views, quoted, relation
+from stori_pipeline.warehouse.dialect import create_mirror, create_views, relation
 
 MIRRORED: tuple[Table, ...] = (*TABLES, *(star.table for star in STARS.values()))
 SCHEMAS = (*sorted({table.source.name for table in MIRRORED}), "reports")

@@ -1,6 +1,6 @@
-"""What is made wrong in sources' mirrors and in reports, one thing at a time, and what the check for it must then return.
+"""Errors planted in sources' mirrors and in reports, one at a time, and the rows that the check for each must return.
 
-Belongs here: the cases, as data. Does not belong here: running them, or what is wrong with star tables (`planted_stars`).
+Belongs here: the cases, as data. Does not belong here: running them, or errors in star tables (`planted_stars`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is made wrong in star tables, one thing at a time, and what the check for it must then return.
+"""Errors planted in star tables, one at a time, and the rows that the check for each must return.
 
-Belongs here: the cases, as data. Does not belong here: running them, or what is wrong elsewhere (`planted`).
+Belongs here: the cases, as data. Does not belong here: running them, or errors elsewhere (`planted`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows for the shipped reports, few enough to work out by hand what each report must say of them.
+"""Rows for the shipped reports, few enough to work out by hand what each report must show.
 
-Belongs here: the rows. Does not belong here: what the reports make of them.
+Belongs here: the rows. Does not belong here: the expected rows of the reports.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows of every mirror and star table that a check looks at, in which everything is as it should be.
+"""Correct rows of every mirror and star table that a check reads.
 
-Belongs here: the rows. Does not belong here: what a check finds when something is not as it should be (`planted`).
+Belongs here: the rows. Does not belong here: errors that a check must find (`planted`).
 """
 
 from __future__ import annotations

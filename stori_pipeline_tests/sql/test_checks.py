@@ -1,4 +1,4 @@
-"""Every file of `sql/checks`, put to the test: in a warehouse where all is well it returns nothing, and what is made wrong it returns.
+"""Every file of `sql/checks`: it returns nothing for sound rows, and the planted rows for each planted error.
 
 Each case breaks one thing in a transaction of its own, which is rolled back.
 """
@@ -50,15 +50,15 @@ def found(cursor: Cursor, check: str) -> list[tuple[Any, ...]]:
     return sorted(cursor.fetchall(), key=repr)
 
 
-def test_where_all_is_well_no_check_finds_anything(sound: Cursor) -> None:
+def test_no_check_returns_a_row_of_sound_data(sound: Cursor) -> None:
     assert {check: rows for check in STATEMENTS if (rows := found(sound, check))} == {}
 
 
 @pytest.mark.parametrize(("check", "how", "expected"), [(c, h, e) for c, _, h, e in CASES], ids=[f"{c}: {w}" for c, w, _, _ in CASES])
-def test_a_check_returns_what_is_wrong_and_nothing_else(sound: Cursor, check: str, how: Break, expected: list[tuple[Any, ...]]) -> None:
+def test_a_check_returns_exactly_the_planted_rows(sound: Cursor, check: str, how: Break, expected: list[tuple[Any, ...]]) -> None:
     how(sound)
     assert [row[: len(expected[0])] for row in found(sound, check)] == expected
 
 
-def test_every_check_is_put_to_the_test() -> None:
+def test_every_check_file_has_a_planted_case() -> None:
     assert set(STATEMENTS) == {check for check, *_ in CASES}

@@ -50,7 +50,7 @@ def event(number: int, who: str, name: str, at: str, platform: str = "ios") -> d
     }
 
 
-def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messages: TestQueue, warehouse: Warehouse, lake: Lake) -> None:
+def test_an_event_counts_once_on_its_own_day_even_if_it_is_late(messages: TestQueue, warehouse: Warehouse, lake: Lake) -> None:
     reader = SqsReader(messages.url)
 
     def arrived(*events: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messag
         assert sync.land(EVENTS, reader, lake, run_id="run").manifest is not None
         assert sync.load(EVENTS, lake, warehouse, run_id="run") is not None
 
-    def said(zone: str) -> dict[tuple[date, str], Row]:
+    def counts(zone: str) -> dict[tuple[date, str], Row]:
         rows = warehouse.query(
             "SELECT day, platform, registrations, submissions, registering_people, submitting_people, converted_people, conversion"
             " FROM reports.events_by_day WHERE time_zone = %s",
@@ -82,13 +82,13 @@ def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messag
     assert report.reads == ("events.app_events",)
     make_report(report, warehouse, run_id="run", reports=reports)
     january, february = (date(2018, 1, 30), date(2018, 1, 31)), date(2018, 2, 2)
-    assert said("UTC") == {
+    assert counts("UTC") == {
         (january[0], "ios"): (3, 0, 2, 0, 1, Decimal("0.5000")),
         (january[0], "android"): (1, 0, 1, 0, 0, Decimal("0.0000")),
         (february, "ios"): (0, 1, 0, 1, 0, None),
         (date(2018, 1, 29), "ios"): (0, 1, 0, 1, 0, None),
     }
-    assert said("Europe/Berlin") == {
+    assert counts("Europe/Berlin") == {
         (january[0], "ios"): (2, 0, 1, 0, 1, Decimal("1.0000")),
         (january[1], "ios"): (1, 0, 1, 0, 0, Decimal("0.0000")),
         (january[0], "android"): (1, 0, 1, 0, 0, Decimal("0.0000")),
@@ -96,6 +96,6 @@ def test_each_event_counts_once_on_its_own_day_and_a_late_one_restates_it(messag
         (date(2018, 1, 29), "ios"): (0, 1, 0, 1, 0, None),
     }
 
-    before = said("UTC")
+    before = counts("UTC")
     arrived(event(8, "kim", BEGUN, "2018-01-30 12:00", "android"), event(9, "bob", DONE, "2018-01-30 20:00", "android"))
-    assert said("UTC") == before | {(january[0], "android"): (2, 1, 2, 1, 1, Decimal("0.5000"))}
+    assert counts("UTC") == before | {(january[0], "android"): (2, 1, 2, 1, 1, Decimal("0.5000"))}

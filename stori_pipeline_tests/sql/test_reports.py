@@ -1,4 +1,4 @@
-"""The shipped reports: what they say of the report rows, where their columns come from, and what they read."""
+"""The shipped reports: their rows for the report rows, the lineage of their columns, and what they read."""
 
 from __future__ import annotations
 
@@ -131,19 +131,19 @@ SAID: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_a_report_says_what_was_worked_out_by_hand(name: str, reported: Warehouse, reports: dict[str, Report]) -> None:
+def test_a_report_has_the_rows_worked_out_by_hand(name: str, reported: Warehouse, reports: dict[str, Report]) -> None:
     columns, expected = SAID[name]
     rows = make_report(reports[name], reported, run_id="run", reports=list(reports.values()))
     assert rows == (len(expected) if reports[name].materialized == "table" else None)
-    said = reported.query(f"SELECT {columns} FROM reports.{name}")
-    assert sorted(said, key=_in_order) == sorted(expected, key=_in_order)
+    actual = reported.query(f"SELECT {columns} FROM reports.{name}")
+    assert sorted(actual, key=_in_order) == sorted(expected, key=_in_order)
 
 
 def _in_order(row: tuple[Any, ...]) -> list[Any]:
     return [(value is None, "" if value is None else str(value)) for value in row[:4]]
 
 
-def test_every_shipped_report_over_these_sources_is_held_to_an_answer(reports: dict[str, Report]) -> None:
+def test_every_shipped_report_of_these_sources_has_expected_rows(reports: dict[str, Report]) -> None:
     known = {"star", "app", "bank", "exchange"}
     assert {name for name, report in reports.items() if {read.partition(".")[0] for read in report.reads} <= known} == set(SAID)
 
@@ -163,7 +163,7 @@ READS = {
 
 
 @pytest.mark.parametrize("name", READS)
-def test_a_report_reads_what_its_arrows_show(name: str, reports: dict[str, Report]) -> None:
+def test_a_report_reads_exactly_the_relations_in_its_definition(name: str, reports: dict[str, Report]) -> None:
     assert reports[name].reads == READS[name]
 
 
@@ -201,7 +201,7 @@ def test_a_column_comes_from_where_its_lineage_says(name: str, column: str, repo
     assert [".".join(origin) for origin in reports[name].lineage[column]] == expected
 
 
-def test_every_column_of_a_report_comes_from_columns_that_are_there(reports: dict[str, Report]) -> None:
+def test_the_lineage_of_every_report_column_names_existing_columns(reports: dict[str, Report]) -> None:
     own = {table.full_name: {c.name for c in table.columns} for table in (*catalog.TABLES, *(each.table for each in STARS.values()))}
     own |= {report.full_name: set(report.columns) for report in reports.values()}
     for report in reports.values():
@@ -216,7 +216,7 @@ VIEWS = ("fact_sales_order_current", "fact_purchase_orders_current", "fact_payme
 
 
 @pytest.mark.parametrize("name", ["star.dim_staff", "star.fact_payment", "app.users", *(f"star.{view}" for view in VIEWS)])
-def test_a_star_means_the_columns_that_the_warehouse_gives(name: str, reported: Warehouse, tmp_path: Path) -> None:
+def test_a_star_in_sql_selects_the_columns_of_the_warehouse(name: str, reported: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "x.sql").write_text(f"-- All of it.\nSELECT * FROM {name}")
     (report,) = load_reports(tmp_path, catalog.TABLES, STARS)
     with reported.session("columns") as connection, connection.cursor() as cursor:
@@ -234,5 +234,5 @@ def test_the_worked_example_of_adding_a_report_works(reported: Warehouse, tmp_pa
     for each in reports:
         if each.full_name in (*report.reads, report.full_name):
             make_report(each, reported, run_id="readme", reports=reports)
-    said = reported.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
-    assert said == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]
+    actual = reported.query("SELECT account_no, month, taken_in, paid_out FROM reports.accounts_by_month ORDER BY account_no")
+    assert actual == [("A", JANUARY, 106, 30), ("B", JANUARY, 0, 1), ("C", JANUARY, 1, 0)]

@@ -1,4 +1,4 @@
-"""Reports that show amounts in one currency: which day's rate an order gets, and what becomes of those that have none."""
+"""Reports that show amounts in one currency: which day's rate an order gets, and orders without a rate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_sales_in_pounds_use_the_last_rate_before_each_order_and_show_it(warehou
     names = "month, currency_code, orders, orders_without_rate, sales_value, sales_value_gbp, lowest_rate, highest_rate, oldest_rate_days"
     january, february, one, rate = date(2024, 1, 1), date(2024, 2, 1), Decimal(1), Decimal("1.28")
 
-    def said() -> list[tuple[object, ...]]:
+    def sales() -> list[tuple[object, ...]]:
         return warehouse.query(f"SELECT {names} FROM reports.sales_by_month_in_gbp ORDER BY 1, 2")
 
     others = [
@@ -53,8 +53,8 @@ def test_sales_in_pounds_use_the_last_rate_before_each_order_and_show_it(warehou
         (february, "GBP", 1, 0, Decimal(250), Decimal(250), one, one, 0),
     ]
     pounds = (january, "GBP", 2, 0, Decimal(11000), Decimal(11000), one, one, 0)
-    assert said() == [pounds, (january, "USD", 1, 0, Decimal(2000), Decimal("1562.50"), rate, rate, 2), *others]
+    assert sales() == [pounds, (january, "USD", 1, 0, Decimal(2000), Decimal("1562.50"), rate, rate, 2), *others]
     with warehouse.session("test") as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM rates.daily WHERE rate_date < '2024-01-05'")
         connection.commit()
-    assert said() == [pounds, (january, "USD", 1, 1, Decimal(2000), None, None, None, None), *others]
+    assert sales() == [pounds, (january, "USD", 1, 1, Decimal(2000), None, None, None, None), *others]

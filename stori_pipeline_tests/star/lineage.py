@@ -1,4 +1,4 @@
-"""A star table's lineage held to its function: which of its columns change when a column of an input does."""
+"""A star table's lineage, compared with its function: which of its columns change with a column of an input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def own_columns(star: Star) -> list[str]:
 
 
 def assert_lineage(star: Star) -> None:
-    """A column's values depend on what its lineage says, and on nothing else."""
+    """A column's values depend on exactly the columns in its lineage."""
     before = star.make(**inputs(star)).select(own_columns(star)).collect()
     assert before.height >= 4
     lineage = star.lineage()

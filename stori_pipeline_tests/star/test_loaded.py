@@ -1,6 +1,6 @@
 """Star tables in the warehouse: from landed rows through their functions to tables and views that people query.
 
-The star tables are those of totesys, in a schema of the test's own; the rows are few, so that every value can be written down.
+The star tables are those of totesys, in a schema of the test's own, with few rows, so that every expected value can be written down.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def test_a_fact_has_its_exact_values_and_every_version(stars: StarStores) -> Non
     assert stars.load_stars() == [None] * len(stars.tables)
 
 
-def test_a_dropped_warehouse_comes_back_the_same_and_as_the_lake_has_it(stars: StarStores) -> None:
+def test_dropped_star_tables_are_loaded_again_with_the_same_rows(stars: StarStores) -> None:
     _edit(stars)
     before = stars.all_rows()
     stars.execute(f'DROP SCHEMA "{stars.schema}" CASCADE')
@@ -141,7 +141,7 @@ def test_a_dropped_warehouse_comes_back_the_same_and_as_the_lake_has_it(stars: S
         assert (count, sum(each.checksum for each in found.values())) == (live.height, meant), star.name
 
 
-def test_a_mirror_whose_definition_changed_is_made_again_without_the_views_over_it(stars: StarStores) -> None:
+def test_a_mirror_with_a_changed_definition_is_rebuilt_without_its_views(stars: StarStores) -> None:
     star = stars.tables["fact_sales_order"]
     report = f'"{stars.schema}"."report"'
     stars.execute(f"CREATE VIEW {report} AS SELECT sales_order_id FROM {relation(star.table)}")

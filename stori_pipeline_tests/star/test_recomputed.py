@@ -1,8 +1,8 @@
-"""The star tables in the warehouse against a recomputation by the source's own database: plain SQL, one file of `recomputed` per table,
-written apart from the functions that make them.
+"""The star tables in the warehouse, compared with a recomputation by the source's own database: plain SQL, one file of `recomputed` per
+table, written independently of the functions.
 
 One small company for the whole module: its database, its lake, its mirrors and star tables. Each test changes something, lets it arrive,
-and compares everything; only the first is about the company as it began.
+and compares everything; only the first test is about the initial state.
 """
 
 from __future__ import annotations
@@ -158,14 +158,14 @@ def company(sources: Stack, s3: S3Client, warehouse_url: str) -> Iterator[Totesy
     sources.drop_source_database(name)
 
 
-def test_the_past_and_its_first_changes_are_in_the_stars_row_for_row(company: Totesys) -> None:
+def test_the_star_tables_hold_the_past_and_its_first_changes_row_by_row(company: Totesys) -> None:
     assert {each.name for each in STARS.values()} == {file.stem for file in RECOMPUTED.glob("*.sql")}
     assert company.differences() == {}
     assert company.findings() == {}
     assert min(company.versions().values()) > 0
 
 
-def test_a_day_of_traffic_makes_one_version_of_each_row_that_it_wrote(company: Totesys) -> None:
+def test_a_day_of_traffic_adds_one_version_of_each_written_row(company: Totesys) -> None:
     before = company.versions()
     with late_order(company.admin_url, day(2022, 11, 15), seed=3) as late:
         truth = simulate_day(company.admin_url, day(2022, 11, 15), seed=3)
@@ -179,7 +179,7 @@ def test_a_day_of_traffic_makes_one_version_of_each_row_that_it_wrote(company: T
     assert {change.kind for change in (*truth.changes, *late)} == {"insert", "update", "silent"}
 
 
-def test_changes_reach_every_table_that_is_made_of_them(company: Totesys) -> None:
+def test_changes_reach_every_table_downstream(company: Totesys) -> None:
     before = company.everything()
     company.write(
         # A department moves and another loses its town: of the staff, no row changes.
@@ -212,7 +212,7 @@ def test_changes_reach_every_table_that_is_made_of_them(company: Totesys) -> Non
     }
 
 
-def test_a_row_that_is_gone_is_gone_from_the_present_and_kept_in_the_history(company: Totesys) -> None:
+def test_a_deleted_row_leaves_the_present_and_stays_in_the_history(company: Totesys) -> None:
     ((order, transaction, payment),) = company.ask(
         "SELECT sales_order_id, transaction_id, payment_id FROM transaction JOIN payment USING (transaction_id)"
         " WHERE sales_order_id IS NOT NULL ORDER BY transaction_id DESC LIMIT 1"
@@ -256,7 +256,7 @@ MESSES = [_everything_is_landed_again, _a_day_is_landed_again, _the_stars_are_ma
 
 
 @pytest.mark.parametrize("mess", MESSES, ids=lambda mess: mess.__name__.strip("_"))
-def test_a_mess_leaves_the_stars_identical(company: Totesys, mess: Any) -> None:
+def test_the_star_tables_and_their_version_numbers_survive_a_mess(company: Totesys, mess: Any) -> None:
     before = company.everything()
     mess(company)
     assert company.everything() == before

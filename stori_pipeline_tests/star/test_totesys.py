@@ -1,6 +1,6 @@
-"""The star tables of totesys as functions: what their columns depend on, and the values that need thought.
+"""The star tables of totesys as functions: what their columns depend on, and special values.
 
-That they agree with the source as a whole is for the independent recomputation in SQL to say.
+`test_recomputed` tests that they agree with the source as a whole.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ UTC = timezone.utc
 
 
 @pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
-def test_a_columns_values_depend_on_what_its_lineage_says_and_on_nothing_else(star: Star) -> None:
+def test_a_columns_values_depend_on_exactly_its_lineage(star: Star) -> None:
     assert_lineage(star)
 
 
 @pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
-def test_texts_have_the_room_that_they_have_in_the_source(star: Star) -> None:
+def test_texts_are_as_long_as_in_the_source(star: Star) -> None:
     for name, of in star.lineage().items():
         width = star.table[name].type.max_bytes
         for full_name, column in of:
@@ -59,12 +59,12 @@ def test_staff_of_a_department_that_is_late_or_has_no_location_are_not_lost() ->
     ]
 
 
-def test_currencies_have_the_standards_names_and_unknown_ones_their_code() -> None:
+def test_currencies_have_iso_names_and_unknown_ones_have_their_code() -> None:
     currency = pl.DataFrame({"currency_id": [1, 2, 3, 4], "currency_code": ["GBP", "USD", "EUR", "XXQ"]})
     assert [row["currency_name"] for row in _rows("dim_currency", currency=currency)] == ["Pound Sterling", "US Dollar", "Euro", "XXQ"]
 
 
-def test_an_instant_is_split_and_only_a_whole_date_is_a_date() -> None:
+def test_an_instant_is_split_and_only_a_full_date_is_a_date() -> None:
     texts = ["2024-11-15", "2024-02-30", "2024-2-3", "15/11/2024", "0000-01-01", "", None, "9999-12-31"]
     at = [datetime(2022, 12, 15, 11, 25, 10, 0, UTC), datetime(2022, 12, 15, 11, 25, 10, 123000, UTC)] * 4
     frame = inputs(STARS["fact_payment"])["payment"].collect()
@@ -87,7 +87,7 @@ def _facts(**days: list[date]) -> dict[str, pl.DataFrame]:
     return frames
 
 
-def test_the_calendar_has_the_whole_of_every_year_that_a_fact_needs() -> None:
+def test_the_calendar_has_every_day_of_each_year_of_a_fact() -> None:
     assert _rows("dim_date", **_facts()) == []
     days = _rows("dim_date", **_facts(fact_payment=[date(2024, 12, 31)], fact_sales_order=[date(2023, 5, 1), date(9999, 1, 1)]))
     assert [row["date_id"].year for row in days] == [2023] * 365 + [2024] * 366 + [9999] * 365

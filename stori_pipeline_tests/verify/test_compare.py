@@ -1,4 +1,4 @@
-"""Finding the rows that differ: over every kind of key, at any size, whatever differs."""
+"""Finding the rows that differ: with every kind of key, at any size, for any difference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BY_TWO = Table(
 
 
 class Rows:
-    """A side that holds its rows in memory, and counts what it was asked to list."""
+    """A comparable that holds its rows in memory, and counts the ranges that it lists."""
 
     def __init__(self, *rows: dict[str, object]) -> None:
         self.rows = list(rows)
@@ -88,7 +88,7 @@ def test_every_difference_is_found_and_nothing_else(table: Table, source: dict[i
     assert (result.source_rows, result.warehouse_rows) == (len(source), len(mirror))
 
 
-def test_only_ranges_that_differ_are_looked_into() -> None:
+def test_only_ranges_that_differ_are_listed() -> None:
     source = Rows(*(_row(BY_NUMBER, n, "same") for n in range(30_000)))
     mirror = Rows(*(_row(BY_NUMBER, n, "other" if n == 17_123 else "same") for n in range(30_000)))
     result = compare.verify(BY_NUMBER, source, mirror)
@@ -96,7 +96,7 @@ def test_only_ranges_that_differ_are_looked_into() -> None:
     assert source.listed < 500
 
 
-def test_a_hundred_differing_keys_are_listed_at_most() -> None:
+def test_at_most_a_hundred_differing_keys_are_listed() -> None:
     result = compare.verify(BY_NUMBER, Rows(*(_row(BY_NUMBER, n, "") for n in range(5_000))), Rows())
     assert len(result.differing) == compare.SHOWN
     assert not result.equal
@@ -118,7 +118,7 @@ def test_rows_in_flight_do_not_count_when_they_settle() -> None:
     assert compare.verify(BY_NUMBER, source, mirror, settle=settle).equal
 
 
-def test_rows_that_stay_different_count_although_others_settle() -> None:
+def test_rows_that_stay_different_count_while_others_settle() -> None:
     source, mirror = Rows({"no": 1, "note": "new"}, {"no": 2, "note": "x"}), Rows({"no": 1, "note": "old"}, {"no": 2, "note": "y"})
 
     def settle() -> None:

@@ -1,4 +1,4 @@
-"""A proof needs no right to write, neither to the lake nor anywhere else."""
+"""A proof needs no permission to write, in the lake or anywhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.pipeline.sync import land
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.verify.proof import prove
 from stori_pipeline_tests.lake.gateway import gateway
@@ -29,7 +29,7 @@ COLUMNS = (Column("id", bigint, nullable=False), Column("note", varchar(64)))
 ORDERS = Table(Source("shop", "sqs", "A shop."), "orders", COLUMNS, ("id",), Queue())
 
 
-def test_a_mirror_is_proved_with_a_role_that_may_only_read_the_lake(
+def test_verify_needs_only_the_right_to_read_the_lake(
     messages: TestQueue, store: StoreTable, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 2)  # reading live rows of so many batches wrote a file, once
@@ -47,10 +47,10 @@ def test_a_mirror_is_proved_with_a_role_that_may_only_read_the_lake(
         with pytest.raises(LakeError, match=r"AccessDenied|Access Denied"):
             read_only.bucket.put("probe", b"")
         gate.requests.clear()
-        behind = verify(table, source_side(reader, read_only), warehouse)
+        behind = verify(table, comparable_source(reader, read_only), warehouse)
         proof = prove(table, reader, read_only, warehouse)
     assert {difference.key for difference in behind.differing} == {("2",), ("9",)}
     assert proof.equal
     assert {method for method, _ in gate.requests} <= {"GET", "HEAD"}
     orders.load()
-    assert verify(table, source_side(reader, lake), warehouse).equal
+    assert verify(table, comparable_source(reader, lake), warehouse).equal

@@ -1,6 +1,6 @@
-"""The statements that a session sends to the warehouse, heard in the wire exactly as they were sent.
+"""The statements that a session sends to the warehouse, recorded from the wire.
 
-Belongs here: hearing them, and putting what differs from run to run into words that do not.
+Belongs here: recording them, and replacing what differs between runs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Recorder:
         return "".join(f"{self._steady(statement)};\n\n" for request in requests for statement in statements(request))
 
     def _steady(self, statement: str) -> str:
-        """The statement without what another run has otherwise: names of the test's own, generations, times."""
+        """The statement without what differs between runs: names of the test's own, generations, times."""
         stores, table = self.stored.stores, self.stored.table
         words = {table.source.name: "shop", stores.bucket: "landing", stores.warehouse.copy_role: "arn:aws:iam::1:role/copy"}
         for name, word in words.items():

@@ -1,4 +1,4 @@
-"""The SQL of the warehouse, to the letter: the DDL, kept under sql/warehouse, where a person looks for it, and whole loads."""
+"""The exact SQL of the warehouse: the DDL, which is under sql/warehouse for people to read, and the statements of whole loads."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_golden_ddl_of_every_mirror(table: Table) -> None:
 
 @pytest.mark.parametrize("star", STARS.values(), ids=lambda star: star.name)
 def test_golden_ddl_of_every_star_table_and_its_views(star: Star) -> None:
-    said = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.aliases)]
-    golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(said) + ";\n")
+    ddl = [dialect.create_mirror(star.table), *dialect.create_views(star.table, star.aliases)]
+    golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(ddl) + ";\n")
 
 
 def test_golden_ddl_of_the_ledger() -> None:
@@ -115,7 +115,7 @@ def test_golden_statements_of_a_whole_load_as_they_are_sent(name: str, store: St
     wider = replace(stored, table=replace(stored.table, columns=(*table.columns, Column("more", varchar(8)))))
     wider.snapshot(row(1))
     parts["a load of a definition that has changed"] = Recorder(wider).record(load)
-    text = "\n".join(f"-- {part}\n\n{said}" for part, said in parts.items())
+    text = "\n".join(f"-- {part}\n\n{ddl}" for part, ddl in parts.items())
     golden.check(GOLDEN / f"{name}.sql", text.rstrip() + "\n")
 
 
@@ -141,7 +141,7 @@ def _statements(table: Table) -> list[str]:
 
 
 def test_golden_fingerprints_of_every_tables_definition_and_statements() -> None:
-    """The whole loads show statements of four tables; that those of each shipped table stay as they are, this holds."""
+    """The whole loads show the statements of four tables; this test holds those of every shipped table."""
     tables = [*catalog.TABLES, *(star.table for star in STARS.values())]
     digests = [hashlib.sha256(";".join(_statements(table)).encode()).hexdigest()[:16] for table in tables]
     lines = [f"{table.full_name} {table.fingerprint} {digest}" for table, digest in zip(tables, digests, strict=True)]

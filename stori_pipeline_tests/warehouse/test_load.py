@@ -1,4 +1,4 @@
-"""What a load brings to the mirror: first rows, changes, deletes, snapshots, and any history of them."""
+"""The result of a load in the mirror: first rows, changes, deletes, snapshots, and any history of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stori_pipeline.model.row_checksum import KeyRange
 from stori_pipeline.warehouse.load import Loaded
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
 
 KEEPING = replace(ITEMS, keep_deleted=True)
@@ -19,7 +20,7 @@ def facts(loaded: Loaded) -> tuple[int, int, int, int]:
     return loaded.batch, loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted
 
 
-def test_the_first_load_makes_the_mirror_and_the_ledger_entry(items: StoredTable) -> None:
+def test_the_first_load_creates_the_mirror_and_the_ledger_entry(items: StoredTable) -> None:
     assert items.stores.warehouse.ledger(items.table) is None
     landed = items.snapshot((1, "a"), (2, None))
     assert facts(items.loaded()) == (1, 2, 2, 0)
@@ -28,13 +29,26 @@ def test_the_first_load_makes_the_mirror_and_the_ledger_entry(items: StoredTable
     assert items.stores.warehouse.ledger(items.table) == (landed.generation, 1)
 
 
-def test_nothing_landed_makes_nothing(items: StoredTable) -> None:
+def test_of_two_loads_that_end_in_one_second_the_last_is_of_the_newer_generation(items: StoredTable) -> None:
+    """The ledger's times are whole seconds."""
+    first = items.snapshot((1, "a"))
+    items.loaded()
+    second = items.snapshot((1, "a"), (2, "b"))
+    items.loaded()
+    name = items.table.full_name
+    same = "UPDATE pipeline.loads SET finished_at = '2026-11-28', batch = 1 WHERE target = %s"
+    execute(items.stores.warehouse_url, same, parameters=(name,))
+    assert first.generation < second.generation
+    assert items.stores.warehouse.last_loads(name) == [(second.generation, 1, 2), (first.generation, 1, 1)]
+
+
+def test_a_load_without_landed_batches_creates_nothing(items: StoredTable) -> None:
     assert items.load() is None
     schema = items.table.source.name
     assert items.stores.query(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema}'") == []
 
 
-def test_a_load_that_is_repeated_finds_nothing_to_do(items: StoredTable) -> None:
+def test_a_repeated_load_does_nothing(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     assert items.load() is None
@@ -49,7 +63,7 @@ def test_changes_replace_add_and_delete(items: StoredTable) -> None:
     assert items.mirror("_batch") == [(1, "a", 1), (2, "B", 2), (4, "d", 2)]
 
 
-def test_a_tombstone_for_a_row_that_is_not_there_is_no_deletion(items: StoredTable) -> None:
+def test_a_tombstone_for_a_missing_row_deletes_nothing(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((7,))
@@ -57,7 +71,7 @@ def test_a_tombstone_for_a_row_that_is_not_there_is_no_deletion(items: StoredTab
     assert items.mirror() == [(1, "a")]
 
 
-def test_several_batches_come_in_one_load_and_one_copy(items: StoredTable) -> None:
+def test_one_load_brings_several_batches_with_one_copy(items: StoredTable) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.changes((1, "a2"))
     items.changes((1, "a3"), (2,))
@@ -73,7 +87,7 @@ def test_within_a_batch_the_last_version_wins(items: StoredTable) -> None:
     assert items.mirror() == [(1, "new"), (3, "back")]
 
 
-def test_a_later_batch_wins_although_its_place_in_the_batch_is_lower(items: StoredTable) -> None:
+def test_a_later_batch_wins_even_if_its_seq_is_lower(items: StoredTable) -> None:
     items.snapshot((9, "x"))
     items.loaded()
     items.changes((2, "x"), (3, "x"), (1, "first batch, third row"))
@@ -82,7 +96,7 @@ def test_a_later_batch_wins_although_its_place_in_the_batch_is_lower(items: Stor
     assert items.mirror()[0] == (1, "second batch, first row")
 
 
-def test_deleted_and_written_again_across_batches(items: StoredTable) -> None:
+def test_a_row_deleted_and_written_again_in_later_batches_is_live(items: StoredTable) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.loaded()
     items.changes((1,), (2,))
@@ -91,7 +105,7 @@ def test_deleted_and_written_again_across_batches(items: StoredTable) -> None:
     assert items.mirror() == [(1, "again")]
 
 
-def test_a_snapshot_replaces_the_mirror_and_counts_what_vanished(items: StoredTable) -> None:
+def test_a_snapshot_replaces_the_mirror_and_counts_removed_rows(items: StoredTable) -> None:
     items.snapshot((1, "a"), (2, "b"), (3, "c"))
     items.loaded()
     items.snapshot((2, "B"), (4, "d"))
@@ -99,7 +113,7 @@ def test_a_snapshot_replaces_the_mirror_and_counts_what_vanished(items: StoredTa
     assert items.mirror() == [(2, "B"), (4, "d")]
 
 
-def test_a_later_snapshot_makes_earlier_batches_superfluous(items: StoredTable) -> None:
+def test_batches_before_the_last_snapshot_are_not_loaded(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((2, "b"))
@@ -118,7 +132,7 @@ def test_an_empty_snapshot_empties_the_mirror(items: StoredTable) -> None:
     assert items.load() is None
 
 
-def test_a_table_of_no_rows_has_a_mirror(items: StoredTable) -> None:
+def test_an_empty_table_has_a_mirror(items: StoredTable) -> None:
     items.snapshot()
     assert facts(items.loaded()) == (1, 0, 0, 0)
     assert items.mirror() == []
@@ -170,7 +184,7 @@ def test_a_marked_row_that_is_written_again_is_live_and_single(store: StoreTable
     assert items.mirror("_deleted") == [(1, "again", False)]
 
 
-def test_a_row_written_and_then_deleted_between_two_loads_is_marked_and_not_lost(store: StoreTable) -> None:
+def test_a_row_written_and_deleted_between_two_loads_is_marked_and_kept(store: StoreTable) -> None:
     items = store(KEEPING)
     items.snapshot((1, "a"), (2, "b"))
     items.loaded()
@@ -191,7 +205,7 @@ def test_marking_twice_counts_once(store: StoreTable) -> None:
     assert items.loaded().rows_deleted == 0
 
 
-def test_a_record_that_begins_to_keep_deleted_rows_wants_a_new_generation() -> None:
+def test_a_definition_that_now_keeps_deleted_rows_needs_a_new_generation() -> None:
     assert KEEPING.fingerprint != ITEMS.fingerprint
 
 
@@ -204,7 +218,7 @@ HISTORY = st.lists(st.tuples(st.sampled_from(["snapshot", "changes", "changes", 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=HISTORY, keeping=st.booleans())
-def test_any_history_loaded_at_any_points_ends_as_the_last_version_of_each_row(store: StoreTable, history: Any, keeping: bool) -> None:
+def test_any_history_in_any_loads_ends_as_the_last_version_of_each_row(store: StoreTable, history: Any, keeping: bool) -> None:
     items = store(KEEPING if keeping else ITEMS)
     model: dict[int, str | None] = {}
     for number, (kind, writes, loads) in enumerate(history):

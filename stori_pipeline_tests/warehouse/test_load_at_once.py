@@ -1,4 +1,4 @@
-"""Loads beside other sessions: conflicts, loads of one table at once, readers, and landings meanwhile."""
+"""Loads at the same time as other sessions: conflicts, concurrent loads of one table, readers, and landings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def until(true: Callable[[], bool]) -> None:
 # ---- conflicts
 
 
-def test_a_conflict_is_tried_again_whole_and_loads_once(items: StoredTable) -> None:
+def test_a_load_with_a_conflict_is_tried_again_and_loads_once(items: StoredTable) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.loaded()
     items.changes((1, "A"), (2,))
@@ -59,7 +59,7 @@ def test_a_conflict_in_the_first_load_is_tried_again(items: StoredTable) -> None
     assert len(items.loads()) == 1
 
 
-def test_conflicts_without_end_are_worth_a_later_try_and_load_nothing(items: StoredTable) -> None:
+def test_persistent_conflicts_load_nothing_and_are_transient(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((1, "A"))
@@ -75,7 +75,7 @@ def test_conflicts_without_end_are_worth_a_later_try_and_load_nothing(items: Sto
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first load", "later load"])
-def test_of_loads_at_once_one_loads_and_the_others_find_nothing(items: StoredTable, first: bool) -> None:
+def test_one_of_several_concurrent_loads_loads_and_the_others_find_nothing(items: StoredTable, first: bool) -> None:
     items.snapshot(*((n, "a") for n in range(500)))
     if not first:
         items.loaded()
@@ -137,7 +137,7 @@ def test_a_load_waits_for_a_reader_and_then_loads(items: StoredTable, platform_u
     assert items.mirror() == [(1, "A")]
 
 
-def test_a_reader_that_never_ends_keeps_a_load_waiting_only_so_long(items: StoredTable) -> None:
+def test_a_load_waits_for_an_endless_reader_only_for_its_patience(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((1, "A"))
@@ -145,14 +145,16 @@ def test_a_reader_that_never_ends_keeps_a_load_waiting_only_so_long(items: Store
     with closing(psycopg2.connect(items.stores.warehouse_url)) as reader:
         with reader.cursor() as cursor:
             cursor.execute(f"SELECT * FROM {items.table.full_name}")
-        with pytest.raises(WarehouseUnavailable, match=r"other transactions have held the mirror for 0\.3 s, so nothing was loaded"):
+        with pytest.raises(
+            WarehouseUnavailable, match=rf"other transactions have held {items.table.full_name} for 0\.3 s, so nothing was changed"
+        ):
             sync.load(items.table, items.stores.lake, impatient, run_id="run")
         reader.rollback()
     assert items.mirror() == [(1, "a")]
     assert sync.load(items.table, items.stores.lake, impatient, run_id="run") is not None
 
 
-def test_readers_see_the_old_rows_or_the_new_ones_and_never_an_empty_mirror(items: StoredTable) -> None:
+def test_a_reader_sees_old_rows_or_new_rows_but_never_an_empty_mirror(items: StoredTable) -> None:
     items.snapshot(*((n, "0") for n in range(300)))
     items.loaded()
     done, seen = threading.Event(), set()

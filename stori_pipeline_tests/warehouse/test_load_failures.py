@@ -1,4 +1,4 @@
-"""What a load does when the warehouse or the lake is not as it should be: all of it, or none of it, and in clear words."""
+"""Loads with a failing warehouse or lake: all or nothing is loaded, with a clear error."""
 
 from __future__ import annotations
 
@@ -43,14 +43,12 @@ def _shorten(s3: S3Client, manifest: Manifest, bucket: str, rows: int) -> None:
     raise AssertionError("no padding gave that length")
 
 
-def test_fewer_rows_than_the_manifest_says_load_nothing(items: StoredTable, s3: S3Client, bucket: str) -> None:
+def test_a_copy_of_fewer_rows_than_the_manifest_says_loads_nothing(items: StoredTable, s3: S3Client, bucket: str) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     manifest = items.changes(*((n, f"note {n}" * 3) for n in range(2, 200)))
     _shorten(s3, manifest, bucket, rows=20)
-    with pytest.raises(
-        WarehouseError, match="COPY brought 20 rows where the manifests up to batch 2 say 198; nothing was loaded"
-    ) as raised:
+    with pytest.raises(WarehouseError, match="COPY loaded 20 rows, but the manifests up to batch 2 say 198; nothing was loaded") as raised:
         items.load()
     assert not isinstance(raised.value, WarehouseUnavailable)
     assert items.mirror() == [(1, "a")]
@@ -75,7 +73,7 @@ def test_a_part_that_was_removed_loads_nothing_and_is_named(items: StoredTable, 
 
 
 @pytest.mark.parametrize("lost", ["mirror", "schema", "ledger entries", "mirror and ledger entries"])
-def test_what_was_dropped_in_the_warehouse_comes_back_from_the_lake(items: StoredTable, lost: str) -> None:
+def test_a_dropped_mirror_is_loaded_again_from_the_lake(items: StoredTable, lost: str) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.changes((1,), (3, "c"))
     items.loaded()
@@ -91,7 +89,7 @@ def test_what_was_dropped_in_the_warehouse_comes_back_from_the_lake(items: Store
     assert items.load() is None
 
 
-def test_the_whole_ledger_dropped_comes_back(items: StoredTable) -> None:
+def test_a_dropped_ledger_is_created_and_filled_again(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.stores.execute("DROP TABLE pipeline.loads")
@@ -100,7 +98,7 @@ def test_the_whole_ledger_dropped_comes_back(items: StoredTable) -> None:
     assert items.mirror() == [(1, "a"), (2, "b")]
 
 
-def test_a_first_load_cut_off_leaves_no_empty_mirror_behind_an_old_ledger_entry(items: StoredTable, s3: S3Client, bucket: str) -> None:
+def test_an_interrupted_first_load_leaves_no_empty_mirror_with_an_old_entry(items: StoredTable, s3: S3Client, bucket: str) -> None:
     manifest = items.snapshot((1, "a"))
     items.loaded()
     items.stores.execute(f"DROP TABLE {items.table.full_name}")  # the ledger still says that batch 1 is loaded
@@ -115,7 +113,7 @@ def test_a_first_load_cut_off_leaves_no_empty_mirror_behind_an_old_ledger_entry(
     assert items.mirror() == [(1, "a")]
 
 
-def test_a_lake_that_began_anew_replaces_what_the_old_one_brought(items: StoredTable, s3: S3Client, bucket: str) -> None:
+def test_the_first_snapshot_of_a_new_lake_replaces_the_old_rows(items: StoredTable, s3: S3Client, bucket: str) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.changes((3, "c"))
     items.loaded()
@@ -129,12 +127,12 @@ def test_a_lake_that_began_anew_replaces_what_the_old_one_brought(items: StoredT
     assert items.mirror() == [(2, "b"), (4, "d")]
 
 
-# ---- records that changed
+# ---- definitions that changed
 
 WIDER = replace(ITEMS, columns=(Column("id", integer, nullable=False), Column("size", varchar(8)), Column("note", varchar(128))))
 
 
-def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(items: StoredTable) -> None:
+def test_changes_under_a_changed_definition_are_refused_with_advice(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((2, "b"))
@@ -144,7 +142,7 @@ def test_a_changed_record_and_nothing_but_changes_is_refused_in_clear_words(item
     assert items.mirror() == [(1, "a")]
 
 
-def test_a_ledger_of_another_record_refuses_changes_and_says_what_to_do(items: StoredTable) -> None:
+def test_a_ledger_entry_of_another_definition_refuses_changes(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     changed = replace(WIDER, source=items.table.source)
@@ -154,7 +152,7 @@ def test_a_ledger_of_another_record_refuses_changes_and_says_what_to_do(items: S
     assert len(items.loads()) == 1
 
 
-def test_a_changed_record_and_a_snapshot_rebuild_the_mirror(items: StoredTable) -> None:
+def test_a_snapshot_under_a_changed_definition_rebuilds_the_mirror(items: StoredTable) -> None:
     items.snapshot((1, "a"), (2, "b"))
     items.loaded()
     changed = replace(items, table=replace(WIDER, source=items.table.source))
@@ -168,7 +166,7 @@ def test_a_changed_record_and_a_snapshot_rebuild_the_mirror(items: StoredTable) 
     assert changed.mirror() == [(1, "big", "a")]
 
 
-def test_a_mirror_that_cannot_be_rebuilt_stays_as_it_was(items: StoredTable, s3: S3Client, bucket: str) -> None:
+def test_a_mirror_that_cannot_be_rebuilt_is_unchanged(items: StoredTable, s3: S3Client, bucket: str) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     changed = replace(items, table=replace(WIDER, source=items.table.source))
@@ -179,7 +177,7 @@ def test_a_mirror_that_cannot_be_rebuilt_stays_as_it_was(items: StoredTable, s3:
     assert items.mirror() == [(1, "a")]
 
 
-def test_a_record_that_now_keeps_deleted_rows_rebuilds_the_mirror(items: StoredTable) -> None:
+def test_a_definition_that_now_keeps_deleted_rows_rebuilds_the_mirror(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()
     keeping = replace(items, table=replace(items.table, keep_deleted=True))
@@ -212,7 +210,7 @@ def test_a_wrong_password_is_not_repeated(items: StoredTable) -> None:
     assert "hunter2" not in str(raised.value) + repr(raised.value.__cause__)
 
 
-def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
+def test_a_malformed_address_is_refused_without_quoting_it() -> None:
     with pytest.raises(WarehouseError) as raised:
         Warehouse("postgresql://loader:hunter2@[half", COPY_ROLE).ledger(under_own_source(ITEMS))
     assert "hunter2" not in str(raised.value)

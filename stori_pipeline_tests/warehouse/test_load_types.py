@@ -1,4 +1,4 @@
-"""Values of every type through a load, and their checksums as the warehouse computes them."""
+"""Values of every type through a load, and their checksums in the warehouse."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_type_comes_back_as_it_landed(store: StoreTable) -> None:
 
 
 @pytest.mark.parametrize("table", [EVERY_TYPE, replace(EVERY_TYPE, columns=EVERY_TYPE.columns, key=("id",), keep_deleted=True)])
-def test_the_warehouses_digests_are_those_of_python(store: StoreTable, table: Table) -> None:
+def test_the_warehouse_computes_the_digests_of_python(store: StoreTable, table: Table) -> None:
     # Ten places behind the point is what a double's text has, so ten is what is compared here.
     given_rows = [row for row in FULL if abs(row["id"]) < 2**40] + [{"id": 1000 + n, "text": f"é{n}", "f": n / 7} for n in range(50)]
     items = store(table)
@@ -91,7 +91,7 @@ def test_the_warehouses_digests_are_those_of_python(store: StoreTable, table: Ta
 
 
 @pytest.mark.parametrize("key", [("line",), ("no", "line")])
-def test_the_digests_of_keys_that_are_no_integers_are_those_of_python(store: StoreTable, key: tuple[str, ...]) -> None:
+def test_the_digests_of_other_than_integer_keys_are_those_of_python(store: StoreTable, key: tuple[str, ...]) -> None:
     items = store(replace(BY_TWO, key=key))
     given_rows = [{"no": n, "line": f"ü{n}|'", "note": None if n % 3 else f"{n}"} for n in range(100)]
     items.snapshot(*given_rows)

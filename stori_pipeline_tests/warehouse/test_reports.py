@@ -1,4 +1,4 @@
-"""Reports in the local Redshift: created, replaced, changed in every way, and read all the time."""
+"""Reports in the local Redshift: created, replaced, changed in every way, and always readable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rows(warehouse: Warehouse, name: str) -> list[tuple[Any, ...]]:
 
 
 def state(warehouse: Warehouse) -> dict[str, tuple[str, str]]:
-    """For each report its kind and its comment, in which every making has a number of its own."""
+    """The kind and the comment of each report; each replacement writes a unique comment."""
     return {name: (kind, comment) for name, kind, comment in warehouse.query(SELECT_REPORTS, ("reports",))}
 
 
@@ -55,7 +55,7 @@ def by_name(folder: Path, **files: str) -> tuple[dict[str, Report], list[Report]
     return {report.name: report for report in reports}, reports
 
 
-def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_view_is_created_once_and_shows_new_rows_of_its_tables(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     text = "SELECT item, SUM(price) AS total FROM shop.orders WHERE 'a%s' LIKE 'a%' GROUP BY item"
     assert create_all(warehouse, tmp_path, spent=text) == {"spent": None}
     before = state(warehouse)
@@ -67,7 +67,7 @@ def test_a_view_is_made_once_and_follows_its_tables(warehouse: Warehouse, wareho
     assert before["spent"][1].endswith("by run run")
 
 
-def test_a_table_has_new_rows_after_each_making_and_only_then(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_report_table_has_new_rows_only_after_it_is_replaced(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     text = HEAD + "SELECT id, price FROM shop.orders"
     assert create_all(warehouse, tmp_path, prices=text) == {"prices": 3}
     execute(warehouse_url, "DELETE FROM shop.orders WHERE id = 2")
@@ -89,7 +89,7 @@ CHANGES = [
 """Another value, another type, another order, a column less, columns more: only the first can be done in place."""
 
 
-def test_a_changed_definition_is_in_force_after_the_next_making(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_changed_report_has_its_new_definition_after_the_next_replacement(warehouse: Warehouse, tmp_path: Path) -> None:
     turns = [
         (kind, *change)
         for kinds in ("view view view view view", "table view table view table")
@@ -126,7 +126,7 @@ def test_views_on_a_report_outlive_its_change(warehouse: Warehouse, tmp_path: Pa
     assert {name: state(warehouse)[name] for name in ("x", "y", "z")} == {name: before[name] for name in ("x", "y", "z")}
 
 
-def test_a_report_that_went_with_its_table_is_made_again(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_report_that_was_dropped_with_its_table_is_created_again(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     files = {"x": "SELECT id FROM shop.orders", "y": "SELECT id FROM reports.x"}
     create_all(warehouse, tmp_path, **files)
     execute(warehouse_url, "DROP TABLE shop.orders CASCADE", "CREATE TABLE shop.orders (id INTEGER, item INTEGER)")
@@ -135,7 +135,7 @@ def test_a_report_that_went_with_its_table_is_made_again(warehouse: Warehouse, w
     assert rows(warehouse, "y") == []
 
 
-def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_refused_statement_names_its_report_and_keeps_the_old_one(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     create_all(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders", t=HEAD + "SELECT id FROM shop.orders")
     before = state(warehouse)
     for name, head in (("x", ""), ("t", HEAD)):
@@ -144,11 +144,11 @@ def test_a_refused_statement_names_its_report_and_leaves_what_was_there(warehous
     assert state(warehouse) == before
     assert len(rows(warehouse, "x")) == len(rows(warehouse, "t")) == 3
     execute(warehouse_url, "DROP TABLE shop.orders CASCADE")
-    with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` makes what is missing"):
+    with pytest.raises(WarehouseError, match=r"report reports\.[tx]: .*`stori sync` creates what is missing"):
         create_all(warehouse, tmp_path / "good", x="SELECT id FROM shop.orders")
 
 
-def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_reader_sees_old_rows_or_new_rows_but_never_none(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     texts = {
         "t": HEAD + "SELECT id FROM shop.orders",
         "v": "SELECT id, 0 AS n FROM shop.orders",
@@ -178,7 +178,7 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_never_none(warehouse: Wa
     assert seen == {("t", 3), ("v", 3)}
 
 
-def test_two_runs_that_make_a_table_at_once_leave_it_as_one_would(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_two_concurrent_runs_leave_a_report_table_as_one_would(warehouse: Warehouse, tmp_path: Path) -> None:
     (report,) = reports_of(tmp_path, {"t": HEAD + "SELECT id FROM shop.orders"})
     with ThreadPoolExecutor(3) as pool:
         for _ in range(3):
@@ -186,13 +186,15 @@ def test_two_runs_that_make_a_table_at_once_leave_it_as_one_would(warehouse: War
             assert rows(warehouse, "t") == [(1,), (2,), (3,)]
 
 
-def test_a_reader_that_never_ends_is_named_and_not_waited_for_without_end(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
+def test_a_replacement_waits_for_an_endless_reader_only_for_its_patience(warehouse: Warehouse, warehouse_url: str, tmp_path: Path) -> None:
     create_all(warehouse, tmp_path, t=HEAD + "SELECT id FROM shop.orders", v="SELECT id FROM shop.orders")
     hasty = Warehouse(warehouse_url, "arn:x", lock_patience=0.3)
     with closing(psycopg2.connect(warehouse_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM reports.t, reports.v")
         for changed in ({"t": HEAD + "SELECT id FROM shop.orders"}, {"v": "SELECT id, item FROM shop.orders"}):
-            with pytest.raises(WarehouseUnavailable, match=r"other transactions have held it for 0\.3 s"):
+            with pytest.raises(
+                WarehouseUnavailable, match=r"other transactions have held reports\.[tv] for 0\.3 s, so nothing was changed"
+            ):
                 create_all(hasty, tmp_path / "changed", **changed)
             for file in (tmp_path / "changed").iterdir():
                 file.unlink()

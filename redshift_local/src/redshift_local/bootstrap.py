@@ -1,6 +1,6 @@
-"""Preparing the database behind the local Redshift with the files in `database/`.
+"""Prepares the database behind the local Redshift with the files in `database/`.
 
-Belongs here: connecting to that database and applying the files. Does not belong here: the functions and views, which are in them.
+Belongs here: connecting to that database and applying the files. Does not belong here: the functions and views, which the files create.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _FILES = ("schema.sql", "functions.sql", "tables.sql")
 
 
 def prepare(url: str, patience: float = 30.0) -> None:
-    """Apply the files, which may be applied again and again, in one transaction.
+    """Apply the files in one transaction. They can be applied repeatedly.
 
     Args:
-        url: the database's address, as a superuser.
+        url: the database's address, for a superuser.
         patience: how many seconds to wait for a server that is starting.
 
     Raises:
-        psycopg2.Error: the server did not answer in time, or refused a statement.
+        psycopg2.Error: the server did not answer in time, or a statement failed.
     """
     patiently = Retrying(
         retry=retry_if_exception_type(psycopg2.OperationalError), stop=stop_after_delay(patience), wait=wait_fixed(0.1), reraise=True

@@ -1,7 +1,7 @@
-"""The one error of the local Redshift, and PostgreSQL's errors in Redshift's words.
+"""The errors that clients receive: the local Redshift's own, and PostgreSQL's with Redshift's codes and messages.
 
-Belongs here: the exception that becomes an ErrorResponse, and the mapping of the backend's errors. Does not belong here: who raises it,
-or its encoding on the wire.
+Belongs here: the exception that becomes an ErrorResponse, and the translation of the backend's errors. Does not belong here: raising it
+(the other modules), and its encoding (`proxy.wire`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ INTERNAL_ERROR = "XX000"
 
 
 class RedshiftError(Exception):
-    """An error that a client of the local Redshift sees: SQLSTATE, message, and optionally detail and hint.
+    """An error that a client receives: SQLSTATE, message, and optionally detail and hint.
 
-    It ends the statement like any error of a cluster; the session stays usable.
+    Like an error of a cluster, it ends the statement and not the session.
     """
 
     def __init__(self, code: str, message: str, detail: str = "", hint: str = "") -> None:
@@ -29,33 +29,33 @@ class RedshiftError(Exception):
 
 
 _BYTES_CHECK = re.compile(r"_bytes_.+_(\d+)")
-"""The name of the CHECK constraint that stands for the byte length of a VARCHAR(n), see `sql.column_types`."""
+"""The name of the CHECK constraint that limits a VARCHAR(n) to n bytes, see `sql.column_types`."""
 
 
-def in_redshift_words(fields: Mapping[str, str], pid: int = 0) -> dict[str, str]:
-    """The fields of a backend's ErrorResponse in a cluster's words. An error that a cluster words alike comes back unchanged.
+def as_redshift_error(fields: Mapping[str, str], pid: int = 0) -> dict[str, str]:
+    """Translate the fields of a backend's ErrorResponse into Redshift's. Errors that are the same in both are returned unchanged.
 
     Args:
-        fields: the fields by their letter: C the SQLSTATE, M the message, D the detail, n a constraint's name, and so on.
-        pid: the backend's process, which Redshift names in a conflict.
+        fields: the fields by letter: C is the SQLSTATE, M the message, D the detail, n a constraint's name, and so on.
+        pid: the backend's process id, which Redshift includes in the error of a conflict.
     """
     changed = dict(fields)
     code = fields.get("C", "")
     too_long = _BYTES_CHECK.fullmatch(fields.get("n", "")) if code == "23514" else None
     if too_long:
-        # A failing row's values are no part of Redshift's message.
+        # Without the detail, because Redshift's message does not contain the values of the row.
         return {letter: fields[letter] for letter in "SV" if letter in fields} | {
             "C": "22001",
             "M": f"value too long for type character varying({too_long[1]})",
         }
     if code in ("40001", "40P01"):
-        # Redshift names the table and both transactions. The backend knows neither; its own message stands in for them.
+        # Redshift names the table and both transactions. The backend does not know them, so its own message is added instead.
         changed |= {"C": INTERNAL_ERROR, "M": CONFLICT, "D": conflict_detail(pid, fields.get("M", ""))}
     return changed
 
 
 CONFLICT = "1023"
-"""The whole message of a serializable isolation violation: what clients look for to retry the transaction."""
+"""The message of a serializable isolation violation. Clients compare it to decide whether to retry the transaction."""
 
 
 def conflict_detail(pid: int, reason: str) -> str:

@@ -1,7 +1,7 @@
-"""A local Redshift with a PostgreSQL of its own, in one folder, for as long as a block runs.
+"""Runs a local Redshift with its own PostgreSQL, in one folder, during a block.
 
-Belongs here: what is in that folder, and the order in which its parts start and end. Does not belong here: the command line
-(`command`), the fixtures (`pytest_plugin`), and the parts.
+Belongs here: the content of the folder, and the order in which the parts start and stop. Does not belong here: the command line
+(`command`), the fixtures (`pytest_plugin`), and the parts (`embedded`, `proxy`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from redshift_local.proxy.server import Server
 
 DATABASE = "dev"
 USER = "awsuser"
-"""The names that a cluster gives its first database and its first user."""
+"""The default names of a cluster's first database and first user."""
 
 URL_FILE = "url"
-"""The file of an instance's folder that holds its address, password included."""
+"""The file in an instance's folder that contains its address, with the password."""
 
 _PASSWORDS = "passwords.json"
 _LOCK = "lock"
 _NOTE = "postgres.command"
 _LOCK_PATIENCE = 5.0
 _SETTINGS = {
-    # Nothing is replicated from here, so a load need not be written to the log for anyone but crash recovery.
+    # This PostgreSQL is not replicated, so its write-ahead log serves only crash recovery.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
@@ -52,11 +52,11 @@ class LocalRedshift:
     """A local Redshift that accepts connections.
 
     Attributes:
-        port: where it listens, at the loopback address.
-        url: its address for its user, who owns the database.
-        superuser_url: the address of the PostgreSQL behind it, past the proxy.
+        port: the port on which the proxy listens, at the loopback address.
+        url: the address of the proxy for the user who owns the database.
+        superuser_url: the address of the PostgreSQL behind the proxy, for its superuser.
         server: the proxy.
-        postgres: the process of the PostgreSQL behind it.
+        postgres: the process of the PostgreSQL behind the proxy.
     """
 
     port: int
@@ -75,17 +75,17 @@ def instance(
     durable: bool = True,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[LocalRedshift]:
-    """Run a local Redshift for the block.
+    """Run a local Redshift during the block.
 
     Args:
-        folder: holds its data, and is made if it does not exist. The data stay for the next call.
-        port: where it listens; 0 takes any free port.
-        s3_endpoint: where S3 answers; None for AWS_ENDPOINT_URL, or else AWS itself.
-        durable: whether commits survive the end of the whole machine, and not only of the process.
-        interrupted: asked while this waits for PostgreSQL; true ends the wait with `Interrupted`.
+        folder: the data folder, which is created if it does not exist. The data are kept for the next call.
+        port: the port to listen on; 0 for any free port.
+        s3_endpoint: the S3 endpoint that COPY reads from; None for AWS_ENDPOINT_URL, or AWS itself if that is not set.
+        durable: whether commits survive a crash of the machine, and not only of the process.
+        interrupted: called repeatedly while PostgreSQL starts; when it returns true, `Interrupted` is raised.
 
     Raises:
-        InstanceError: another process uses the folder or the port, the folder holds something else, or PostgreSQL did not start.
+        InstanceError: another process uses the folder or the port, the folder has other content, or PostgreSQL did not start.
     """
     folder = folder.absolute()
     _refuse_unusable_port(port)
@@ -112,32 +112,34 @@ def instance(
 
 
 def stop_leftovers(folder: Path) -> None:
-    """End the PostgreSQL of an instance in this folder whose process was killed."""
+    """Stop the PostgreSQL of an instance in this folder, if the instance's own process was killed."""
     stop_leftover(folder / _NOTE)
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder, or see that it is an instance's."""
+    """Create the folder, or check that it belongs to an instance."""
     try:
         if folder.exists() and not (folder / _LOCK).exists() and any(folder.iterdir()):
-            raise InstanceError(f"{folder} holds something else than a local Redshift's data; name a new or an empty folder")
+            raise InstanceError(f"{folder} contains files that are not a local Redshift's data; name a new or an empty folder")
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)  # the account that PostgreSQL runs under passes through, and sees nothing
+        folder.chmod(0o711)  # the account of PostgreSQL can enter the folder, and cannot list it
         (folder / _LOCK).touch(mode=0o600)
     except OSError as error:
         raise InstanceError(f"{folder} cannot be used: {error.strerror}; name another folder") from error
 
 
 def _passwords(path: Path) -> dict[str, str]:
-    """The password of each role; made at random once, and kept."""
+    """The password of each role. The first call generates and stores them."""
     try:
-        known: dict[str, str] = json.loads(path.read_bytes())
+        passwords: dict[str, str] = json.loads(path.read_bytes())
     except FileNotFoundError:
         if (path.parent / "postgres").exists():
-            raise InstanceError(f"{path} is missing, and its PostgreSQL refuses others; bring it back, or remove {path.parent}") from None
-        known = {role: secrets.token_urlsafe(24) for role in (SUPERUSER, USER)}
-        write_atomically(path, json.dumps(known).encode())
-    return known
+            raise InstanceError(
+                f"{path} is missing, and PostgreSQL accepts no other passwords; restore the file, or remove {path.parent} with its data"
+            ) from None
+        passwords = {role: secrets.token_urlsafe(24) for role in (SUPERUSER, USER)}
+        write_atomically(path, json.dumps(passwords).encode())
+    return passwords
 
 
 @contextmanager
@@ -151,7 +153,7 @@ def _listening(port: int, backend_port: int, s3_endpoint: str | None) -> Iterato
 
 
 def _refuse_unusable_port(port: int) -> None:
-    """Find out before anything is made."""
+    """Raise InstanceError if the port is in use. Called before anything is created."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
@@ -159,6 +161,6 @@ def _refuse_unusable_port(port: int) -> None:
 
 
 def cannot_listen(port: int, error: OSError) -> InstanceError:
-    """The error of a server that cannot have its port, with the system's own reason."""
+    """The error for a port that cannot be used, with the operating system's reason."""
     reason = os.strerror(error.errno or 0)
     return InstanceError(f"cannot listen at 127.0.0.1:{port}: {reason}; free the port, or name another one (0 takes any free port)")

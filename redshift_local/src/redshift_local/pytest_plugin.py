@@ -1,7 +1,7 @@
-"""Fixtures of pytest: a local Redshift for a session of tests, and a schema and a connection for each test.
+"""Pytest fixtures: a local Redshift for a test session, and a schema and a connection for each test.
 
-Belongs here: those fixtures. Does not belong here: anything imported before a fixture is used, since every run of pytest loads this
-module, in projects without a test of Redshift too.
+Belongs here: those fixtures. Does not belong here: imports that only a fixture needs. They are in the fixture, because pytest loads this
+module in every project in whose environment the package is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PREFIX = "redshift-local-tests-"
 
 @pytest.fixture(scope="session")
 def redshift_s3_endpoint() -> str | None:
-    """Where COPY reads S3. Override it with the endpoint of your tests' S3; None is AWS_ENDPOINT_URL, or else AWS itself."""
+    """The S3 endpoint that COPY reads from. Override it with the endpoint of your tests' S3; None for AWS_ENDPOINT_URL, or AWS itself."""
     return None
 
 
@@ -38,7 +38,7 @@ def redshift(redshift_s3_endpoint: str | None) -> Iterator[LocalRedshift]:
 
     _remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-    folder.chmod(0o711)  # the account that PostgreSQL may need can pass
+    folder.chmod(0o711)  # the account of PostgreSQL can enter the folder, and cannot list it
     try:
         with instance(folder / "data", s3_endpoint=redshift_s3_endpoint, durable=False) as running:
             yield running
@@ -48,7 +48,7 @@ def redshift(redshift_s3_endpoint: str | None) -> Iterator[LocalRedshift]:
 
 @pytest.fixture
 def redshift_schema(redshift: LocalRedshift) -> Iterator[str]:
-    """The name of an empty schema, dropped after the test."""
+    """The name of an empty schema, which is dropped after the test."""
     import psycopg2
 
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -62,7 +62,7 @@ def redshift_schema(redshift: LocalRedshift) -> Iterator[str]:
 
 @pytest.fixture
 def redshift_connection(redshift: LocalRedshift, redshift_schema: str) -> Iterator[connection]:
-    """A connection of psycopg2's that finds its tables in the test's schema, and commits each statement."""
+    """A psycopg2 connection with the test's schema in its search_path. Each statement is committed."""
     import psycopg2
 
     with closing(psycopg2.connect(redshift.url, options=f"-c search_path={redshift_schema},public")) as opened:
@@ -71,13 +71,13 @@ def redshift_connection(redshift: LocalRedshift, redshift_schema: str) -> Iterat
 
 
 def _remove_leftovers() -> None:
-    """Stop and remove what sessions of this user left behind that were killed."""
+    """Stop the servers, and remove the folders, of this user's test sessions that were killed."""
     from redshift_local.embedded import process
     from redshift_local.instance import stop_leftovers
 
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = folder.name.removeprefix(_PREFIX).split("-", 1)[0]
-        with suppress(FileNotFoundError):  # another session may be at it too
+        with suppress(FileNotFoundError):  # another session may remove it at the same time
             if owner.isdigit() and folder.stat().st_uid == os.geteuid() and not process.exists(int(owner)):
                 stop_leftovers(folder / "data")
                 shutil.rmtree(folder)

@@ -1,7 +1,7 @@
 """The history of the app up to a fixed day: users and transactions.
 
 Belongs here: generating the rows, and inserting them into the app's database. Does not belong here: later writes of the app
-(`app_writes`). The rows depend only on the seed and their number, by the same means as in `bank`.
+(`app_writes`). The rows depend only on the seed and their number; `bank` says how.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def app_connection(url: str) -> AbstractContextManager[extensions.connection]:
 
 
 def person(rng: random.Random) -> tuple[str, str]:
-    """A name and an e-mail address with this name. Several people may get the same."""
+    """A random name, and an e-mail address with this name. Two people may have the same ones."""
     given, family = pick(rng, _GIVEN), pick(rng, _FAMILY)
     local = f"{given}.{family}{int(rng.random() * 10_000)}".replace(" ", "").replace("'", "")
     return f"{given} {family}", f"{local if rng.random() < 0.2 else local.lower()}@{pick(rng, _HOSTS)}"
@@ -112,7 +112,7 @@ def movements(count: int, users: int, seed: int) -> Iterator[Transaction]:
     rng = random.Random(seed + 1)
     for number in range(count):
         at = _instant(rng, END - _YEAR, _YEAR, number, count)
-        # Users registered evenly over two years, hence half of them before the first transaction.
+        # Users registered evenly over two years, and transactions begin after one. So half of the users registered before the first one.
         known = users * (count + number) // (2 * count)
         yield Transaction(
             user_id=None if not known or rng.random() < 0.005 else 1 + int(rng.random() * known),
@@ -130,7 +130,7 @@ def _instant(rng: random.Random, start: datetime, span: timedelta, number: int, 
 
 
 def _edited(rng: random.Random, created: datetime) -> datetime:
-    """When a row was last written: mostly when it was created."""
+    """The time of a row's last update: for most rows, the time of its creation."""
     return created if rng.random() < 0.95 else created + (END - created) * int(rng.random() * 1_000) // 1_000
 
 
@@ -163,12 +163,12 @@ def write_past(
         cursor.execute("SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM transactions)")
         if cursor.fetchone() == (True,):
             return {"users": 0, "transactions": 0}
-        pasts: tuple[tuple[str, str, Iterator[User] | Iterator[Transaction]], ...] = (
+        tables: tuple[tuple[str, str, Iterator[User] | Iterator[Transaction]], ...] = (
             ("users", "id, name, email, address, created_at, updated_at", registrations(users, seed)),
             ("transactions", "id, user_id, amount, transaction_type, created_at, updated_at", movements(transactions, users, seed)),
         )
-        for table, columns, rows in pasts:
-            # Not numbered by the sequence, which a failed transaction would not reset.
+        for table, columns, rows in tables:
+            # The sequence is not used for the ids, because a failed transaction would not reset it.
             lines = ((number, *row) for number, row in enumerate(rows, start=1))
             last = 0
             while batch := list(islice(lines, _BATCH)):
@@ -182,8 +182,8 @@ def write_past(
 
 def _copy(cursor: extensions.cursor, statement: str, rows: Sequence[Sequence[object]]) -> None:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; here only NULL is empty. An instant is written with its offset, which a column without a time
-    # zone ignores.
+    # COPY reads an empty field as NULL; no value here is an empty text. Instants are written with their offset. A column without a zone
+    # ignores it.
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     buffer.seek(0)
     cursor.copy_expert(statement, buffer)

@@ -38,7 +38,7 @@ WITHDRAWALS = 0.4608
 _FIRST_DAY = date(2015, 1, 5)
 _DAYS = 1_520
 
-# The original file has double spaces, commas and quotation marks, too; a loader that splits lines on commas fails here.
+# The original file also has double spaces, commas and quotation marks. A loader that splits lines at every comma fails on them.
 _PARTIES = (
     "Indigo  Traders",
     "MERIDIAN SERVICES",
@@ -117,7 +117,7 @@ def _movements_of(account_no: str, count: int, rng: random.Random) -> Iterator[M
         if again:
             text, paise, out = again.pop()
         else:
-            # Either another movement on the same day, or the day that spreads the account's rows evenly over the years.
+            # The day stays the same, or becomes the one that spreads the account's rows evenly over the years.
             if rng.random() < 0.4:
                 day = _FIRST_DAY + timedelta(days=number * _DAYS // count)
             text, paise, out = details(rng), amount(rng), rng.random() < WITHDRAWALS

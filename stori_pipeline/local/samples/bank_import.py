@@ -101,7 +101,7 @@ def import_txns(url: str, path: Path, *, progress: Callable[[int, int], None] = 
 
 def _stage(cursor: extensions.cursor, rows: Sequence[Row]) -> int:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; here only NULL is empty. Lines end with \r\n because the writer quotes fields that contain
+    # COPY reads an empty field as NULL; no value here is an empty text. Lines end with \r\n because the writer quotes fields that contain
     # characters of its line end, and COPY requires quotes around a lone \r.
     csv.writer(buffer, lineterminator="\r\n").writerows((*row[:-1], "\\x" + row.content) for row in rows)
     buffer.seek(0)

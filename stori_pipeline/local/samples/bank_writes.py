@@ -74,7 +74,7 @@ class Bank:
             return True
 
     def delete(self) -> bool:
-        """Delete the newest movement of an account, which keeps balances continuous; one time in four any movement, which does not."""
+        """Delete the newest movement of an account, so that balances stay continuous; one time in four any movement, which leaves a gap."""
         with self._connection, self._connection.cursor() as cursor:
             if self._rng.random() < 0.25:
                 number = self._any_row(cursor)

@@ -1,8 +1,8 @@
-"""The files of partners: daily settlements of the card schemes and lists of merchants, with the errors of practice.
+"""The files of partners: daily settlements of the card schemes and lists of merchants, with realistic errors.
 
 Belongs here: the content of the files, and writing them into the bucket. Does not belong here: reading them. The same seed gives the same
-files. Some are gzipped, one is cut off, one is dropped again with other amounts, one has a name that needs quoting, and two keys are no
-files.
+files. Some are gzipped, two are truncated, one is dropped again with other amounts, some have names that need quoting, and two keys are not
+files with rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCHEMES = ("visa", "mastercard")
 _CITIES = (("GB", "Leeds"), ("GB", "Manchester"), ("DE", "Köln"), ("FR", "Saint-Étienne"), ("US", "St. Louis"), ("IE", "Dún Laoghaire"))
 _CURRENCY = {"GB": "GBP", "US": "USD"}
 _NAMES = ("Corner Shop", "Bäckerei Ünal", "O'Keefe & Sons", "Totes, Bags and More", "Café “Zwei”", "Books\tetc.")
-# As a partner's export writes them, padded and in capitals.
+# The spelling of a partner's export: some names are padded, some are in capitals.
 _HEADER = (
     "Settlement Date",
     " MERCHANT.ID ",
@@ -104,7 +104,7 @@ def settlement_file(rows: list[tuple[str, ...]]) -> bytes:
 def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRST_DAY, days: int = DAYS) -> DropCounts:
     """Drop `days` settlement files from the day `first` on, and the merchants in each JSON format.
 
-    A second call with the same arguments drops the same files again, as partners do who are not sure that they arrived.
+    A second call with the same arguments drops the same files again, like a partner who does not know whether they arrived.
 
     Raises:
         SettingError: `STORI_SOURCE_DROPS` is not set.
@@ -117,13 +117,13 @@ def write_drops(environ: Mapping[str, str], seed: int = 1, *, first: date = FIRS
         "card_settlements/cut-off.csv": correct[: correct.index(b"\r\n", 1_500) + 20],  # in the middle of a line
         "merchants/half.json.gz": gzip.compress(json.dumps({"data": merchants(seed)}).encode(), mtime=0)[:-200],
     }
-    no_files = {"merchants/": b"", "card_settlements/_SUCCESS": b""}
+    empty_keys = {"merchants/": b"", "card_settlements/_SUCCESS": b""}
     wrong = settlement_file([(*row[:6], "0", row[5].strip(), *row[8:]) for row in settlements(seed, first)])
     first_name = min(_settlement_files(seed, first, days))
     s3, bucket = _bucket(environ)
     try:
         s3.put_object(Bucket=bucket, Key=first_name, Body=wrong)
-        for key, body in sorted((files | broken | no_files).items()):
+        for key, body in sorted((files | broken | empty_keys).items()):
             s3.put_object(Bucket=bucket, Key=key, Body=body)
     except s3.exceptions.ClientError as error:
         raise SampleError(f"the sample files cannot be written to s3://{bucket}: {error}") from error
@@ -159,11 +159,11 @@ def _settlement_files(seed: int, first: date, days: int) -> dict[str, bytes]:
 
 
 def _merchant_files(seed: int) -> dict[str, bytes]:
-    every = merchants(seed)
+    objects = merchants(seed)
     third = MERCHANTS // 3
-    lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in every[:third])
-    array = json.dumps(every[third : 2 * third], indent=1, ensure_ascii=False)
-    data = json.dumps({"data": every[2 * third :]})
+    lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in objects[:third])
+    array = json.dumps(objects[third : 2 * third], indent=1, ensure_ascii=False)
+    data = json.dumps({"data": objects[2 * third :]})
     return {
         "merchants/2024-11-01.jsonl": lines.encode(),
         "merchants/2024-11-02.json": array.encode(),

@@ -1,8 +1,8 @@
-"""The messages of the application's devices, with the faults of practice.
+"""The messages of the application's devices, with realistic faults.
 
-Belongs here: generating events, and their faults. Does not belong here: sending them (`events_producer`). A person opens the application,
-starts to register, uses it, and perhaps submits, then as a known user. Devices send most events at once, some days later, some twice, and
-half a per cent in an unreadable form.
+Belongs here: generating events, and their faults. Does not belong here: sending them (`events_producer`). A person starts to register, uses
+the application, and may submit; a submission has a user id. Devices send most events at once, some up to three days later, some twice, and
+0.5 % in an unreadable form.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ OPTIONAL_MISSING = 0.1
 
 _PEOPLE = 60  # people who use the application at the same time
 _FIRST_USER = 10_000
-_RECENT = 500  # a duplicate repeats one of this many last messages
+_RECENT = 500  # a duplicate repeats one of the last 500 messages
 
 _OTHER_EVENTS = ("screen_viewed", "question_answered", "document_uploaded", "another_event")
-"""Events that no report uses."""
+"""Names of events that no report uses."""
 
 _DEVICES = (
     # Platform, manufacturer, model, operating system. The last line contradicts itself, as the first device of the original data does.
@@ -109,7 +109,7 @@ class Traffic:
         name = person.todo.popleft()
         if not person.todo:
             self._people.remove(person)
-        # A device that was offline or asleep sends events of hours or days ago.
+        # A device that was offline or asleep sends its events hours or days later.
         seconds = 3_600 * (1 + 71 * rng.random()) if rng.random() < LATE else 5 * rng.random()
         delay = timedelta(milliseconds=int(1_000 * seconds))
         sent_at = (at - timedelta(milliseconds=20 + int(800 * rng.random()))).replace(microsecond=0)
@@ -160,7 +160,7 @@ class Traffic:
         return _Person(facts, offset, str(self._users), deque(todo or ["screen_viewed"]))
 
     def _malformed(self, at: datetime) -> str:
-        """A unique body that no row can be read from."""
+        """A unique body that is not a valid event."""
         event, number = self._event(at), self._uuid()
         faults: list[Callable[[], str]] = [
             lambda: json.dumps(event)[:-40],  # cut off

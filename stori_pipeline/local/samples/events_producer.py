@@ -80,27 +80,28 @@ class EventProducer:
         return self.send((self._traffic.next(begin + n * step) for n in range(count)), lambda done: progress(done, count))
 
     def send(self, messages: Iterator[Sent], progress: Callable[[int], None] = lambda _done: None) -> int:
-        """Send messages ten at a time from several threads, in about their order; returns their number."""
+        """Send messages ten at a time from several threads, in nearly the same order; returns their number."""
         done = 0
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="send") as pool:
             # A bounded number at a time, so that messages are generated only when they can be sent.
-            while some := list(islice(messages, _THREADS * 4 * _MAX_PER_REQUEST)):
-                list(pool.map(self._send, [some[start : start + _MAX_PER_REQUEST] for start in range(0, len(some), _MAX_PER_REQUEST)]))
-                done += len(some)
+            while portion := list(islice(messages, _THREADS * 4 * _MAX_PER_REQUEST)):
+                starts = range(0, len(portion), _MAX_PER_REQUEST)
+                list(pool.map(self._send, [portion[start : start + _MAX_PER_REQUEST] for start in starts]))
+                done += len(portion)
                 progress(done)
         return done
 
-    def _send(self, some: Sequence[Sent]) -> None:
-        entries = [{"Id": str(n), "MessageBody": each.body} for n, each in enumerate(some)]
-        answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
-        if failed := answer.get("Failed"):
+    def _send(self, messages: Sequence[Sent]) -> None:
+        entries = [{"Id": str(n), "MessageBody": message.body} for n, message in enumerate(messages)]
+        response = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
+        if failed := response.get("Failed"):
             raise SampleError(f"the queue at {self._url} refused {len(failed)} messages: {failed[0].get('Message')}")
-        self.messages += len(some)
-        for each in some:
-            if each.event is None:
-                self.malformed.append(each.body)
+        self.messages += len(messages)
+        for message in messages:
+            if message.event is None:
+                self.malformed.append(message.body)
             else:
-                self.valid[each.event["id"]] = each.event
+                self.valid[message.event["id"]] = message.event
 
 
 def write_events(

@@ -1,7 +1,7 @@
 """The generator of `trades.json`: trades with their quotes, in the format of the original file.
 
 Belongs here: a trade in the file. Does not belong here: a trade in MongoDB (`trades_json`), and any database. The bytes depend only on the
-seed and the number of trades, by the same means as in `bank`.
+seed and the number of trades; `bank` says how.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _number(cents: int) -> int | float:
 
 
 def trade(number: int, rng: random.Random) -> dict[str, Any]:
-    """Trade `number`, from 0, as an object of the file. Id, minute and ticket count up together; ticket and ticker may be missing."""
+    """Trade `number`, from 0, as an object of the file. Id, minute and ticket follow from the number; ticket and ticker may be missing."""
     cents = 9_000 + int(rng.random() * 4_000)
     if rng.random() < 0.6:
         cents = cents // 100 * 100

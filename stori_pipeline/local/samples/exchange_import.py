@@ -61,8 +61,8 @@ def holds_trades(url: str) -> bool:
         SampleError: the database does not answer, or failed.
     """
     with trades_collection(url) as trades:
-        cut_off = trades.database[_IMPORTS].find_one({"whole": False}) is not None
-        return trades.find_one({}, {"_id": 1}) is not None and not cut_off
+        is_incomplete = trades.database[_IMPORTS].find_one({"whole": False}) is not None
+        return trades.find_one({}, {"_id": 1}) is not None and not is_incomplete
 
 
 def wrapped_id(first: ObjectId) -> ObjectId:
@@ -96,7 +96,7 @@ def import_trades(
         imports.replace_one(this, {"whole": False}, upsert=True)
         known = _ids(trades)
         batch: list[Document] = []
-        wrap: list[Document] = []
+        to_wrap: list[Document] = []
         for trade in read_trades(file):
             if isinstance(trade, Rejected):
                 rejected.append(trade)
@@ -108,18 +108,18 @@ def import_trades(
             known.add(identifier)
             inserted += 1
             if read <= wrapped:
-                wrap.append(trade.document)
-                if len(wrap) == trades_per_document or read == wrapped:
-                    _insert_wrapped(trades, wrap)
-                    wrap = []
+                to_wrap.append(trade.document)
+                if len(to_wrap) == trades_per_document or read == wrapped:
+                    _insert_wrapped(trades, to_wrap)
+                    to_wrap = []
                 continue
             batch.append(trade.document)
             if len(batch) == _BATCH:
                 trades.insert_many(batch, ordered=False)
                 batch = []
                 progress(read, read * size // file.tell())
-        if wrap:
-            _insert_wrapped(trades, wrap)
+        if to_wrap:
+            _insert_wrapped(trades, to_wrap)
         if batch:
             trades.insert_many(batch, ordered=False)
         imports.replace_one(this, {"whole": True}, upsert=True)

@@ -26,7 +26,7 @@ __all__ = ["UNTIL", "Change", "Commit", "DayTruth", "Totesys", "create_schema", 
 
 SCHEMA = Path(__file__).parents[3] / "sql" / "sources" / "totesys.sql"
 UNTIL = date(2024, 11, 15)
-"""The day on which the original was measured."""
+"""The last day of the measured original data."""
 
 _PORTION = 5_000
 
@@ -80,7 +80,7 @@ def _holds_rows(cursor: extensions.cursor, table: str) -> bool:
 
 def _copy(cursor: extensions.cursor, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     buffer = io.StringIO(newline="")
-    # In COPY's CSV an empty field is NULL; no text here is empty.
+    # COPY reads an empty field as NULL, and no value here is an empty text.
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     buffer.seek(0)
     cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(sql.Identifier(table)).as_string(cursor), buffer)

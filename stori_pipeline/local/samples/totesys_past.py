@@ -1,8 +1,8 @@
 """The history of totesys: every row at the end of a day.
 
 Belongs here: the events of each day, and the rows that result. Does not belong here: random values (`totesys_values`, `totesys_edits`), and
-any database. Each day has its own random numbers, so the rows of an earlier end are also those of a later one, except for rows that were
-paid or edited in between.
+any database. Each day has its own random numbers. So a history that ends later has the same rows, except those that were paid or edited in
+between.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stori_pipeline.local.samples.totesys_edits import new_value, some_column
 from stori_pipeline.local.samples.totesys_values import Design, Payment, Purchase, Sale, Transaction
 
 _EDITS_A_DAY = (0,) * 7 + (1,) * 10 + (2,) * 3
-"""About four in five business days."""
+"""The number of edits on a business day, chosen at random. About two in three business days have an edit."""
 
 
 class Past:
@@ -41,7 +41,7 @@ class Past:
                 self._add_business_day(values.generator(seed, day), day)
 
     def _begin(self, rng: random.Random) -> None:
-        """The first day: its orders arrived all at once, and not in order."""
+        """Add the first day. Its orders arrived at the same time, and not in the order of their numbers."""
         sales, purchases, designs = values.volumes(values.FIRST_DAY)
         self.designs += [values.design(rng, values.STATIC_AT) for _ in range(designs)]
         kinds = _shuffled(rng, sales, purchases)
@@ -76,8 +76,8 @@ class Past:
         self._due[order.agreed_payment_date].append(len(self.payments) - 1)
 
     def _pay(self, at: datetime, day: date) -> None:
-        """The morning's run pays what is due on this day. It never pays what fell due on a weekend, nor orders of later in the day that are
-        due on the same day."""
+        """The morning's run: pay the payments that are due on this day. A payment is never paid if it is due on a weekend, or if it is
+        entered after the run of the day on which it is due."""
         for i in self._due.pop(day.isoformat(), ()):
             self.payments[i] = self.payments[i]._replace(paid=True, last_updated=at)
 

@@ -241,7 +241,7 @@ def volumes(day: date) -> tuple[int, int, int]:
     i = max(1, next((i for i, (end, _) in enumerate(_GROWTH) if end >= day), len(_GROWTH) - 1))
     (start, low), (end, high) = _GROWTH[i - 1 : i + 1]
     days, passed = business_days(start, end), business_days(start, day)
-    # No deviation on a measured day. A weekend has the deviation of its Friday, because nothing arrives on it.
+    # There is no deviation on a measured day. A weekend has the deviation of its Friday, because no rows arrive on a weekend.
     friday = day - timedelta(days=max(0, day.weekday() - 4))
     ahead = 0.0 if passed in (0, days) else (generator(0, friday).random() * 2 - 1) * _UNEVEN
     sales, purchases, designs = (int(a + (b - a) * (passed + ahead) / days) for a, b in zip(low, high, strict=True))
@@ -262,7 +262,7 @@ def moments(rng: random.Random, day: date, count: int) -> list[datetime]:
 
 
 def _millis(rng: random.Random) -> int:
-    """Whole milliseconds, in microseconds; 0 is a little more frequent than by chance."""
+    """A random number of milliseconds, in microseconds. Zero is about twice as frequent as any other number."""
     return 0 if rng.random() < 0.001 else between(rng, 0, 999) * 1_000
 
 

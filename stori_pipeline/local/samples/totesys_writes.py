@@ -51,7 +51,7 @@ class Totesys:
         """The changes of the last transaction; empty if it changed nothing."""
         self._connection, self._rng = connection, rng
         self._changes: list[Change] = []
-        # No value returns to an earlier one: a reader that reads twice would see two changes, and one that reads once would see none.
+        # A value never changes back: a reader that reads in between would see two changes, and one that does not would see none.
         self._earlier: defaultdict[tuple[str, int, str], set[object]] = defaultdict(set)
         with connection, connection.cursor() as cursor:
             cursor.execute("SELECT design_id FROM design ORDER BY design_id")

@@ -1,8 +1,7 @@
-"""The column types: one object a type, and everything about it.
+"""The column types: one object for each type holds everything about it. To add a type, a project makes a `Type` and registers it.
 
-Belongs here: one module for each family, `type` (what such an object has), `suggestions` (which type a suggested definition names) and
-`misfit` (why a value does not fit). Does not belong here: a table, or anything that touches a server. A project may add a type of its own:
-make a `Type` and `register` it.
+Belongs here: a module for each family, `type` (the fields of the object), `suggestions` (types for a source's columns) and `misfit` (why a
+value does not fit). Does not belong here: a table, or anything that touches a server.
 """
 
 from stori_pipeline.model.types.documents import super_
@@ -10,7 +9,7 @@ from stori_pipeline.model.types.misfit import CODES, Misfit, MisfitError
 from stori_pipeline.model.types.moments import date, time, timestamptz
 from stori_pipeline.model.types.numbers import bigint, decimal, double, integer, smallint
 from stori_pipeline.model.types.texts import boolean, varchar
-from stori_pipeline.model.types.type import REGISTRY, Engine, SuggestedFor, Type, parse, register, registered, type_of
+from stori_pipeline.model.types.type import REGISTRY, Engine, SuggestedFor, Type, parse, register, registered, type_in_catalog, type_of
 
 __all__ = [
     "CODES",
@@ -33,6 +32,7 @@ __all__ = [
     "super_",
     "time",
     "timestamptz",
+    "type_in_catalog",
     "type_of",
     "varchar",
 ]

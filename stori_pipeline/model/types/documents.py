@@ -1,7 +1,7 @@
 """JSON documents, which Redshift holds as SUPER.
 
-Belongs here: that type, and the one form of JSON text that lands and that both engines give back. Does not belong here: where a document
-comes from (`readers`).
+Belongs here: that type, and the form of JSON text that lands and that both engines return. Does not belong here: reading documents
+(`readers`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from stori_pipeline.model.types.misfit import VAST_BITS, Misfit, MisfitError, sh
 from stori_pipeline.model.types.type import ANY, Engine, SuggestedFor, Type, register
 
 MAX_DEPTH = 200
-"""How deep a document may be nested. Redshift takes 1000 levels, MongoDB 100; Python's own stack, which parses and writes them,
-lies between, and a limit that moved with the caller's depth would be none."""
+"""The largest depth of a document. Redshift accepts 1000 levels, MongoDB 100. Python parses and writes documents recursively; its limit is
+between the two and depends on the caller, so this one is fixed."""
 
 MAX_BYTES = 16_000_000
 
 
 def json_text(value: object) -> str:
-    """JSON text in the form that lands and that both engines give back: compact, object members in the order jsonb keeps
-    (shorter names first, then by bytes), numbers without an exponent."""
+    """JSON text in the form that lands and that both engines return: compact, object members in the order of jsonb (shorter names first,
+    then by bytes), numbers without an exponent."""
     if isinstance(value, dict):
         members = sorted(value.items(), key=lambda item: (len(str(item[0]).encode()), str(item[0]).encode()))
         return "{" + ",".join(f"{json.dumps(str(k), ensure_ascii=False)}:{json_text(v)}" for k, v in members) + "}"
@@ -42,7 +42,7 @@ def json_text(value: object) -> str:
 
 
 def _refuse_deep(value: object) -> None:
-    """Walks level by level: a document nested ten thousand times must not exhaust Python's own stack."""
+    """Goes level by level, because a document with ten thousand levels would exhaust Python's stack."""
     level, depth = [value], 0
     while level := [inner for inner in level if isinstance(inner, (dict, list, tuple))]:
         depth += 1
@@ -52,7 +52,7 @@ def _refuse_deep(value: object) -> None:
 
 
 def _scalar(value: object) -> object:
-    """A value inside a document as JSON knows it: instants, days, UUIDs and bytes (base64) become texts."""
+    """A value inside a document as a JSON value: instants, days, UUIDs and bytes (base64) become texts."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise MisfitError("not_finite", f"the document holds {value}, which JSON does not know")
@@ -91,13 +91,13 @@ _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def document_text(value: object) -> str:
-    """The JSON text of a document. An array of plain numbers, by far the most frequent, takes a short way to the same text."""
+    """The JSON text of a document. An array of plain numbers, the most frequent case, takes a faster path to the same text."""
     if isinstance(value, list) and set(map(type, value)) <= _QUICK:
         try:
             text = _compact(value)
         except ValueError:
             text = "e"
-        if "e" not in text:  # an exponent, the words true and false, and what JSON does not know: those go the long way
+        if "e" not in text:  # exponents, true and false, and values that JSON does not have take the slow path
             return text
     _refuse_deep(value)
     try:
@@ -123,7 +123,7 @@ def _parsed_document(text: str) -> object:
 
 
 def _to_json(value: object) -> bytes | None:
-    """JSON in UTF-8, in the one form of `json_text`. A str or bytes is JSON text itself, not a JSON string."""
+    """JSON in UTF-8, in the form of `json_text`. A str or bytes is JSON text, not a JSON string."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         try:
             value = bytes(value).decode()
@@ -132,7 +132,7 @@ def _to_json(value: object) -> bytes | None:
     text = document_text(_parsed_document(value) if isinstance(value, str) else value)
     if text == "null":
         return None
-    # JSON writes NUL as an escape; a backslash before it may itself be escaped, so the suspicion is checked on the values.
+    # JSON writes NUL as an escape. The backslash may itself be escaped, so check the values.
     if "\\u0000" in text and "\0" in "".join(_strings(json.loads(text))):
         raise MisfitError("nul", "the document has a NUL character in a text")
     try:
@@ -140,7 +140,7 @@ def _to_json(value: object) -> bytes | None:
     except UnicodeEncodeError as error:
         raise MisfitError("unicode", f"the document is not valid Unicode: {error.reason}") from None
     if len(data) > MAX_BYTES:
-        raise MisfitError("too_long", f"{len(data)} bytes of JSON, where super holds {MAX_BYTES}")
+        raise MisfitError("too_long", f"{len(data)} bytes of JSON, but super holds {MAX_BYTES}")
     return data
 
 
@@ -179,7 +179,10 @@ super_ = register(
         canonical=_canonical,
         canonical_sql=lambda x, engine: f"MD5(NULLIF({_JSON_SQL[engine].format(x=x)}, 'null'))",
         is_document=True,
+        in_frames=pa.string(),
+        from_driver=lambda text: document_text(_parsed_document(text)),
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
+        postgres_valid={"json": "pg_input_is_valid({x}::text, 'jsonb')"},  # json keeps what jsonb refuses, such as \u0000
         suggested_for=SuggestedFor(
             postgres={"json": "super_", "jsonb": "super_", "hstore": "super_"},
             arrow=lambda arrow: "super_" if pa.types.is_nested(arrow) else "",

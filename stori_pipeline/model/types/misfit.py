@@ -33,13 +33,12 @@ CODES = {
 """The stable codes of quarantine, each with its meaning."""
 
 VAST_BITS = 4_096
-"""Integers of more bits fit nowhere, and Python itself refuses to write those of more than some 14,000 bits in decimal."""
+"""Integers with more bits fit no type. Python refuses to write integers of more than about 14,000 bits in decimal."""
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """Why a value does not fit: a code of `CODES`, and the reason in words. A reader that finds out by itself puts one in
-    the value's place."""
+    """Why a value does not fit: a code of `CODES`, and the reason. A reader that finds a misfit puts one in place of the value."""
 
     code: str
     reason: str
@@ -54,7 +53,7 @@ class MisfitError(ValueError):
 
 
 def shown(value: object) -> str:
-    """The value as it stands in a reason: its beginning will do, quarantine keeps all of it beside the reason."""
+    """The value in a reason: its beginning, because quarantine keeps the whole value beside the reason."""
     if isinstance(value, int) and value.bit_length() > VAST_BITS:
         return f"a number of {value.bit_length()} bits"
     text = ascii(value)

@@ -1,7 +1,7 @@
 """Days, instants and times of day.
 
-Belongs here: those types. Does not belong here: business hours (`model.business_hours`). Instants are microseconds in UTC: Redshift cannot
-read a naive Parquet timestamp, and reads nanoseconds as nonsense.
+Belongs here: those types. Instants are microseconds in UTC, because Redshift cannot read a naive Parquet timestamp and reads wrong values
+from nanoseconds. Does not belong here: business hours (`model.business_hours`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?", re.ASCII)
 
 
 def _time(value: object) -> str:
-    """A time of day, with six places behind the point of its seconds."""
+    """A time of day, with six decimal places of seconds."""
     if isinstance(value, dt.time) and value.tzinfo is None:
         return value.isoformat("microseconds")
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
@@ -93,14 +93,14 @@ def _time(value: object) -> str:
     if fraction and fraction[6:].strip("0"):
         raise MisfitError("scale", f"{value} is finer than a microsecond")
     try:
-        whole = dt.time(int(hour), int(minute), int(second or 0), int((fraction or "0")[:6].ljust(6, "0")))
+        time_of_day = dt.time(int(hour), int(minute), int(second or 0), int((fraction or "0")[:6].ljust(6, "0")))
     except ValueError as error:
         raise MisfitError("range", f"{value}: {error}") from None
-    return whole.isoformat("microseconds")
+    return time_of_day.isoformat("microseconds")
 
 
 _TIME_FORM = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,6})?$"
-"""Times with seconds, as Postgres writes them, which has no more places than it needs. It knows 24:00, too, which is none of these."""
+"""Times with seconds as Postgres writes them, without trailing zeros. Postgres also has 24:00, which is not accepted."""
 
 
 def _to_six_places(texts: pa.Array) -> pa.Array:
@@ -112,7 +112,7 @@ def _within(first: dt.date, last: dt.date, kind: pa.DataType) -> Callable[[pa.Ar
     low, high = (pa.scalar(end, kind).value for end in (first, last))
 
     def fits(array: pa.Array) -> bool:
-        """Whether no day or instant lies outside Python's years once it is in UTC, where Arrow goes on."""
+        """Whether every day or instant is within Python's years in UTC; Arrow's range is larger."""
         least_and_most = pc.min_max(array)
         least, most = least_and_most["min"].value, least_and_most["max"].value
         return least is None or bool(low <= least and most <= high)
@@ -192,11 +192,12 @@ time = register(
         from_texts=_to_six_places,
         copy_form=_TIME_FORM,
         canonical=str,
-        # Of a day, since a time of its own has no TO_CHAR; dates and times add up to instants in both engines.
+        # Added to a day, because TO_CHAR takes no time. Both engines add a date and a time to an instant.
         canonical_sql=lambda x, _: f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')",
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"time without time zone": "{x}"},
         catalog_name="time without time zone",
+        in_frames=pa.time64("us"),
         docs="a time of day, in microseconds",
     )
 )

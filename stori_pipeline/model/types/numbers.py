@@ -19,7 +19,7 @@ from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import Role, SuggestedFor, Type, register
 
 MAX_DOUBLE = 1e28
-"""Doubles are compared with the source as DECIMAL(38,10), which ends here."""
+"""The bound of doubles, because they are compared with the source as DECIMAL(38,10)."""
 
 _KEYS: frozenset[Role] = frozenset({"key", "sortkey", "distkey"})
 
@@ -59,7 +59,7 @@ def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], do
 
     def convert(value: object) -> int:
         number = _number(value, name)
-        # The size comes first: making an int of 1E+6000 would take its digits one by one.
+        # Check the size first: converting 1E+6000 to an int would compute all its digits.
         if isinstance(number, Decimal) and number and number.adjusted() > 19:
             raise MisfitError("range", f"{shown(value)} is outside {low} to {high}")
         if number != (integer := int(number)):
@@ -125,7 +125,7 @@ def decimal(precision: int, scale: int) -> Type:
         redshift=redshift,
         convert=_to_decimal(f"decimal({precision},{scale})", precision, scale),
         natives=frozenset({int, float, Decimal}),
-        text_form=r"^-?[0-9]+([.][0-9]{1,38})?$",  # of numbers with more places Arrow makes others
+        text_form=r"^-?[0-9]+([.][0-9]{1,38})?$",  # Arrow changes numbers with more places
         copy_form="",
         canonical=lambda value: format(value, "f"),
         canonical_sql=lambda x, _: f"CAST(CAST({x} AS {redshift}) AS VARCHAR(42))",
@@ -139,7 +139,7 @@ def decimal(precision: int, scale: int) -> Type:
             natives={Decimal: "decimal(38, 10)"},
             texts={r"\s*-?\d{1,20}(\.\d{1,10})?\s*": "decimal(38, 10)"},
         ),
-        catalog_name="numeric",
+        catalog_name=f"numeric({precision},{scale})",
         docs="an exact number of so many digits, so many of them behind the point",
     )
 
@@ -186,7 +186,7 @@ def _to_double(value: object) -> float:
 
 
 def _finite(array: pa.Array) -> bool:
-    # NaN compares false with everything, so it fails this test as the infinities do.
+    # NaN compares false with everything, so it fails this test, like the infinities.
     return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE), min_count=0).as_py())
 
 
@@ -195,7 +195,7 @@ _WIDE = Context(prec=60)
 
 
 def _double_text(value: float) -> str:
-    # As the engines round: from fifteen digits, halves away from zero, and no minus before a zero.
+    # Round like the engines: from fifteen digits, halves away from zero, and no minus before a zero.
     rounded = Decimal(f"{value:.15g}").quantize(_TENTH_DIGIT, rounding=ROUND_HALF_UP, context=_WIDE)
     return format(rounded or _TENTH_DIGIT * 0, "f")
 

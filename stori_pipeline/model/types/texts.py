@@ -20,6 +20,9 @@ from stori_pipeline.model.types.documents import document_text
 from stori_pipeline.model.types.misfit import VAST_BITS, MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import ANY, SuggestedFor, Type, register
 
+MAX_BYTES = 65_535
+"""The length of the longest varchar."""
+
 
 def _to_boolean(value: object) -> bool:
     if isinstance(value, bool):
@@ -56,7 +59,7 @@ boolean = register(
 
 def varchar(length: int) -> Type:
     """Text of at most `length` **bytes** of UTF-8 (1 to 65,535), as Redshift counts them."""
-    if not 1 <= length <= 65_535:
+    if not 1 <= length <= MAX_BYTES:
         raise DefinitionError(f"varchar({length}): Redshift takes 1 to 65535 bytes; for longer documents use super_")
     return Type(
         name=f"varchar({length})",
@@ -70,11 +73,11 @@ def varchar(length: int) -> Type:
         canonical=lambda value: hashlib.md5(value.encode(), usedforsecurity=False).hexdigest(),
         canonical_sql=lambda x, _: f"MD5({x})",
         roles=frozenset({"key", "sortkey", "distkey"}),
-        is_readable=True,
+        is_text=True,
         postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},
-        of_arrow=lambda arrow: (65_535,) if _is_text(arrow) else None,
+        of_arrow=lambda arrow: (MAX_BYTES,) if _is_text(arrow) else None,
         suggested_for=SuggestedFor(postgres={"uuid": "varchar(36)"}),
-        catalog_name="character varying",
+        catalog_name=f"character varying({length})",
         docs="text, of at most so many bytes of UTF-8",
     )
 
@@ -101,7 +104,7 @@ def _to_text(name: str, max_bytes: int) -> Callable[[Any], str]:
         except UnicodeEncodeError as error:
             raise MisfitError("unicode", f"{shown(text)} is not valid Unicode: {error.reason}") from None
         if length > max_bytes:
-            raise MisfitError("too_long", f"{length} bytes, where {name} holds {max_bytes}")
+            raise MisfitError("too_long", f"{length} bytes, but {name} holds {max_bytes}")
         return text
 
     return convert

@@ -1,4 +1,4 @@
-"""What a column type is: one object, with everything about it.
+"""What a column type is: one object that holds everything about it.
 
 Belongs here: the fields of that object, and finding types by name. Does not belong here: any type (the modules beside this one, or a
 project's own), or suggestions (`suggestions`).
@@ -7,7 +7,7 @@ project's own), or suggestions (`suggestions`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -16,13 +16,13 @@ import pyarrow as pa
 from stori_pipeline.model.errors import DefinitionError
 
 Role = Literal["key", "sortkey", "distkey", "cursor", "arrivals"]
-"""What a column can be to its table."""
+"""The role of a column in its table."""
 
 Engine = Literal["postgres", "redshift"]
-"""What computes checksums in SQL."""
+"""The engines that compute checksums in SQL."""
 
 ANY = "any"
-"""In `Type.postgres`: every source type that is not named."""
+"""In `Type.postgres`: every source type without an entry of its own."""
 
 
 def _as_it_is(text: str) -> str:
@@ -43,13 +43,13 @@ def _none(_: pa.DataType) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True)
 class SuggestedFor:
-    """Where suggested definitions name a type, each with the Python that they then write, such as `decimal(19, 2)`.
+    """For which columns of a source a definition suggests a type, each with the type as Python, such as `decimal(19, 2)`.
 
     Args:
-        postgres: types of Postgres whose values need not be measured.
-        arrow: the Python for an Arrow type of a Parquet file; "" where another type is suggested.
-        natives: Python types of the values of a field in JSON or BSON. A field with several kinds of numbers counts as `Decimal`.
-        texts: regular expressions that all texts of a field match.
+        postgres: by Postgres's type, if its values need not be measured.
+        arrow: for an Arrow type of a Parquet file; "" if another type is suggested.
+        natives: by Python type of the values of a field in JSON or BSON. A field with several types of numbers counts as `Decimal`.
+        texts: by regular expression that all texts of a field match.
     """
 
     postgres: Mapping[str, str] = field(default_factory=dict)
@@ -63,33 +63,39 @@ class Type:
     """One column type. Two are equal if their names are.
 
     Args:
-        name: as a definition and the documents say it: `bigint`, `varchar(64)`.
+        name: as in a definition and in the documents: `bigint`, `varchar(64)`.
         arrow: the type that lands.
         redshift: the type of the mirror's column.
-        stage, load: the type of the column that COPY fills, if it is another, and the expression through which a value then passes on its
-            way to the mirror; `{}` stands for the column.
+        stage, load: the type of the column that COPY fills, if it differs, and the expression that converts a value on its way to the
+            mirror; `{}` stands for the column.
         max_bytes: of text and documents, the longest value in bytes of UTF-8.
-        convert: turns one value (never None) into what the column holds, or raises MisfitError. It decides; what follows is quicker
-            and never takes a value that it would not.
-        natives: the exact Python types whose values Arrow turns into a column without losing any of them.
-        text_form: a regular expression of texts that Arrow may parse; empty where it may parse none.
-        from_texts: parses a whole column of such texts; a cast to `arrow` without it.
-        fits: whether a whole column, parsed by Arrow, is within bounds.
-        copy_form: how Postgres writes values that Arrow may take: a regular expression of texts, which then pass `from_texts`; empty for
-            any text, as it is; None where each value has to pass `convert`.
-        canonical: the text of a value that a checksum is made of.
-        canonical_sql: the same in SQL, never NULL for a value: of a column's expression, for an engine.
-        roles: what a column of the type can be to its table.
+        convert: converts one value (never None) to the column's type, or raises MisfitError. It defines which values fit; the fields below
+            are faster, and never accept a value that it refuses.
+        natives: the exact Python types whose values Arrow converts to a column without loss.
+        text_form: a regular expression of the texts that Arrow may parse; "" if it may parse none.
+        from_texts: parses a column of such texts; by default a cast to `arrow`.
+        fits: whether all values of a column that Arrow parsed are within the type's bounds.
+        copy_form: which texts of COPY in Postgres Arrow may parse: a regular expression, whose texts then go through `from_texts`; "" for
+            any text, which is parsed without `from_texts`; None if each value must go through `convert`.
+        canonical: the text of a value from which its checksum is computed.
+        canonical_sql: the same in SQL, for a column's expression and an engine; never NULL for a value.
+        roles: the roles that a column of the type can have in its table.
         is_document: whether values are JSON. They land as bytes, and are text in frames.
-        is_readable: whether a value is its own text in a key, instead of its canonical text.
-        postgres: which of Postgres's types it is read from, and the expression of the value, `{x}` for the column. `ANY` names the rest.
-        postgres_comparable: guards that expression in a comparison: a value beyond the type's bounds counts as NULL there.
-        of_arrow: of which Arrow types it holds every value, in frames of any asset: its lengths for those, () where it has none, else None.
-        suggested_for: where suggested definitions name it.
-        module: where a definition imports it from.
-        catalog_name: what Redshift's catalog calls it, if that is not its base name.
-        unfit_code: the code of quarantine for a value of a star table that did not survive the cast to this type.
-        docs: what the documents say of it: what it holds, in a sentence.
+        is_text: whether a value is a text as the source has it. Then spaces around it count, and a key shows it instead of its canonical
+            text.
+        postgres: the types of Postgres from which it is read, each with the expression of the value, `{x}` for the column. `ANY` is for all
+            other types.
+        postgres_valid: for types of Postgres with values for which that expression fails: the condition that it does not, in Postgres 16
+            and later. A value that does not meet it goes to quarantine.
+        postgres_comparable: wraps that expression in a comparison, so that a value beyond the type's bounds counts as NULL.
+        of_arrow: for an Arrow type in a frame: the type's lengths if it holds every value of it (() if it has no length), else None.
+        suggested_for: for which columns of a source a definition suggests it.
+        module: the module from which a definition imports it.
+        catalog_name: its name in Redshift's catalog, with its lengths, if that is not its own: `numeric(9,2)`.
+        in_frames: the Arrow type of its values in a frame that is read from the warehouse, if that is not `arrow`.
+        from_driver: converts a value of the warehouse's driver to one of `in_frames`; by default Arrow converts it.
+        unfit_code: the code of quarantine for a value of a star table that cannot be cast to this type.
+        docs: its sentence in the documents: what it holds.
     """
 
     name: str
@@ -110,16 +116,19 @@ class Type:
     copy_form: str | None = field(default=None, compare=False, repr=False)
     roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
     is_document: bool = field(default=False, compare=False, repr=False)
-    is_readable: bool = field(default=False, compare=False, repr=False)
+    is_text: bool = field(default=False, compare=False, repr=False)
+    postgres_valid: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
     of_arrow: Callable[[pa.DataType], tuple[int, ...] | None] = field(default=_none, compare=False, repr=False)
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
     module: str = field(default="stori_pipeline.model", compare=False, repr=False)
     catalog_name: str = field(default="", compare=False, repr=False)
+    in_frames: pa.DataType = field(default=None, compare=False, repr=False)
+    from_driver: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
     unfit_code: str = field(default="type", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("stage", self.redshift), ("catalog_name", self.base)):
+        for name, value in (("stage", self.redshift), ("catalog_name", self.name), ("in_frames", self.arrow)):
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
 
@@ -131,17 +140,26 @@ class Type:
         """The name without its lengths: `varchar` of `varchar(64)`."""
         return self.name.partition("(")[0]
 
+    def frame_column(self, values: Sequence[Any]) -> pa.Array:
+        """A column of a frame from the values of the warehouse's driver, None for NULL."""
+        read = self.from_driver
+        return pa.array(values if read is None else [None if value is None else read(value) for value in values], self.in_frames)
+
     @property
     def is_integer(self) -> bool:
         return bool(pa.types.is_integer(self.arrow))
 
+    @property
+    def is_day(self) -> bool:
+        return bool(pa.types.is_date(self.arrow))
+
     def postgres_expression(self, source_type: str, column: str) -> str | None:
-        """The expression of a column of that type of Postgres; None where the type is not read from it."""
+        """The expression of a column of that type of Postgres; None if this type cannot be read from it."""
         template = self.postgres.get(source_type, self.postgres.get(ANY))
         return None if template is None else template.format(x=column)
 
     def docs_row(self) -> str:
-        """The type's line in a table of the documents."""
+        """The type's row in the documents' table."""
         return f"| `{self.base}` | {self.docs} | {self.arrow} | {self.redshift} | {', '.join(f'`{each}`' for each in self.postgres)} |"
 
 
@@ -153,28 +171,28 @@ class Family(NamedTuple):
 
 
 REGISTRY: dict[str, Family] = {}
-"""Every known type, by its base name."""
+"""Every registered type, by its base name."""
 
 
 def register(example: Type, make: Callable[..., Type] | None = None) -> Type:
-    """Make a type known by its name: to `parse`, to frames, to suggested definitions, and to the documents.
+    """Registers a type under its name, for `parse`, frames, suggested definitions and the documents.
 
     Args:
-        example: the type; of a family with lengths, any one of it.
+        example: the type; of a family with lengths, any one of its types.
         make: makes a type of the family from its lengths.
 
     Raises:
-        DefinitionError: there is another type of that name.
+        DefinitionError: another type of that name exists.
     """
-    known = REGISTRY.get(example.base)
-    if known is not None and known.example != example:
-        raise DefinitionError(f"type {example.base}: there is one of that name already, {known.example}; call yours otherwise")
+    existing = REGISTRY.get(example.base)
+    if existing is not None and existing.example != example:
+        raise DefinitionError(f"type {example.base}: there is a type of that name already, {existing.example}; rename yours")
     REGISTRY[example.base] = Family(example, make or (lambda: example))
     return example
 
 
 def registered() -> Iterator[Type]:
-    """Every known type; of a family with lengths, its example."""
+    """Every registered type; of a family with lengths, its example."""
     return (family.example for family in REGISTRY.values())
 
 
@@ -182,20 +200,39 @@ def parse(name: str) -> Type:
     """The type of that name, such as `varchar(64)`.
 
     Raises:
-        DefinitionError: there is none.
+        DefinitionError: there is no such type.
     """
-    match = re.fullmatch(r"(\w+)(?:\((\d+(?:, *\d+)*)\))?", name)
+    match = _WITH_LENGTHS.fullmatch(name)
     if match is None or match[1] not in REGISTRY:
         raise DefinitionError(f"there is no type {name!r}; there are {', '.join(REGISTRY)}")
     family = REGISTRY[match[1]]
     try:
-        return family.make(*(int(each) for each in (match[2] or "").split(",") if each))
+        return family.make(*_lengths(match))
     except TypeError:
         raise DefinitionError(f"{name!r}: {match[1]} takes other lengths, as in {family.example}") from None
 
 
+_WITH_LENGTHS = re.compile(r"(\w[\w ]*)(?:\((\d+(?:, *\d+)*)\))?")
+
+
+def _lengths(name: re.Match[str]) -> Iterator[int]:
+    return (int(each) for each in (name[2] or "").split(",") if each)
+
+
+def type_in_catalog(name: str) -> Type | None:
+    """The type that Redshift's catalog calls so, such as `numeric(9,2)`; None if there is none."""
+    match = _WITH_LENGTHS.fullmatch(name)
+    for family in REGISTRY.values() if match else ():
+        if match and family.example.catalog_name.partition("(")[0] == match[1]:
+            try:
+                return family.make(*_lengths(match))
+            except TypeError:
+                continue
+    return None
+
+
 def type_of(arrow: pa.DataType) -> Type | None:
-    """The column type that holds every value of an Arrow type; None where there is none."""
+    """The column type that holds every value of an Arrow type; None if there is none."""
     if pa.types.is_dictionary(arrow):
         return type_of(arrow.value_type)
     for family in REGISTRY.values():

@@ -1,8 +1,8 @@
 """The kind `http_api`: JSON APIs over HTTP that answer for one day at a time, or with a page of rows at a time.
 
-Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
-be asked of a source, `days` and `pages` what changed, `answers` what an answer means as rows, `plausibility` which values are believed,
-`scaffolding` definitions of tables that have none, `client` the server.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
+(`reader`), reading changes (`days`, `pages`), rows of responses (`answers`), plausible values (`plausibility`), suggested definitions
+(`scaffolding`), or requests (`client`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["CHANGES", "URL_PREFIXES", "ByDay", "ByPage", "Plausible", "RequestLi
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """How long an API is waited for.
+    """The limits of requests to an API.
 
     Args:
-        attempts: how often a request is sent in all where the API is away, overloaded or asks to wait.
-        longest_wait: seconds of a Retry-After that are waited for. An API that asks for more is asked again by a later run.
-        answer_seconds: how long one answer may take in all.
-        answer_bytes: how large one answer may be.
+        attempts: how often a request is sent in total if the API is away, overloaded or asks to wait.
+        longest_wait: the longest Retry-After, in seconds, for which a run waits. If the API asks for more, a later run tries again.
+        answer_seconds: how long one response may take in total.
+        answer_bytes: the largest size of a response.
     """
 
     attempts: int = 4
@@ -39,17 +39,20 @@ class RequestLimits:
 
 @dataclass(frozen=True)
 class Plausible:
-    """A rule for the numbers of a column. What breaks it goes to quarantine, with the code `implausible`.
+    """A rule for the numbers of a column. A row that breaks it goes to quarantine, with the code `implausible`.
 
-    A number is plausible if it is more than `above`, and less than `factor` times more or less than the last plausible one of its series.
-    A real jump would break that for ever, so a number is taken, too, that is near one which was refused on an *earlier day*: then two
-    days agree, and people know of it since the first.
+    A number is plausible if it is above `above`, and less than `factor` times larger or smaller than the last plausible one of its series.
+    After a real jump no number would be plausible, so a number near one that was refused on an *earlier day* is accepted, too: two days
+    agree, and people have known of the jump since the first.
 
     Args:
-        column: the column of the numbers, which are those of one day after the other.
-        per: the columns that tell one series from another.
-        above: 0 or more, since below zero a factor means nothing.
+        column: the column of the numbers, one per day and series.
+        per: the columns that identify a series.
+        above: 0 or more, because a factor has no meaning below zero.
         factor: 2 or more.
+
+    Raises:
+        DefinitionError: `above` or `factor` is out of range.
     """
 
     column: str
@@ -60,31 +63,35 @@ class Plausible:
     def __post_init__(self) -> None:
         if self.factor < 2 or self.above < 0:
             raise DefinitionError(
-                f"Plausible({self.column!r}): a factor is 2 or more and above is 0 or more, not factor={self.factor} and above={self.above}"
+                f"Plausible({self.column!r}): factor must be 2 or more and above 0 or more, not factor={self.factor} and above={self.above}"
             )
 
 
 @dataclass(frozen=True)
 class ByDay(Changes):
-    """An API that answers for one day at a time. Missed days are read when it answers again; the newest is read again if it changes.
+    """Reads an API that answers for one day at a time. Missed days are read later; the newest day is read again if it changes.
 
-    A column's `path` is looked for in the row, and where the row has no such member in the answer around it; dots lead into objects. The
-    path `$day` is the day of the answer. All paths of requests are below the source's address, whose parameters go with every request.
+    A column's `path` names a member of the row or, if the row has no such member, of the response around it; dots lead into objects. The
+    path `$day` is the day of the response. Paths of requests are relative to the source's address, whose parameters are sent with every
+    request.
 
     Args:
         start: the first day that is read.
         path: the path of a day's rows; `{day}` in it stands for the day: `{day}`, or `reports?on={day}`.
-        day_format: how a day is written, in requests and in answers, as for `date.strftime`.
-        latest: the path of the newest day's rows. Empty where the API has none: then the newest is the last day up to today, in UTC, that
-            the API knows, which takes one request for each day since.
-        day_at: where an answer names its day; required with `latest`. An answer for a day without rows may be that of an earlier day.
-            Empty where answers do not name their day: then it is the day that was asked for.
-        rows_at: where an answer has its rows: an array of objects, or an object with `entry`. Empty: the answer is the array.
-        entry: where the rows are the members of one object, what a column's path calls a member's name, and its value.
-        unchanging: members of the answer that are the same in all answers. Where one changes, everything is read again.
-        expected: members of the answer, and the only value that each may have where the answer has it.
-        rules: which values are believed.
-        limits: how long the API is waited for.
+        day_format: the format of days in requests and responses, as for `date.strftime`.
+        latest: the path of the newest day's rows. If empty, the newest day is the last one up to today, in UTC, that the API has; finding
+            it takes a request for each day since.
+        day_at: where a response names its day; required with `latest`. The response for a day without rows may be that of an earlier day.
+            If empty, it is the requested day.
+        rows_at: where a response has its rows: an array of objects, or an object with `entry`. If empty, the response is the array.
+        entry: if the rows are the members of an object: the paths that columns use for a member's name and for its value.
+        unchanging: members that are the same in all responses. If one changes, everything is read again.
+        expected: members of the response, each with the only value that it may have.
+        rules: the rules for plausible values.
+        limits: the limits of requests.
+
+    Raises:
+        DefinitionError: `path` has no `{day}`, or `latest` has no `day_at`.
     """
 
     start: date
@@ -101,11 +108,9 @@ class ByDay(Changes):
 
     def __post_init__(self) -> None:
         if "{day}" not in self.path:
-            raise DefinitionError(f"ByDay: path={self.path!r} says nowhere which day is asked for; write {{day}} where the day belongs")
+            raise DefinitionError(f"ByDay: path={self.path!r} does not contain the day; write {{day}} where the day belongs")
         if self.latest and not self.day_at:
-            raise DefinitionError(
-                f"ByDay: which day the answer of latest={self.latest!r} is for is not known; say in day_at where it is named"
-            )
+            raise DefinitionError(f"ByDay: latest={self.latest!r} needs day_at; say in day_at where the response names its day")
 
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
@@ -114,17 +119,17 @@ class ByDay(Changes):
 
 @dataclass(frozen=True)
 class ByPage(Changes):
-    """An API that lists rows a page at a time, oldest first, and goes on after a mark: a row's number, or another value that grows.
+    """Reads an API that lists rows in pages, oldest first, after a mark: a row's number, or another value that grows.
 
-    The next reading goes on after the last row's mark. So no row is missed if the API never lists a new or changed row before one that it
-    has listed already, and a change is seen if it gives the row a new mark. Paths are as for `ByDay`, without `$day`.
+    The next reading continues after the last row's mark. No row is missed if the API never lists a new or changed row before one that it
+    has listed already; a change is seen if it gives the row a new mark. Paths are as for `ByDay`, without `$day`.
 
     Args:
         path: the path of the list: `orders`, or `orders?limit=500`.
-        after: the parameter that takes the mark. The first page is asked for without it; an answer without rows is the end.
+        after: the parameter that takes the mark. The first request is sent without it; a response without rows is the end.
         mark_at: where a row has its mark.
-        rows_at: where an answer has its rows, an array of objects. Empty: the answer is the array.
-        limits: how long the API is waited for.
+        rows_at: where a response has its rows, an array of objects. If empty, the response is the array.
+        limits: the limits of requests.
     """
 
     path: str
@@ -146,7 +151,7 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`. It looks at the answer of `/latest` or, where the API has no such path, at the list `/<name>`."""
+    """See `readers.scaffold`. Uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
     from stori_pipeline.readers.http_api.scaffolding import scaffold
 
     return scaffold(url, name, source=source)

@@ -1,8 +1,7 @@
-"""What an answer means: JSON, the rows in it, and each row's values by the table's columns.
+"""Turns a JSON response into rows, by the table's columns. Numbers keep every digit.
 
-Belongs here: finding rows and values where a definition says they are, and refusing answers of another shape. Does not belong here:
-requests (`client`), which of them are sent (`days`, `pages`), or which values fit (`contract`).
-Numbers are exact: what the API writes is what lands.
+Belongs here: finding rows and values where the definition says, and refusing responses of another shape. Does not belong here: sending
+requests (`client`), choosing them (`days`, `pages`), or which values fit (`contract`).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from stori_pipeline.contract import raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
+from stori_pipeline.readers.json_rows import as_document, value_at
 
 Row = dict[str, object]
 """A row by the table's columns, as `contract.conform` takes it."""
@@ -27,10 +27,10 @@ _ABSENT = object()
 
 
 def parse(body: bytes, where: str) -> Any:
-    """The JSON of an answer. `where` is how errors call the place that was asked.
+    """The JSON of a response. `where` names the request in errors.
 
     Raises:
-        SourceError: it is not JSON.
+        SourceError: the response is not JSON.
     """
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
@@ -38,20 +38,11 @@ def parse(body: bytes, where: str) -> Any:
         raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}. Check the source's address") from error
 
 
-def value_at(document: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path; the document itself where the path is empty."""
-    for name in path.split(".") if path else ():
-        if not isinstance(document, Mapping) or name not in document:
-            return default
-        document = document[name]
-    return document
-
-
 def rows_at(document: Any, path: str, entry: tuple[str, str] | None, where: str) -> list[Any]:
-    """The rows of an answer: mappings, if the API keeps to what the definition says of it.
+    """The rows of a response. They are mappings if the API has the shape that the definition says; the contract checks that.
 
     Raises:
-        SourceError: there is no array at that path, or no object where the rows are entries of one.
+        SourceError: there is no array at that path or, with `entry`, no object.
     """
     rows = value_at(document, path)
     place = f"at {path!r}" if path else "at its top"
@@ -70,9 +61,9 @@ def _beginning(document: Any) -> str:
 
 @dataclass(frozen=True)
 class DayAnswer:
-    """The rows of one day, as they were published.
+    """The rows of one day, as published.
 
-    `members` are the answer's own members with plain values, but those that have only one value anyway.
+    `members` are the response's members with plain values, except those of `ByDay.expected`.
     """
 
     day: date
@@ -83,31 +74,29 @@ class DayAnswer:
 
     @property
     def version(self) -> str:
-        """The same for the same rows, whatever the API says of its own versions."""
+        """A hash of the rows, which does not depend on the API's own versions."""
         text = raw_text([self.day, self.unchanging, sorted(map(raw_text, self.rows))])
         return hashlib.md5(text.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:16]
 
 
-def day_answer(body: bytes, changes: ByDay, asked: date | None, where: str) -> DayAnswer:
-    """What an answer says. `asked` is the day that was asked for, None where it was the newest.
+def day_answer(body: bytes, changes: ByDay, requested: date | None, where: str) -> DayAnswer:
+    """Parses a response. `requested` is the day that was requested, None for the newest.
 
     Raises:
-        SourceError: it is not of the shape that the definition says.
+        SourceError: the response does not have the shape that the definition says.
     """
     document = parse(body, where)
     rows = rows_at(document, changes.rows_at, changes.entry, where)
     for name, value in changes.expected:
         if (actual := value_at(document, name, value)) != value:
-            raise SourceError(
-                f"{where}: its answer's {name} is {actual}, where the definition expects {value}; correct the source's address"
-            )
+            raise SourceError(f"{where}: its answer's {name} is {actual}, but the definition expects {value}; correct the source's address")
     unchanging = {name: value_at(document, name, _ABSENT) for name in changes.unchanging}
     if missing := [name for name, value in unchanging.items() if value is _ABSENT]:
         raise SourceError(f"{where}: its answer has no {missing[0]!r}, which the definition calls unchanging")
     expected = {name for name, _ in changes.expected}
     members = document.items() if isinstance(document, Mapping) else ()
     return DayAnswer(
-        day=_day_of(document, changes, asked, where),
+        day=_day_of(document, changes, requested, where),
         rows=rows,
         document=document,
         unchanging={name: str(value) for name, value in unchanging.items()},
@@ -115,9 +104,9 @@ def day_answer(body: bytes, changes: ByDay, asked: date | None, where: str) -> D
     )
 
 
-def _day_of(document: Any, changes: ByDay, asked: date | None, where: str) -> date:
-    if not changes.day_at and asked is not None:
-        return asked
+def _day_of(document: Any, changes: ByDay, requested: date | None, where: str) -> date:
+    if not changes.day_at and requested is not None:
+        return requested
     text = value_at(document, changes.day_at)
     try:
         return datetime.strptime(text, changes.day_format).date()  # noqa: DTZ007  (a day has no zone)
@@ -127,7 +116,7 @@ def _day_of(document: Any, changes: ByDay, asked: date | None, where: str) -> da
 
 
 class Columns:
-    """Where each of a table's columns is found."""
+    """The paths of a table's columns in responses."""
 
     def __init__(self, table: Table) -> None:
         self._paths = [(column.name, column.source_path) for column in table.columns]
@@ -135,12 +124,11 @@ class Columns:
         self.paths = frozenset(path for _, path in self._paths)
 
     def row(self, element: Any, document: Any, members: Mapping[str, object], *, day: date | None = None) -> Any:
-        """The row of an element; an element that is no object stays as it is, and the contract refuses it."""
+        """The row of an element. An element that is not an object stays as it is, and the contract refuses it."""
         if not isinstance(element, Mapping):
             return element
         row: Row = {name: self._value(path, element, document, day) for name, path in self._paths}
-        # A text given for a document would be taken for JSON; here it is a document that is a text.
-        row |= {name: json.dumps(row[name]) for name in self._documents if isinstance(row[name], str)}
+        row |= {name: as_document(row[name]) for name in self._documents}
         row["_raw"] = lambda: raw_text({**members, **element})
         return row
 
@@ -151,10 +139,10 @@ class Columns:
         return value_at(document, path) if value is _ABSENT else value
 
     def unmapped(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
-        """The members of rows, and of the answer around them, in which no column is found, each with its values that are not null."""
-        found: dict[str, list[Any]] = {}
+        """The members of rows and of the response that no column reads, each with its values that are not null."""
+        unmapped: dict[str, list[Any]] = {}
         for element in (*elements, members):
             for name, value in element.items() if isinstance(element, Mapping) else ():
                 if value is not None and not any(path == name or path.startswith(f"{name}.") for path in self.paths):
-                    found.setdefault(name, []).append(value)
-        return found
+                    unmapped.setdefault(name, []).append(value)
+        return unmapped

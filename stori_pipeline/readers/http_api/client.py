@@ -1,8 +1,7 @@
-"""Requests to an HTTP API: one GET at a time, with bounded waits, and its failures as the errors of readers.
+"""Requests to an HTTP API: one GET at a time, with timeouts and retries, and the translation of its errors into SourceErrors.
 
-Belongs here: timeouts, retries, rate limits. Does not belong here: what an answer means (`answers`).
-The address is a secret as a whole: it may hold a password or, as many APIs want it, a key among its parameters. Errors name the host
-and the path.
+Belongs here: timeouts, retries, rate limits. Errors name the host and the path only, because the address may hold a password or an API
+key. Does not belong here: turning responses into rows (`answers`).
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import RequestLimits
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-"""Seconds for each piece of an answer; `RequestLimits.answer_seconds` is for all of it."""
+"""The timeout in seconds for each piece of a response; `RequestLimits.answer_seconds` is the limit for the whole response."""
 
 _BACKOFF = wait_exponential(multiplier=0.2, max=8.0) + wait_random(0.0, 0.2)
 
-# httpx logs the address of each request, with its parameters, at a level that a program may well show.
+# httpx logs the address of each request, with its parameters, at INFO.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @functools.lru_cache(maxsize=1)
 def _trust() -> ssl.SSLContext:
-    """Certificates are verified, against the system's authorities. Reading those takes longer than an answer, hence once."""
+    """Verifies certificates against the system's authorities. Cached, because loading those takes longer than a request."""
     return ssl.create_default_context()
 
 
@@ -49,8 +48,8 @@ class Answer:
     etag: str
 
 
-class _Passing(SourceUnavailable):
-    """A failure that may pass within a run."""
+class _Transient(SourceUnavailable):
+    """A failure that a retry within the run may avoid."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -58,14 +57,14 @@ class _Passing(SourceUnavailable):
 
 
 def _seconds(state: RetryCallState) -> float:
-    """How long to wait before the next attempt: as long as the API asks for, else longer each time."""
+    """How long to wait before the next attempt: as long as the API asks for, else with exponential backoff."""
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.wait if isinstance(failure, _Passing) else None
-    return _BACKOFF(state) if asked is None else asked
+    retry_after = failure.wait if isinstance(failure, _Transient) else None
+    return _BACKOFF(state) if retry_after is None else retry_after
 
 
 def _retry_after(header: str | None) -> float | None:
-    """A Retry-After in seconds, which may be given as a number or as a date; None where it is neither."""
+    """A Retry-After, which is a number of seconds or a date, in seconds; None if it is neither."""
     if not header:
         return None
     if header.strip().isdigit():
@@ -79,30 +78,30 @@ def _retry_after(header: str | None) -> float | None:
 
 
 class Api:
-    """An open connection to the API at an address. `table` is how errors call what is read."""
+    """An open connection to the API at an address. `table` is the name in errors."""
 
     def __init__(self, client: httpx.Client, table: str, host: str, limits: RequestLimits) -> None:
         self._client, self._where, self._limits = client, f"{table} at {host}", limits
 
     def get(self, path: str, *, etag: str = "", parameters: Mapping[str, str] | None = None) -> Answer:
-        """The answer for a path below the address; 304 where `etag` still is its version.
+        """The response for a path relative to the address. Its status is 304 if `etag` is still its version.
 
-        The parameters of the address, those of the path and these are sent. The request is tried again where the API is away, overloaded
-        or asks to wait.
+        Sends the parameters of the address, of the path, and `parameters`. Sends the request again if the API is away, overloaded or asks
+        to wait.
 
         Raises:
-            SourceUnavailable: the last attempt failed, too.
-            SourceError: the API refuses, or its answer is none to this question.
+            SourceUnavailable: all attempts failed.
+            SourceError: the API refuses, or its response has an unexpected status.
         """
         attempts = stop_after_attempt(self._limits.attempts)
-        retrying = Retrying(retry=retry_if_exception_type(_Passing), stop=attempts, wait=_seconds, reraise=True)
+        retrying = Retrying(retry=retry_if_exception_type(_Transient), stop=attempts, wait=_seconds, reraise=True)
         answer: Answer = retrying(self._once, path, etag, dict(parameters or {}))
         return answer
 
     def _once(self, path: str, etag: str, parameters: dict[str, str]) -> Answer:
         bare, _, query = path.partition("?")
         where = f"{self._where}/{bare}"
-        # httpx would drop the path's own parameters for those of the address.
+        # httpx replaces the path's own parameters by those of the address.
         parameters = {**dict(parse_qsl(query, keep_blank_values=True)), **parameters}
         try:
             with self._client.stream("GET", bare, params=parameters, headers={"If-None-Match": etag} if etag else {}) as response:
@@ -111,13 +110,13 @@ class Api:
                     return Answer(status, _body(response, where, self._limits), response.headers.get("ETag", ""))
                 wait = _retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
         except httpx.TransportError as error:
-            raise _Passing(f"{where}: it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?") from error
+            raise _Transient(f"{where}: it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?") from error
         except httpx.HTTPError as error:
             raise SourceError(f"{where}: its answer cannot be read ({type(error).__name__}: {error})") from error
         if status == 429 or status >= 500:
             if wait is not None and wait > self._limits.longest_wait:
                 raise SourceUnavailable(f"{where}: it answers {status} and asks to wait {wait:.0f} seconds; a later run goes on from here")
-            raise _Passing(f"{where}: it answers {status}, which passes; run again later", wait)
+            raise _Transient(f"{where}: it answers {status}, a temporary failure; run again later", wait)
         if status in (401, 403):
             raise SourceError(f"{where}: it answers {status}; check the key or the password in the source's address")
         if 300 <= status < 400:
@@ -125,11 +124,11 @@ class Api:
                 f"{where}: it has moved ({status}, to {urlsplit(response.headers.get('Location', '')).netloc or 'another path'}); "
                 "correct the source's address"
             )
-        raise SourceError(f"{where}: it answers {status}, which is no answer to this question; check the source's address")
+        raise SourceError(f"{where}: it answers {status}, which the reader does not expect; check the source's address")
 
 
 def _body(response: httpx.Response, where: str, limits: RequestLimits) -> bytes:
-    """The whole answer, bounded in size and in time."""
+    """The whole response, with limits on its size and time."""
     began, pieces, size = time.monotonic(), list[bytes](), 0
     for piece in response.iter_bytes():
         pieces.append(piece)
@@ -137,7 +136,7 @@ def _body(response: httpx.Response, where: str, limits: RequestLimits) -> bytes:
         if size > limits.answer_bytes:
             raise SourceError(f"{where}: its answer has more than {limits.answer_bytes} bytes; is this the right address?")
         if time.monotonic() - began > limits.answer_seconds:
-            raise _Passing(f"{where}: its answer takes longer than {limits.answer_seconds:.0f} seconds")
+            raise _Transient(f"{where}: its answer takes longer than {limits.answer_seconds:.0f} seconds")
     return b"".join(pieces)
 
 
@@ -152,7 +151,7 @@ def opened(url: str, table: str, source: str, limits: RequestLimits) -> Iterator
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        raise wrong from None  # its message would quote the address
+        raise wrong from None  # the message of the cause has the address
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise wrong
     host = f"{parsed.host}:{parsed.port}" if parsed.port else parsed.host

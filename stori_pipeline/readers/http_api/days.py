@@ -1,15 +1,15 @@
 """Readings of an API that answers for one day at a time.
 
-Belongs here: which days are read, in which order, and the position. Does not belong here: what an answer means (`answers`), which values
-are believed (`plausibility`), or requests (`client`).
+Belongs here: which days are read, in which order, and the position. Does not belong here: turning responses into rows (`answers`),
+plausible values (`plausibility`), or requests (`client`).
 """
 
-# Position: `{"through", "etag", "version", "unchanging", "plausible"}`. Every day up to `through` has been read; the answer for the
-# newest day then had that ETag and that content; `plausible` is what later values are judged by. The next reading asks whether the newest
-# day's answer is another. If so, it reads `through` again, which may have been restated while it was the newest, and every day since, in
-# order. Where the API fails on the way, the days before land, and the position says so; a snapshot, which replaces the table, lands whole
-# or not at all. A day that the API does not know, although it knows a later one, is a row in quarantine (code `day`). A day that is
-# restated after others have followed it is found by reading it again (`day=`), since no API reports that.
+# Position: `{"through", "etag", "version", "unchanging", "plausible"}`. Every day up to `through` has been read; the newest day's response
+# had this ETag and the content `version`; later values are compared with `plausible`. The next reading checks whether the newest day's
+# response changed. If so, it reads `through` again, because that day may have been restated while it was the newest, and then every later
+# day, in order. If the API fails on the way, the days before land, and the position says so; a snapshot replaces the table, so it lands in
+# full or not at all. A day that the API does not have, although it has a later one, is a row in quarantine (code `day`). No API reports
+# that an older day was restated; to get it, read that day again (`day=`).
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from typing import Any
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import ByDay
 from stori_pipeline.readers.http_api.answers import Columns, DayAnswer, day_answer
 from stori_pipeline.readers.http_api.client import Answer, Api
 from stori_pipeline.readers.http_api.plausibility import Judge
+from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _CHUNK_ROWS = 5_000
 _ONE_DAY = timedelta(days=1)
@@ -34,7 +35,7 @@ POSITION = frozenset({"through", "etag", "version", "unchanging", "plausible"})
 
 
 class Days:
-    """A table's days, asked of its API."""
+    """A table's days, requested from its API."""
 
     def __init__(self, api: Api, table: Table, changes: ByDay) -> None:
         self._api, self._table = api, table
@@ -42,11 +43,11 @@ class Days:
         self._columns = Columns(table)
 
     def newest(self, since: Position | None) -> tuple[Answer, DayAnswer | None]:
-        """The newest day that the API knows; None where that still is what the position knows.
+        """The newest day that the API has; None for the day if it has not changed since the position.
 
         Raises:
             PositionLost: a member that the definition calls unchanging has changed.
-            SourceUnavailable: it is older than what was read, as a cache's may be.
+            SourceUnavailable: the newest day is older than the position, as the response of a cache may be.
         """
         answer, newest, where = self._latest(since) if self.changes.latest else self._last_known(since)
         if newest is None or since is None:
@@ -66,10 +67,10 @@ class Days:
         return answer, day_answer(answer.body, self.changes, None, where) if answer.status == 200 else None, where
 
     def _last_known(self, since: Position | None) -> tuple[Answer, DayAnswer | None, str]:
-        """Going back from today, in UTC, to the first day that the API knows.
+        """The newest day, found by requesting each day from today, in UTC, backwards.
 
         Raises:
-            SourceError: it knows none, not even the last that was read.
+            SourceError: the API has none of these days, not even the last one that was read.
         """
         through = date.fromisoformat(since["through"]) if since and since["through"] else None
         day = utc_now().date()
@@ -86,33 +87,33 @@ class Days:
                 )
             day -= _ONE_DAY
 
-    def on(self, asked: date, *, etag: str = "") -> DayAnswer | None:
-        """The answer for a day, which may be that of an earlier day; None where the API does not know it, or `etag` still is its version.
+    def on(self, requested: date, *, etag: str = "") -> DayAnswer | None:
+        """The response for a day, which may be that of an earlier day; None if the API does not have it, or `etag` is still its version.
 
         Raises:
-            SourceError: the answer is for a later day.
+            SourceError: the response is for a later day.
         """
-        path = self._path(asked)
+        path = self._path(requested)
         answer = self._api.get(path, etag=etag)
         if answer.status != 200:
             return None
-        found = day_answer(answer.body, self.changes, asked, self._where(path))
-        if found.day > asked:
-            raise SourceError(f"{self._where(path)}: it answers for {found.day}, which is later than what was asked for")
-        return found
+        parsed = day_answer(answer.body, self.changes, requested, self._where(path))
+        if parsed.day > requested:
+            raise SourceError(f"{self._where(path)}: it answers for {parsed.day}, which is later than the requested day")
+        return parsed
 
     def rows(self, answer: DayAnswer, judge: Judge) -> Iterator[Any]:
-        """An answer's rows by the table's columns, judged."""
+        """A response's rows by the table's columns, checked for plausible values."""
         for element in answer.rows:
             yield judge.judged(self._columns.row(element, answer.document, answer.members, day=answer.day), answer.day)
 
     def unmapped(self) -> dict[str, list[Any]]:
-        """What the newest day's answer has beside the table's columns, with the values."""
+        """The members of the newest day's response that no column reads, with their values."""
         _, newest = self.newest(None)
         if newest is None:
             return {}
-        known = {self.changes.day_at.partition(".")[0], *self.changes.unchanging}
-        return {name: values for name, values in self._columns.unmapped(newest.rows, newest.members).items() if name not in known}
+        declared = {self.changes.day_at.partition(".")[0], *self.changes.unchanging}
+        return {name: values for name, values in self._columns.unmapped(newest.rows, newest.members).items() if name not in declared}
 
     def _path(self, day: date) -> str:
         return self.changes.path.replace("{day}", day.strftime(self.changes.day_format))
@@ -121,25 +122,14 @@ class Days:
         return f"{self._table.full_name} at /{path}"
 
 
-class DaysReading:
+class DaysReading(ReadingSince):
     """A reading of all days since a position. Iterate it once."""
 
     def __init__(self, days: Days, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
+        super().__init__(table, since)
         self.must_land = False
-        self._days, self._table, self._changes, self._since = days, table, days.changes, since
+        self._days, self._changes = days, days.changes
         self._judge = Judge(days.changes.rules, since["plausible"] if since else None)
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to do: an API does not know what was read."""
 
     def __iter__(self) -> Iterator[Chunk]:
         answer, newest = self._days.newest(self._since)
@@ -151,31 +141,31 @@ class DaysReading:
             yield Chunk(*conform(self._table, batch))
 
     def _rows(self, answer: Answer, newest: DayAnswer) -> Iterator[Any]:
-        """The rows of every day that may have changed, up to the newest, whose answer is at hand. Sets the position that was reached."""
+        """The rows of every day that may have changed, up to the newest. Sets the position that was reached."""
         etag, version = (self._since["etag"], self._since["version"]) if self._since else ("", "")
-        known = date.fromisoformat(self._since["through"]) if self._since and self._since["through"] else None
-        through, day = known, known or self._changes.start
+        last = date.fromisoformat(self._since["through"]) if self._since and self._since["through"] else None
+        through, day = last, last or self._changes.start
         while day < newest.day:
             try:
-                # The day that was the newest is asked for once more: it may have been restated since.
-                found = self._days.on(day, etag=etag if day == known else "")
+                # The last day that was read is requested again: it may have been restated since.
+                response = self._days.on(day, etag=etag if day == last else "")
             except SourceUnavailable:
-                if self._since is None or through == known:
+                if self._since is None or through == last:
                     raise
                 self._reach(through, "", newest, version="")
                 return
-            if day != known or (found is not None and found.version != version):
-                yield from self._of_day(day, found)
+            if day != last or (response is not None and response.version != version):
+                yield from self._of_day(day, response)
             through, day = day, day + _ONE_DAY
         if newest.day >= self._changes.start:
             yield from self._of_day(newest.day, newest)
             through = newest.day
         self._reach(through, answer.etag, newest, version=newest.version)
 
-    def _of_day(self, day: date, found: DayAnswer | None) -> Iterator[Any]:
-        if found is not None and found.day == day:
-            yield from self._days.rows(found, self._judge)
-        elif found is None:
+    def _of_day(self, day: date, response: DayAnswer | None) -> Iterator[Any]:
+        if response is not None and response.day == day:
+            yield from self._days.rows(response, self._judge)
+        elif response is None:
             yield Refused("day", f"the API does not know {day}, although it knows later days", raw_text({"date": day}))
 
     def _reach(self, through: date | None, etag: str, newest: DayAnswer, *, version: str) -> None:
@@ -186,32 +176,25 @@ class DaysReading:
             "unchanging": dict(newest.unchanging),
             "plausible": self._judge.memory(),
         }
-        self.must_land = True  # no day must be asked for again, whether it had rows or none
+        self.must_land = True  # the next reading must not request these days again, even if they have no rows
 
 
-class DayReading:
-    """The rows of one day again; the position stays."""
+class DayOfAnswersReading(DayReading):
+    """The rows of the answer for one day."""
 
-    kind: Kind = "changes"
-    must_land = False
+    by_cursor = False
 
     def __init__(self, days: Days, table: Table, since: Position | None, day: date) -> None:
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._days, self._table, self._day = days, table, day
-
-    def ack(self) -> None:
-        """Nothing to do: an API does not know what was read."""
+        super().__init__(table, since, day)
+        self._days = days
 
     def __iter__(self) -> Iterator[Chunk]:
-        found = self._days.on(self._day)
-        if found is None or found.day != self._day:
+        response = self._days.on(self._day)
+        if response is None or response.day != self._day:
             return
         judge = Judge(self._days.changes.rules)
         before = self._days.on(self._day - _ONE_DAY) if self._days.changes.rules else None
-        if before is not None and before.unchanging == found.unchanging:
+        if before is not None and before.unchanging == response.unchanging:
             for _ in self._days.rows(before, judge):
-                pass  # the judge remembers them
-        yield Chunk(*conform(self._table, self._days.rows(found, judge)))
+                pass  # only so that the judge has their values
+        yield Chunk(*conform(self._table, self._days.rows(response, judge)))

@@ -1,28 +1,27 @@
-"""Readings of an API that lists rows a page at a time, after a mark.
+"""Readings of an API that lists rows in pages, after a mark.
 
-Belongs here: which pages are read, and the position. Does not belong here: what an answer means (`answers`), or requests (`client`).
+Belongs here: which pages are read, and the position. Does not belong here: turning responses into rows (`answers`), or requests (`client`).
 """
 
-# Position: `{"after", "page"}`: the mark of the last row that was read, null where there was none, and the mark after which the page
-# with that row began. The next reading goes on after the former. The latter is for `past_drift`: it shows what the newest rows look like.
+# Position: `{"after", "page"}`. `after` is the mark of the last row that was read, null if there was none; the next reading continues after
+# it. `page` is the mark after which that row's page began; `past_drift` uses it to look at the newest rows.
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByPage
-from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at, value_at
+from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at
 from stori_pipeline.readers.http_api.client import Api
+from stori_pipeline.readers.json_rows import value_at
+from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 
 POSITION = frozenset({"after", "page"})
 
@@ -37,17 +36,17 @@ class Page:
 
 
 class Pages:
-    """A table's pages, asked of its API."""
+    """A table's pages, requested from its API."""
 
     def __init__(self, api: Api, table: Table, changes: ByPage) -> None:
         self._api, self._table, self._changes = api, table, changes
         self._columns = Columns(table)
 
     def after(self, mark: str | None) -> Page | None:
-        """The page after that mark, the first one after None; None where there are no rows.
+        """The page after that mark (None: the first page); None if it has no rows.
 
         Raises:
-            SourceError: there is no such list, a row has no mark, or the API does not go on.
+            SourceError: there is no such list, a row has no mark, or the API returns the same page again.
         """
         where = f"{self._table.full_name} at /{self._changes.path}"
         answer = self._api.get(self._changes.path, parameters={self._changes.after: mark} if mark is not None else {})
@@ -75,77 +74,39 @@ class Pages:
         return Chunk(*conform(self._table, (self._columns.row(element, page.document, {}) for element in page.elements)))
 
     def unmapped(self, mark: str | None) -> dict[str, list[Any]]:
-        """The members of the rows after a mark in which no column is found, with their values."""
+        """The members of the rows after a mark that no column reads, with their values."""
         page = self.after(mark)
         unmapped = self._columns.unmapped(page.elements, {}) if page else {}
         unmapped.pop(self._changes.mark_at.partition(".")[0], None)
         return unmapped
 
 
-class PagesReading:
+class PagesReading(ReadingSince):
     """A reading of all pages after a position. Iterate it once."""
 
     must_land = False
 
     def __init__(self, pages: Pages, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._pages, self._table = pages, table
-        self._since: Position = since or {"after": None, "page": None}
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to do: an API does not know what was read."""
+        super().__init__(table, since)
+        self._pages = pages
 
     def __iter__(self) -> Iterator[Chunk]:
-        position = self._since
-        for page in self._pages.all_after(self._since["after"]):
+        position = self._since or {"after": None, "page": None}
+        for page in self._pages.all_after(position["after"]):
             yield self._pages.chunk(page)
             position = {"after": page.last, "page": position["after"]}
         self._until = position
 
 
-class DayOfPagesReading:
-    """The rows whose cursor falls in one UTC day; the position stays.
-
-    All pages are gone through, twice: of each key that has a row of that day every version is given, in order, so that the last one wins.
-    """
-
-    kind: Kind = "changes"
-    must_land = False
+class DayOfPagesReading(DayReading):
+    """The rows whose cursor falls in one UTC day, out of all pages."""
 
     def __init__(self, pages: Pages, table: Table, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._pages, self._table, self._day = pages, table, day
-
-    def ack(self) -> None:
-        """Nothing to do: an API does not know what was read."""
+        super().__init__(table, since, day)
+        self._pages = pages
 
     def __iter__(self) -> Iterator[Chunk]:
-        keys: set[tuple[Any, ...]] = set()
-        for chunk in self._chunks():
-            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
-            keys.update(key for key, day in zip(self._keys(chunk), days, strict=True) if day == self._day)
-        for chunk in self._chunks():
-            kept = pa.array([key in keys for key in self._keys(chunk)], pa.bool_())
-            if (rows := chunk.rows.filter(kept)).num_rows:
-                yield Chunk(rows, chunk.rejected.slice(0, 0))
+        return versions_of_day(self._table, self._day, self._chunks)
 
     def _chunks(self) -> Iterator[Chunk]:
         return (self._pages.chunk(page) for page in self._pages.all_after(None))
-
-    def _keys(self, chunk: Chunk) -> list[tuple[Any, ...]]:
-        return list(zip(*(chunk.rows.column(name).to_pylist() for name in self._table.key), strict=True))

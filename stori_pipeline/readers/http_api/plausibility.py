@@ -1,7 +1,7 @@
-"""Which values are believed: the rule `Plausible` of a definition, applied to one day's rows after the other's.
+"""Plausible values: applies the rules `Plausible` of a definition to rows, day by day.
 
-Belongs here: the judgement, and what it remembers from one reading to the next. Does not belong here: the rule's parameters (a definition
-has those), or what becomes of a value that is not believed (`contract`).
+Belongs here: the decision, and the values that it keeps from one reading to the next. Does not belong here: the rules (a definition has
+those), or rejecting a row (`contract`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from stori_pipeline.readers.http_api import Plausible
 from stori_pipeline.readers.http_api.answers import Row
 
 Memory = dict[str, list[str]]
-"""For each series the last plausible value and, after one that was refused, the day and the value of the first refusal."""
+"""For each series the last plausible value and, if later ones were refused, the day and the value of the first refusal."""
 
 
 class Judge:
-    """Applies the rules of a table. Rows are to come in the order of their days."""
+    """Applies the rules of a table. Pass rows in the order of their days."""
 
     def __init__(self, rules: Sequence[Plausible], memory: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> None:
         self._rules = rules
@@ -29,11 +29,11 @@ class Judge:
         }
 
     def memory(self) -> dict[str, Memory]:
-        """What later rows are judged by, as plain JSON, by column."""
+        """The values with which later rows are compared, as plain JSON, by column."""
         return self._memory
 
     def judged(self, row: Any, day: date) -> Any:
-        """The row, with a Misfit in the place of each value that is not plausible. What is no number is left to the contract."""
+        """The row, with a Misfit in place of each value that is not plausible. A value that is not a number is left to the contract."""
         if isinstance(row, dict):
             for rule in self._rules:
                 row = _judged(rule, row, day.isoformat(), self._memory[rule.column])
@@ -48,18 +48,18 @@ def _judged(rule: Plausible, row: Row, day: str, memory: Memory) -> Row:
     if not number.is_finite() or number <= rule.above:
         return {**row, rule.column: Misfit("implausible", f"{value} is not more than {rule.above}")}
     series = "/".join(str(row[name]) for name in rule.per)
-    known = memory.get(series)
-    if known is None or _near(rule, number, known[0]) or _is_confirmed(rule, number, day, known):
+    previous = memory.get(series)
+    if previous is None or _near(rule, number, previous[0]) or _is_confirmed(rule, number, day, previous):
         memory[series] = [str(value)]
         return row
-    memory[series] = [known[0], *(known[1:] or [day, str(value)])]
-    reason = f"{value} is at least {rule.factor} times more or less than {known[0]}, the last plausible value"
+    memory[series] = [previous[0], *(previous[1:] or [day, str(value)])]
+    reason = f"{value} is at least {rule.factor} times more or less than {previous[0]}, the last plausible value"
     return {**row, rule.column: Misfit("implausible", reason)}
 
 
-def _is_confirmed(rule: Plausible, number: Decimal, day: str, known: Sequence[str]) -> bool:
-    """Whether an earlier day's value was refused that is near this one."""
-    return len(known) == 3 and known[1] < day and _near(rule, number, known[2])
+def _is_confirmed(rule: Plausible, number: Decimal, day: str, previous: Sequence[str]) -> bool:
+    """Whether the value is near one that was refused on an earlier day."""
+    return len(previous) == 3 and previous[1] < day and _near(rule, number, previous[2])
 
 
 def _near(rule: Plausible, one: Decimal, other: str) -> bool:

@@ -1,7 +1,7 @@
 """The reader of HTTP APIs.
 
-Belongs here: what can be asked of a source. Does not belong here: how it is answered (`days`, `pages`, `answers`, `client`).
-An API has no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
+Belongs here: the functions of the protocol. Does not belong here: how they work (`days`, `pages`, `answers`, `client`).
+An API has no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stori_pipeline.readers.json_fields import column_text
 
 
 class HttpApiReader:
-    """Reads the API at an address, whose parameters (a currency, a key) go with every request. See `readers.Reader`."""
+    """Reads the API at an address, whose parameters (a currency, a key) are sent with every request. See `readers.Reader`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -35,7 +35,7 @@ class HttpApiReader:
             yield days.Days(api, table, changes) if isinstance(changes, ByDay) else pages.Pages(api, table, changes)
 
     def head(self, table: Table, since: Position | None) -> str:
-        """Takes one request; where `ByDay` names no `latest`, one for each day since the newest that the API knows."""
+        """Takes one request; if `ByDay` has no `latest`, one for each day since the newest that the API has."""
         with self._opened(table) as source:
             if since is None or _is_other(since, source):
                 return "new"
@@ -52,19 +52,19 @@ class HttpApiReader:
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
         with self._opened(table) as source:
             if since is not None and _is_other(since, source):
-                raise PositionLost(f"{table.full_name}: its position is that of another way of reading; a new generation must be read")
+                raise PositionLost(f"{table.full_name}: its position is that of another change strategy; a new generation must be read")
             if isinstance(source, pages.Pages):
                 yield pages.DayOfPagesReading(source, table, since, day) if day else pages.PagesReading(source, table, since)
             else:
-                yield days.DayReading(source, table, since, day) if day else days.DaysReading(source, table, since)
+                yield days.DayOfAnswersReading(source, table, since, day) if day else days.DaysReading(source, table, since)
 
     def drift(self, table: Table) -> list[str]:
-        """By the newest day's answer or the first page; see `past_drift` for later pages."""
+        """From the newest day's response or the first page; see `past_drift` for later pages."""
         with self._opened(table) as source:
             return _lines(table, source.unmapped() if isinstance(source, days.Days) else source.unmapped(None))
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
-        """By the last page that was read up to a position. Of days nothing, since `drift` sees the newest."""
+        """From the last page that was read up to a position. Empty for days, because `drift` sees the newest day."""
         with self._opened(table) as source:
             if isinstance(source, days.Days) or _is_other(since, source):
                 return []
@@ -72,7 +72,7 @@ class HttpApiReader:
 
 
 def _is_other(since: Position, source: days.Days | pages.Pages) -> bool:
-    """Whether a position was written by readings of the other way, or of none of these."""
+    """Whether a position is not one of this strategy."""
     return not since.keys() >= (days.POSITION if isinstance(source, days.Days) else pages.POSITION)
 
 

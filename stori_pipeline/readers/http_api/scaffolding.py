@@ -1,8 +1,7 @@
-"""Suggested definitions of tables that an API has.
+"""Suggested definitions of an API's tables.
 
-Belongs here: guesses from one answer, where its rows and its day are. Does not belong here: how a definition is written
-(`readers.scaffolding`).
-What an answer cannot show is left to a person: the key, names of entries, what is unchanging, which values are plausible.
+Belongs here: guessing from one response where its rows and its day are. A person adds what a response cannot show: the key, the names of
+entries, unchanging members, rules for plausible values. Does not belong here: the text of a definition (`readers.scaffolding`).
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from typing import Any
 
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import RequestLimits
-from stori_pipeline.readers.http_api.answers import parse, value_at
+from stori_pipeline.readers.http_api.answers import parse
 from stori_pipeline.readers.http_api.client import Api, opened
 from stori_pipeline.readers.json_fields import column_name, column_text
+from stori_pipeline.readers.json_rows import value_at
 from stori_pipeline.readers.scaffolding import definition_text, text
 
 _PACKAGE = "stori_pipeline.readers.http_api"
@@ -28,7 +28,7 @@ def scaffold(url: str, name: str, *, source: str) -> str:
     """See `readers.scaffold`.
 
     Raises:
-        SourceError: neither `/latest` nor `/<name>` answers with rows.
+        SourceError: neither `/latest` nor `/<name>` returns rows.
     """
     table = f"{source}.{name}".lstrip(".")
     with opened(url, table, source, RequestLimits()) as api:
@@ -38,7 +38,7 @@ def scaffold(url: str, name: str, *, source: str) -> str:
         page = _document(api, name, table)
         if page is not None:
             return _by_page(name, page, f"{table} at /{name}")
-    raise SourceError(f"{table}: the API has neither /{_LATEST} nor /{name}; check the source's address, or call the table as its path")
+    raise SourceError(f"{table}: the API has neither /{_LATEST} nor /{name}; check the source's address, or give the table its path's name")
 
 
 def _document(api: Api, path: str, table: str) -> Any:
@@ -50,7 +50,7 @@ def _by_day(name: str, document: Any, where: str) -> str:
     members = {member: value for member, value in _members(document).items() if not isinstance(value, (dict, list))}
     days = {member: day for member, value in members.items() if (day := _day(value))}
     if not days:
-        raise SourceError(f"{where}: its answer names no day of the form 2024-11-15 at its top, so there is no newest day to go by")
+        raise SourceError(f"{where}: its answer names no day of the form 2024-11-15 at its top, so no definition can be suggested")
     day_at, day = next(iter(days.items()))
     place, rows = _rows(document, where, entries=True)
     entry = not isinstance(rows, list)
@@ -88,12 +88,12 @@ def _day(value: object) -> date | None:
 
 
 def _rows(document: Any, where: str, *, entries: bool) -> tuple[str, Any]:
-    """Where the rows are, and they: the first array, or the first object whose members could be rows."""
+    """The path of the rows, and the rows: the first array, or the first object whose members may be rows."""
     for place in ("", *_members(document)):
         rows = value_at(document, place)
         if isinstance(rows, list) or (entries and place and isinstance(rows, dict)):
             return place, rows
-    raise SourceError(f"{where}: its answer has no rows at its top, neither an array nor an object of them; it cannot be gone by")
+    raise SourceError(f"{where}: its answer has no array or object of rows at its top, so no definition can be suggested")
 
 
 def _fields(elements: Sequence[Any]) -> dict[str, list[Any]]:
@@ -110,5 +110,5 @@ def _first(elements: Sequence[Any], where: str) -> str:
     """The field that may identify a row: `id`, or else the first."""
     fields = _fields(elements)
     if not fields:
-        raise SourceError(f"{where}: its answer has no rows with values now, so there is nothing to go by")
+        raise SourceError(f"{where}: its answer has no rows with values now, so no definition can be suggested; try again later")
     return "id" if "id" in fields else next(iter(fields))

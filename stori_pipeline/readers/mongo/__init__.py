@@ -1,8 +1,8 @@
 """The kind `mongodb`: MongoDB collections.
 
-Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
-be asked of a source, `streams` and `cursors` what changed, `documents` what a document means as rows, `scans` going through collections,
-`proof` their checksums, `sampling` fields without a column, `connection` the server.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
+(`reader`), reading changes (`streams`, `cursors`), rows of documents (`documents`), scans (`scans`), checksums (`proof`), fields without a
+column (`sampling`), or the server (`connection`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["CHANGES", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold"]
 
 @dataclass(frozen=True)
 class ChangeStream(Changes):
-    """A snapshot, then every insert, update, replace and delete in order, by resume token."""
+    """Reads a snapshot, then every insert, update, replace and delete in order, by resume token."""
 
     sees_deletes: ClassVar[bool] = True
 
@@ -37,7 +37,7 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; `name` is a collection, of which a sample of documents is looked at."""
+    """See `readers.scaffold`; `name` is a collection, whose definition is suggested from a sample of its documents."""
     from stori_pipeline.readers.mongo.reader import scaffold
 
     return scaffold(url, name, source=source)

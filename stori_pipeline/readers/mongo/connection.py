@@ -1,7 +1,6 @@
-"""Connections to a MongoDB server, and its failures as the errors of readers.
+"""Connections to a MongoDB server, and the translation of its errors into SourceErrors.
 
-Belongs here: clients with bounded waits, how BSON is decoded, and which of the server's errors means what. Does not belong
-here: what is read.
+Belongs here: clients with timeouts, the decoding of BSON, and the meaning of the server's errors. Does not belong here: what is read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Document = dict[str, Any]
 CODEC: CodecOptions[Document] = CodecOptions(
     document_class=dict,
     tz_aware=True,
-    # A date beyond Python's years, or text that is not UTF-8, must cost its own row and not the batch around it.
+    # A date beyond Python's years, or text that is not UTF-8, must reject its own row only, not the whole batch.
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="surrogateescape",
 )
@@ -41,26 +40,26 @@ _OPTIONS: dict[str, Any] = {
     "socketTimeoutMS": 120_000,
 }
 SCAN_MS = 3_600_000
-"""How long the server may work on one scan."""
+"""The time limit of one scan on the server, in milliseconds."""
 
 # By the server's error codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _NO_CHANGE_STREAMS = 40573
 _TRANSIENT = {6, 7, 43, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436}
 _UNKNOWN_TOKEN = {9, 40647, 50811, 136, 222, 234, 260, 280, 286, 10334}
-"""A resume token that is malformed, from another stream, or older than the oplog; or an event too large to be sent (10334)."""
+"""Codes for a resume token that is malformed, from another stream, or older than the oplog; 10334 is an event too large to send."""
 _FORBIDDEN = {13, 18}
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A database, and the words for where it is: the table, host and port, never a user or a password."""
+    """A database, and its place for errors: the table, host and port, never a user or a password."""
 
     database: Database[Document]
     where: str
 
     @contextmanager
     def translated(self, *, resuming: bool = False) -> Iterator[None]:
-        """Within, what the driver raises is raised as the contract of readers has it. `resuming`: whether a position is at stake."""
+        """Translates the driver's errors into SourceErrors. `resuming`: whether the reading continues from a position."""
         try:
             yield
         except OperationFailure as error:
@@ -76,10 +75,10 @@ class Connection:
 
 @contextmanager
 def opened(url: str, table: str, source: str) -> Iterator[Connection]:
-    """The database that the source's address names. `table` and `source` are how errors call what is read.
+    """The database that the source's address names. `table` and `source` are the names in errors.
 
     Raises:
-        SourceUnavailable, SourceError: for whatever the driver raises within.
+        SourceUnavailable, SourceError: for any error of the driver inside the context.
     """
     try:
         parsed = parse_uri(url)
@@ -87,7 +86,7 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
         options = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
         client: MongoClient[Document] = MongoClient(url, **options)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError):
-        # The driver's message may quote the address, password included; ours does not.
+        # The driver's message may contain the address with its password, so this one does not quote it.
         raise SourceError(
             f"{table}: the address of the source {source!r} is not one that MongoDB's driver understands; "
             "it should look like mongodb://reader:…@host:27017/database, with special characters in the password escaped"
@@ -107,8 +106,8 @@ def _of_failure(where: str, error: OperationFailure, *, resuming: bool) -> Sourc
     code, message = error.code, _brief(error)
     if code == _NO_CHANGE_STREAMS:
         return SourceError(
-            f"{where}: this server has no change streams, because it is not part of a replica set. Make it one (rs.initiate()), "
-            "or let the definition say changes=Cursor(column)"
+            f"{where}: this server has no change streams, because it is not part of a replica set. Start one (rs.initiate()), "
+            "or write changes=Cursor(column) in the definition"
         )
     if code in _TRANSIENT or isinstance(error, ExecutionTimeout) or error.has_error_label("ResumableChangeStreamError"):
         return SourceUnavailable(f"{where}: the server could not answer just now: {message}")
@@ -120,18 +119,18 @@ def _of_failure(where: str, error: OperationFailure, *, resuming: bool) -> Sourc
 
 
 def _brief(error: Exception) -> str:
-    """The driver's message without the description of the whole topology that it appends."""
+    """The driver's message without the description of the topology that it appends."""
     return str(error).partition(", full error:")[0].partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
 
 
 def committed(database: Database[Document], table: Table) -> Collection[Document]:
-    """The table's collection, of which only what most of the replica set has is read: nothing that could be rolled back."""
+    """The table's collection with read concern "majority", which never returns a write that may be rolled back."""
     return database.get_collection(table.name, read_concern=ReadConcern("majority"))
 
 
 def identity(database: Database[Document], table: Table, session: ClientSession | None = None) -> str:
-    """What tells this collection from one of the same name that was there before, or on another server; empty if there is none."""
-    for found in database.list_collections(session=session, filter={"name": table.name}):
-        uuid = found.get("info", {}).get("uuid")
+    """The collection's UUID, which differs if the collection is created again or is on another server; "" if it does not exist."""
+    for collection in database.list_collections(session=session, filter={"name": table.name}):
+        uuid = collection.get("info", {}).get("uuid")
         return bytes(uuid).hex() if uuid else ""
     return ""

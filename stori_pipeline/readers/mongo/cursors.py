@@ -1,13 +1,12 @@
-"""Collections read by a column: those without change streams by their cursor, and days read again.
+"""Readings of a collection by a column: by its cursor, or of one day.
 
-Belongs here: readings of tables whose definition says `Cursor(column)`, and readings of one day by `table.cursor`. Does not belong
-here: change streams (`streams`).
+Belongs here: readings of tables whose definition says `Cursor(column)`, and readings of one day by `table.cursor`. Does not belong here:
+change streams (`streams`).
 """
 
-# A reading starts at the last bound, inclusively, and drops the rows it has already given. A bound is never later than `lag`
-# before the reading, so a document that is stamped first and written later is still found. Rows without a value in the column
-# are read every time, for nothing else would find them when they change. Deleted documents leave no trace here:
-# `stori detect-deletes` finds them.
+# A reading starts at the last bound, inclusively, and drops the rows that were read before. A bound is never later than `lag` before the
+# reading, so a document that is stamped first and written later is still found. Rows without a value in the column are read every time,
+# because nothing else would show that they changed. A cursor does not see deletes; `stori detect-deletes` finds them.
 
 from __future__ import annotations
 
@@ -18,11 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stori_pipeline import model
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import checksum
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types.misfit import MisfitError
@@ -31,10 +28,11 @@ from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Connection, Document, identity
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
+from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _REMEMBERED = 20_000
-"""How many checksums of rows at the bound a position may hold. Where there are more, the rest is given again instead: the merge
-settles that, while a manifest of megabytes would stay."""
+"""The largest number of checksums of rows at the bound in a position. More rows than that are read again, which the merge makes
+harmless; a position of megabytes would stay in the manifest."""
 
 _PEEK_ROWS = 10_000
 
@@ -42,20 +40,20 @@ Bound = Any  # a date, an aware datetime or an int, as the column has it
 
 
 class _Column:
-    """The column that a table is read by: where it stands in documents, and how it is asked for."""
+    """The column by which a table is read: its path in documents, and the filters on it."""
 
     def __init__(self, table: Table, name: str) -> None:
         self.name, self.type = name, table[name].type
-        if self.type not in (model.date, model.timestamptz, model.bigint, model.integer, model.smallint):
+        self.is_time = "cursor" in self.type.roles
+        if not (self.is_time or self.type.is_integer):
             raise SourceError(
                 f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
             )
-        self.is_time = self.type in (model.date, model.timestamptz)
         self._path, self._unnest = table[name].source_path, table.unnest
         self._convert = self.type.convert
 
     def of(self, row: Row) -> Bound:
-        """The row's value, or None where it has none that fits."""
+        """The row's value, or None if it is null or does not fit."""
         value = row[self.name]
         try:
             return None if value is None else self._convert(value)
@@ -63,26 +61,26 @@ class _Column:
             return None
 
     def at(self, instant: datetime) -> Bound:
-        return instant.date() if self.type == model.date else instant
+        return instant.date() if self.type.is_day else instant
 
     def from_json(self, value: Any) -> Bound:
         return None if value is None else self._convert(value)
 
     def between(self, low: Bound, high: Bound, *, or_without: bool) -> Document:
-        """A filter for the documents that may hold rows in [low, high), and, on demand, rows without a value. It finds more than
-        those, so what it finds is sifted again. `high` None is open."""
+        """A filter for the documents that may hold rows in [low, high) and, with `or_without`, rows without a value. `high` None means no
+        upper bound. It also finds other documents, so the caller filters the rows again."""
         values: Document = {"$gte": _instant(low)} | ({} if high is None else {"$lt": _instant(high)})
-        ways = [values]
+        conditions = [values]
         if self.is_time:
-            # Instants may be kept as ISO texts, in whatever zone: by their day, with a day to spare on either side.
+            # Instants may be ISO texts in any zone: compare their days, with a margin of a day on either side.
             until = {} if high is None else {"$lt": _day(high, +2)}
-            ways.append({"$type": "string", "$gte": _day(low, -1)} | until)
+            conditions.append({"$type": "string", "$gte": _day(low, -1)} | until)
         if or_without:
-            ways.append({"$not": {"$type": ["date", "string"] if self.is_time else ["number"]}})
+            conditions.append({"$not": {"$type": ["date", "string"] if self.is_time else ["number"]}})
         if not self._unnest:
-            return {"$or": [{self._path: way} for way in ways]}
-        single: list[Document] = [{self._unnest: None, self._path: way} for way in ways]
-        elements: list[Document] = [{self._unnest: {"$elemMatch": {self._path: way}}} for way in ways]
+            return {"$or": [{self._path: condition} for condition in conditions]}
+        single: list[Document] = [{self._unnest: None, self._path: condition} for condition in conditions]
+        elements: list[Document] = [{self._unnest: {"$elemMatch": {self._path: condition}}} for condition in conditions]
         no_array = {self._unnest: {"$not": {"$type": "array"}, "$ne": None}}
         return {"$or": [*single, *elements, *([no_array] if or_without else [])]}
 
@@ -92,31 +90,18 @@ def _day(bound: date, days: int) -> str:
 
 
 def _instant(bound: Bound) -> Bound:
-    """A bound as MongoDB knows it, which has instants and no dates."""
+    """A bound as a value of MongoDB, which has instants but no dates."""
     if isinstance(bound, date) and not isinstance(bound, datetime):
         return datetime.combine(bound, time(), tzinfo=timezone.utc)
     return bound
 
 
-class DayReading:
-    """The rows whose cursor falls in one UTC day, as changes that leave the position where it was."""
-
-    kind: Kind = "changes"
-    must_land = False
+class DayOfCollectionReading(DayReading):
+    """The rows whose cursor falls in one UTC day."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._connection, self._table, self._day = connection, table, day
-
-    def ack(self) -> None:
-        """Nothing to tell."""
+        super().__init__(table, since, day)
+        self._connection = connection
 
     def __iter__(self) -> Iterator[Chunk]:
         column, documents = _Column(self._table, self._table.cursor), Documents(self._table)
@@ -129,39 +114,27 @@ class DayReading:
 
         where = column.between(low, high, or_without=False)
         with self._connection.translated():
-            found = scans.batches(self._connection.database[self._table.name], where)
-            yield from scans.chunks(documents, found, of_day)
+            batches = scans.batches(self._connection.database[self._table.name], where)
+            yield from scans.chunks(documents, batches, of_day)
 
 
-class CursorReading:
+class CursorReading(ReadingSince):
     """A reading of one table by its cursor column. Iterate it once.
 
-    A position is `{"bound", "seen", "collection"}`: the bound in JSON or null, and the checksums of the rows given that lie at or after
-    it.
+    A position is `{"bound", "seen", "collection"}`: the bound in JSON or null, and the checksums of the rows at or after it that were read.
     """
 
     must_land = False
 
     def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._connection, self._table, self._since = connection, table, since
+        super().__init__(table, since)
+        self._connection = connection
         self._column = _Column(table, changes.column)
         if since is not None and "bound" not in since:
-            raise PositionLost(f"{table.full_name}: its position was not made by a cursor; a new generation must be read")
+            raise PositionLost(f"{table.full_name}: its position is not one of a cursor; a new generation must be read")
         self._from: Bound = self._column.from_json(since["bound"]) if since is not None else None
-        self._known = frozenset(since["seen"]) if since is not None else frozenset()
+        self._read_before = frozenset(since["seen"]) if since is not None else frozenset()
         self._latest: Bound = self._column.at(self.taken_at - changes.lag) if self._column.is_time else None
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to tell: the server does not know what was read."""
 
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):
@@ -169,19 +142,18 @@ class CursorReading:
             if self._since is not None and self._since["collection"] not in ("", collection):
                 raise PositionLost(f"{self._table.full_name}: its collection was dropped or created again; a new generation must be read")
             where = None if self._from is None else self._column.between(self._from, None, or_without=True)
-            found = scans.batches(self._connection.database[self._table.name], where)
-            bound, seen = self._from, dict[int, Bound]()
-            for chunk in scans.chunks(Documents(self._table), found, self._due):
+            documents = scans.batches(self._connection.database[self._table.name], where)
+            bound, at_bound = self._from, dict[int, Bound]()
+            for chunk in scans.chunks(Documents(self._table), documents, self._is_from_bound):
                 bound = self._next_bound(bound, chunk.rows.column(self._column.name))
-                seen = {number: value for number, value in seen.items() if value is None or value >= bound}
-                fresh = self._fresh(chunk, bound, seen)
+                at_bound = {number: value for number, value in at_bound.items() if value is None or value >= bound}
+                fresh = self._fresh(chunk, bound, at_bound)
                 if fresh.rows.num_rows or fresh.rejected.num_rows:
                     yield fresh
-            kept = list(seen)[:_REMEMBERED]
             value = bound.isoformat() if isinstance(bound, date) else bound
-            self._until = {"bound": value, "seen": kept, "collection": collection}
+            self._until = {"bound": value, "seen": list(at_bound)[:_REMEMBERED], "collection": collection}
 
-    def _due(self, row: Row | Refused) -> bool:
+    def _is_from_bound(self, row: Row | Refused) -> bool:
         value = None if isinstance(row, Refused) else self._column.of(row)
         return value is None or self._from is None or value >= self._from
 
@@ -192,26 +164,26 @@ class CursorReading:
         newest = newest if self._latest is None else min(newest, self._latest)
         return newest if bound is None else max(bound, newest)
 
-    def _fresh(self, chunk: Chunk, bound: Bound, seen: dict[int, Bound]) -> Chunk:
-        """The chunk without what was given before. Takes note of what the next reading will find again."""
+    def _fresh(self, chunk: Chunk, bound: Bound, at_bound: dict[int, Bound]) -> Chunk:
+        """The chunk without the rows of the last reading. Adds the rows that the next reading will find again to `at_bound`."""
         values = chunk.rows.column(self._column.name)
         again = pc.is_null(values) if bound is None else pc.fill_null(pc.greater_equal(values, pa.scalar(bound, values.type)), True)
-        # What the last reading noted may be anywhere in this one; without such notes only rows from the bound on matter.
-        near = pc.indices_nonzero(pc.or_(again, pa.scalar(bool(self._known))))
+        # Rows of the last reading may be anywhere in this one. If it noted none, only the rows from the bound on matter.
+        near = pc.indices_nonzero(pc.or_(again, pa.scalar(bool(self._read_before))))
         keep = [True] * chunk.rows.num_rows
         for index, row in zip(near.to_pylist(), chunk.rows.take(near).to_pylist(), strict=True):
             number = checksum(self._table, row)
-            keep[index] = number not in self._known
+            keep[index] = number not in self._read_before
             if again[index].as_py():
-                seen[number] = row[self._column.name]
+                at_bound[number] = row[self._column.name]
         numbers = [raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist()]
-        seen.update(dict.fromkeys(numbers))
-        unknown = pa.array([number not in self._known for number in numbers], pa.bool_())
-        return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected.filter(unknown))
+        at_bound.update(dict.fromkeys(numbers))
+        is_new = pa.array([number not in self._read_before for number in numbers], pa.bool_())
+        return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected.filter(is_new))
 
 
 def head(table: Table, reading: CursorReading) -> str:
-    """A text for the rows that a reading would give, or nothing. It reads them, or the first of them."""
+    """A text that identifies the rows of a reading, "" if it has none. Iterates the reading until it has read some rows."""
     rows, total = 0, 0
     for chunk in reading:
         for row in chunk.rows.to_pylist():
@@ -219,5 +191,5 @@ def head(table: Table, reading: CursorReading) -> str:
         total += sum(raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist())
         rows += chunk.rows.num_rows + chunk.rejected.num_rows
         if rows >= _PEEK_ROWS:
-            return f"{total} {reading.taken_at.isoformat()}"  # what lies behind may change unseen, so this never says the same twice
+            return f"{total} {reading.taken_at.isoformat()}"  # rows that are not read may change, so the text never repeats
     return str(total) if rows else ""

@@ -1,12 +1,12 @@
-"""From documents to rows: paths, unnesting, and BSON's own types as Python natives.
+"""Turns documents into rows: paths, unnesting, and BSON's own types as Python natives.
 
-Belongs here: what a document means as rows of a table; all of it without a server. Does not belong here: what fits the definition
-(`contract`), or where documents come from.
+Belongs here: the rows and the keys of a document, without a server. Does not belong here: what fits the definition (`contract`), or
+reading documents (`scans`, `streams`).
 """
 
-# A document is one row, or, where the definition's `unnest` names a field that holds an array, a row per element in the array's
-# order. A path that leads nowhere is NULL like a null. Where the table has one key column and a document that is one row has
-# nothing at its path, the document's `_id` takes its place.
+# A document is one row. If the definition's `unnest` names a field that holds an array, it is a row per element, in the array's order. A
+# path that does not exist is NULL. If the table has one key column, and a document that is one row has no value at its path, the key is the
+# document's `_id`.
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.readers.json_rows import as_document, value_or_misfit
 from stori_pipeline.readers.mongo.connection import Document
 
 Row = Mapping[str, object]
@@ -54,21 +55,19 @@ _BSON: dict[type, Callable[[Any], object]] = {
 
 
 def native(value: Any) -> object:
-    """A BSON value as a Python native; a kind that has none (a regular expression, a MinKey) as it is, which fits no column."""
+    """A BSON value as a Python native. A type that has none (a regular expression, a MinKey) stays as it is and fits no column."""
     convert = _BSON.get(type(value))
     return value if convert is None else convert(value)
 
 
 def _json_value(value: Any) -> object:
-    # To the contract a text or bytes in a super column are JSON already; here they are values, of which JSON is to be made.
+    # The contract reads bytes in a super column as JSON, as it does a text.
     value = native(value)
-    if isinstance(value, bytes):
-        value = base64.b64encode(value).decode()
-    return json.dumps(value) if isinstance(value, str) else value
+    return as_document(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
 
 
 def extended_json(document: Document) -> str:
-    """A document in MongoDB's relaxed Extended JSON, which keeps the types of its values; in quarantine it can be read again."""
+    """A document in MongoDB's relaxed Extended JSON, which keeps the types of values, so that a quarantined row can be read again."""
     text = json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)
     try:
         text.encode()
@@ -78,7 +77,7 @@ def extended_json(document: Document) -> str:
 
 
 class Documents:
-    """What documents mean as rows of one table."""
+    """Turns documents into rows of one table."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -86,7 +85,7 @@ class Documents:
         self._unnest = tuple(table.unnest.split(".")) if table.unnest else ()
         self._key_paths = [table[name].source_path for name in table.key]
         self.own_key = len(table.key) == 1 and not table.unnest and self._key_paths == ["_id"]
-        """Whether `_id` is the key of every row: then nothing else can hold the same key, and a deletion names it."""
+        """Whether `_id` is the key of every row. If so, no other document can hold the same key, and a delete event names it."""
         self._may_use_id = len(table.key) == 1
 
     def rows(self, document: Document) -> list[Row | Refused]:
@@ -103,8 +102,8 @@ class Documents:
         return [self._of_element(document, element) for element in elements]
 
     def _elements(self, document: Document) -> Any:
-        found = _at(document, self._unnest) if self._unnest else None
-        return document if isinstance(found, Misfit) else found
+        value = value_or_misfit(document, self._unnest) if self._unnest else None
+        return document if isinstance(value, Misfit) else value
 
     def _of_element(self, document: Document, element: Any) -> Row | Refused:
         raw = partial(self._element_json, document.get("_id"), element)
@@ -113,7 +112,7 @@ class Documents:
         return self._row(element, raw)
 
     def _element_json(self, identifier: object, element: object) -> str:
-        """A document that holds this element alone: what is in quarantine can be read the way it was read first."""
+        """A document that holds this element alone, so that a quarantined row can be read like a document of the source."""
         wrapped: Any = [element]
         for part in reversed(self._unnest):
             wrapped = {part: wrapped}
@@ -122,22 +121,22 @@ class Documents:
     def _row(self, fields: Document, raw: Callable[[], str]) -> dict[str, object]:
         row: dict[str, object] = {"_raw": raw}
         for name, path, convert in self._columns:
-            value = fields.get(path[0]) if len(path) == 1 else _at(fields, path)
+            value = fields.get(path[0]) if len(path) == 1 else value_or_misfit(fields, path)
             row[name] = value if type(value) in _PLAIN and convert is native else convert(value)
         return row
 
     def key(self, row: Row) -> Key:
-        """What tells a row of this table from others, as a value that can be in a set."""
+        """The row's key, as a hashable value."""
         return tuple(value if type(value) in _PLAIN else repr(value) for value in (row[name] for name in self.table.key))
 
     def keyed(self, document: Document | None) -> dict[Key, Row]:
-        """A document's rows by their keys; of two with one key, the later."""
+        """A document's rows by their keys; of two rows with the same key, the later one."""
         rows = self.rows(document) if document is not None else []
         return {self.key(row): row for row in rows if not isinstance(row, Refused)}
 
     @property
     def key_fields(self) -> list[str]:
-        """The fields that must be fetched to know the rows' keys. Of an array of rows, all: what is no row in it must show too."""
+        """The fields to fetch for the rows' keys. An array of rows is fetched in full, because elements that are no rows count, too."""
         return [*self._key_paths, self.table.unnest] if self._unnest else self._key_paths
 
     # --- deletions -------------------------------------------------------------------------------------------------
@@ -146,14 +145,14 @@ class Documents:
         return {"_deleted": True, **{name: row[name] for name in self.table.key}}
 
     def by_id(self, identifier: object) -> Row | None:
-        """The tombstone of a document that was one row known by its `_id`, if the table can have such."""
+        """The tombstone of a document that is one row with its `_id` as key; None if the table can have no such row."""
         return {"_deleted": True, self.table.key[0]: native(identifier)} if self._may_use_id else None
 
     def may_lose_rows(self, event: Document) -> bool:
-        """Whether an update that says what it changed, but not from what, may have taken rows or their keys away.
+        """Whether an update event without the document's earlier state may have removed rows or changed their keys.
 
-        Elements appended to the array take none. That a *replacement* of a document changed its key is not known to the event;
-        a table whose rows are array elements must expect it.
+        Elements appended to the array remove no row. The event of a *replacement* does not say whether keys changed; for a table whose
+        rows are array elements, assume that they did.
         """
         if event["operationType"] == "replace":
             return bool(self._unnest)
@@ -167,7 +166,7 @@ class Documents:
         return any(self._decides_keys(path, truncated=path in truncated) for path in touched)
 
     def _appended(self, path: str, count: int, paths: Iterable[str]) -> bool:
-        """Whether a path is an element of the unbroken run, changed whole, with which the array now ends."""
+        """Whether a path is an element in the unbroken run of changed elements at the end of the array."""
         prefix = f"{self.table.unnest}."
         if not self._unnest or not path.startswith(prefix) or not path[len(prefix) :].isdigit():
             return False
@@ -189,32 +188,20 @@ class Documents:
     def holding(self, values: Iterable[object]) -> list[Document]:
         """Filters for the documents that may hold rows with one of these values (natives) in the first key column.
 
-        One for each place that the value may stand in, rather than one `$or`: each is then served by the index on its place.
+        One filter for each path at which the value may be, instead of one `$or`, so that each can use the index on its path.
         """
-        wanted: list[object] = []
+        stored: list[object] = []
         for value in values:
-            wanted.append(Decimal128(value) if isinstance(value, Decimal) else value)
+            stored.append(Decimal128(value) if isinstance(value, Decimal) else value)
             if isinstance(value, str) and ObjectId.is_valid(value):
-                wanted.append(ObjectId(value))
+                stored.append(ObjectId(value))
             if isinstance(value, str) and _UUID.fullmatch(value):
-                wanted.append(Binary.from_uuid(UUID(value)))
+                stored.append(Binary.from_uuid(UUID(value)))
         paths = [self._key_paths[0]]
         paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
         paths += ["_id"] if self._may_use_id and "_id" not in paths else []
-        return [{path: {"$in": wanted}} for path in paths]
+        return [{path: {"$in": stored}} for path in paths]
 
 
 def _converter(column: Column) -> Callable[[Any], object]:
     return _json_value if column.type.is_document else native
-
-
-def _at(fields: Any, path: tuple[str, ...]) -> Any:
-    """What stands at a path; None where it leads nowhere; a Misfit where it leads through something that has no fields."""
-    value = fields
-    for step, part in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}, where a document with {part!r} was meant")
-        value = value.get(part)
-    return value

@@ -1,19 +1,19 @@
-"""The source's side of a comparison: counts and checksums of a collection's rows.
+"""Counts and checksums of a collection's rows, for comparisons.
 
-Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or what is compared
+Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or comparing
 (`verify`).
 """
 
-# MongoDB has no md5, and what a document means as rows is decided by this package; so the rows are read as any reading reads
-# them and digested here. A pass goes through the whole collection in bounded batches and keeps sixteen bytes per row: where two
-# rows have one key the one written later counts, as it does in the mirror, and that shows only at the end.
+# MongoDB has no md5, and this package turns documents into rows; so the rows are read like any reading and their checksums computed here. A
+# pass reads the whole collection in bounded batches and keeps sixteen bytes per row. If two rows have the same key, the one written later
+# counts, as in the mirror; that is known only at the end of the pass.
 
 from __future__ import annotations
 
 import hashlib
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -22,83 +22,71 @@ from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, has_integer_key, key_text
+from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.mongo import ChangeStream, scans
+from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents
 
-_KEYLESS_PLACE = 0
-"""Where rows without a usable key count in a table whose places are its keys: they must show somewhere."""
+_KEYLESS_VALUE = 0
+"""The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
 
 _OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
-_LOW_BITS = (1 << 30) - 1
 
 Row = Mapping[str, Any]
 
 
 def raw_checksum(raw: str) -> int:
-    """A checksum for a row that does not fit its definition, from the row as it was read: sixty bits that no mirrored row has."""
+    """A checksum of the raw text of a row that does not fit its definition; no row in the mirror has the same."""
     return int(hashlib.md5(raw.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
 def key_range(collection: Collection[Document], table: Table) -> tuple[int, KeyRange]:
     """See `Comparable.key_range`. Only the keys are fetched."""
-    places = _passed(collection, _keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
-    if not has_integer_key(table) or places.is_empty():
-        return len(places), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
-    low, high = places["place"].min(), places["place"].max()
-    return len(places), KeyRange(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints where there are rows
+    frame = _passed(collection, keys_of(table), HASH_RANGE if not has_integer_key(table) else None)
+    if not has_integer_key(table) or frame.is_empty():
+        return len(frame), HASH_RANGE if not has_integer_key(table) else KeyRange(0, 0)
+    low, high = frame["value"].min(), frame["value"].max()
+    return len(frame), KeyRange(int(low), int(high) + 1)  # type: ignore[arg-type]  # both are ints if there are rows
 
 
 def digests(collection: Collection[Document], table: Table, key_range: KeyRange, width: int, *, keys_only: bool) -> dict[int, Digest]:
     """See `Comparable.digests`."""
-    rows = _passed(collection, _keys_of(table) if keys_only else table, key_range)
-    # Sixty-bit numbers would soon overflow a column of sums: their halves do not.
-    found = rows.group_by(((pl.col("place") - key_range.low) // width).alias("bucket")).agg(
-        pl.len().alias("rows"),
-        (pl.col("checksum") & _LOW_BITS).sum().alias("low"),
-        (pl.col("checksum") // (_LOW_BITS + 1)).sum().alias("high"),
-    )
-    return {bucket: Digest(rows, (high << 30) + low) for bucket, rows, low, high in found.iter_rows()}
+    rows = _passed(collection, keys_of(table) if keys_only else table, key_range)
+    return digests_of(rows["value"], rows["checksum"], key_range, width)
 
 
 def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
-    """See `Comparable.checksums`. A row without a usable key is named by its beginning."""
-    found: dict[tuple[str, ...], int] = {}
+    """See `Comparable.checksums`. The key of a row without a usable key is the beginning of its raw text."""
+    by_key: dict[tuple[str, ...], int] = {}
     for part in _passes(collection, table):
-        for index, at in enumerate(part.places):
+        for index, at in enumerate(part.partition_values):
             if any(key_range.low <= at < key_range.high for key_range in ranges):
-                found[part.key(table, index)] = part.checksums[index]
-    return found
-
-
-def _keys_of(table: Table) -> Table:
-    """The definition of the table's keys alone, whose rows' checksums are those of the keys."""
-    return replace(table, columns=tuple(table[name] for name in table.key), changes=ChangeStream(), cursor="", sortkey=(), distkey="")
+                by_key[part.key(table, index)] = part.checksums[index]
+    return by_key
 
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
-    """Place and checksum of every row in the key_range, of two with one place the later."""
-    places, numbers = array("q"), array("q")
+    """The partition value and checksum of every row in the range; of two rows with the same partition value, the later one."""
+    values, numbers = array("q"), array("q")
     for part in _passes(collection, table):
-        for at, number in zip(part.places, part.checksums, strict=True):
+        for at, number in zip(part.partition_values, part.checksums, strict=True):
             if key_range is None or key_range.low <= at < key_range.high:
-                places.append(at)
+                values.append(at)
                 numbers.append(number)
-    frame = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
-    return frame.unique("place", keep="last", maintain_order=True)
+    frame = pl.DataFrame({"value": pl.Series(values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
+    return frame.unique("value", keep="last", maintain_order=True)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A bounded number of rows: their places, their checksums, and what their keys can be told from."""
+    """A bounded number of rows: their partition values, their checksums, and their values by column."""
 
-    places: list[int]
+    partition_values: list[int]
     checksums: list[int]
     values: Mapping[str, list[Any]]
     raw: str = ""
-    """Where it is a single row without a usable key: the row as it was read."""
+    """The raw text, if the part is a single row without a usable key."""
 
     def key(self, table: Table, index: int) -> tuple[str, ...]:
         if self.raw:
@@ -107,8 +95,8 @@ class _Part:
 
 
 def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
-    """Goes once through the collection."""
-    documents, keys = Documents(table), _keys_of(table)
+    """Reads the collection once."""
+    documents, keys = Documents(table), keys_of(table)
     has_values = len(table.columns) > len(table.key)
     for chunk in scans.chunks(documents, scans.batches(collection, fields=() if has_values else documents.key_fields)):
         values = {column.name: chunk.rows.column(column.name).to_pylist() for column in table.columns}
@@ -116,13 +104,13 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
         for raw in chunk.rejected.column("raw").to_pylist():
             number, key = raw_checksum(raw), _key_of(keys, raw)
             if key is None:
-                yield _Part([_KEYLESS_PLACE if has_integer_key(table) else number], [number], {}, raw)
+                yield _Part([_KEYLESS_VALUE if has_integer_key(table) else number], [number], {}, raw)
             else:
                 yield _Part([row_checksum.partition_value(table, key)], [number], {name: [value] for name, value in key.items()})
 
 
 def _key_of(keys: Table, raw: str) -> Row | None:
-    """The key of a row that does not fit, where it has one that does."""
+    """The key of a row that does not fit; None if its key does not fit either."""
     fitting, _ = conform(keys, Documents(keys).rows(json_util.loads(raw, json_options=_OPTIONS)))
-    found: list[Row] = fitting.to_pylist()
-    return found[0] if found else None
+    rows: list[Row] = fitting.to_pylist()
+    return rows[0] if rows else None

@@ -1,6 +1,6 @@
 """The reader of MongoDB.
 
-Belongs here: what can be asked of a source. Does not belong here: how it is answered (`streams`, `cursors`, `proof`, `sampling`).
+Belongs here: the functions of the protocol. Does not belong here: how they work (`streams`, `cursors`, `proof`, `sampling`).
 A collection that does not exist is an empty table, because MongoDB creates one with its first document; `drift` reports it.
 """
 
@@ -45,7 +45,7 @@ class MongoReader:
         changes = changes_of(table, CHANGES)
         with self._opened(table) as connection:
             if day is not None:
-                yield cursors.DayReading(connection, table, since, day)
+                yield cursors.DayOfCollectionReading(connection, table, since, day)
             elif isinstance(changes, Cursor):
                 yield cursors.CursorReading(connection, table, changes, since)
             else:
@@ -54,7 +54,7 @@ class MongoReader:
     def drift(self, table: Table) -> list[str]:
         with self._opened(table) as connection:
             if not identity(connection.database, table):
-                return [f"there is no collection {table.name}; MongoDB makes it with its first document"]
+                return [f"there is no collection {table.name}; MongoDB creates it with its first document"]
             return sampling.drift(connection.database[table.name], table)
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
@@ -73,13 +73,13 @@ class MongoReader:
 def scaffold(url: str, collection: str, *, source: str = "") -> str:
     """A suggested definition of a collection, from a sample of its documents.
 
-    `source` is what the project calls the source, for errors; the definition itself says `SOURCE`.
+    `source` is the project's name for the source, for errors; the definition itself says `SOURCE`.
 
     Raises:
-        SourceError: there are no documents in it to go by, or the server cannot be read.
+        SourceError: the collection has no documents, or the server cannot be read.
     """
     with opened(url, f"{source}.{collection}".lstrip("."), source) as connection:
         text = sampling.definition(connection.database[collection])
     if not text:
-        raise SourceError(f"{collection}: the database has no documents in such a collection, so there is nothing to go by")
+        raise SourceError(f"{collection}: the collection has no documents, so no definition can be suggested; insert one first")
     return text

@@ -1,6 +1,6 @@
-"""Fields of a collection's documents that no column reads, and a suggested definition of a collection.
+"""Fields of a collection that no column reads, and a suggested definition of a collection.
 
-Belongs here: looking at a sample of documents. Does not belong here: reading tables.
+Belongs here: what follows from a sample of documents. Does not belong here: reading tables (`streams`, `cursors`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
 from stori_pipeline.readers.scaffolding import definition_text
 
 _EACH_END = 500
-"""How many documents are looked at: so many of the oldest and so many of the newest."""
+"""The sample has this many of the oldest documents and as many of the newest."""
 
 _NATIVES: dict[type, type] = {Int64: int, Decimal128: Decimal}
-"""BSON's own numbers, as the values that are read."""
+"""The Python types of BSON's own numbers."""
 
 
 def drift(collection: Collection[Document], table: Table) -> list[str]:
@@ -36,17 +36,16 @@ def drift(collection: Collection[Document], table: Table) -> list[str]:
     rows = list(_unnested(samples, table.unnest)) if table.unnest else samples
     lines = []
     for path, values in _leaves(rows).items():
-        if path != "_id" and not any(path == known or path.startswith(f"{known}.") for known in covered):
+        if path != "_id" and not any(path == each or path.startswith(f"{each}.") for each in covered):
             taken = {column.name for column in table.columns}
             lines.append(f"the documents have {path}, which the definition does not name; to read it add {_column(path, values, taken)}")
     return sorted(lines)
 
 
 def definition(collection: Collection[Document]) -> str:
-    """A suggested definition of a collection, from a sample of its documents. Empty where there are none.
+    """A suggested definition of a collection, from a sample of its documents; "" if it has none.
 
-    A guess where documents say little: lengths are twice that of the longest text, and a field that holds numbers of several kinds becomes
-    a decimal.
+    Lengths are at least twice that of the longest text, and a field that holds numbers of several types becomes a decimal.
     """
     leaves = _leaves(_samples(collection))
     if not leaves:
@@ -70,27 +69,27 @@ def _samples(collection: Collection[Document]) -> list[Document]:
 
 def _unnested(documents: Iterable[Document], path: str) -> Iterator[Document]:
     for document in documents:
-        found: Any = document
+        value: Any = document
         for part in path.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        elements = found[:_EACH_END] if isinstance(found, list) else [document]
+            value = value.get(part) if isinstance(value, dict) else None
+        elements = value[:_EACH_END] if isinstance(value, list) else [document]
         yield from (element for element in elements if isinstance(element, dict))
 
 
 def _leaves(documents: Iterable[Document]) -> dict[str, list[Any]]:
-    """Every path at which a value stands, with the values seen there; nulls do not count."""
-    found: dict[str, list[Any]] = {}
+    """The values at each path that holds any; nulls do not count."""
+    leaves: dict[str, list[Any]] = {}
 
     def walk(fields: Document, prefix: str) -> None:
         for name, value in fields.items():
             if isinstance(value, dict):
                 walk(value, f"{prefix}{name}.")
             elif value is not None:
-                found.setdefault(f"{prefix}{name}", []).append(value)
+                leaves.setdefault(f"{prefix}{name}", []).append(value)
 
     for document in documents:
         walk(document, "")
-    return found
+    return leaves
 
 
 def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False) -> str:
@@ -106,8 +105,7 @@ def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False)
 def _type(values: list[Any]) -> str:
     kinds = {str if isinstance(value, str) else _NATIVES.get(type(value), type(value)) for value in values}
     if kinds == {str}:
-        longest = max(len(value.encode(errors="replace")) for value in values)
-        return "super_" if longest > 65_535 else f"varchar({min(max(16, 1 << (2 * longest - 1).bit_length()), 65_535)})"
+        return suggestions.for_longest(suggestions.longest_of(values))
     if kinds == {ObjectId}:
         return "varchar(24)"
     return suggestions.for_natives(kinds) or "super_"

@@ -1,11 +1,10 @@
-"""Going through a collection: documents in batches of bounded size, rows in chunks.
+"""Scans of a collection: documents in batches of bounded size, rows in chunks.
 
-Belongs here: plain reads of documents, whole or filtered. Does not belong here: what changed since a position (`streams`,
-`cursors`).
+Belongs here: reading documents, all or filtered. Does not belong here: what changed since a position (`streams`, `cursors`).
 """
 
-# Documents come in the collection's natural order, which is the order in which they were written; within a document rows keep
-# the order of its array. So of two rows with one key the one that was written later comes later.
+# Documents come in the collection's natural order, in which they were written; within a document, rows keep the order of its array. So of
+# two rows with the same key, the one that was written later comes later.
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
 from stori_pipeline.readers.mongo.documents import Documents, Row
 
-_DOCUMENTS = 5_000  # and at most 16 MB, which is as much as the server puts into one reply
+_DOCUMENTS = 5_000  # the server also limits a reply to 16 MB
 
 
 def batches(
@@ -32,15 +31,15 @@ def batches(
     session: ClientSession | None = None,
     fields: Iterable[str] = (),
 ) -> Iterator[list[Document]]:
-    """All documents that a filter finds, or only these fields of them; a batch is one reply of the server."""
-    found: Any = collection.find_raw_batches(
+    """The documents that match a filter, with all fields or only `fields`. A batch is one reply of the server."""
+    cursor: Any = collection.find_raw_batches(
         where or {}, projection=dict.fromkeys(fields, 1) or None, batch_size=_DOCUMENTS, session=session, max_time_ms=SCAN_MS
     )
     try:
-        for raw in found:
+        for raw in cursor:
             yield bson.decode_all(raw, CODEC)
     finally:
-        found.close()
+        cursor.close()
 
 
 def chunk(table: Table, rows: Iterable[Row | Refused]) -> Chunk:
@@ -48,7 +47,7 @@ def chunk(table: Table, rows: Iterable[Row | Refused]) -> Chunk:
 
 
 def chunks(documents: Documents, batches: Iterable[list[Document]], keep: Callable[[Row | Refused], bool] | None = None) -> Iterator[Chunk]:
-    """The rows of those documents, a chunk per batch, or those of them that `keep` takes."""
+    """The rows of the documents, a chunk per batch. With `keep`, only the rows for which it is true."""
     for batch in batches:
         rows = [row for document in batch for row in documents.rows(document)]
         if keep is not None:
@@ -58,6 +57,6 @@ def chunks(documents: Documents, batches: Iterable[list[Document]], keep: Callab
 
 
 def without_rejects(table: Table, rows: Iterable[Row]) -> Chunk:
-    """The rows that fit. For tombstones: what never fitted never landed, and need not be taken back."""
+    """The rows that fit. For tombstones: a row that does not fit never landed, so it need not be deleted."""
     fitting, rejected = conform(table, rows)
     return Chunk(fitting, rejected.slice(0, 0))

@@ -1,16 +1,16 @@
 """Change streams: a snapshot, then every insert, update, replacement and delete in order, by resume token.
 
-Belongs here: readings and heads of tables whose definition says `ChangeStream`. Does not belong here: what a document means
+Belongs here: readings and heads of tables whose definition says `ChangeStream`. Does not belong here: turning documents into rows
 (`documents`), or collections without change streams (`cursors`).
 """
 
-# A snapshot is a scan, followed in the same reading by the changes made meanwhile: together they are the collection as it was
-# when the scan ended. No snapshot session is used, because a server keeps one for five minutes only.
+# A snapshot is a scan, followed in the same reading by the changes made during the scan: together they are the collection as of the end
+# of the scan. There is no snapshot session, because a server keeps one for five minutes only.
 #
-# What an event does to rows: those that the document no longer has become tombstones, those it has are read again. For the first
-# the document's state before the change is needed, which the server keeps where the collection has
-# `changeStreamPreAndPostImages` on. Without it, rows that the document's `_id` identifies are deleted; the rest goes to quarantine as
-# `delete_unresolved`, and nothing is dropped silently. A key that goes from one document may still be held by another; those are looked up.
+# An event turns rows that the document no longer has into tombstones, and reads the rows that it has again. The first needs the document's
+# state before the change, which the server keeps if `changeStreamPreAndPostImages` is on for the collection. Without it, a row that the
+# document's `_id` identifies is deleted; any other event goes to quarantine as `delete_unresolved`, so nothing is dropped silently. A key
+# that one document loses may still be held by another document, so the reading looks for other holders.
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.readers import PositionLost, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document, committed, identity
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
+from stori_pipeline.readers.readings import ReadingSince
 
 _STALE = timedelta(hours=1)
-"""How old a position may become on a quiet collection before it must land again: oplogs are kept for a day or so, busy ones for less."""
+"""The age at which the position of an idle collection must land again. A server keeps its oplog for about a day, a busy one for less."""
 
 _WINDOW_EVENTS = 5_000
 _WINDOW_BYTES = 16_000_000
-_PATIENCE_MS = 100  # how long the server waits for one more event before it says that there is none
+_PATIENCE_MS = 100  # how long the server waits for another event before it replies
 _PEEK = 1_000
-_GONE = 50_000  # keys whose other holders are looked up at once
+_GONE = 50_000  # how many lost keys are collected before their other holders are looked up
 _SPLITS_EVENTS = 21  # the wire version of MongoDB 7.0, which sends an event above 16 MB in fragments
 
 _ENDS = {"drop", "rename", "dropDatabase", "invalidate"}
@@ -59,7 +59,7 @@ _UNRESOLVED = (
 
 @dataclass
 class _Touched:
-    """What happened to one document within a window: its last state, and all keys that it was seen to have before."""
+    """The effect of a window's events on one document: its last state, and the rows that it had before, by key."""
 
     after: Document | None = None
     before: dict[Key, Row] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Touched:
 
 
 class _Window:
-    """A stretch of events, each document's collapsed into one. Bounded by the events' number and bytes."""
+    """A bounded run of events, with the events of each document merged into one."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -83,11 +83,11 @@ class _Window:
         self._events += 1
         self._bytes += size
         identifier = repr(event["documentKey"])
-        # Taken out and put in again: documents stand in the order of their last event.
+        # Removed and added again, so that documents are in the order of their last event.
         touched = self._touched.pop(identifier, None) or _Touched()
         self._touched[identifier] = touched
         kind, before = event["operationType"], event.get("fullDocumentBeforeChange")
-        # None for an update whose document was deleted since: then the event of that deletion follows.
+        # None if the document of an update was deleted since; the event of that delete follows.
         touched.after = event.get("fullDocument")
         if before is not None:
             touched.before |= self._documents.keyed(before)
@@ -103,9 +103,9 @@ class _Window:
         table = self._documents.table.full_name
         return Refused("delete_unresolved", _UNRESOLVED.format(what=what, table=table), extended_json(excerpt))
 
-    def taken(self) -> tuple[list[Row], list[Row | Refused]]:
-        """The tombstones and the live rows of the window, which is then empty. Tombstones go first: where one document lost a key
-        that another gained, the row lives."""
+    def drain(self) -> tuple[list[Row], list[Row | Refused]]:
+        """Empties the window and returns its tombstones and its live rows. Land the tombstones first: if one document lost a key that
+        another gained, the row must stay."""
         gone: list[Row] = []
         rows: list[Row | Refused] = []
         for touched in self._touched.values():
@@ -122,7 +122,7 @@ class _Window:
 
 
 class _Stream:
-    """A change stream from a token, or from now, up to what the server had done when it was opened."""
+    """A change stream from a token (or from now) up to the server's operation time when it was opened."""
 
     def __init__(
         self, database: Database[Document], table: Table, token: Document | None, session: ClientSession, pipeline: list[Document]
@@ -131,7 +131,7 @@ class _Stream:
         self._until: Timestamp | None = session.operation_time
         self._table = table
         self._from_start = token is None
-        # Raw, so that an event's size is known; decoded one by one below.
+        # Raw documents, so that the size of an event is known; `__iter__` decodes them.
         watched = database.get_collection(table.name, codec_options=CodecOptions(document_class=RawBSONDocument))
         self._stream: CollectionChangeStream[Any] = watched.watch(
             pipeline,
@@ -155,19 +155,19 @@ class _Stream:
         self._stream.close()
 
     def extend(self, session: ClientSession, database: Database[Document]) -> None:
-        """Let the stream end at what the server has done by now."""
+        """Moves the end of the stream to the server's operation time now."""
         database.command("ping", session=session)
         self._until = session.operation_time
 
     def __iter__(self) -> Iterator[tuple[Document, int]]:
-        """The events up to the end, each with its size in bytes; `token` follows them. Never runs after a source that is being
-        written to for ever."""
+        """The events up to the end, each with its size in bytes; `token` moves with them. Ends even if the source is written to without
+        pause."""
         parts: Document = {}
         size = 0
         while True:
             raw = self._stream.try_next()
             if raw is None:
-                # Nothing more: past all that concerned others, too, so that the position keeps up with the oplog.
+                # No more events. The token now is past the events of other collections, so the position keeps up with the oplog.
                 self.token = self._reached() or self.token
                 return
             parts |= bson.decode(raw.raw, CODEC)
@@ -190,23 +190,15 @@ class _Stream:
         return PositionLost(f"{self._table.full_name}: its collection was dropped or renamed ({what}); a new generation must be read")
 
 
-class StreamReading:
+class StreamReading(ReadingSince):
     """A reading of one table by change stream. Iterate it once."""
 
     def __init__(self, connection: Connection, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._connection, self._database, self._table, self._since = connection, connection.database, table, since
+        super().__init__(table, since)
+        self._connection, self._database = connection, connection.database
         self._documents = Documents(table)
-        self._until: Position | None = None
         if since is not None and not (isinstance(since.get("token"), dict) and since.get("at")):
-            raise PositionLost(f"{table.full_name}: its position was not made by a change stream; a new generation must be read")
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
+            raise PositionLost(f"{table.full_name}: its position is not one of a change stream; a new generation must be read")
 
     @property
     def must_land(self) -> bool:
@@ -215,15 +207,12 @@ class StreamReading:
         moved = self.until["token"] != self._since["token"]
         return moved and self.taken_at - datetime.fromisoformat(self._since["at"]) >= _STALE
 
-    def ack(self) -> None:
-        """Nothing to tell: the server keeps its oplog for no one in particular."""
-
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):
             yield from self._read()
 
     def _read(self) -> Iterator[Chunk]:
-        # One causally consistent session: what is looked up and scanned is never older than the events already seen.
+        # One causally consistent session: scans and lookups never return data older than the events already read.
         with self._database.client.start_session(causal_consistency=True) as session:
             collection = identity(self._database, self._table, session)
             _refuse_other_collection(self._table, self._since, collection)
@@ -233,7 +222,7 @@ class StreamReading:
                     stream.extend(session, self._database)
                 yield from self._changes(stream, session)
                 if stream.token is None:
-                    raise SourceUnavailable(f"{self._table.full_name}: the server gave no resume token to continue from")
+                    raise SourceUnavailable(f"{self._table.full_name}: the server returned no resume token; the next reading tries again")
                 token = json.loads(json_util.dumps(stream.token))
             self._until = {"token": token, "at": self.taken_at.isoformat(), "collection": collection}
 
@@ -250,7 +239,7 @@ class StreamReading:
         yield from self._other_holders(gone, session)
 
     def _chunks(self, window: _Window, gone: dict[Key, Row]) -> Iterator[Chunk]:
-        tombstones, rows = window.taken()
+        tombstones, rows = window.drain()
         if tombstones:
             yield scans.without_rejects(self._table, tombstones)
             if not self._documents.own_key:
@@ -259,30 +248,32 @@ class StreamReading:
             yield scans.chunk(self._table, rows)
 
     def _other_holders(self, gone: dict[Key, Row], session: ClientSession) -> Iterator[Chunk]:
-        """Rows whose key went from one document while another still has it. An index on the source's key field makes this cheap."""
+        """The rows with a key in `gone` that other documents still hold. An index on the source's key field makes this cheap."""
         if gone:
             collection = committed(self._database, self._table)
-            places = self._documents.holding(row[self._table.key[0]] for row in gone.values())
-            found = (batch for where in places for batch in scans.batches(collection, where, session=session))
-            wanted = frozenset(gone)
-            yield from scans.chunks(self._documents, found, lambda row: not isinstance(row, Refused) and self._documents.key(row) in wanted)
+            filters = self._documents.holding(row[self._table.key[0]] for row in gone.values())
+            documents = (batch for where in filters for batch in scans.batches(collection, where, session=session))
+            keys = frozenset(gone)
+            yield from scans.chunks(
+                self._documents, documents, lambda row: not isinstance(row, Refused) and self._documents.key(row) in keys
+            )
             gone.clear()
 
 
 def head(connection: Connection, table: Table, since: Position | None) -> str:
-    """The token of the newest of the first events after the position, or nothing."""
+    """The token of the last event after the position, of at most the first thousand; "" if there is none."""
     if since is None:
         return "new"
     reading = StreamReading(connection, table, since)
     database = connection.database
     with connection.translated(resuming=True), database.client.start_session(causal_consistency=True) as session:
         _refuse_other_collection(table, since, identity(database, table, session))
-        seen, last = 0, ""
+        count, last = 0, ""
         with _Stream(database, table, _token(since), session, [{"$project": {"clusterTime": 1, "operationType": 1}}]) as stream:
             for event, _ in stream:
-                seen, last = seen + 1, str(event["_id"]["_data"])
-                if seen >= _PEEK:
-                    # There is more than a glance shows. What lies behind it may grow unseen, so this never says the same twice.
+                count, last = count + 1, str(event["_id"]["_data"])
+                if count >= _PEEK:
+                    # There may be more events, whose number can grow, so the text never repeats.
                     return f"{last} {reading.taken_at.isoformat()}"
         return last
 
@@ -297,9 +288,9 @@ def _whole_events(database: Database[Document]) -> list[Document]:
 
 
 def _refuse_other_collection(table: Table, since: Position | None, collection: str) -> None:
-    """A collection that did not exist when the position was taken may have been created since."""
-    if since is not None and (known := since.get("collection", "")) and known != collection:
+    """Raises PositionLost if the position belongs to another collection. One that did not exist at the position may have been created."""
+    if since is not None and (uuid := since.get("collection", "")) and uuid != collection:
         raise PositionLost(
             f"{table.full_name}: its collection is not the one that was read before: it was dropped, created again or restored, "
-            "or the address is another server's; a new generation must be read"
+            "or the address is that of another server; a new generation must be read"
         )

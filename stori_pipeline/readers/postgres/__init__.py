@@ -1,8 +1,7 @@
-"""The kind `postgres`: Postgres tables, read with SELECT alone.
+"""The kind `postgres`: Postgres tables, read with the SELECT privilege alone.
 
-Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
-be asked of a source, `reading` (with `position`, `xmin`, `stream`, `copy_text`) what changed, `introspect` and `shape` how tables look,
-`session` the connection.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
+(`reader`), reading changes (`reading`, with `position`, `xmin`, `stream`, `copy_text`), the catalogue (`introspect`, `shape`), `session`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["CHANGES", "URL_PREFIXES", "Xmin", "reader_at", "scaffold"]
 
 @dataclass(frozen=True)
 class Xmin(Changes):
-    """Every row whose inserting transaction was not visible in the last snapshot. Exact; sees no deletes."""
+    """Reads every row whose inserting transaction was not visible in the last snapshot. Exact; sees no deletes."""
 
 
 CHANGES = (Xmin, Cursor)

@@ -1,15 +1,15 @@
-"""Blocks of `COPY … TO STDOUT` in its text form, turned into Arrow chunks, exactly.
+"""Parses blocks of `COPY … TO STDOUT` in text format into Arrow chunks.
 
-Belongs here: parsing whole rows of that form. Does not belong here: getting them from a server (`stream`), or what fits a definition
-(`contract`).
+Belongs here: parsing complete rows of that format. Does not belong here: receiving them from a server (`stream`), or which values fit a
+definition (`contract`).
 """
 
-# The text form, not CSV: the server writes it faster, a row never spans lines, and null (`\N`) cannot be mistaken for a text.
+# Text format instead of CSV: the server writes it faster, a row never spans lines, and null (`\N`) cannot be confused with a text.
 #
-# A block is parsed by Arrow with the table's own types; a row that fits needs no Python at all, and what is taken here the contract would
-# have taken with the same value. Decimals that Arrow does not take as they are written, because of zeros at their end, are parsed without
-# those. A block in which anything else may not fit is cut into pieces, and the pieces concerned go through the contract row by row, so
-# that only the rows at fault are rejected.
+# Arrow parses a block with the table's own types. A row that fits needs no Python at all, and Arrow accepts only what the contract would
+# accept, with the same value. Arrow refuses decimals with trailing zeros beyond the scale; these are parsed without the zeros. A block that
+# holds anything else that may not fit is split, and the pieces concerned go through the contract row by row, so that only the misfits are
+# rejected.
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from stori_pipeline.model.types import MisfitError, Type
 from stori_pipeline.model.types.documents import MAX_DEPTH
 
 _PIECES = 8
-"""Into so many pieces a block is cut in which something does not fit."""
+"""The number of pieces into which a block is split if something in it does not fit."""
 
 _SMALL = 32 << 10
-"""A block of up to so many bytes is not cut any further."""
+"""The size in bytes up to which a block is not split any further."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -51,31 +51,31 @@ class BlockParser:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._names = [column.name for column in table.columns]
-        # JSON stays text until its white space is out, since Arrow edits text only; and so does what is judged value by value.
+        # JSON stays text until its white space is removed, because Arrow edits text only. So do values that only `convert` can check.
         types = {c.name: pa.string() if c.type.is_document or c.type.copy_form is None else c.type.arrow for c in table.columns}
         decimals = [name for name, kind in types.items() if pa.types.is_decimal(kind)]
-        # Ways to parse, the quickest first. A column that is written with zeros once mostly is in every row, so what failed where the next
-        # helped is not tried again.
-        self._ways = [_convert(types), _convert(types | dict.fromkeys(decimals, pa.string()))] if decimals else [_convert(types)]
+        # Options for parsing, the fastest first. If the first fail and the second succeed, the first are not tried again: a column that
+        # has trailing zeros in one row mostly has them in every row.
+        self._options = [_convert(types), _convert(types | dict.fromkeys(decimals, pa.string()))] if decimals else [_convert(types)]
 
     def parse(self, block: bytes) -> list[Chunk]:
-        """The rows of a block, in order. It ends with the end of a row, and its columns are the table's."""
-        ways = self._ways
-        for i, way in enumerate(ways):
+        """The rows of a block, in order. The block must end at the end of a row, and have the table's columns."""
+        options = self._options
+        for i, convert in enumerate(options):
             with contextlib.suppress(pa.ArrowInvalid, _Doubtful):
-                chunk = Chunk(self._typed(block, way), _NONE_REJECTED)
-                self._ways = ways[i:]
+                chunk = Chunk(self._typed(block, convert), _NONE_REJECTED)
+                self._options = options[i:]
                 return [chunk]
         if len(block) > _SMALL and len(pieces := _cut(block)) > 1:
             return [chunk for piece in pieces for chunk in self.parse(piece)]
         return [Chunk(*conform(self._table, map(self._row, block[:-1].split(b"\n"))))]
 
-    def _typed(self, block: bytes, way: csv.ConvertOptions) -> pa.RecordBatch:
+    def _typed(self, block: bytes, convert: csv.ConvertOptions) -> pa.RecordBatch:
         if block.startswith(_BYTE_ORDER_MARK):
-            raise _Doubtful  # Arrow would take it for the file's own mark, and drop it
-        # Read in one go, in this thread: threads take whole blocks here.
+            raise _Doubtful  # Arrow would drop it as the mark of a file
+        # One block, in this thread: the caller already parses blocks in several threads.
         options = csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names)
-        parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, way).combine_chunks()
+        parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, convert).combine_chunks()
         arrays = [_checked(parsed.column(i).chunk(0), column) for i, column in enumerate(self._table.columns)]
         return pa.RecordBatch.from_arrays([*arrays, pa.repeat(pa.scalar(False), parsed.num_rows)], schema=self._table.read_schema)
 
@@ -92,7 +92,7 @@ def _convert(types: Mapping[str, pa.DataType]) -> csv.ConvertOptions:
 
 
 def _cut(block: bytes) -> list[bytes]:
-    """The block in about equal pieces of whole rows."""
+    """The block in pieces of about equal size, each of complete rows."""
     pieces, start = [], 0
     for i in range(1, _PIECES + 1):
         end = block.find(b"\n", max(start, len(block) * i // _PIECES - 1)) + 1 or len(block)
@@ -106,7 +106,7 @@ def _cut(block: bytes) -> list[bytes]:
 
 
 def _checked(array: pa.Array, column: Column) -> pa.Array:
-    """The column as it lands, or _Doubtful where the contract must judge."""
+    """The column as it lands. Raises _Doubtful if the contract must check the rows."""
     kind = column.type
     if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
         array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1")
@@ -114,7 +114,7 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
             raise _Doubtful
         array = array.cast(kind.arrow)
     if kind.copy_form is None:
-        array = _judged(_without_escapes(array), kind)
+        array = _converted(_without_escapes(array), kind)
     elif kind.is_document:
         array = _json(array, kind.max_bytes)
     elif kind.copy_form:
@@ -125,7 +125,7 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
         array = _without_escapes(array)
         _refuse(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
     elif pa.types.is_decimal(array.type):
-        array.validate(full=True)  # the parser lets values through that are too large once they have the column's scale
+        array.validate(full=True)  # the parser accepts values that are too large for the column's precision
     elif not kind.fits(array):
         raise _Doubtful
     if array.null_count and not column.nullable:
@@ -133,8 +133,8 @@ def _checked(array: pa.Array, column: Column) -> pa.Array:
     return array
 
 
-def _judged(texts: pa.Array, kind: Type) -> pa.Array:
-    """A column whose type says no more than `convert`."""
+def _converted(texts: pa.Array, kind: Type) -> pa.Array:
+    """A column of a type that can only `convert` single values."""
     try:
         return pa.array([None if text is None else kind.convert(text) for text in texts.to_pylist()], kind.arrow)
     except MisfitError as error:
@@ -144,7 +144,7 @@ def _judged(texts: pa.Array, kind: Type) -> pa.Array:
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
 
 _MORE_PLACES_THAN_ARROW_CASTS = r"[.][0-9]{39}"
-"""Of such a text Arrow's cast makes another number, mostly zero, instead of refusing it."""
+"""Arrow's cast turns such a text into another number, mostly zero, instead of refusing it."""
 
 
 def _refuse(longest: int | None, allowed: int | None) -> None:
@@ -152,15 +152,15 @@ def _refuse(longest: int | None, allowed: int | None) -> None:
         raise _Doubtful
 
 
-# NUL stands in for a backslash meanwhile; no text in Postgres can hold one.
+# NUL marks a backslash during the replacements; no text in Postgres can hold a NUL.
 _ESCAPES = (("\\\\", "\0"), ("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("\\b", "\b"), ("\\f", "\f"), ("\\v", "\v"), ("\0", "\\"))
 
 
 def _without_escapes(texts: pa.Array) -> pa.Array:
     if not pc.any(pc.match_substring(texts, "\\")).as_py():
         return texts
-    for written, meant in _ESCAPES:
-        texts = pc.replace_substring(texts, written, meant)
+    for escape, character in _ESCAPES:
+        texts = pc.replace_substring(texts, escape, character)
     return texts
 
 
@@ -168,11 +168,11 @@ _SPACE_BETWEEN_TOKENS = r'("(?:[^"\\]|\\.)*")|\s+'
 
 
 def _json(texts: pa.Array, max_bytes: int | None) -> pa.Array:
-    """jsonb's text in the one form of `digest.json_text`, which it has but for its spaces; JSON's null as null."""
+    """jsonb's text in the form of `documents.json_text`, from which it differs by its spaces only; JSON's null as null."""
     texts = _without_escapes(texts)
-    if pc.any(pc.starts_with(texts, " ")).as_py():  # how `shape` marks what jsonb would not take
+    if pc.any(pc.starts_with(texts, " ")).as_py():  # `shape` marks what jsonb refuses with a space
         raise _Doubtful
-    # Perhaps too deep, perhaps a number beyond any double: the contract counts exactly.
+    # The document may be too deep, or hold a number beyond any double: the contract checks that exactly.
     if (pc.max(pc.count_substring_regex(texts, r"[\[{]")).as_py() or 0) > MAX_DEPTH or pc.any(_has_long_number(texts)).as_py():
         raise _Doubtful
     texts = pc.replace_substring_regex(texts, _SPACE_BETWEEN_TOKENS, r"\1")
@@ -187,14 +187,14 @@ def _has_long_number(texts: pa.Array) -> pa.Array:
 # --- a row on its way to the contract --------------------------------------------------------------------------------
 
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_MEANT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_CHARACTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
 def _unescaped(value: bytes) -> str | Misfit | None:
     if value == b"\\N":
         return None
     if b"\\" in value:
-        value = _ESCAPE.sub(lambda match: _MEANT.get(match[1], match[1]), value)
+        value = _ESCAPE.sub(lambda match: _CHARACTERS.get(match[1], match[1]), value)
     try:
         return value.decode()
     except UnicodeDecodeError as error:

@@ -1,22 +1,15 @@
-"""Suggested definitions of tables that a database has, and of columns that a definition does not name.
+"""Suggested definitions of a database's tables, and of columns that are missing in a definition.
 
-Belongs here: the mapping from source types to the definition's, as a suggestion that a person reads and pastes. Does not belong here:
+Belongs here: what the catalog and the values say of a column, as a suggestion that a person reads and pastes. Does not belong here:
 which pairs can be read at all (`shape`).
 """
 
-# The mapping:
+# A type's own object says what it is suggested for (`Type.suggested_for`). The rest is measured here:
 #
-#     smallint, integer, bigint       the same; oid: bigint
-#     numeric(p,s)                    decimal(p,s); without p and s: decimal(38,s) with the most places found
-#     money                           decimal(19,2)
-#     real, double precision          double
-#     boolean, date                   the same
-#     timestamp with time zone        timestamptz
-#     timestamp without time zone     timestamptz, read as UTC
-#     json, jsonb, hstore, arrays     super_
-#     uuid                            varchar(36)
-#     varchar(n), char(n)             varchar(4 * n): a character takes up to four bytes
-#     text and everything else        varchar of a usual size, at least twice the longest value found; super_ beyond varchar's 65,535
+#     numeric(p,s)                decimal(p,s); without p and s: decimal(38,s) with the most places found
+#     arrays                      super_
+#     varchar(n), char(n)         varchar(4 * n): a character takes up to four bytes
+#     text and everything else    by the longest value found
 
 from __future__ import annotations
 
@@ -25,18 +18,18 @@ from collections.abc import Mapping
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
+from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
-from stori_pipeline.readers.postgres.shape import Relation, SourceColumn, quoted
+from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
 from stori_pipeline.readers.scaffolding import definition_text, text
 
-_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
-
 _SAMPLE = 10_000
-"""Rows that drift looks at to suggest a length; a definition of a table is suggested from all of them."""
+"""The number of rows from which `drift` suggests a length. `scaffold` uses all rows."""
 
 
 def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
@@ -44,11 +37,11 @@ def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
 
     Args:
         schema_table: `schema.table`, or a table on the role's search path.
-        source: what the project calls the source, for errors; the definition itself says `SOURCE`.
+        source: the project's name for the source, for errors; the definition itself says `SOURCE`.
 
     Raises:
-        SourceUnavailable: the server is away.
-        SourceError: there is no such table, or it may not be read.
+        SourceUnavailable: the server cannot be reached now.
+        SourceError: there is no such table, or the role may not read it.
     """
     address = Address(url)
     name = ".".join(quoted(part) for part in schema_table.split(".", 1))
@@ -66,8 +59,8 @@ def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
 
 def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[str]:
     """See `readers.Reader.drift`."""
-    known = {column.source_path for column in table.columns}
-    added = {name: column for name, column in relation.columns.items() if name not in known}
+    named = {column.source_path for column in table.columns}
+    added = {name: column for name, column in relation.columns.items() if name not in named}
     if not added:
         return []
     types = _types(cursor, f"(SELECT * FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
@@ -104,13 +97,13 @@ def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
 
 
 def _name(name: str) -> str:
-    """The name in the definition for a column of that name: `customerID` becomes `customer_id`."""
+    """A valid column name close to the source's name: `customer_id` for `customerID`."""
     plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
     return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
 
 
 def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:
-    """The primary key's columns, in its order; without one, those of the first unique index over columns that may not be null."""
+    """The columns of the primary key, in its order; without one, those of the first unique index over NOT NULL columns."""
     cursor.execute(
         "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i"
         " CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, place)"
@@ -120,18 +113,18 @@ def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:
         " ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1",
         [relation.oid],
     )
-    found = cursor.fetchone()
-    return list(found[0]) if found else []
+    row = cursor.fetchone()
+    return list(row[0]) if row else []
 
 
 def _types(cursor: extensions.cursor, rows: str, columns: Mapping[str, SourceColumn]) -> dict[str, str]:
-    """The definition's type for each column, as Python. One pass over the rows measures those that declare no size."""
-    measured = {name: measure for name, column in columns.items() if (measure := _measure(column))}
-    found: dict[str, int] = {}
-    if measured:
-        cursor.execute(f"SELECT {', '.join(measured.values())} FROM {rows}")
-        found = dict(zip(measured, (int(value or 0) for value in cursor.fetchall()[0]), strict=True))
-    return {name: _type(column, found.get(name, 0)) for name, column in columns.items()}
+    """The type for each column, as Python. One pass over the rows measures the columns that declare no size."""
+    measures = {name: measure for name, column in columns.items() if (measure := _measure(column))}
+    sizes: dict[str, int] = {}
+    if measures:
+        cursor.execute(f"SELECT {', '.join(measures.values())} FROM {rows}")
+        sizes = dict(zip(measures, (int(value or 0) for value in cursor.fetchall()[0]), strict=True))
+    return {name: _type(column, sizes.get(name, 0)) for name, column in columns.items()}
 
 
 def _is_document(column: SourceColumn) -> bool:
@@ -156,9 +149,4 @@ def _type(column: SourceColumn, measured: int) -> str:
         return suggested
     if _is_document(column):
         return "super_"
-    wanted = 4 * column.characters if column.characters else 2 * measured
-    if measured > _LENGTHS[-1]:
-        return "super_"
-    if column.characters:
-        return f"varchar({min(wanted, _LENGTHS[-1])})"
-    return f"varchar({next((length for length in _LENGTHS if length >= wanted), _LENGTHS[-1])})"
+    return f"varchar({min(4 * column.characters, MAX_BYTES)})" if column.characters else suggestions.for_longest(measured)

@@ -1,6 +1,6 @@
-"""The position of a Postgres table: what it holds, how the server is asked for it, and when it no longer counts.
+"""The position of a Postgres table: what it holds, the queries that give it, and when it is lost.
 
-Belongs here: the JSON that manifests keep, and the questions whose answers make it. The rules of transaction ids are `xmin`'s.
+Belongs here: the JSON that manifests keep, and the queries for its values. Does not belong here: the rules of transaction ids (`xmin`).
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from stori_pipeline.readers.postgres.shape import Relation
 _KIND = "postgres"
 
 _MARGIN = timedelta(seconds=10)
-"""A transaction is listed a moment after the time that its `now()` gives, and its clock may be the application's."""
+"""A transaction appears in `pg_stat_activity` slightly after its `now()`, and the application's clock may differ from the server's."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where transaction ids mean what they mean: this table of this database, on this line of the cluster's history."""
+    """Where transaction ids are valid: one table of one database, on one timeline of the cluster."""
 
     system: str
-    """The cluster's own identifier; empty where its server does not tell (some hosted ones)."""
+    """The cluster's identifier; empty if the server does not show it (some hosted ones)."""
     timeline: int
-    """Rises when a standby takes over or a backup is restored: ids from before may then be given out again."""
+    """Rises when a standby takes over or a backup is restored; transaction ids may then be assigned again."""
     database: int
     table: int
-    """The oid, another one after the table was dropped and created again."""
+    """The oid; it changes if the table is dropped and created again."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """How far a table has been read: what the snapshot could not see, and for `Cursor` the instant below which nothing can appear."""
+    """How far a table has been read: the transactions that the snapshot did not see, and for `Cursor` the bound below which no row can
+    appear."""
 
     origin: Origin
     unseen: xmin.Unseen
@@ -56,7 +57,7 @@ class Reached:
 
     @classmethod
     def from_json(cls, table: Table, position: Position) -> Reached:
-        """Raises PositionLost where it is not such a position."""
+        """Raises PositionLost if `position` is not one of a Postgres table."""
         try:
             kind = position["kind"]
             origin = Origin(str(position["system"]), int(position["timeline"]), int(position["database"]), int(position["table"]))
@@ -69,21 +70,21 @@ class Reached:
         return cls(origin, unseen, bound)
 
     def refuse_if_lost(self, table: Table, now: Reached) -> None:
-        """Raises PositionLost unless every row that came after this position can be told from the others, as of `now`."""
-        why = ""
+        """Raises PositionLost unless the rows written since this position can be distinguished from older ones, as of `now`."""
+        reason = ""
         if self.origin != now.origin:
             changed = [name for name, value in vars(self.origin).items() if value != getattr(now.origin, name)]
-            why = f"it belongs to another server, history, database or table ({', '.join(changed)} changed)"
+            reason = f"it belongs to another server, history, database or table ({', '.join(changed)} changed)"
         elif now.unseen.next < self.unseen.next:
-            why = "it is later than the server itself, which was set back or is a standby that lags"
+            reason = "it is later than the server itself, which was set back or is a standby that lags"
         elif (age := self.unseen.age(now.unseen.next)) > xmin.OLDEST:
-            why = f"it is {age:,} transactions old, too old to tell rows written since from older ones"
-        if why:
-            raise PositionLost(f"{table.full_name}: its position is lost: {why}")
+            reason = f"it is {age:,} transactions old, too old to tell rows written since from older ones"
+        if reason:
+            raise PositionLost(f"{table.full_name}: its position is lost: {reason}")
 
 
 def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Reached | None) -> Reached:
-    """The position of a snapshot that is taken **after** this, in autocommit mode: see `xmin` for why that order."""
+    """The position of a snapshot that is taken **after** this call, in autocommit mode. `xmin` gives the reason for this order."""
     cursor.execute(
         "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint,"
         " (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),"
@@ -91,27 +92,27 @@ def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Rea
         " AND has_function_privilege('pg_control_recovery()', 'EXECUTE')"
         " FROM pg_current_snapshot() s"
     )
-    low, high, database, tells = _one(cursor)
+    low, high, database, may_identify = _one(cursor)
     system, timeline = "", 0
-    if tells:
-        # The second tells of a standby that took over, until its first checkpoint does.
+    if may_identify:
+        # After a standby took over, only min_recovery_end_timeline has the new timeline until the first checkpoint.
         cursor.execute(
             "SELECT system_identifier::text, greatest(timeline_id, min_recovery_end_timeline)"
             " FROM pg_control_system(), pg_control_checkpoint(), pg_control_recovery()"
         )
         system, timeline = _one(cursor)
     before = since.unseen if since else xmin.Unseen(low)
-    asked = before.to_ask(low, high)
-    unfinished = asked
-    if asked and xmin.count(asked) <= xmin.MOST_ASKED:
-        cursor.execute(xmin.asking_sql(asked))
+    candidates = before.to_ask(low, high)
+    unfinished = candidates
+    if candidates and xmin.count(candidates) <= xmin.MOST_ASKED:
+        cursor.execute(xmin.asking_sql(candidates))
         unfinished = cursor.fetchall()
     bound = _bound(cursor, table.changes, since) if isinstance(table.changes, ByCursor) else None
     return Reached(Origin(system, timeline, database, relation.oid), xmin.Unseen(high, xmin.joined(unfinished)), bound)
 
 
 def _bound(cursor: extensions.cursor, changes: ByCursor, since: Reached | None) -> datetime | None:
-    """No transaction that is yet to commit began before this. Rows at or after it are looked at again, and told apart by their xmin."""
+    """The instant before which no uncommitted transaction began. Rows at or after it are scanned again and selected by their xmin."""
     cursor.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE'), clock_timestamp()")
     sees_all, now = _one(cursor)
     if not sees_all:
@@ -121,13 +122,13 @@ def _bound(cursor: extensions.cursor, changes: ByCursor, since: Reached | None) 
         " EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())"
     )
     oldest, prepared = _one(cursor)
-    if prepared:  # the server does not say when these began
+    if prepared:  # the server does not show when a prepared transaction began
         return since.bound if since else None
     return min(_utc(now), _utc(oldest or now)) - _MARGIN
 
 
 def age_reference(cursor: extensions.cursor, unseen: xmin.Unseen) -> int:
-    """What `age()` counts from in this transaction."""
+    """The transaction id from which `age()` counts in this transaction."""
     cursor.execute("SELECT age('3'::xid), pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
     age_of_3, high = _one(cursor)
     if high < unseen.next:
@@ -138,7 +139,7 @@ def age_reference(cursor: extensions.cursor, unseen: xmin.Unseen) -> int:
 def _one(cursor: extensions.cursor) -> tuple[Any, ...]:
     row = cursor.fetchone()
     if row is None:
-        raise SourceError("the server gave no row where there is always one")
+        raise SourceError("a query of the server's transaction state returned no row; expected one")
     return row
 
 

@@ -1,6 +1,6 @@
 """The reader of Postgres.
 
-Belongs here: what can be asked of a source. Does not belong here: how it is answered (`reading`, `introspect`, `shape`, `session`).
+Belongs here: the functions of the protocol. Does not belong here: how they work (`reading`, `introspect`, `shape`, `session`).
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
 from stori_pipeline.readers.postgres import CHANGES, introspect, shape
-from stori_pipeline.readers.postgres.reading import begin, found
+from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
 
 
 class PostgresReader:
-    """See `readers.Reader`. Every call has a connection of its own, read-only, and leaves nothing behind on the server."""
+    """See `readers.Reader`. Every call opens a read-only connection of its own, and leaves nothing on the server."""
 
     def __init__(self, url: str) -> None:
-        """`url` is a libpq address. Tables are looked for on its role's search path, which is `public` unless it says otherwise."""
+        """`url` is a libpq address. Tables are looked up on the role's search path, by default `public`."""
         self._address = Address(url)
 
     def __repr__(self) -> str:
         return f"PostgresReader({self._address!r})"
 
     def head(self, table: Table, since: Position | None) -> str:
-        """The table's counters of rows inserted, updated and deleted, and what tells that these began anew.
+        """The table's counters of rows inserted, updated and deleted, and the times at which the counters were reset.
 
-        A backend reports its counts some time after it commits: within a second if it goes on working, within ten if it falls idle, a
-        minute at the very most. Until then the text stays the same, so a change shows late, but it shows; deletes and TRUNCATE too.
-        Transactions that were rolled back show as well. Where the server does not count (`track_counts`), every transaction in the
-        cluster moves the text.
+        A backend reports its counts after it commits: within a second if it goes on working, within ten seconds if it falls idle, within
+        a minute at most. Until then the text stays the same, so a change shows late. Deletes, TRUNCATE and transactions that were rolled
+        back change the text, too. If the server does not count (`track_counts` is off), every transaction in the cluster changes it.
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
-            cursor.execute(_HEAD, [shape.quoted(table.name)])
+            cursor.execute(_HEAD, [quoted(table.name)])
             return json.dumps([since is None, *(cursor.fetchone() or ())])
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        """See `readers.Reader.read`. A sequential scan, under `Xmin`; a position stays good for two thousand million transactions."""
+        """See `readers.Reader.read`. `Xmin` scans the table sequentially; its position is valid for two billion transactions."""
         changes_of(table, CHANGES)
         connection = self._address.connect()
         try:
-            with self._address.errors(connection, table.full_name, shape.quoted(table.name)):
+            with self._address.errors(connection, table.full_name, quoted(table.name)):
                 result = begin(self._address, connection, table, since, day)
             try:
                 yield result
@@ -85,23 +85,23 @@ class PostgresReader:
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
         with (
             closing(self._address.connect()) as connection,
-            self._address.errors(connection, table.full_name, shape.quoted(table.name)),
+            self._address.errors(connection, table.full_name, quoted(table.name)),
             connection.cursor() as cursor,
         ):
             yield cursor
 
     @contextmanager
     def _snapshot(self, table: Table) -> Iterator[tuple[extensions.cursor, Relation]]:
-        """One consistent view of the table, which fits its definition."""
+        """A consistent snapshot of the table. Raises SourceError if the table does not fit its definition."""
         with self._cursor(table) as cursor:
-            relation = found(self._address, cursor, table)
+            relation = relation_of(self._address, cursor, table)
             begin_snapshot(cursor.connection, relation.sql if relation.lockable else "")
-            relation = found(self._address, cursor, table)
+            relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
             yield cursor, relation
 
 
-# Partitions and children count for their parent. A crash throws the counters away, hence the time from which they count.
+# The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.
 _HEAD = """
 WITH RECURSIVE tree(oid) AS (
   SELECT to_regclass(%s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)

@@ -1,7 +1,7 @@
-"""One reading of a Postgres table: a snapshot of it, what changed since one, or a day of it.
+"""One reading of a Postgres table: a snapshot, the changes since a position, or a day.
 
-Belongs here: the order of steps that makes a reading consistent, and what it says of itself. How blocks of rows flow is `stream`'s
-business, how they are parsed `copy_text`'s.
+Belongs here: the order of steps that makes a reading consistent. Does not belong here: how blocks of rows flow (`stream`), or how they are
+parsed (`copy_text`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from psycopg2 import extensions
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.model.changes import Cursor as ByCursor
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
@@ -26,7 +27,7 @@ from stori_pipeline.readers.postgres.stream import Stream
 
 
 class PostgresReading:
-    """See `model.reading.Reading`. There is nothing to acknowledge: the server keeps nothing for us."""
+    """See `model.reading.Reading`. `ack` does nothing: the server keeps no state for a reading."""
 
     def __init__(
         self,
@@ -71,22 +72,22 @@ class PostgresReading:
         return None
 
     def close(self) -> None:
-        """Ends what still runs. The connection is of no use afterwards."""
+        """Ends the stream. The connection cannot be used afterwards."""
         self._stream.close()
 
 
 def begin(address: Address, connection: extensions.connection, table: Table, since: Position | None, day: date | None) -> PostgresReading:
-    """The reading, in a transaction on that connection. To be closed before the connection is."""
+    """The reading, in a transaction on that connection. Close it before the connection."""
     before = None if since is None else Reached.from_json(table, since)
     with connection.cursor() as cursor:
-        relation = found(address, cursor, table)
+        relation = relation_of(address, cursor, table)
         _refuse_unreadable(table, relation)
         reached = look(cursor, table, relation, before)
         if before:
             before.refuse_if_lost(table, reached)
         begin_snapshot(connection, relation.sql if relation.lockable else "")
-        # The columns are looked at again now that nobody can change them; this query also takes the snapshot.
-        relation = found(address, cursor, table)
+        # Look up the columns again: the lock now prevents changes. This query also takes the snapshot.
+        relation = relation_of(address, cursor, table)
         shape.refuse_misfit(table, relation)
         where = _where(table, relation, before, day, age_reference(cursor, reached.unseen))
     columns = ", ".join(shape.selected(table, relation))
@@ -100,19 +101,26 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
     )
 
 
-def found(address: Address, cursor: extensions.cursor, table: Table) -> Relation:
-    relation = shape.find(cursor, shape.quoted(table.name))
+def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Relation:
+    """The table's relation on the role's search path.
+
+    Raises:
+        SourceError: the role can see no such relation.
+    """
+    relation = shape.find(cursor, quoted(table.name))
     if relation is None:
         raise SourceError(
             f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {shape.quoted(address.role)}"
+            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
         )
     return relation
 
 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
     if not relation.has_xmin:
-        raise SourceError(f"{table.full_name}: {relation.sql} is a view or a foreign table, which do not say what changed; read its tables")
+        raise SourceError(
+            f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found; read its tables"
+        )
     if relation.version < 140000:
         raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
 
@@ -120,7 +128,7 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
 def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, reference: int) -> str:
     if day is not None:
         if before is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
+            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
         if not table.cursor:
             raise SourceError(f"{table.full_name}: its definition names no cursor, the column by which a day is read again")
         return f" WHERE {shape.on_day(table, table.cursor, relation, day)}"

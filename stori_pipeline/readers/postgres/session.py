@@ -1,6 +1,6 @@
-"""One session with a Postgres server: how it is opened, bounded and ended, and what its errors mean.
+"""A session with a Postgres server: its settings, its limits, and what its errors mean.
 
-Belongs here: everything between an address and a connection fit for reading. Does not belong here: what is read.
+Belongs here: addresses, connections and their errors. Does not belong here: what is read (`reading`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from psycopg2 import extensions
 from stori_pipeline.readers import SourceError, SourceUnavailable
 
 LONGEST_READ = "6h"
-"""The longest that one table may take: a bound, not a target."""
+"""The limit for reading one table."""
 
-# The texts that values become depend on these; a role or a database may have set them otherwise. With row_security off, a policy that
-# would hide rows from this role is an error instead of a smaller table.
+# The texts of values depend on these settings, which a role or a database may have changed. With row_security off, a policy that would
+# hide rows from this role raises an error.
 _SETTINGS = {
     "statement_timeout": LONGEST_READ,
     "lock_timeout": "10s",
@@ -36,7 +36,7 @@ _CONNECTION = {
     "connect_timeout": 10,
     "application_name": "stori",
     "client_encoding": "UTF8",
-    # A server that vanished silently is found out within a minute.
+    # Detect within a minute that the server is gone.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -44,14 +44,14 @@ _CONNECTION = {
 }
 
 _NOT_WORTH_RETRYING = ("password", "authentication", "pg_hba.conf", "does not exist", "permission denied", "no encryption", "certificate")
-"""What a server that refuses a connection for good says; a refused connection carries no SQLSTATE."""
+"""Parts of the messages of permanent refusals; a refused connection has no SQLSTATE."""
 
-_PASSING = ("08", "40", "53", "57P", "55P03", "25P03")
-"""SQLSTATEs, or their beginnings, of what may be gone at the next try: lost connections, conflicts, full servers, shutdowns, locks."""
+_TRANSIENT = ("08", "40", "53", "57P", "55P03", "25P03")
+"""Prefixes of the SQLSTATEs of errors that a retry may avoid: lost connections, conflicts, full servers, shutdowns, locks."""
 
 
 class Address:
-    """A server's address. What it says of itself, in a repr or an error, has no password in it."""
+    """A server's address. Its repr and its errors never contain the password."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -68,11 +68,11 @@ class Address:
         return str(self._parts.get("user", "its role"))
 
     def connect(self) -> extensions.connection:
-        """A new connection in autocommit mode, read-only, with every setting that values depend on.
+        """A new read-only connection in autocommit mode, with the settings on which the texts of values depend.
 
         Raises:
-            SourceUnavailable: the server cannot be reached, or takes no connection now.
-            SourceError: it refuses this one for good.
+            SourceUnavailable: the server cannot be reached, or accepts no connection now.
+            SourceError: the server refuses the connection permanently.
         """
         try:
             connection: extensions.connection = psycopg2.connect(**{**_CONNECTION, **self._parts})
@@ -92,7 +92,7 @@ class Address:
 
     @contextmanager
     def errors(self, connection: extensions.connection, what: str, relation: str) -> Iterator[None]:
-        """The driver's errors become the reader's. `what` and `relation` are what is being read."""
+        """Translates the driver's errors into SourceErrors. `what` and `relation` name what is being read."""
         try:
             yield
         except psycopg2.Error as error:
@@ -102,7 +102,7 @@ class Address:
         message = self._scrubbed(error.pgerror or str(error))
         code = error.pgcode or ""
         lost = connection.closed != 0 or (not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)))
-        if lost or code.startswith(_PASSING):
+        if lost or code.startswith(_TRANSIENT):
             return SourceUnavailable(f"{what}: {self!r} broke off: {message}")
         if code == "42501" and "row-level security" in message:
             return SourceError(f'{what}: {message}; a policy hides rows from the role: ALTER ROLE "{self.role}" BYPASSRLS, or exempt it')
@@ -118,9 +118,9 @@ class Address:
 
 
 def begin_snapshot(connection: extensions.connection, lock: str = "") -> None:
-    """Begin a REPEATABLE READ, READ ONLY transaction. Its snapshot is taken by the first query within.
+    """Begins a REPEATABLE READ, READ ONLY transaction. The first query in it takes the snapshot.
 
-    `lock` names a relation to hold against being truncated or rewritten, which a snapshot from before would see as empty.
+    `lock` names a relation to lock against TRUNCATE and rewrites, after which an older snapshot would see it empty.
     """
     with connection.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,7 +1,7 @@
-"""What a source table looks like in its database, and how each of its columns is asked for.
+"""The shape of a source table in its database, and the SQL expression that reads each of its columns.
 
-Belongs here: the catalogue queries, which source types a record's types take, and the SQL expression of each pair. Does not belong
-here: suggesting records (`introspect`), or what becomes of single values (`contract`).
+Belongs here: the catalogue queries, and the SQL expression for each pair of source type and column type. Does not belong here: suggesting
+definitions (`introspect`), or checking single values (`contract`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
 
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+_TELLS_VALID = 160000
+"""The version of Postgres that has `pg_input_is_valid`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class SourceColumn:
 
     @property
     def digits(self) -> tuple[int, int] | None:
-        """Of a numeric: its declared precision and scale, None where none is declared."""
+        """The declared precision and scale of a numeric; None if it has none."""
         if self.base != "numeric" or self.modifier < 4:
             return None
         packed = self.modifier - 4
@@ -44,13 +45,13 @@ class SourceColumn:
 
     @property
     def characters(self) -> int | None:
-        """Of a text: its declared length, None where none is declared."""
+        """The declared length of a text in characters; None if it has none."""
         return self.modifier - 4 if self.base in ("character varying", "character") and self.modifier > 4 else None
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table as its database has it."""
+    """A table as its database declares it."""
 
     oid: int
     schema: str
@@ -59,7 +60,7 @@ class Relation:
     """`r` table, `p` partitioned table, `m` materialized view, `v` view, `f` foreign table."""
     columns: dict[str, SourceColumn]
     version: int
-    """Of the server, such as 180006."""
+    """The server's version, such as 180006."""
 
     @property
     def sql(self) -> str:
@@ -91,18 +92,18 @@ ORDER BY a.attnum
 
 
 def find(cursor: extensions.cursor, name: str) -> Relation | None:
-    """The relation of that (quoted) name on the role's search path, which is `public` unless its address says otherwise."""
+    """The relation of that (quoted) name on the role's search path, by default `public`; None if the role sees none."""
     cursor.execute(
         "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
         [name],
     )
-    found = cursor.fetchone()
-    if found is None:
+    row = cursor.fetchone()
+    if row is None:
         return None
-    cursor.execute(_COLUMNS, [found[0]])
-    columns = {row[0]: SourceColumn(*row) for row in cursor.fetchall()}
-    oid, schema, relname, kind = found
+    oid, schema, relname, kind = row
+    cursor.execute(_COLUMNS, [oid])
+    columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version)
 
 
@@ -111,7 +112,7 @@ def _expression(column: Column, source: SourceColumn) -> str | None:
 
 
 def refuse_misfit(table: Table, relation: Relation) -> None:
-    """Raises SourceError, naming every column of the record that is not there or is of a type that the record cannot take."""
+    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type."""
     wrong = []
     for column in table.columns:
         source = relation.columns.get(column.source_path)
@@ -119,16 +120,18 @@ def refuse_misfit(table: Table, relation: Relation) -> None:
             wrong.append(f"column {column.source_path!r} is missing")
         elif _expression(column, source) is None:
             takes = ", ".join(column.type.postgres)
-            wrong.append(f"column {column.source_path!r} is {source.declared}, where the record says {column.type}, which takes {takes}")
+            wrong.append(
+                f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
+            )
     if wrong:
         raise SourceError(
-            f"{table.full_name}: {relation.sql} no longer fits its record: {'; '.join(wrong)}."
-            " Change the record in the catalog, or the table; nothing was read"
+            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(wrong)}."
+            " Nothing was read; change the definition or the source table"
         )
 
 
 def selected(table: Table, relation: Relation) -> list[str]:
-    """The expressions of the record's columns, in order, as they are extracted."""
+    """The SQL expressions that read the definition's columns, in order."""
     return [_extracted(column, relation) for column in table.columns]
 
 
@@ -137,24 +140,29 @@ def _extracted(column: Column, relation: Relation) -> str:
     expression = _expression(column, source)
     if expression is None:
         raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-    if source.base == "json" and column.type.is_document and relation.version >= 160000:
-        # json keeps what jsonb refuses, such as \u0000: one such row must not end the reading. The space marks it for the contract.
-        x = quoted(source.name)
-        return f"CASE WHEN pg_input_is_valid({x}::text, 'jsonb') THEN {x}::jsonb::text ELSE ' ' || {x}::text END"
+    if valid := _validity(column, source, relation):
+        # A value that the expression fails for must not end the reading. The space marks it for the contract.
+        return f"CASE WHEN {valid} THEN {expression}::text ELSE ' ' || {quoted(source.name)}::text END"
     return expression
 
 
+def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
+    """The condition that the column's expression does not fail for a value; "" where it never does, or where the server cannot tell."""
+    condition = column.type.postgres_valid.get(source.base, "") if relation.version >= _TELLS_VALID else ""
+    return condition.format(x=quoted(source.name))
+
+
 def dialect(relation: Relation) -> Dialect:
-    """How checksums are said to Postgres, about the same expressions as are extracted."""
+    """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
     def column(column: Column) -> str:
         source = relation.columns[column.source_path]
         x = _expression(column, source)
         if x is None:
             raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        if source.base == "json" and column.type.is_document and relation.version >= 160000:
-            return f"CASE WHEN pg_input_is_valid({quoted(source.name)}::text, 'jsonb') THEN {x} END"
-        # A value outside its type is in quarantine, not in the mirror; here it counts as null, where a cast would end the query.
+        if valid := _validity(column, source, relation):
+            return f"CASE WHEN {valid} THEN {x} END"
+        # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
         return column.type.postgres_comparable(x)
 
     return Dialect(
@@ -164,15 +172,13 @@ def dialect(relation: Relation) -> Dialect:
     )
 
 
-_INSTANTS = ("date", "timestamp without time zone", "timestamp with time zone")
-
-
 def _bare(table: Table, name: str, relation: Relation) -> tuple[str, str]:
-    """The column itself, so that an index on it serves, and its type. Sessions are in UTC, hence so are literals of any of these types."""
+    """The column without a cast, so that a query can use its index, and its type. Sessions are in UTC, and so are literals."""
     source = relation.columns[table[name].source_path]
-    if source.base not in _INSTANTS:
+    instants = sorted({base for kind in registered() if "cursor" in kind.roles for base in kind.postgres})
+    if source.base not in instants:
         raise SourceError(
-            f"{table.full_name}: {name!r} is {source.declared} in the source, where reading by it takes {', '.join(_INSTANTS)}"
+            f"{table.full_name}: {name!r} is {source.declared} in the source, where reading by it takes {', '.join(instants)}"
         )
     return quoted(source.name), source.base
 

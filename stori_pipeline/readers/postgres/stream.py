@@ -1,6 +1,6 @@
-"""A `COPY … TO STDOUT` on its way: the server sends, threads parse, the caller takes, and memory stays bounded.
+"""Streams a `COPY … TO STDOUT`: the server sends, threads parse, the caller iterates, in bounded memory.
 
-Belongs here: cutting the stream into blocks of whole rows, the threads, and how they end. Does not belong here: what is in a block.
+Belongs here: splitting the stream into blocks of complete rows, and the threads. Does not belong here: parsing a block (`copy_text`).
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 BLOCK = 4 << 20
-"""About so many bytes are parsed at a time; a block holds at least one row, however long. Arrow needs a millisecond for each block beside
-its rows, which with smaller blocks is felt."""
+"""The approximate size in bytes of a block, which holds at least one row. Arrow needs a millisecond per block in addition to its rows, so
+smaller blocks are slower."""
 
 _PARSERS = 2
-"""Threads that parse. Arrow does without the interpreter's lock, but more than two have nothing to do: the server is slower."""
+"""The number of parsing threads. Arrow releases the GIL, but a third thread would be idle: the server is slower than two."""
 
 _WAITING = 4
-"""Blocks that are parsed, or wait to be, or wait to be taken."""
+"""The number of blocks that may be in memory: waiting for a parser, being parsed, or waiting for the caller."""
 
 _Parsed = TypeVar("_Parsed")
 
 
 class _Abandoned(Exception):
-    """The caller went away; the stream may stop."""
+    """The caller closed the stream."""
 
 
 class _Blocks(io.RawIOBase):
-    """The end of the stream: takes bytes in any portions and hands on whole rows, a block at a time."""
+    """A file to write to: takes bytes in any portions, and passes on blocks of complete rows."""
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take: Callable[[bytes], None] | None = take
@@ -58,20 +58,20 @@ class _Blocks(io.RawIOBase):
         return len(data)
 
     def stop(self) -> None:
-        """Takes no more: what a buffer in front still holds is meant for nobody."""
+        """Discards everything written from now on, such as what a buffer flushes when it is closed."""
         self._take = None
 
     @property
-    def whole(self) -> bool:
+    def ends_with_row(self) -> bool:
         return not self._rest
 
 
 class Stream(Generic[_Parsed]):
-    """The blocks of one COPY, parsed, in order. To be iterated once; `close` ends it early and must be called either way."""
+    """The parsed blocks of one COPY, in order. Iterate it once. Always call `close`, which also ends it early."""
 
     def __init__(self, connection: extensions.connection, statement: str, parse: Callable[[bytes], _Parsed]) -> None:
         self.rows = -1
-        """How many rows the server says it sent; known at the end."""
+        """The number of rows that the server reports it sent; -1 until the end."""
         self._connection = connection
         self._statement = statement
         self._parse = parse
@@ -82,7 +82,7 @@ class Stream(Generic[_Parsed]):
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="copy")
 
     def __iter__(self) -> Iterator[_Parsed]:
-        """Raises whatever a parser or the driver raised; then nothing of the stream may be kept."""
+        """Raises the error of a parser or of the driver; discard all blocks of the stream then."""
         copying = self._copier.submit(self._copy)
         while (block := self._parsed.get()) is not None:
             yield block.result()
@@ -90,23 +90,23 @@ class Stream(Generic[_Parsed]):
         copying.result()
 
     def close(self) -> None:
-        """Ends the threads, and waits for that: a moment, since what the server still does is cancelled."""
+        """Ends the threads and waits for them; that is quick, because the server's statement is cancelled."""
         self._abandoned.set()
         if self.rows < 0 and self._connection.closed == 0:
-            with contextlib.suppress(psycopg2.Error):  # no server to cancel it any more: then the copy ends by that
+            with contextlib.suppress(psycopg2.Error):  # if the server is gone, the copy ends without a cancel
                 self._connection.cancel()
         self._copier.shutdown()
         self._parsers.shutdown(cancel_futures=True)
 
     def _copy(self) -> None:
         blocks = _Blocks(self._submit)
-        # The driver hands over row by row. A buffered writer gathers them without a line of Python per row.
+        # The driver writes row by row. A buffered writer collects the rows without running Python for each.
         writer = io.BufferedWriter(blocks, BLOCK)
         try:
             with self._connection.cursor() as cursor:
                 cursor.copy_expert(self._statement, writer)
                 writer.flush()
-                if not blocks.whole:
+                if not blocks.ends_with_row:
                     raise EOFError("the server's COPY ended within a row")
                 self.rows = cursor.rowcount
         finally:

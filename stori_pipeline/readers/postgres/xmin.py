@@ -1,21 +1,21 @@
-"""Which rows a snapshot had not seen: the position of a Postgres table, and the filter that continues from it.
+"""The transactions that a snapshot did not see, and the filter that selects their rows.
 
-Belongs here: transaction ids and ranges of them, as plain numbers and SQL text. Does not belong here: connections, columns.
+Belongs here: transaction ids and ranges of them, as plain numbers and SQL text. Does not belong here: connections, or columns.
 """
 
-# Every row carries the id of the transaction that inserted it (`xmin`). A position says which ids had not committed when its snapshot
-# was taken: all from `next` on, and those in the ranges `open` below it. The next reading returns the rows of exactly those.
+# Every row has the id of the transaction that inserted it (`xmin`). A position says which ids had not committed when its snapshot was
+# taken: all ids from `next` on, and the ids in the ranges `open` below it. The next reading returns exactly the rows of these ids.
 #
-# Why `open` is asked for, id by id, and not taken from the snapshot's own list of transactions in progress: a row inserted under a
-# savepoint carries the id of the *sub*transaction, which that list leaves out; nor does a standby fill the list. So, just before the
-# snapshot is taken, `pg_xact_status` is asked for each id that may be unfinished, and whatever is not committed stays open. What committed
-# before the snapshot is visible in it, subtransactions with their parents. What began and committed in the millisecond in between is
-# seen now and once more by the next reading: repeated, never missed.
+# The snapshot's own list of transactions in progress is not enough for `open`: a row inserted under a savepoint has the id of a
+# *sub*transaction, which the list omits, and a standby leaves the list empty. So, just before the snapshot is taken, `pg_xact_status` is
+# called for each id that may be unfinished, and every id that is not committed stays open. A transaction that committed before the snapshot
+# is visible in it, with its subtransactions. A transaction that began and committed in the millisecond in between is read now and again by
+# the next reading: repeated, never missed.
 #
-# A row holds the low 32 bits of the id. They are unambiguous as long as the position is less than 2^31 ids old, which `age()`, also 32
-# bits wide, needs too; an older position is refused. Freezing a row leaves these bits as they are (since Postgres 9.4), so a row that
-# was frozen in the meantime is still found. A row so old that its bits have come round again may be returned once more, which is
-# harmless: what is returned is always the row as it is now.
+# A row holds the low 32 bits of the id. They are unambiguous while the position is less than 2^31 ids old; `age()`, also 32 bits wide, has
+# the same limit. An older position is refused. Freezing a row does not change these bits (since Postgres 9.4), so a row that was frozen
+# since is still found. A row so old that its bits have wrapped around may be returned again, which is harmless: the reader always returns
+# the current row.
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 OLDEST = (1 << 31) - (1 << 22)
-"""A position this many transactions old is refused; short of 2^31 by more than a reading can take."""
+"""The age in transactions above which a position is refused: 2^31 minus a margin for the transactions that run during a reading."""
 
 RENEW = 1 << 30
-"""A position this many transactions old is replaced even if no row came, so that a quiet table never comes near `OLDEST`."""
+"""The age in transactions above which a position is replaced even if no row changed, so that an idle table never gets near `OLDEST`."""
 
 MOST_ASKED = 1_000_000
-"""So many ids are asked about at most, which takes about a second; where more may be unfinished, all of them stay open."""
+"""The largest number of ids whose status is queried, which takes about a second. If more may be unfinished, all of them stay open."""
 
 MOST_RANGES = 500
-"""So many ranges a position holds at most; the nearest are joined, and what lies between them is read once more."""
+"""The largest number of ranges in a position. If there are more, the nearest are joined, and the ids between them are read again."""
 
 _WRAP = 1 << 32
 
 Range = tuple[int, int]
-"""Transaction ids from the first number on, up to but without the second; 64 bits wide, so they never wrap."""
+"""Transaction ids from the first number to the second, which is excluded; 64 bits wide, so they never wrap."""
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """The transactions that a snapshot could not see: all from `next` on, and the ranges `open` below it, ascending and apart."""
+    """The transactions that a snapshot did not see: all from `next` on, and the ranges `open` below it, ascending and disjoint."""
 
     next: int
     open: tuple[Range, ...] = field(default=())
 
     @property
     def low(self) -> int:
-        """The lowest id that was not seen."""
+        """The lowest unseen id."""
         return self.open[0][0] if self.open else self.next
 
     def to_ask(self, xmin: int, xmax: int) -> list[Range]:
-        """The ids that may have to stay open in a snapshot with these bounds: unseen so far, and not below its oldest running one."""
+        """The ids whose status must be queried for a snapshot with these bounds: unseen so far, and not below its oldest running id."""
         ranges = [(max(low, xmin), min(high, xmax)) for low, high in (*self.open, (self.next, xmax))]
         return [(low, high) for low, high in ranges if low < high]
 
@@ -61,31 +61,31 @@ class Unseen:
         return now - self.low
 
     def filter(self, reference: int) -> str:
-        """The SQL condition that holds for the rows of these transactions.
+        """The SQL condition that selects the rows of these transactions.
 
         Args:
-            reference: the id, 64 bits wide, that `age()` counts from in the transaction where the condition is used.
+            reference: the 64-bit id from which `age()` counts in the transaction that uses the condition.
         """
-        # Ages run against ids: the lowest id has the greatest age. The first test alone settles nearly every row; the second is for
-        # rows more than 2^31 ids old, whose age comes out negative.
+        # The lowest id has the greatest age. The first test decides for nearly every row; the second excludes rows more than 2^31 ids
+        # old, whose age is negative.
         condition = f"age(xmin) <= {reference - self.low} AND age(xmin) >= 0"
         if not self.open:
             return condition
         ranges = [(0, reference - self.next), *((reference - high + 1, reference - low) for low, high in reversed(self.open))]
-        # A position just taken may lie past the reference: then nothing is newer.
+        # A position just taken may be past the reference; then no id is newer.
         spans = ",".join(f"[{young},{old}]" for young, old in ranges if young <= old)
         return f"{condition} AND age(xmin) <@ '{{{spans}}}'::int4multirange"
 
 
 def reference_of(age_of_3: int, xmax: int) -> int:
-    """The 64-bit id that `age()` counts from, given what it says of id 3 and an upper bound of a snapshot from the same moment."""
+    """The 64-bit id from which `age()` counts, given the age of id 3 and the upper bound of a snapshot of the same moment."""
     low_bits = (age_of_3 + 3) % _WRAP
-    # It is the next id to be given out: at or a little past the snapshot's bound, which is the last finished id and one.
+    # It is the next id to be assigned: at or slightly past the snapshot's bound, which is one more than the last finished id.
     return xmax + (low_bits - xmax) % _WRAP
 
 
 def joined(ranges: Sequence[Range], most: int = MOST_RANGES) -> tuple[Range, ...]:
-    """The ranges, ascending; where there are more than `most`, the narrowest gaps between them are closed."""
+    """The ranges, ascending. If there are more than `most`, the narrowest gaps between them are closed."""
     if len(ranges) <= most:
         return tuple(ranges)
     gaps = sorted(range(1, len(ranges)), key=lambda i: ranges[i][0] - ranges[i - 1][1])
@@ -95,7 +95,7 @@ def joined(ranges: Sequence[Range], most: int = MOST_RANGES) -> tuple[Range, ...
 
 
 def asking_sql(ranges: Sequence[Range]) -> str:
-    """A statement that gives the ranges of those ids, ascending, that have not committed."""
+    """SQL that returns the ranges of the given ids that have not committed, ascending."""
     ids = " UNION ALL ".join(f"SELECT generate_series({low}::bigint, {high - 1}) AS x" for low, high in ranges)
     return (
         "SELECT min(x), max(x) + 1 FROM (SELECT x, x - row_number() OVER (ORDER BY x) AS run"

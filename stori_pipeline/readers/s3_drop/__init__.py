@@ -1,8 +1,8 @@
 """The kind `s3_drop`: files that others drop into a bucket.
 
-Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
-be asked of a source, `position` which files are new, `reading` their rows, `formats` and `json_values` what is in a file, `sampling`
-columns that no definition names, `bucket` S3.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
+(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`), columns that no
+definition names (`sampling`), or S3 (`bucket`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["CHANGES", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
 
 @dataclass(frozen=True)
 class Objects(Changes):
-    """The files under `prefix` of a bucket, each read once, and again when it is overwritten.
+    """Reads the files under `prefix` of a bucket, each once, and again when it is overwritten.
 
-    `format` is `json` (an array, one object a line, or an object whose `data` holds the array), `csv` or `parquet`; each may be
-    gzipped. Empty: by the name's ending.
+    `format` is `json` (an array, an object per line, or an object whose `data` holds the array), `csv` or `parquet`; each may be gzipped.
+    If empty, the ending of a file's name decides.
     """
 
     prefix: str
@@ -42,7 +42,7 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; `name` is the prefix of the files, of which the newest are looked at."""
+    """See `readers.scaffold`; `name` is the prefix of the files. The definition is suggested from the newest of them."""
     from stori_pipeline.readers.s3_drop.reader import scaffold
 
     return scaffold(url, name, source=source)

@@ -1,7 +1,7 @@
-"""The bucket that others drop files into: listing it, fetching a file, and what S3's refusals mean to a reader.
+"""The bucket that others drop files into: listing it, fetching a file, and translating S3's errors.
 
-Belongs here: S3 calls and the errors they turn into; nothing of botocore leaves this module. Does not belong here: which files
-are new (`position`), or what is in them (`formats`).
+Belongs here: requests to S3, and the translation of botocore's errors into SourceErrors. Does not belong here: which files are new
+(`position`), or the content of a file (`formats`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PAGE = 1_000
-"""How many objects a request lists; S3 has no more for one."""
+"""The number of objects per listing request; S3's limit."""
 
-_PASSING = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "ServiceUnavailable", "InternalError"}
+_TRANSIENT = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "ServiceUnavailable", "InternalError"}
 _GONE = {"NoSuchKey", "PreconditionFailed", "404", "412"}
 
 
 @dataclass(frozen=True, order=True)
 class Dropped:
-    """One object as the listing has it. Their order is that in which they are read: (LastModified, key)."""
+    """An object in a listing. Objects are read in the order of (LastModified, key)."""
 
     modified: datetime
     key: str
@@ -40,18 +40,18 @@ class Dropped:
 
 @functools.lru_cache(maxsize=4)
 def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what a client is made from is the cache's key)
-    # Kept, since making one costs a tenth of a second and a sensor asks every few seconds.
-    import boto3  # heavy: only where S3 is reached
+    # Cached, because creating a client takes a tenth of a second and a sensor runs every few seconds.
+    import boto3  # slow to import
     from botocore.config import Config
 
-    # A session of its own: boto3's shared one may not be used by two threads at once.
+    # A session of its own, because boto3's default session is not safe for threads.
     return boto3.session.Session().client(
         "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
     )
 
 
 class Bucket:
-    """The bucket of `s3://bucket`, read as whoever the ordinary `AWS_*` environment says. `table` is how errors call what is read.
+    """The bucket of `s3://bucket`, read with the credentials in the standard `AWS_*` environment. `table` is the name in errors.
 
     Raises:
         SourceError: the address is not one of a bucket.
@@ -83,13 +83,13 @@ class Bucket:
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
-            raise SourceUnavailable(f"{where}: S3 does not answer ({type(error).__name__}). Is it up, and the endpoint right?") from error
+            raise SourceUnavailable(f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?") from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
-            if code in _PASSING or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
-                raise SourceUnavailable(f"{where}: S3 answers {code}, which passes; run again later") from error
+            if code in _TRANSIENT or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
+                raise SourceUnavailable(f"{where}: S3 answers {code}, a temporary failure; run again later") from error
             if code == "NoSuchBucket":
-                raise SourceError(f"{where}: there is no such bucket; make it, or correct the source's address") from error
+                raise SourceError(f"{where}: there is no such bucket; create it, or correct the source's address") from error
             raise SourceError(
                 f"{where}: S3 refuses with {code}; the reader's role needs s3:ListBucket on the bucket and s3:GetObject on its files"
             ) from error
@@ -97,8 +97,8 @@ class Bucket:
             raise SourceError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
 
     def files(self, prefix: str) -> list[Dropped]:
-        """Every file under a prefix, in the order in which files are read. One request, and some 300 bytes of memory per file for a
-        thousand of them. What has no bytes is no file: folders that a console made, and markers."""
+        """Every file under a prefix, in the order in which files are read. Takes a request per thousand files and about 300 bytes of
+        memory per file. Leaves out empty objects: folders that a console created, and markers."""
         with self._explained(f"listing {prefix!r}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, PaginationConfig={"PageSize": PAGE})
             return sorted(
@@ -110,10 +110,10 @@ class Bucket:
 
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:
-        """That very version of a file, on disk for the block; None where it has been overwritten or removed since the listing."""
+        """The listed version of a file, in a temporary file; None if it was overwritten or removed since the listing."""
         from botocore.exceptions import ClientError
 
-        # On disk, because a file is gone through twice and may be large; it has no name, so nothing is left behind.
+        # On disk, because a file is read twice and may be large. A temporary file without a name leaves nothing behind.
         with tempfile.TemporaryFile(prefix="stori-drop-") as file:
             with self._explained(f"reading {dropped.key!r}"):
                 try:

@@ -1,24 +1,23 @@
-"""What is in a file: its rows, by the table's columns, in whichever format.
+"""The rows of a file, by the table's columns, in any of the formats.
 
-Belongs here: telling formats apart, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), or
-which of them are read (`position`).
+Belongs here: recognizing formats, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), or which
+files are read (`position`).
 """
 
-# Names. In CSV and Parquet a column is found by its name whatever the case, with white space around it, and with white space,
-# underscores and dots taken for the same: ` WITHDRAWAL AMT ` is `withdrawal_amt`. In JSON a `path` leads through objects by exact names.
+# Names. In CSV and Parquet, column names match without regard to case and surrounding white space, and white space, underscores and dots
+# are equal: ` WITHDRAWAL AMT ` is `withdrawal_amt`. In JSON, a `path` leads through objects by exact names.
 #
-# A file's own facts are columns by these paths: `$key` (the object's key), `$line` (the row's number in the file, from 1, a
-# header not counted), `$etag` and `$modified` (when it was dropped). Rows without a natural key have one in (`$key`, `$line`).
+# Columns with these paths hold facts about the file: `$key` (the object's key), `$line` (the row's number in the file, from 1, without the
+# header), `$etag` and `$modified` (when it was dropped). Rows without a natural key can use (`$key`, `$line`).
 #
-# A file is whole or it is nothing: one that ends too early, lacks a column that may not be null, or is not what its name says, is
-# refused as a whole (`BrokenFile`), and none of its rows is taken.
+# A file is accepted in full or not at all. A file that is cut off, lacks a column that may not be null, or is not of the format that its
+# name says, is refused (`BrokenFile`), and none of its rows lands.
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import json
 import re
 import tempfile
 import zlib
@@ -30,11 +29,12 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stori_pipeline.contract import RAW_CHARACTERS, Misfit, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, raw_text
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.model.types.documents import json_text
+from stori_pipeline.readers.json_rows import as_document, value_or_misfit
 from stori_pipeline.readers.s3_drop import json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
@@ -47,20 +47,20 @@ FILE_COLUMNS = (Column("file", varchar(1024), nullable=False, path="$key"), Colu
 """A key for rows that have none."""
 
 _GZIP = b"\x1f\x8b"
-_MOST_BYTES = 20_000_000_000  # of what a gzipped file may unfold to
+_MOST_BYTES = 20_000_000_000  # the limit for an unpacked gzip file
 _PARQUET_ROWS = 5_000
 
 
 class BrokenFile(ValueError):
-    """A file that is not taken. The message says why, for whoever dropped it."""
+    """A file that is refused. The message gives the reason to the person who dropped it."""
 
 
 def format_of(table: Table, declared: str, file: Dropped) -> str:
-    """The format that the definition declares, else the one that the file's name ends with.
+    """The format that the definition declares, else that of the ending of the file's name.
 
     Raises:
-        DefinitionError: the definition declares one that does not exist.
-        BrokenFile: the name says none.
+        DefinitionError: the definition declares a format that does not exist.
+        BrokenFile: no format has the name's ending.
     """
     if declared:
         if declared not in FORMATS:
@@ -69,20 +69,20 @@ def format_of(table: Table, declared: str, file: Dropped) -> str:
             )
         return declared
     name = file.key.lower().removesuffix(".gz")
-    for ending, found in _ENDINGS.items():
+    for ending, file_format in _ENDINGS.items():
         if name.endswith(ending):
-            return found
+            return file_format
     raise BrokenFile(f"its name ends with none of {', '.join(_ENDINGS)}, so its format is not known; declare it in the definition")
 
 
 def folded(name: str) -> str:
-    """A column's name as names are compared."""
+    """A column's name in the form in which names are compared."""
     return re.sub(r"[\s_.]+", "_", name.strip().casefold())
 
 
 @contextmanager
 def unzipped(file: IO[bytes]) -> Iterator[IO[bytes]]:
-    """The file itself, or what is in it where it begins as gzip does, whatever it is called."""
+    """The file, unpacked if it begins with gzip's magic number, whatever its name is."""
     begin = file.read(2)
     file.seek(0)
     if begin != _GZIP:
@@ -94,7 +94,7 @@ def unzipped(file: IO[bytes]) -> Iterator[IO[bytes]]:
                 while piece := source.read(1 << 20):
                     plain.write(piece)
                     if plain.tell() > _MOST_BYTES:
-                        raise BrokenFile(f"it unfolds to more than {_MOST_BYTES} bytes")
+                        raise BrokenFile(f"unpacked, it has more than {_MOST_BYTES} bytes")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BrokenFile(f"as gzip it is broken or cut off: {error}") from error
         plain.seek(0)
@@ -105,7 +105,7 @@ def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator
     """The file's rows, with a value for each of the table's columns. May be called again for the same file.
 
     Raises:
-        BrokenFile: where it turns out to be broken; rows before that place have been given by then.
+        BrokenFile: the file is broken. Rows before the broken place have been yielded by then.
     """
     file.seek(0)
     facts = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified}
@@ -113,13 +113,13 @@ def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator
     numbered = [column.name for column in table.columns if column.source_path == "$line"]
     with complete():
         for line, row in enumerate(_READ[kind](table, file), start=1):
-            # What is no object at all goes on as it is: the contract rejects it by itself.
+            # A value that is not an object is yielded as it is; the contract rejects it.
             yield {**row, **own, **dict.fromkeys(numbered, line)} if isinstance(row, dict) else row
 
 
 @contextmanager
 def complete() -> Iterator[None]:
-    """What the libraries raise about a broken file, as BrokenFile."""
+    """Translates the libraries' errors about a broken file into BrokenFile."""
     try:
         yield
     except json_values.NotJson as error:
@@ -133,7 +133,7 @@ def complete() -> Iterator[None]:
 
 
 def fields(table: Table) -> list[Column]:
-    """The columns that are in the files' rows, and not facts about the file."""
+    """The columns that come from the files' rows, without the facts about the file."""
     return [column for column in table.columns if column.source_path not in FACTS]
 
 
@@ -148,14 +148,13 @@ def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
             continue
         row: dict[str, object] = {"_raw": partial(_raw, value)}
         for name, path, document in paths:
-            found = _at(value, path)
-            # To the contract a text in a super column is JSON already; here it is a value, of which JSON is to be made.
-            row[name] = json.dumps(found) if document and isinstance(found, str) else found
+            member = value_or_misfit(value, path)
+            row[name] = as_document(member) if document else member
         yield row
 
 
 def _raw(value: Any) -> str:
-    """An object as the file has it: numbers stay numbers, with every digit, so that it can be read again."""
+    """An object as JSON with exact numbers, so that it can be read again."""
     try:
         text = json_text(value)
         text.encode()
@@ -164,21 +163,10 @@ def _raw(value: Any) -> str:
     return text if len(text) <= RAW_CHARACTERS else raw_text(value)
 
 
-def _at(value: Any, path: Sequence[str]) -> Any:
-    """What stands at a path; None where it leads nowhere, a Misfit where it leads through something that has no members."""
-    for step, part in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            return Misfit("type", f"{'.'.join(path[:step])} holds a {type(value).__name__}, where an object with {part!r} was meant")
-        value = value.get(part)
-    return value
-
-
 def text_of(file: IO[bytes]) -> IO[str]:
-    """The file as text; it stays open when that is done with."""
-    # A copy of the file's handle would be closed with the wrapper, and the file with it; so what is wrapped is never closed here.
-    unclosed: Any = _Unclosed(file)  # the type checker asks for more of a buffer than a reader of text does
+    """The file as text. The file stays open when the text is closed."""
+    # TextIOWrapper closes what it wraps, so it wraps an object whose `close` does not close the file.
+    unclosed: Any = _Unclosed(file)  # the type checker requires more methods than TextIOWrapper uses
     return io.TextIOWrapper(unclosed, encoding="utf-8-sig", newline="")
 
 
@@ -202,12 +190,12 @@ class _Unclosed(io.BufferedIOBase):
 
 
 def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
-    """Where in the file each of the table's columns is.
+    """The table's columns that the file has, each with its index in the file.
 
     Raises:
-        BrokenFile: two columns of the file are one of the table's, or one that may not be null is missing.
+        BrokenFile: two columns of the file match the same column, or a column that may not be null is missing.
     """
-    found = []
+    columns = []
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         places.setdefault(folded(name), []).append(place)
@@ -216,30 +204,30 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
         if len(matches) > 1:
             raise BrokenFile(f"it has more than one column {column.source_path!r}")
         if matches:
-            found.append((matches[0], column))
+            columns.append((matches[0], column))
         elif not column.nullable:
             raise BrokenFile(f"it has no column {column.source_path!r}; it has {', '.join(map(repr, names))[:500]}")
-    return found
+    return columns
 
 
 def _csv(table: Table, file: IO[bytes]) -> Iterator[Any]:
     lines = csv.reader(text_of(file), strict=True)
     header = next(lines, [])
-    columns = [(place, column.name, column.type.name.startswith("varchar")) for place, column in _columns(table, header)]
+    columns = [(place, column.name, column.type.is_text) for place, column in _columns(table, header)]
     for cells in lines:
         if not cells:
             continue  # a blank line
         if len(cells) != len(header):
-            raise BrokenFile(f"line {lines.line_num} has {len(cells)} fields, and the header {len(header)}")
+            raise BrokenFile(f"line {lines.line_num} has {len(cells)} fields, but the header has {len(header)}")
         row: dict[str, object] = {"_raw": partial(raw_text, dict(zip(header, cells, strict=True)))}
         for place, name, verbatim in columns:
-            # CSV has no null: what is empty is that. Numbers and dates may have been padded.
+            # CSV has no null, so an empty cell is null. Numbers and dates may be padded.
             row[name] = (cells[place] if verbatim else cells[place].strip()) or None
         yield row
 
 
 def _parquet(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    # Opened by what is read of it and not mapped: a broken file must raise, not fault.
+    # Not memory-mapped: a broken file must raise an error, not crash the process.
     with pq.ParquetFile(file) as opened:
         columns = _columns(table, opened.schema_arrow.names)
         for batch in opened.iter_batches(_PARQUET_ROWS, columns=[opened.schema_arrow.names[place] for place, _ in columns]):
@@ -254,7 +242,7 @@ def _natives(array: pa.Array) -> list[Any]:
         try:
             array = array.cast(pa.timestamp("us", array.type.tz))
         except pa.ArrowInvalid:
-            array = array.cast(pa.string())  # with all its digits, which the contract judges
+            array = array.cast(pa.string())  # with all digits, so that the contract rejects it
     values: list[Any] = array.to_pylist()  # a text in a super column is JSON, for which Parquet has no type of its own
     return values
 

@@ -1,11 +1,10 @@
-"""The rows of a JSON file as a stream: an array, one object a line, or an object whose `data` holds the array.
+"""The rows of a JSON file as a stream: an array, an object per line, or an object whose `data` holds the array.
 
-Belongs here: finding where each row of such a text ends, without having the whole text in memory. Does not belong here: what a
-row means (`formats`).
+Belongs here: finding the end of each row without having the whole text in memory. Does not belong here: the columns of a row (`formats`).
 """
 
-# These are one grammar: a file is values, one after the other, with white space between them. An array stands for its elements, an
-# object whose `data` is an array for those of the array, and any other value for itself. A row may be as long as `LONGEST`.
+# All three are one grammar: a file is a sequence of values with white space between them. The rows of an array are its elements, the rows
+# of an object whose `data` is an array are the elements of that array, and any other value is a row of at most `LONGEST` characters.
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from decimal import Decimal
 from typing import IO, Any
 
 LONGEST = 32_000_000
-"""How many characters one row may have; a longer one is taken for a file that is not what it says."""
+"""The largest number of characters in a row. A file with a longer one is refused."""
 
 _PIECE = 1 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -31,8 +30,8 @@ class NotJson(ValueError):
 def _number(text: str) -> Decimal:
     number = Decimal(text)
     if abs(number.adjusted()) > _LARGEST_EXPONENT:
-        # A few characters that stand for gigabytes of digits.
-        raise NotJson(f"the number {text[:40]} is larger or smaller than any that is meant")
+        # Written out, it may take gigabytes of digits.
+        raise NotJson(f"the number {text[:40]} is larger or smaller than any double")
     return number
 
 
@@ -40,7 +39,7 @@ _DECODER = json.JSONDecoder(parse_float=_number)
 
 
 class _Text:
-    """The part of the text that is in memory: from the place reached on."""
+    """The text from the current place on, of which a part is in memory."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -50,14 +49,14 @@ class _Text:
     def _more(self) -> bool:
         if self._ended:
             return False
-        piece = self._file.read(max(_PIECE, len(self._held) - self._at))  # doubling, so that one long row is not decoded ever again
+        piece = self._file.read(max(_PIECE, len(self._held) - self._at))  # doubles, so a long row is decoded few times
         self._ended = not piece
         self._passed += self._at
         self._held, self._at = self._held[self._at :] + piece, 0
         return not self._ended
 
     def peek(self) -> str:
-        """The next character that is not white space, or nothing at the end."""
+        """The next character that is not white space; "" at the end."""
         while True:
             self._at = _SPACE.match(self._held, self._at).end()  # type: ignore[union-attr]  # it matches nothing, too
             if self._at < len(self._held):
@@ -65,14 +64,14 @@ class _Text:
             if not self._more():
                 return ""
 
-    def take(self, wanted: str) -> None:
-        found = self.peek()
-        if found != wanted:
-            raise self.broken(f"{found or 'the end'} where {wanted} was meant")
+    def take(self, expected: str) -> None:
+        character = self.peek()
+        if character != expected:
+            raise self.broken(f"{character or 'the end'}, expected {expected}")
         self._at += 1
 
     def opens_data(self) -> bool:
-        """Whether an object begins here whose first member is the array `data`; if so, the place reached is in that array."""
+        """Whether an object whose first member is the array `data` begins here. If so, moves into that array."""
         while len(self._held) - self._at < 200 and self._more():
             pass
         match = _DATA.match(self._held, self._at)
@@ -95,7 +94,7 @@ class _Text:
                 if not self._more():
                     raise self.broken(str(error).partition(":")[0]) from None
                 continue
-            # A number may go on in what has not been read yet.
+            # A number may continue in the part of the text that is not in memory yet.
             if end < len(self._held) or not self._more():
                 self._at = end
                 return value
@@ -108,7 +107,7 @@ def values(file: IO[str]) -> Iterator[Any]:
     """The rows of a text, numbers with a point as exact decimals.
 
     Raises:
-        NotJson: at the place where the text stops being JSON; the rows before it have been given by then.
+        NotJson: the text is not JSON. Rows before that place have been yielded by then.
     """
     text = _Text(file)
     while first := text.peek():
@@ -130,7 +129,7 @@ def values(file: IO[str]) -> Iterator[Any]:
 
 
 def _elements(text: _Text) -> Iterator[Any]:
-    """What is left of an array, whose bracket has been taken."""
+    """The elements of an array whose opening bracket has been taken."""
     if text.peek() != "]":
         yield text.value()
         while text.peek() == ",":

@@ -3,16 +3,17 @@
 Belongs here: pure functions over listings. Does not belong here: any call to S3 (`bucket`).
 """
 
-# Why not simply the newest (LastModified, key). LastModified is in whole seconds, so that after a file was read another may appear
-# in the same second under a lower key; and the LastModified of a large upload in pieces is when it *began*, so that it appears as old
-# as it took long. So a position remembers each file of the last day (`LAG`) before the newest, by a short hash of its key, its ETag and
-# its LastModified, and how many files there were before that. A file of that day that is not remembered is new; so is one that was
-# overwritten. Should there be more of the earlier ones than there were, some turned up later than `LAG` allows for; since it cannot be
-# told which, all files are then read again, as changes: that repeats rows and loses none. What this cannot see is an upload of over a day
-# that overwrote a file or appeared when another earlier file went.
+# The newest (LastModified, key) is not enough. LastModified has whole seconds, so a file with a lower key may appear in the same second
+# after the first was read; and the LastModified of a multipart upload is when it *began*, so a long upload appears with an old time.
 #
-# A position is `{"bound", "before", "seen"}`: an instant in ISO 8601 or null, a number, and hashes of 15 digits each, at most
-# `REMEMBERED` of them (some 350 kB) unless a single second had more files. Where a day has more, what is remembered begins later.
+# So a position remembers each file of the last day (`LAG`) before the newest, by a short hash of its key, its ETag and its LastModified,
+# and the number of files before that day. A file of that day is new if its hash is not remembered; an overwritten file has another hash. If
+# there are more files before that day than remembered, some appeared later than `LAG`. It is unknown which, so all files are read again, as
+# changes; this repeats rows and loses none. One case is not detected: an upload of over a day that overwrites a file, or that appears while
+# another file of before that day is removed.
+#
+# A position is `{"bound", "before", "seen"}`: an instant in ISO 8601 or null, a number, and hashes of 15 digits each, at most `REMEMBERED`
+# of them (some 350 kB) unless one second has more files. If a day has more files, the remembered time is shorter.
 
 from __future__ import annotations
 
@@ -24,20 +25,20 @@ from stori_pipeline.model.reading import Position
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
 LAG = timedelta(days=1)
-"""How much later than its LastModified says a file may appear without everything being read again."""
+"""How much later than its LastModified a file may appear; if one appears later than that, all files are read again."""
 
 REMEMBERED = 20_000
-"""How many files a position remembers."""
+"""The number of files that a position remembers."""
 
 
 def identity(file: Dropped) -> str:
-    """What tells this version of a file from others."""
+    """A short hash that identifies this version of a file."""
     version = "\0".join((file.key, file.etag, file.modified.isoformat()))
     return hashlib.md5(version.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:15]
 
 
 def new_files(files: Sequence[Dropped], since: Position | None) -> list[Dropped]:
-    """Those of a listing that the position does not cover, in their order."""
+    """The files of a listing that the position does not cover, in order."""
     if since is None or since["bound"] is None:
         return list(files)
     bound = datetime.fromisoformat(since["bound"])
@@ -48,18 +49,18 @@ def new_files(files: Sequence[Dropped], since: Position | None) -> list[Dropped]
 
 
 def reached(files: Sequence[Dropped], missed: Collection[Dropped], since: Position | None, remembered: int = REMEMBERED) -> Position:
-    """The position after all files of a listing but the missed ones, which went or changed while they were being read."""
+    """The position after all files of a listing except `missed`, which were removed or overwritten before they could be read."""
     read = [file for file in files if file not in missed]
     if not read:
         return {"bound": since["bound"] if since else None, "before": 0, "seen": []}
     bound = read[-1].modified - LAG
     if since is not None and since["bound"] is not None:
-        bound = max(bound, datetime.fromisoformat(since["bound"]))  # a newest file that was removed makes nothing new of the others
+        bound = max(bound, datetime.fromisoformat(since["bound"]))  # the bound must not move back if the newest file was removed
     near = [file for file in read if file.modified >= bound]
     if len(near) > remembered:
         bound = near[-remembered].modified
         if near[-remembered - 1].modified == bound:
-            # Only whole seconds are remembered: from the next on, unless this second is the last.
+            # A second is remembered with all its files or not at all: begin with the next second, if there is one.
             bound = next((file.modified for file in near[-remembered:] if file.modified > bound), bound)
         near = [file for file in near if file.modified >= bound]
     return {"bound": bound.isoformat(), "before": len(read) - len(near), "seen": [identity(file) for file in near]}

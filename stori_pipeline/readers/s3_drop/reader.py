@@ -1,7 +1,7 @@
 """The reader of files that others drop into a bucket.
 
-Belongs here: what can be asked of a bucket. Does not belong here: how it is answered (`position`, `reading`, `formats`, `sampling`).
-Files have no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
+Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `sampling`).
+Files have no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from stori_pipeline.readers.s3_drop.bucket import Bucket
 class S3DropReader:
     """Reads the files under a prefix of the bucket that the address names, `s3://bucket`. See `readers.Reader`.
 
-    A table is all files under one prefix, in any mixture of JSON, CSV and Parquet, each plain or gzipped. A file that is broken is one row
-    in quarantine (code `file`); the others go on, and it is read again when it is overwritten. A file that is removed takes no row with
-    it, nor does a new version that lacks rows of the old one. A full refresh can read only the files that the bucket still has.
+    A table is all files under one prefix, in any mixture of JSON, CSV and Parquet, each plain or gzipped. A broken file is one row in
+    quarantine (code `file`) and does not stop the others; it is read again when it is overwritten. Removing a file deletes no row, nor does
+    a new version that lacks rows of the old one. A full refresh can read only the files that the bucket still has.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,7 +37,7 @@ class S3DropReader:
         return Bucket(self._url, table.full_name, table.source.name), objects
 
     def head(self, table: Table, since: Position | None) -> str:
-        """Takes one request for a thousand files."""
+        """Takes a request per thousand files."""
         bucket, objects = self._opened(table)
         if since is None or "before" not in since:
             return "new"
@@ -48,9 +48,9 @@ class S3DropReader:
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
         bucket, objects = self._opened(table)
         if since is not None and "before" not in since:
-            raise PositionLost(f"{table.full_name}: its position was not made by files; a new generation must be read")
+            raise PositionLost(f"{table.full_name}: its position is not one of dropped files; a new generation must be read")
         if day is not None:
-            yield reading.DayReading(bucket, table, objects, since, day)
+            yield reading.DayOfFilesReading(bucket, table, objects, since, day)
         else:
             yield reading.DropReading(bucket, table, objects, since)
 
@@ -63,10 +63,10 @@ def scaffold(url: str, prefix: str, *, source: str = "") -> str:
     """A suggested definition of the files under a prefix, from the newest of them.
 
     Raises:
-        SourceError: there are no readable files to go by, or the bucket cannot be read.
+        SourceError: there is no readable file, or the bucket cannot be read.
     """
     bucket = Bucket(url, f"{source}.{prefix}".lstrip("."), source)
     text = sampling.definition(bucket, Source(source or "drops", "s3_drop", ""), prefix)
     if not text:
-        raise SourceError(f"s3://{bucket.name}/{prefix}: there are no files that could be read, so there is nothing to go by")
+        raise SourceError(f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first")
     return text

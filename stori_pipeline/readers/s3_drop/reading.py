@@ -1,30 +1,29 @@
-"""Readings of dropped files: those that are new, or those of one day again.
+"""Readings of dropped files: the new files, or the files of one day again.
 
-Belongs here: which rows a reading gives, in which order, and what becomes of broken files. Does not belong here: which files are new
-(`position`), or what is in one (`formats`).
+Belongs here: which rows a reading yields, in which order, and broken files. Does not belong here: which files are new (`position`), or
+the content of a file (`formats`).
 """
 
-# One order. What the files mean together is what one gets by reading all of them by (LastModified, key): of two rows with one key the
-# one in the later file wins, and within a file the later one. A reading mostly gives files that are later than all others, and then
-# their rows are simply given. A file that turns up late, or is read again for its day, has later ones that were read before: of
-# its rows those are left out whose keys the later files have. So the mirror comes out the same however often and whenever is read.
+# Order. The table is defined as all files read in the order of (LastModified, key): of two rows with the same key, the one in the later
+# file wins, and within a file the later row. Mostly the new files are later than all others, and all their rows are yielded. If a file
+# appears late, or is read again for its day, later files have been read before; its rows whose keys are in later files are left out. So the
+# mirror is the same however often and whenever files are read.
 #
-# Memory. Rows go by in chunks. A file is gone through once to see that it is whole, and again for its rows where they are more
-# than one chunk. Only a late file's keys are held, or those of the day that is read again.
+# Memory. Rows are streamed in chunks. A file is read once to check that it is complete and, if it has more than one chunk, again for its
+# rows. Only the keys of late files, or of the day that is read again, are held in memory.
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, timezone
 from typing import IO, Any
 
 import pyarrow as pa
 
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import Refused, conform, raw_text
-from stori_pipeline.model.reading import Chunk, Kind, Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.readings import DayReading, ReadingSince, row_keys, versions_of_day
 from stori_pipeline.readers.s3_drop import Objects, formats, position
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.formats import BrokenFile, Row
@@ -42,10 +41,10 @@ class _Files:
     def __init__(self, bucket: Bucket, table: Table, objects: Objects) -> None:
         self._bucket, self._table, self._format = bucket, table, objects.format
         self.missed: set[Dropped] = set()
-        """The files that went, or changed, between the listing and now."""
+        """The files that were removed or overwritten since the listing."""
 
     def chunks(self, dropped: Dropped) -> Iterator[Chunk]:
-        """A file's rows, or one rejected row that stands for the file as a whole."""
+        """A file's rows, or one rejected row for a broken file."""
         with self._bucket.fetched(dropped) as file:
             if file is None:
                 self.missed.add(dropped)
@@ -53,12 +52,12 @@ class _Files:
             try:
                 kind = formats.format_of(self._table, self._format, dropped)
                 with formats.unzipped(file) as plain:
-                    yield from self._whole(kind, plain, dropped)
+                    yield from self._checked(kind, plain, dropped)
             except BrokenFile as error:
                 yield Chunk(*conform(self._table, [_refused(dropped, file, str(error))]))
 
-    def _whole(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
-        """The rows of a file, the first of which comes only when all have been seen to be sound."""
+    def _checked(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
+        """The rows of a file. Reads the file to its end before it yields the first row, so that a broken file yields none."""
         rows = formats.rows(self._table, kind, plain, dropped)
         some = _next(rows, plain)
         if sum(1 for _ in rows):
@@ -69,7 +68,7 @@ class _Files:
             some = _next(rows, plain)
 
     def given(self, files: Sequence[Dropped], others: Sequence[Dropped]) -> Iterator[Chunk]:
-        """The rows of those files, without what is in later ones among the others."""
+        """The rows of the files, without rows whose keys are in later files among `others`."""
         late = [file for file in files if others and file < others[-1]]
         newest = self._newest(late, others) if late else {}
         for file in files:
@@ -77,18 +76,18 @@ class _Files:
                 yield _without(self._table, chunk, newest, file) if newest else chunk
 
     def _newest(self, late: Sequence[Dropped], others: Sequence[Dropped]) -> dict[Key, Dropped]:
-        """For the keys in late files that are in later ones among the others: in which of these last."""
-        keys = {key for file in late for chunk in self.chunks(file) for key in _keys(self._table, chunk.rows)}
+        """The keys of late files that later files among `others` have, too, each with the last of these files."""
+        keys = {key for file in late for chunk in self.chunks(file) for key in row_keys(self._table, chunk.rows)}
         newest: dict[Key, Dropped] = {}
         for other in others:
             if keys and other > late[0]:
                 for chunk in self.chunks(other):
-                    newest.update((key, other) for key in _keys(self._table, chunk.rows) if key in keys)
+                    newest.update((key, other) for key in row_keys(self._table, chunk.rows) if key in keys)
         return newest
 
 
 def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
-    """The next rows that make a chunk: so many, or what so many bytes of the file hold."""
+    """The rows of the next chunk, which is bounded by a number of rows and by the bytes of the file that they take."""
     start, some = file.tell(), list[Row]()
     for row in rows:
         some.append(row)
@@ -97,17 +96,13 @@ def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
     return some
 
 
-def _keys(table: Table, rows: pa.RecordBatch) -> Iterator[Key]:
-    yield from zip(*(rows.column(name).to_pylist() for name in table.key), strict=True)
-
-
 def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dropped) -> Chunk:
-    keep = [key not in newest or newest[key] < file for key in _keys(table, chunk.rows)]
+    keep = [key not in newest or newest[key] < file for key in row_keys(table, chunk.rows)]
     return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected)
 
 
 def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
-    """A whole file in quarantine: the raw row says which, and how it begins."""
+    """A broken file as a row for quarantine. The raw row has the file's name and its beginning."""
     file.seek(0)
     begin = file.read(_BEGINNING)
     try:
@@ -118,24 +113,13 @@ def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
     return Refused("file", f"{dropped.key}: {reason}", raw_text(raw))
 
 
-class DropReading:
+class DropReading(ReadingSince):
     """A reading of the files that are new since a position. Iterate it once."""
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._bucket, self._table, self._objects, self._since = bucket, table, objects, since
-        self._until: Position | None = None
+        super().__init__(table, since)
+        self._bucket, self._objects = bucket, objects
         self.must_land = False
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """Nothing to tell: the files stay where they are."""
 
     def __iter__(self) -> Iterator[Chunk]:
         listed = self._bucket.files(self._objects.prefix)
@@ -143,51 +127,28 @@ class DropReading:
         unread = set(new)
         reader = _Files(self._bucket, self._table, self._objects)
         yield from reader.given(new, [file for file in listed if file not in unread])
-        # A file without rows must be remembered, too: it would be read for ever.
+        # A file without rows must be remembered, too, or every reading would read it again.
         self.must_land = len(reader.missed) < len(new)
         self._until = position.reached(listed, reader.missed, self._since) if self._since is None or self.must_land else self._since
 
 
-class DayReading:
-    """The rows whose cursor falls in one UTC day; the position stays.
+class DayOfFilesReading(DayReading):
+    """The rows whose cursor falls in one UTC day.
 
-    Where the cursor is the file's `$modified`, those are the rows of the day's files that no later file has, and only these files and the
-    later ones are gone through. By any other column all files are, twice: every version is given of each key that has one of that day.
+    If the cursor is the file's `$modified`, these are the rows of the day's files whose keys no later file has; only these files and later
+    ones are read. By any other column, all files are read twice, and every version of each key with a row of that day is yielded.
     """
 
-    kind: Kind = "changes"
-    must_land = False
-
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
-        if not table.cursor:
-            raise SourceError(
-                f"{table.full_name}: its definition names no cursor, so its rows belong to no day; add cursor=… to read days again"
-            )
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._files, self._table, self._day = _Files(bucket, table, objects), table, day
+        super().__init__(table, since, day)
+        self._files = _Files(bucket, table, objects)
         self._listed = bucket.files(objects.prefix)
-
-    def ack(self) -> None:
-        """Nothing to tell."""
 
     def __iter__(self) -> Iterator[Chunk]:
         if self._table[self._table.cursor].source_path == "$modified":
             of_day = [file for file in self._listed if file.modified.astimezone(timezone.utc).date() == self._day]
             return self._files.given(of_day, [file for file in self._listed if of_day and file > of_day[-1]])
-        return self._by_column()
-
-    def _by_column(self) -> Iterator[Chunk]:
-        keys: set[Key] = set()
-        for chunk in self._every():
-            days = (at.date() if isinstance(at, datetime) else at for at in chunk.rows.column(self._table.cursor).to_pylist())
-            keys.update(key for key, day in zip(_keys(self._table, chunk.rows), days, strict=True) if day == self._day)
-        for chunk in self._every():
-            keep = pa.array([key in keys for key in _keys(self._table, chunk.rows)], pa.bool_())
-            if (rows := chunk.rows.filter(keep)).num_rows:
-                yield Chunk(rows, chunk.rejected.slice(0, 0))
+        return versions_of_day(self._table, self._day, self._every)
 
     def _every(self) -> Iterator[Chunk]:
         for file in self._listed:

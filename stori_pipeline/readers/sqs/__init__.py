@@ -1,8 +1,8 @@
 """The kind `sqs`: queues of Amazon SQS.
 
-Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: reading. `reader` has what can
-be asked of a source, `reading` how messages are received, held and deleted, `messages` what one means as a row, `sampling` fields without
-a column, `connection` the queue.
+Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
+(`reader`), receiving, holding and deleting messages (`reading`), rows of messages (`messages`), fields without a column (`sampling`), or
+the queue (`connection`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["CHANGES", "URL_PREFIXES", "Queue", "reader_at", "scaffold"]
 
 @dataclass(frozen=True)
 class Queue(Changes):
-    """Each message once it is sent, deleted from the queue once it is durable. The queue does not keep what it handed over, so the lake
-    holds the only copy, and there is nothing to read again."""
+    """Reads each message, and deletes it from the queue when it is durable. The lake then holds the only copy, and nothing can be read
+    again."""
 
     is_replayable: ClassVar[bool] = False
 
@@ -38,7 +38,7 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; a queue holds one table, which `name` gives a name, and up to ten messages that wait now are looked at."""
+    """See `readers.scaffold`; a queue holds one table, `name` is its name. The definition is suggested from up to ten waiting messages."""
     from stori_pipeline.readers.sqs.reader import scaffold
 
     return scaffold(url, name, source=source)

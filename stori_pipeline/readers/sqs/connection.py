@@ -1,7 +1,7 @@
-"""Connections to a queue, and its failures as the errors of readers.
+"""Connections to a queue, and the translation of its errors into SourceErrors.
 
-Belongs here: the few calls we make, with bounded waits, and which of the service's errors means what. Does not belong here: when
-they are made (`reading`), or what a message means (`messages`).
+Belongs here: the requests to SQS, with timeouts, and the meaning of its errors. Does not belong here: when requests are sent (`reading`),
+or turning messages into rows (`messages`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from stori_pipeline.readers import SourceError, SourceUnavailable
 
 MESSAGES_AT_ONCE = 10
-"""The most messages that SQS hands over, or deletes, in one request."""
+"""The most messages that SQS returns, or deletes, in one request."""
 
-_PEEK_SECONDS = 5  # how long messages that are only looked at stay away, should they not be given back
+_PEEK_SECONDS = 5  # how long peeked messages stay hidden if they cannot be returned to the queue
 _MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
-_PASSING = {
+_TRANSIENT = {
     "InternalError",
     "InternalFailure",
     "KMS.ThrottlingException",
@@ -37,7 +37,7 @@ _PASSING = {
 
 @dataclass(frozen=True)
 class Message:
-    """One that was received. `sent` is when, in milliseconds since 1970; `handle` deletes it or gives it back."""
+    """A received message. `sent` is in milliseconds since 1970; `handle` deletes the message or returns it to the queue."""
 
     id: str
     handle: str
@@ -55,15 +55,15 @@ class Connection:
         """The table and the queue, for errors."""
 
     def waiting(self) -> int:
-        """About how many messages can be received now; SQS itself knows it only approximately."""
+        """The approximate number of messages that can be received now; SQS has no exact number."""
         name = "ApproximateNumberOfMessages"
         with self._translated():
             return int(self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])["Attributes"][name])
 
     def receive(self, count: int, *, wait: int, hidden: int) -> list[Message]:
-        """Up to `count` messages, which nobody else receives for `hidden` seconds; none, if none came within `wait` seconds.
+        """Up to `count` messages, hidden from other receivers for `hidden` seconds; empty if none came within `wait` seconds.
 
-        With no wait at all SQS asks some of its servers only, and may miss messages that are on others.
+        With `wait` 0, SQS asks only some of its servers and may miss messages on others.
         """
         with self._translated():
             answer = self._client.receive_message(
@@ -79,20 +79,21 @@ class Connection:
         ]
 
     def peek(self) -> list[Message]:
-        """Up to ten messages that wait, given back at once."""
-        seen = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
-        self.hide([each.handle for each in seen], 0)
-        return seen
+        """Up to ten messages that wait, given back at once. For a person who asks for a definition, not for a check: SQS counts each time
+        that a message is received, and after too many times moves it to the dead-letter queue."""
+        messages = self.receive(MESSAGES_AT_ONCE, wait=0, hidden=_PEEK_SECONDS)
+        self.hide([each.handle for each in messages], 0)
+        return messages
 
     def delete(self, handles: Sequence[str]) -> list[str]:
-        """Deletes up to ten messages; returns the handles of those for which SQS failed."""
+        """Deletes up to ten messages; returns the handles of the messages that SQS could not delete."""
         entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
         with self._translated():
             answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
         return [handles[int(each["Id"])] for each in answer.get("Failed", [])]
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
-        """Lets nobody receive up to ten messages for so long from now; 0 gives them back. One that SQS no longer holds for us is let go."""
+        """Hides up to ten messages from other receivers for `seconds` from now; 0 returns them to the queue. Ignores expired handles."""
         entries = [{"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": seconds} for n, handle in enumerate(handles)]
         if entries:
             with self._translated():
@@ -100,7 +101,7 @@ class Connection:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Within, what boto raises is raised as the contract of readers has it."""
+        """Translates the errors of boto3 into SourceErrors."""
         from botocore import exceptions as boto
 
         try:
@@ -120,8 +121,8 @@ class Connection:
 def _of_answer(where: str, error: Any) -> SourceError:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if code in _MISSING:
-        return SourceError(f"{where}: there is no such queue. Make it, or correct the source's address")
-    if code in _PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return SourceError(f"{where}: there is no such queue. Create it, or correct the source's address")
+    if code in _TRANSIENT or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return SourceUnavailable(f"{where}: the queue could not answer just now: {code} {message}")
     if "AccessDenied" in code:
         needs = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes"
@@ -133,25 +134,25 @@ _REGION = re.compile(r"(?:^|[.])sqs[.-]([a-z0-9-]+)[.]|^([a-z0-9-]+)[.]queue[.]a
 
 
 def opened(url: str, table: str, source: str) -> Connection:
-    """The queue that the source's address names. `table` and `source` are how errors call what is read.
+    """The queue that the source's address names. `table` and `source` are the names in errors.
 
     Raises:
-        SourceError: the address is no queue's, or AWS is not configured.
+        SourceError: the address is not that of a queue, or AWS is not configured.
     """
     from botocore.exceptions import BotoCoreError
 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.count("/") < 2:
         raise SourceError(
-            f"{table}: the address of the source {source!r} is no queue's; it should look like "
+            f"{table}: the address of the source {source!r} is not that of a queue; it should look like "
             "https://sqs.eu-central-1.amazonaws.com/123456789012/queue"
         )
-    # The queue's address says where its service is; a password in it would be none of AWS's, and is not passed on.
+    # The queue's address gives the address of the service. AWS uses no password in it, so one is not passed on.
     host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     address, where = f"{parts.scheme}://{host}", f"{table} at {host}{parts.path}"
-    found = _REGION.search(parts.hostname)
+    region = _REGION.search(parts.hostname)
     try:
-        client = _client(address, (found[1] or found[2]) if found else None)
+        client = _client(address, (region[1] or region[2]) if region else None)
     except (BotoCoreError, ValueError) as error:
         raise SourceError(f"{where}: {error}") from error
     return Connection(client, address + parts.path, where)
@@ -159,8 +160,8 @@ def opened(url: str, table: str, source: str) -> Connection:
 
 @lru_cache(maxsize=8)
 def _client(address: str, region: str | None) -> Any:
-    """Made once: that takes longer than most calls. It may be used by several threads, and renews a role's credentials itself."""
-    import boto3  # heavy: only where a queue is reached
+    """Cached, because creating a client takes longer than most requests. Threads may share it; it renews a role's credentials itself."""
+    import boto3  # slow to import
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": 3}

@@ -1,23 +1,24 @@
-"""What a message means: one row of its table, or a reason for quarantine.
+"""Turns a message into a row of its table, or into a reason for quarantine.
 
-Belongs here: reading a body, and finding the table's columns in it. Does not belong here: which values fit (`contract`), or where
-messages come from (`connection`).
+Belongs here: parsing a body, and finding the table's columns in it. Does not belong here: which values fit (`contract`), or receiving
+messages (`connection`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.table import Table
+from stori_pipeline.readers.json_rows import as_document, value_at
 from stori_pipeline.readers.sqs.connection import Message
 
 
 def raw(message: Message) -> str:
-    """A message as quarantine keeps it: its id, when it was sent in milliseconds since 1970, and its body to the letter."""
+    """A message as quarantine keeps it, in JSON: its id, its time in milliseconds since 1970, and its exact body."""
     return json.dumps({"message_id": message.id, "sent": message.sent, "body": message.body}, ensure_ascii=False)
 
 
@@ -29,29 +30,21 @@ def covered(table: Table) -> frozenset[str]:
 def rows(
     table: Table, messages: Iterable[Message], unmapped: MutableMapping[str, object] | None = None
 ) -> Iterator[Mapping[str, object] | Refused]:
-    """For each message what `contract.conform` takes. Fields that no column reads are noted in `unmapped`, with a value each."""
-    known = covered(table)
-    paths = [(column.name, column.source_path.split(".")) for column in table.columns]
+    """A row for `contract.conform` per message. Adds the fields that no column reads to `unmapped`, with a value each."""
+    mapped = covered(table)
+    paths = [(column.name, column.source_path) for column in table.columns]
     documents = [column.name for column in table.columns if column.type.is_document]
     for message in messages:
         document = parsed(message)
         if isinstance(document, Refused):
             yield document
             continue
-        if unmapped is not None and not document.keys() <= known:
-            unmapped.update((name, value) for name, value in document.items() if name not in known and value is not None)
-        row: dict[str, object] = {name: _at(document, path) for name, path in paths}
-        # A text given for a document would be taken for JSON; here it is a document that is a text.
-        row |= {name: json.dumps(row[name]) for name in documents if isinstance(row[name], str)}
+        if unmapped is not None and not document.keys() <= mapped:
+            unmapped.update((name, value) for name, value in document.items() if name not in mapped and value is not None)
+        row: dict[str, object] = {name: value_at(document, path) for name, path in paths}
+        row |= {name: as_document(row[name]) for name in documents}
         row["_raw"] = lambda message=message: raw(message)
         yield row
-
-
-def _at(document: Mapping[str, Any], path: Sequence[str]) -> object:
-    found: Any = document
-    for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
 
 
 def _no_constant(name: str) -> None:
@@ -59,7 +52,7 @@ def _no_constant(name: str) -> None:
 
 
 def parsed(message: Message) -> dict[str, Any] | Refused:
-    """The object that is its body, numbers with every digit; or why there is none."""
+    """The JSON object in its body, with exact numbers; or the reason why there is none."""
     try:
         document = json.loads(message.body, parse_float=Decimal, parse_constant=_no_constant)
     except RecursionError:
@@ -67,6 +60,6 @@ def parsed(message: Message) -> dict[str, Any] | Refused:
     except ValueError as error:
         return Refused("bad_json", f"message {message.id}: its body is not JSON: {error}", raw(message))
     if not isinstance(document, dict):
-        reason = f"message {message.id}: its body is a {type(document).__name__} where an object was meant"
+        reason = f"message {message.id}: its body is a {type(document).__name__}; expected an object"
         return Refused("document", reason, raw(message))
     return document

@@ -1,7 +1,7 @@
 """The reader of SQS.
 
-Belongs here: what can be asked of a queue. Does not belong here: how it is answered (`reading`, `messages`, `sampling`, `connection`).
-A queue has no rows to compare a mirror with, so this reader is no `Comparable`: the mirror is compared with the lake.
+Belongs here: the functions of the protocol. Does not belong here: how they work (`reading`, `messages`, `sampling`, `connection`).
+A queue has no rows to compare with a mirror, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from stori_pipeline.readers.sqs import CHANGES, sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unmapped_at
 
-_ASKED_AGAIN = 60
-"""After so many seconds a queue in which messages wait looks changed, whatever their number: a reading may have failed."""
+_RETRY_SECONDS = 60
+"""The interval at which `head` changes while messages wait, even if their number does not: an earlier reading may have failed."""
 
 
 class SqsReader:
-    """Reads a standard queue into one table. See `readers.Reader`. Credentials come from the ordinary environment of AWS, as does the
-    region where the address does not name it.
+    """Reads a standard queue into one table. See `readers.Reader`. Credentials come from the standard environment of AWS, and so does the
+    region if the address does not name it.
 
-    A message is deleted only when its row, in the lake or in quarantine, is durable. One that is handed over again becomes the same row
-    again, by its key; so a message with a key that came before is the same event, of which the copy that is read last is kept.
+    A message is deleted only when its row is durable, in the lake or in quarantine. A message that is delivered twice becomes the same row,
+    by its key; so of messages with the same key, the one that is read last is kept.
     """
 
     def __init__(self, url: str, limits: Limits | None = None) -> None:
@@ -43,37 +43,39 @@ class SqsReader:
 
     def head(self, table: Table, since: Position | None) -> str:
         waiting = self._opened(table).waiting()
-        # The number alone may come back to what it was; what has been read in between does not.
+        # The number of waiting messages may be the same as before; the number of messages read only grows.
         read = received(since)
-        return f"{read} read, {waiting} waiting at {int(time.time()) // _ASKED_AGAIN}" if waiting else f"{read} read, none waiting"
+        return f"{read} read, {waiting} waiting at {int(time.time()) // _RETRY_SECONDS}" if waiting else f"{read} read, none waiting"
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
         if day is not None:
             raise SourceError(
-                f"{table.full_name}: {day} cannot be read again, since a queue keeps nothing that it handed over. What landed is in the "
-                f"lake; `stori sync --full {table.full_name}` makes a new generation of it"
+                f"{table.full_name}: {day} cannot be read again, because a queue does not keep messages that were read. The lake has "
+                f"them; `stori sync --full {table.full_name}` lands them as a new generation"
             )
         with QueueReading(self._opened(table), table, since, self._limits) as reading:
             yield reading
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
-        """What `drift` would have said of the messages that were read up to a position, which are gone from the queue."""
+        """From the messages that were read up to a position, which are no longer in the queue."""
         return sampling.lines(table, unmapped_at(since))
 
     def drift(self, table: Table) -> list[str]:
-        """Of up to ten messages that wait now; they are given back at once."""
-        return sampling.drift(table, self._opened(table).peek())
+        """Nothing; `past_drift` has it all. To look at a message is to receive it, and after so many receipts SQS moves it to the
+        dead-letter queue."""
+        changes_of(table, CHANGES)
+        return []
 
 
 def scaffold(url: str, name: str, *, source: str = "") -> str:
-    """A suggested definition of a queue's messages, from up to ten that wait now; they are given back at once.
+    """A suggested definition, from up to ten waiting messages, which stay in the queue.
 
     Raises:
-        SourceError: none waits that could be read, or the queue cannot be reached.
+        SourceError: no readable message waits, or the queue cannot be reached.
     """
     where = f"{source}.{name}".lstrip(".")
     text = sampling.definition(name, opened(url, where, source).peek())
     if not text:
-        raise SourceError(f"{where}: no message waits in the queue that could be read, so there is nothing to go by")
+        raise SourceError(f"{where}: no readable message waits in the queue, so no definition can be suggested; send one first")
     return text

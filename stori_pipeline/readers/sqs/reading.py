@@ -1,11 +1,11 @@
-"""One reading of a queue: messages are received, held while their rows land, and deleted once those are durable.
+"""One reading of a queue: receives messages, holds them while their rows land, and deletes them when those are durable.
 
-Belongs here: how many messages are received by how many threads, how long they are held, and what becomes of them at the end. Does
-not belong here: what they mean (`messages`), or the calls themselves (`connection`).
+Belongs here: the threads that receive, hold, delete and return messages. Does not belong here: turning messages into rows (`messages`),
+or the requests themselves (`connection`).
 """
 
-# However a reading ends, no message is lost by it. One that is acknowledged is deleted. One that is not is given back, by us at the
-# end of the reading, or by SQS after `Limits.hidden` seconds where this process was killed.
+# No reading loses a message, however it ends. A message that is acknowledged is deleted. Any other message returns to the queue: this
+# process returns it at the end of the reading, or, if the process was killed, SQS does after `Limits.hidden` seconds.
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _log = logging.getLogger(__name__)
 _CHUNK_MESSAGES = 5_000
 _CHUNK_CHARACTERS = 16_000_000
 _DELETE_TRIES = 3
-_NOTED = 50  # fields without a column: more than that is no drift, but names that are data
-_PUT_SECONDS = 0.2  # how soon a thread that waits for room notices that the reading is over
+_NOTED = 50  # how many fields without a column a position keeps: if there are more, their names are data
+_PUT_SECONDS = 0.2  # how soon a thread that waits for room in the inbox notices that the reading is over
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one reading takes.
+    """The limits of one reading.
 
     Args:
-        messages: it ends after so many; SQS lets 120,000 be held at once. What is left comes with the next one.
-        seconds: it receives for no longer than this.
-        hidden: for so many seconds SQS hands a message to nobody else; renewed for as long as the reading goes on.
-        wait: how many seconds a thread waits for messages that SQS counts.
-        threads: how many receive, and delete, at once.
+        messages: the largest number of messages; the next reading gets the rest. SQS allows 120,000 messages in flight.
+        seconds: how long the reading receives messages.
+        hidden: for how many seconds a message is hidden from other receivers; renewed while the reading goes on.
+        wait: how many seconds a thread waits for messages that SQS counts as available.
+        threads: the number of threads that receive, and that delete.
     """
 
     messages: int = 100_000
@@ -57,30 +57,30 @@ class Limits:
 
 
 def received(since: Position | None) -> int:
-    """How many messages had been read at a position."""
+    """The number of messages read up to a position."""
     if since is None:
         return 0
     try:
         return int(since["messages"])
     except (KeyError, TypeError, ValueError):
-        raise PositionLost(f"{dict(since)} is no position in a queue; what has landed stays, and reading goes on") from None
+        raise PositionLost(f"{dict(since)} is not the position of a queue; landed rows stay, and the next reading continues") from None
 
 
 def unmapped_at(since: Position | None) -> dict[str, str]:
-    """The fields that no column read in the messages up to a position, each with the column that would read it."""
+    """The fields of the messages up to a position that no column reads, each with a suggested column."""
     return dict(since.get("unmapped", {})) if since else {}
 
 
 @dataclass
 class _Held:
-    """Messages that one request brought, and until when (by the monotonic clock) nobody else receives them."""
+    """The messages of one request, and until when (by the monotonic clock) they are hidden from other receivers."""
 
     handles: list[str]
     until: float
 
 
 class QueueReading:
-    """See `readers.Reading`. As a context: at its end messages that were not acknowledged are given back."""
+    """See `model.reading.Reading`. A context manager, which returns messages that were not acknowledged to the queue."""
 
     must_land = False
 
@@ -96,14 +96,14 @@ class QueueReading:
         self._count = 0
         self._exhausted = False
         self._lock = threading.Lock()
-        self._stop = threading.Event()  # no more is to be received
-        self._closed = threading.Event()  # the reading is over, and nobody takes what was
+        self._stop = threading.Event()  # receive no more messages
+        self._closed = threading.Event()  # the reading is over, and nobody reads the inbox
         self._left = limits.messages
         self._active = 0
         self._deadline = time.monotonic() + limits.seconds
         self._held: list[_Held] = []
         self._error: Exception | None = None
-        # Two answers a thread: enough to keep them busy, and a bound on what is in memory.
+        # Two responses per thread keep the threads busy and bound the memory.
         self._inbox: queue.Queue[list[Message] | None] = queue.Queue(2 * limits.threads)
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="sqs")
         self._renewing = threading.Thread(target=self._renew, name="sqs-renew", daemon=True)
@@ -111,10 +111,10 @@ class QueueReading:
     @property
     def until(self) -> Position:
         if not self._exhausted:
-            raise SourceError(f"{self._connection.where}: a reading has no position before its end")
-        known = messages.covered(self._table)
-        seen = {name: column_text(name, [value]) for name, value in self._unmapped.items()}
-        unmapped = {name: text for name, text in sorted((unmapped_at(self._since) | seen).items()) if name not in known}
+            raise SourceError(f"{self._connection.where}: a reading has no position before its end; iterate it to its end first")
+        mapped = messages.covered(self._table)
+        added = {name: column_text(name, [value]) for name, value in self._unmapped.items()}
+        unmapped = {name: text for name, text in sorted((unmapped_at(self._since) | added).items()) if name not in mapped}
         return {"messages": self._before + self._count, **({"unmapped": dict(list(unmapped.items())[:_NOTED])} if unmapped else {})}
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -134,12 +134,12 @@ class QueueReading:
 
     def _chunk(self, waiting: list[Message]) -> Chunk:
         self._count += len(waiting)
-        # Threads overtake each other; a queue that keeps no order at least shall not be put into a worse one.
+        # Threads may overtake each other; sorting keeps the order at least as good as the queue's.
         in_order = sorted(waiting, key=lambda message: message.sent)
         return Chunk(*conform(self._table, messages.rows(self._table, in_order, self._unmapped)))
 
     def ack(self) -> None:
-        """Deletes what was read. What SQS does not delete after a few tries comes again, and ends as the same rows."""
+        """Deletes the messages. A message that SQS does not delete after three attempts is delivered again, and becomes the same row."""
         with self._lock:
             groups, self._held = [held.handles for held in self._held], []
         for attempt in range(_DELETE_TRIES):
@@ -151,13 +151,17 @@ class QueueReading:
                 failed = [handle for handles in pool.map(self._delete, groups) for handle in handles]
             groups = _in_tens(failed)
         if groups:
-            _log.warning("%s: %d messages could not be deleted and will come again, to no harm", self._connection.where, len(failed))
+            _log.warning(
+                "%s: %d messages could not be deleted; they will be delivered again and become the same rows",
+                self._connection.where,
+                len(failed),
+            )
 
     def _delete(self, handles: list[str]) -> list[str]:
         try:
             return self._connection.delete(handles)
         except SourceUnavailable:
-            return handles  # the rows are durable: a queue that is away for a moment must not undo that
+            return handles  # the rows are durable, so a queue that cannot be reached must not fail the reading
 
     # ---- threads
 
@@ -170,13 +174,13 @@ class QueueReading:
 
     def _receive(self) -> None:
         try:
-            while not self._stop.is_set() and time.monotonic() < self._deadline and (wanted := self._claim()):
-                found = self._some(wanted)
-                self._unclaim(wanted - len(found))
-                if not found:
+            while not self._stop.is_set() and time.monotonic() < self._deadline and (count := self._claim()):
+                batch = self._some(count)
+                self._unclaim(count - len(batch))
+                if not batch:
                     break
-                self._put(found)
-                self._add_thread()  # one does for a queue with little in it
+                self._put(batch)
+                self._add_thread()  # one thread is enough for a queue with few messages
         except Exception as error:  # noqa: BLE001  (raised again where the reading is iterated)
             self._error = self._error or error
             self._stop.set()
@@ -187,51 +191,51 @@ class QueueReading:
             if last:
                 self._put(None)
 
-    def _some(self, wanted: int) -> list[Message]:
-        """Short polls while there is something, and before the end a long one if SQS says that something is left."""
-        found = self._take(wanted, 0)
-        return found or (self._take(wanted, self._limits.wait) if self._connection.waiting() else [])
+    def _some(self, count: int) -> list[Message]:
+        """Up to `count` messages by a short poll or, if that returns none and SQS counts some, by a long poll."""
+        batch = self._take(count, 0)
+        return batch or (self._take(count, self._limits.wait) if self._connection.waiting() else [])
 
-    def _take(self, wanted: int, wait: int) -> list[Message]:
-        asked = time.monotonic()
-        found = self._connection.receive(wanted, wait=wait, hidden=self._limits.hidden)
-        if found:
+    def _take(self, count: int, wait: int) -> list[Message]:
+        began = time.monotonic()
+        batch = self._connection.receive(count, wait=wait, hidden=self._limits.hidden)
+        if batch:
             with self._lock:
-                self._held.append(_Held([each.handle for each in found], asked + self._limits.hidden))
-        return found
+                self._held.append(_Held([each.handle for each in batch], began + self._limits.hidden))
+        return batch
 
     def _claim(self) -> int:
         with self._lock:
-            wanted = min(MESSAGES_AT_ONCE, self._left)
-            self._left -= wanted
-            return wanted
+            count = min(MESSAGES_AT_ONCE, self._left)
+            self._left -= count
+            return count
 
     def _unclaim(self, count: int) -> None:
         with self._lock:
             self._left += count
 
-    def _put(self, found: list[Message] | None) -> None:
+    def _put(self, batch: list[Message] | None) -> None:
         while True:
             with suppress(queue.Full):
-                self._inbox.put(found, timeout=_PUT_SECONDS)
+                self._inbox.put(batch, timeout=_PUT_SECONDS)
                 return
             if self._closed.is_set():
                 return
 
     def _renew(self) -> None:
-        """Keeps what is held from being handed to others, for as long as the reading goes on."""
+        """Keeps the held messages hidden from other receivers while the reading goes on."""
         while not self._closed.wait(self._limits.hidden / 6):
             soon = time.monotonic() + self._limits.hidden * 2 / 3
             with self._lock:
-                due = [held for held in self._held if held.until < soon]
-            for held in due:
+                expiring = [held for held in self._held if held.until < soon]
+            for held in expiring:
                 if self._closed.is_set():
                     return
-                asked = time.monotonic()
-                # What could not be renewed comes again, to this reading or another, and ends as the same rows.
+                began = time.monotonic()
+                # A message that is not renewed is delivered again, to this reading or another, and becomes the same row.
                 with suppress(SourceError):
                     self._connection.hide(held.handles, self._limits.hidden)
-                    held.until = asked + self._limits.hidden
+                    held.until = began + self._limits.hidden
 
     # ---- the end
 
@@ -251,7 +255,7 @@ class QueueReading:
                 list(pool.map(self._give_back, groups))
 
     def _give_back(self, handles: list[str]) -> None:
-        # Where it fails they come again by themselves, a little later.
+        # If this fails, SQS shows the messages again when their time is over.
         with suppress(SourceError):
             self._connection.hide(handles, 0)
 

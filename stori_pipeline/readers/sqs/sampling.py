@@ -1,6 +1,7 @@
 """Fields of a queue's messages that no column reads, and a suggested definition of a queue.
 
-Belongs here: looking at some messages. Does not belong here: reading tables, or which column reads a field (`readers.json_fields`).
+Belongs here: what follows from a sample of messages. Does not belong here: reading tables (`reading`), or the column for a field
+(`readers.json_fields`).
 """
 
 from __future__ import annotations
@@ -15,24 +16,19 @@ from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.messages import covered, parsed
 
 
-def drift(table: Table, messages: Iterable[Message]) -> list[str]:
-    """See `readers.Reader.drift`."""
-    return lines(table, {field: column_text(field, values) for field, values in _fields(messages).items()})
-
-
 def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
-    """A line for each field that the definition does not name, with the column that would read it."""
-    known = covered(table)
+    """A line for each field that the definition does not name, with a suggested column."""
+    mapped = covered(table)
     return [
         f"the messages have {field}, which the definition of {table.full_name} does not name; to read it add {column}"
         for field, column in sorted(columns.items())
-        if field not in known
+        if field not in mapped
     ]
 
 
 def definition(name: str, messages: Iterable[Message]) -> str:
-    """A suggested definition, from some of a queue's messages; empty where there are none that can be read. Lengths are twice that of the
-    longest text, and the key is `id`, or else the first field."""
+    """A suggested definition, from some of a queue's messages; "" if none can be read. Lengths are at least twice that of the longest text,
+    and the key is `id`, or else the first field."""
     fields = _fields(messages)
     if not fields:
         return ""
@@ -42,11 +38,11 @@ def definition(name: str, messages: Iterable[Message]) -> str:
 
 
 def _fields(messages: Iterable[Message]) -> dict[str, list[Any]]:
-    """Every field, with the values seen in it; nulls do not count."""
-    found: dict[str, list[Any]] = {}
+    """The values of each field that has any; nulls do not count."""
+    fields: dict[str, list[Any]] = {}
     for message in messages:
         body = parsed(message)
         for field, value in body.items() if isinstance(body, dict) else ():
             if value is not None:
-                found.setdefault(field, []).append(value)
-    return found
+                fields.setdefault(field, []).append(value)
+    return fields

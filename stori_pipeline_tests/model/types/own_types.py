@@ -1,6 +1,6 @@
-"""A type made outside the platform, as a project would make it: one object, in a module of its own.
+"""A type defined outside the platform, as a project would: one object, in a module of its own.
 
-Belongs here: that object. Does not belong here: what comes of it (`test_own_type`).
+Belongs here: that object. Does not belong here: using it (`test_own_type`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ timetz = Type(
     stage="VARCHAR(24)",
     load="CAST({} AS TIMETZ)",
     catalog_name="time with time zone",
+    from_driver=lambda value: _to_timetz(value.isoformat()),
     max_bytes=24,
     convert=_to_timetz,
     canonical=str,

@@ -1,4 +1,4 @@
-"""A type made outside the platform: one object, and it lands, loads, verifies, is suggested and is documented."""
+"""A type defined outside the platform: one object, and it lands, loads, verifies, is suggested and is documented."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from stori_pipeline.pipeline.sync import land, load
 from stori_pipeline.readers import reader_for, scaffold
 from stori_pipeline.readers.postgres import Xmin, copy_text
 from stori_pipeline.readers.postgres.copy_text import BlockParser
-from stori_pipeline.verify.comparables import source_side
+from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.frames import Target, replace_rows
+from stori_pipeline.warehouse.frames import Target, read_table, replace_rows
 from stori_pipeline_tests.conftest import SourceDatabase
+from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.model.types import own_types
 from stori_pipeline_tests.pasting import pasted
 
@@ -69,9 +70,9 @@ def test_it_lands_loads_and_verifies(shifts: Table, source_db: SourceDatabase, w
     with warehouse.session("look") as connection, connection.cursor() as cursor:
         cursor.execute(declared, (shifts.source.name,))
         assert cursor.fetchall() == [("time with time zone",)]
-    assert verify(shifts, source_side(reader, lake), warehouse).equal
+    assert verify(shifts, comparable_source(reader, lake), warehouse).equal
     _write(source_db, "UPDATE shifts SET begins = '09:00+01' WHERE id = 1; INSERT INTO shifts VALUES (4, NULL, 'noon')")
-    found = verify(shifts, source_side(reader, lake), warehouse)
+    found = verify(shifts, comparable_source(reader, lake), warehouse)
     assert {each.key: each.verdict for each in found.differing} == {("1",): "different", ("4",): "not in the warehouse"}
     landed = land(shifts, reader, lake, run_id="second")
     assert landed.manifest
@@ -90,17 +91,17 @@ def test_a_type_whose_sql_engines_write_differently_verifies(
     land(table, reader, lake, run_id="first")
     load(table, lake, warehouse, run_id="first")
     assert warehouse.query(f"SELECT begins FROM {table.full_name} ORDER BY id") == [("08:00:00+01",), ("22:15:00.5-03:30",), (None,)]
-    assert verify(table, source_side(reader, lake), warehouse).equal
+    assert verify(table, comparable_source(reader, lake), warehouse).equal
 
 
-def test_what_does_not_fit_it_goes_to_quarantine_with_its_code(shifts: Table) -> None:
+def test_a_value_that_does_not_fit_goes_to_quarantine_with_its_code(shifts: Table) -> None:
     rows, rejected = conform(shifts, [{"id": 1, "begins": "07:00:00.500+00:00"}, {"id": 2, "ends": "noon"}])
     assert rows.column("begins").to_pylist() == ["07:00:00.5+00"]
     assert [(each["code"], each["column"]) for each in rejected.to_pylist()] == [("bad_date", "ends")]
 
 
 def test_only_its_own_column_is_read_value_by_value(shifts: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A type that says no more than what becomes of one value costs the columns beside it nothing."""
+    """A type that only converts single values does not slow down the columns beside it."""
 
     def never(*_: object) -> None:
         raise AssertionError("a row went through the contract")
@@ -125,7 +126,7 @@ def test_it_is_found_by_name_and_documented(timetz: Type) -> None:
     )
 
 
-def test_the_definition_that_names_it_can_be_pasted(shifts: Table, source_db: SourceDatabase) -> None:
+def test_a_suggested_definition_with_the_type_can_be_pasted(shifts: Table, source_db: SourceDatabase) -> None:
     text = scaffold("postgres", source_db.reader_url, "shop", "shifts")
     assert 'Column("begins", timetz)' in text
     assert "from stori_pipeline_tests.model.types.own_types import timetz\n" in text
@@ -143,9 +144,9 @@ def test_another_type_with_its_arrow_type_still_holds_frames(timetz: Type) -> No
 
 
 def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Type, warehouse_url: str) -> None:
-    """The catalog has a name of its own for the type: a second load must not take the column for another."""
+    """The catalog has another name for the type; a second load must not take it for another type."""
     warehouse = Warehouse(warehouse_url, "arn:x")
-    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts")
+    target = Target(f"own_{uuid.uuid4().hex[:8]}", "shifts", "lab/shifts")
     replace_rows(warehouse, target, {"begins": timetz}, "", 0)
     with closing(psycopg2.connect(warehouse_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE VIEW {target.schema}.seen AS SELECT begins FROM {target.full_name}")
@@ -155,7 +156,7 @@ def test_a_frame_in_the_warehouse_keeps_its_table_if_it_has_the_type(timetz: Typ
         cursor.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
-def test_it_plays_only_the_roles_that_it_names(shifts: Table) -> None:
+def test_it_can_have_only_the_roles_that_it_names(shifts: Table) -> None:
     with pytest.raises(DefinitionError, match=r"column 'begins': a timetz column cannot be a distkey"):
         Table(shifts.source, "shifts", shifts.columns, ("id",), Xmin(), distkey="begins")
     with pytest.raises(DefinitionError, match=r"column 'begins': the cursor must be a date or a timestamptz, .*; it is a timetz"):
@@ -164,13 +165,24 @@ def test_it_plays_only_the_roles_that_it_names(shifts: Table) -> None:
 
 def test_another_type_of_the_same_name_is_refused(timetz: Type) -> None:
     assert register(timetz) is timetz
-    with pytest.raises(DefinitionError, match="type timetz: there is one of that name already"):
+    with pytest.raises(DefinitionError, match="type timetz: there is a type of that name already"):
         register(replace(timetz, redshift="VARCHAR(24)"))
 
 
 def test_the_page_of_types_has_a_row_of_each_type() -> None:
     page = (Path(__file__).parents[3] / "docs" / "types.md").read_text()
     assert [kind.name for kind in registered() if kind.docs_row() not in page] == []
+
+
+def test_its_values_are_read_back_as_it_says(timetz: Type, warehouse_url: str) -> None:
+    schema = f"own_{uuid.uuid4().hex[:8]}"
+    insert = f"INSERT INTO {schema}.shifts VALUES ('08:00:00+01'), ('22:15:00.5-03:30'), (NULL)"
+    execute(warehouse_url, f"CREATE SCHEMA {schema}", f"CREATE TABLE {schema}.shifts (begins TIMETZ)", insert)
+    try:
+        frame = read_table(Warehouse(warehouse_url, "arn:x"), schema, "shifts")
+    finally:
+        drop_schemas(warehouse_url, schema)
+    assert frame["begins"].to_list() == ["08:00:00+01", "22:15:00.5-03:30", None]
 
 
 @pytest.mark.parametrize("name", ["bigint", "decimal(9,2)", "varchar(64)", "super", "timestamptz"])

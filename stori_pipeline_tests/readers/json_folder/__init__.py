@@ -1,6 +1,6 @@
-"""A kind of source from outside the platform: a shared folder with a folder for each table, and a JSON file in it for each row.
+"""A kind of source from outside the platform: a shared folder with a folder for each table, and a JSON file for each row.
 
-Belongs here: what `readers.SourceKind` asks of a kind's package. Does not belong here: reading (`reader`).
+Belongs here: what `readers.SourceKind` requires of a kind's package. Does not belong here: reading (`reader`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowFiles(Changes):
-    """The files that are new, other or gone, by their content."""
+    """Reads the files that are new, changed or removed, by their content."""
 
     sees_deletes: ClassVar[bool] = True
 

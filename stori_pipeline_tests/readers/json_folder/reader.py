@@ -1,4 +1,4 @@
-"""The reader of folders of JSON files: the least that a kind needs.
+"""The reader of folders of JSON files: the minimum that a kind needs.
 
 A position is the hash of each file's content, by the file's name, which is the row's key.
 """
@@ -9,21 +9,19 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-
-from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
-from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import super_
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
 from stori_pipeline.readers.json_fields import column_text
+from stori_pipeline.readers.json_rows import as_document
+from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 from stori_pipeline.readers.scaffolding import definition_text
 from stori_pipeline_tests.readers.json_folder import CHANGES
 
@@ -44,25 +42,14 @@ class _Folder:
         return [json.loads(body, parse_float=Decimal) for body in self.files.values()]
 
 
-class _FolderReading:
+class _FolderReading(ReadingSince):
     """What differs from a position. Iterate it once."""
 
     must_land = False
 
     def __init__(self, folder: _Folder, table: Table, since: Position | None) -> None:
-        self.kind: Kind = "snapshot" if since is None else "changes"
-        self.taken_at = utc_now()
-        self._folder, self._table, self._known = folder, table, since["files"] if since else {}
-        self._until: Position | None = None
-
-    @property
-    def until(self) -> Position:
-        if self._until is None:
-            raise SourceError(f"{self._table.full_name}: the reading has not been read to its end, so it has reached no position")
-        return self._until
-
-    def ack(self) -> None:
-        """The files stay where they are."""
+        super().__init__(table, since)
+        self._folder, self._known = folder, since["files"] if since else {}
 
     def __iter__(self) -> Iterator[Chunk]:
         changed = [name for name, content in self._folder.position.items() if self._known.get(name) != content]
@@ -73,34 +60,25 @@ class _FolderReading:
         self._until = {"files": self._folder.position}
 
 
-class _DayReading:
-    """The rows of one day again; the position stays."""
-
-    kind: Kind = "changes"
-    must_land = False
+class _DayOfFolderReading(DayReading):
+    """The rows of one day again."""
 
     def __init__(self, folder: _Folder, table: Table, since: Position | None, day: date) -> None:
-        if since is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the table has been read as a whole")
-        self.taken_at = utc_now()
-        self.until: Position = since
-        self._folder, self._table, self._day = folder, table, day
-
-    def ack(self) -> None:
-        """The files stay where they are."""
+        super().__init__(table, since, day)
+        self._folder = folder
 
     def __iter__(self) -> Iterator[Chunk]:
-        rows, _ = conform(self._table, [_row(self._table, body) for body in self._folder.files.values()])
-        days = [at.date() if isinstance(at, datetime) else at for at in rows.column(self._table.cursor).to_pylist()]
-        _, no_rejects = conform(self._table, [])
-        yield Chunk(rows.filter(pa.array([day == self._day for day in days], pa.bool_())), no_rejects)
+        return versions_of_day(self._table, self._day, self._every)
+
+    def _every(self) -> Iterator[Chunk]:
+        yield Chunk(*conform(self._table, [_row(self._table, body) for body in self._folder.files.values()]))
 
 
 def _row(table: Table, body: bytes) -> dict[str, object]:
     document = json.loads(body, parse_float=Decimal)
     row = {column.name: document.get(column.source_path) for column in table.columns}
-    texts = [column.name for column in table.columns if column.type == super_ and isinstance(row[column.name], str)]
-    return row | {name: json.dumps(row[name]) for name in texts}
+    documents = [column.name for column in table.columns if column.type.is_document]
+    return row | {name: as_document(row[name]) for name in documents}
 
 
 class JsonFolderReader:
@@ -125,7 +103,7 @@ class JsonFolderReader:
         folder = self._folder(table)
         if since is not None and "files" not in since:
             raise PositionLost(f"{table.full_name}: its position is none of files; a new generation must be read")
-        yield _FolderReading(folder, table, since) if day is None else _DayReading(folder, table, since, day)
+        yield _FolderReading(folder, table, since) if day is None else _DayOfFolderReading(folder, table, since, day)
 
     def drift(self, table: Table) -> list[str]:
         known = {column.source_path for column in table.columns}

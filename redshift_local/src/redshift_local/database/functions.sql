@@ -1,7 +1,7 @@
--- Redshift's functions whose answers differ from PostgreSQL's. Applied after schema.sql; each statement may run again.
+-- Redshift's functions that return something else than PostgreSQL's. Applied after schema.sql; each statement can run again.
 --
--- Belongs here: a function for each name that sql/functions.py sends here. Does not belong here: tables and views (tables.sql).
--- A function that PostgreSQL can inline is written as one RETURN: it costs nothing per row.
+-- Belongs here: the functions that rewritten statements call. Does not belong here: tables and views (tables.sql).
+-- A function that PostgreSQL can inline is written as one RETURN, because an inlined call costs nothing per row.
 
 -- Session
 
@@ -20,13 +20,13 @@ CREATE OR REPLACE FUNCTION redshift_local.len(value text) RETURNS integer LANGUA
 CREATE OR REPLACE FUNCTION redshift_local.len(value bpchar) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.length(value);
 CREATE OR REPLACE FUNCTION redshift_local.len(value bytea) RETURNS integer LANGUAGE sql IMMUTABLE RETURN pg_catalog.octet_length(value);
 
--- Text sorts and matches by its bytes here, but a letter beyond ASCII has an upper and a lower case all the same.
+-- Text is compared by its bytes (locale C). In that locale only ASCII letters have an upper and a lower case, hence the collation here.
 CREATE OR REPLACE FUNCTION redshift_local.lower(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.lower(value COLLATE pg_c_utf8);
 CREATE OR REPLACE FUNCTION redshift_local.upper(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN pg_catalog.upper(value COLLATE pg_c_utf8);
 CREATE OR REPLACE FUNCTION redshift_local.initcap(value text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.initcap(value COLLATE pg_c_utf8);
 
--- The longest start of `value` that has at most `bytes` bytes and ends between characters.
+-- The longest prefix of `value` that has at most `bytes` bytes and does not split a character.
 CREATE OR REPLACE FUNCTION redshift_local.cut(value text, bytes integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE kept integer := least(length(value), bytes);
@@ -37,7 +37,7 @@ BEGIN
   RETURN left(value, kept);
 END $$;
 
--- CAST(... AS VARCHAR(n)) cuts; CAST(... AS VARCHAR) may not, see casts.py. One pair per kind of value.
+-- CAST(... AS VARCHAR(n)) truncates. CAST(... AS VARCHAR) raises an error for a long value, see casts.py. One pair of functions per type.
 CREATE OR REPLACE FUNCTION redshift_local.as_text(value text) RETURNS text LANGUAGE sql IMMUTABLE RETURN value;
 CREATE OR REPLACE FUNCTION redshift_local.as_text(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN jsonb_typeof(value) IN ('object', 'array')
@@ -55,7 +55,7 @@ RETURN redshift_local.varchar(redshift_local.as_text(value), bytes);
 CREATE OR REPLACE FUNCTION redshift_local.varchar(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN redshift_local.varchar(redshift_local.as_text(value));
 
--- Numbers and instants do not fit in silence: Redshift has them whole or not at all.
+-- Numbers and instants are never truncated: a text that is too long is an error.
 CREATE OR REPLACE FUNCTION redshift_local.whole(value text, bytes integer) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN octet_length(value) > bytes THEN redshift_local.refused(value, 'Value too long for character type', '22001') ELSE value END;
 
@@ -76,7 +76,7 @@ CREATE OR REPLACE FUNCTION redshift_local.split_part(value text, delimiter text,
 RETURN CASE WHEN part < 1 THEN redshift_local.refused(part::text, 'field position must be greater than zero', '22023')
   ELSE pg_catalog.split_part(value, delimiter, part::integer) END;
 
--- Redshift replaces every match, and writes a group of the match as $1, PostgreSQL as \1: a replacement with either is refused.
+-- Redshift replaces every match. In a replacement, Redshift writes a group as $1 and PostgreSQL as \1; both are refused.
 CREATE OR REPLACE FUNCTION redshift_local.regexp_replace(value text, pattern text, replacement text DEFAULT '') RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.regexp_replace(value, pattern,
@@ -96,7 +96,8 @@ RETURN CASE bits
 CREATE OR REPLACE FUNCTION redshift_local.listagg(aggregated text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN octet_length(aggregated) > 65535 THEN redshift_local.refused(aggregated, 'Result size exceeds LISTAGG limit', '54000') ELSE aggregated END;
 
--- The whole text is a number in that base, or it is an error. `value` stands once, so that the call is inlined however costly it is.
+-- An error unless the whole text is a number in that base. `value` occurs only once, so that PostgreSQL inlines the call even if the
+-- argument is costly.
 CREATE OR REPLACE FUNCTION redshift_local.strtol(value text, base integer) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN (CASE base WHEN 16 THEN '0x' WHEN 2 THEN '0b' WHEN 8 THEN '0o' WHEN 10 THEN ''
   ELSE redshift_local.refused(base::text, 'not supported by the local Redshift: STRTOL with a base other than 2, 8, 10 and 16') END || value)::bigint;
@@ -133,7 +134,7 @@ RETURN CASE WHEN value IS NULL THEN false ELSE pg_input_is_valid(value, 'jsonb')
 CREATE OR REPLACE FUNCTION redshift_local.get_array_length(value jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value)::bigint END;
 
--- A step into a SUPER is lax: what is not there is NULL.
+-- Navigation of a SUPER. A missing key or index is NULL.
 CREATE OR REPLACE FUNCTION redshift_local.get(value jsonb, step text) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
 CREATE OR REPLACE FUNCTION redshift_local.get(value jsonb, step integer) RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN value -> step;
 
@@ -141,7 +142,7 @@ CREATE OR REPLACE FUNCTION redshift_local.to_super(value anyelement) RETURNS jso
 
 -- Numbers
 
--- The second argument is the least of the averaged values: it has their type and scale, which the average is cut to.
+-- The second argument is the lowest of the averaged values. It has their type and scale, to which the average is truncated.
 CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest smallint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
 CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest integer) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
 CREATE OR REPLACE FUNCTION redshift_local.avg(average numeric, lowest bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN pg_catalog.trunc(average)::bigint;
@@ -161,7 +162,7 @@ CREATE OR REPLACE FUNCTION redshift_local.getdate() RETURNS timestamp LANGUAGE s
 RETURN pg_catalog.date_trunc('second', statement_timestamp()::timestamp);
 CREATE OR REPLACE FUNCTION redshift_local.sysdate() RETURNS timestamp LANGUAGE sql STABLE RETURN transaction_timestamp()::timestamp;
 
--- The parts that Redshift and PostgreSQL agree on, by every name Redshift takes for them.
+-- PostgreSQL's name of a date part, from every name that Redshift accepts. Only parts that mean the same in both are listed.
 CREATE OR REPLACE FUNCTION redshift_local.part(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
   RETURN CASE
@@ -191,7 +192,7 @@ RETURN pg_catalog.date_trunc(redshift_local.part(word), value);
 CREATE OR REPLACE FUNCTION redshift_local.date_trunc(word text, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
 RETURN pg_catalog.date_trunc(redshift_local.part(word), value::timestamp);
 
--- Whole numbers, as EXTRACT gives on Redshift: seconds without their fraction.
+-- EXTRACT returns integers on Redshift: seconds have no fraction.
 CREATE OR REPLACE FUNCTION redshift_local.extract(word text, value timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE
 RETURN floor(pg_catalog.extract(word, value))::bigint;
 CREATE OR REPLACE FUNCTION redshift_local.extract(word text, value timestamptz) RETURNS bigint LANGUAGE sql STABLE
@@ -226,7 +227,7 @@ RETURN value + redshift_local.step(word, many);
 CREATE OR REPLACE FUNCTION redshift_local.dateadd(word text, many bigint, value date) RETURNS timestamp LANGUAGE sql IMMUTABLE
 RETURN value::timestamp + redshift_local.step(word, many);
 
--- How many boundaries of the part lie between the two, not how much time.
+-- The number of boundaries of the part between the two values, not the elapsed time.
 CREATE OR REPLACE FUNCTION redshift_local.datediff(word text, since timestamp, until timestamp) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE

@@ -1,11 +1,11 @@
--- The schema of the local Redshift's own functions and views, and what every session finds set. Applied first.
+-- The schema of the local Redshift's functions and views, and the settings of every session. Applied first.
 --
--- Belongs here: what functions and tables stand on. Does not belong here: any function of Redshift's (functions.sql).
--- Everything is called by its full name, so no client's search_path matters.
+-- Belongs here: what the other two files need. Does not belong here: Redshift's functions (functions.sql).
+-- Statements use qualified names, so a client's search_path has no effect.
 
 SET client_min_messages = warning;
 
--- A database that an earlier version prepared has the schema by another name. Views, defaults and checks follow a renaming.
+-- An earlier version gave the schema another name. Renaming it keeps the views, defaults and checks that refer to it.
 DO $$
 BEGIN
   IF to_regnamespace('stori_local') IS NOT NULL AND to_regnamespace('redshift_local') IS NULL THEN
@@ -17,7 +17,7 @@ END $$;
 CREATE SCHEMA IF NOT EXISTS redshift_local;
 GRANT USAGE ON SCHEMA redshift_local TO PUBLIC;
 
--- A cluster's defaults. Redshift reads backslash escapes in every string literal; its drivers quote by what the server reports.
+-- A cluster's defaults. Redshift reads backslash escapes in every string literal, and drivers quote as the reported setting says.
 DO $$
 BEGIN
   EXECUTE format('ALTER DATABASE %I SET standard_conforming_strings = off', current_database());
@@ -28,7 +28,7 @@ END $$;
 CREATE OR REPLACE FUNCTION redshift_local.fail(message text, code text DEFAULT '0A000') RETURNS void
 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;
 
--- Raised from within an expression: a value that never comes. IMMUTABLE, since PostgreSQL inlines no function that calls one that is not;
--- `about`, the value at fault, is what keeps the planner from working the call out before there are rows.
+-- Raises an error from within an expression. It is IMMUTABLE, because PostgreSQL inlines a function only if every function it calls is.
+-- `about` is the wrong value; because of this argument, the planner does not evaluate the call before there are rows.
 CREATE OR REPLACE FUNCTION redshift_local.refused(about text, message text, code text DEFAULT '0A000') RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message; END $$;

@@ -1,4 +1,4 @@
--- What tables need besides their declaration, and the system views that describe them. Applied last; each statement may run again.
+-- What tables need besides their declaration, and the system views that describe them. Applied last; each statement can run again.
 --
 -- Belongs here: lengths in bytes, ALTER COLUMN TYPE, system views. Does not belong here: functions that a statement may call (functions.sql).
 
@@ -22,7 +22,7 @@ BEGIN
   CALL redshift_local.hold_bytes(relation::regclass);
 END $$;
 
--- The name of a CHECK on bytes; the same as check_name in column_types.py.
+-- The name of a CHECK on bytes. check_name in column_types.py returns the same name.
 CREATE OR REPLACE FUNCTION redshift_local.check_name(kind text, column_name text, length integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   whole text := kind || '_' || column_name || '_' || length;
@@ -34,7 +34,7 @@ BEGIN
   RETURN kind || '_' || redshift_local.cut(column_name, 63 - octet_length(kind || '__' || digest || '_' || length)) || '_' || digest || '_' || length;
 END $$;
 
--- Gives every VARCHAR and CHAR column the CHECK on bytes that CREATE TABLE writes (column_types.py), and takes away those of another name.
+-- Adds to every VARCHAR and CHAR column the CHECK on bytes that CREATE TABLE adds (column_types.py), and drops its outdated ones.
 CREATE OR REPLACE PROCEDURE redshift_local.hold_bytes(relation regclass) LANGUAGE plpgsql AS $$
 DECLARE
   target record;
@@ -59,7 +59,7 @@ BEGIN
   END LOOP;
 END $$;
 
--- CREATE TABLE AS takes its columns from a query: they get their CHECKs when it is done.
+-- CREATE TABLE AS takes its columns from a query. They get their CHECKs after the statement.
 CREATE OR REPLACE FUNCTION redshift_local.after_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE made regclass;
 BEGIN
@@ -81,7 +81,7 @@ CREATE OR REPLACE FUNCTION redshift_local.checked_bytes(relation oid, attribute 
 RETURN (SELECT min(pg_catalog.regexp_substr(c.conname, '[0-9]+$')::bigint) FROM pg_catalog.pg_constraint c
          WHERE c.conrelid = relation AND c.contype = 'c' AND starts_with(c.conname, '_bytes_') AND c.conkey = ARRAY[attribute]);
 
--- Only tables on the search_path, as on a cluster. Distribution and sort keys are not kept here, hence the columns for them are empty.
+-- Only tables on the search_path, as on a cluster. Encodings, distribution keys and sort keys are not stored, so their columns are empty.
 CREATE OR REPLACE VIEW redshift_local.pg_table_def AS
 SELECT n.nspname AS schemaname, k.relname AS tablename, a.attname AS "column",
        redshift_local.type_name(a.atttypid, a.atttypmod, redshift_local.checked_bytes(k.oid, a.attnum)) AS type,

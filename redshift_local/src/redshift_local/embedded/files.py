@@ -1,6 +1,6 @@
-"""Files that several processes use at once: written so that no crash leaves half of one, and locks that a crash gives back.
+"""Atomic writes and locks of files that several processes use.
 
-Belongs here: what is true of any such file. Does not belong here: what is in one.
+Belongs here: functions for any such file. Does not belong here: the content of a file.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from redshift_local.embedded import process
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` at `path`. A reader finds the old file or the whole new one, also after a crash."""
+    """Write `content` to `path`. A reader gets either the old content or the complete new one, also after a crash."""
     for leftover in path.parent.glob(f"{path.name}.*.new"):
         if not process.exists(int(leftover.name.split(".")[-2])):
-            leftover.unlink(missing_ok=True)  # of a process that was killed here
+            leftover.unlink(missing_ok=True)  # its process was killed during a write
     temporary = path.with_name(f"{path.name}.{threading.get_ident()}.{os.getpid()}.new")
     try:
         with temporary.open("wb") as file:
@@ -34,12 +34,12 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 class LockTimeout(TimeoutError):
-    """Another process holds a lock for longer than this one would wait."""
+    """Another process held a lock for longer than the given time."""
 
 
 @contextmanager
 def exclusively(lock: Path, patience: float) -> Iterator[None]:
-    """Hold the file `lock` for the block. The operating system gives it back when the process ends, however it ends.
+    """Hold a lock on the file `lock` during the block. The operating system releases it when the process ends, even by a crash.
 
     Raises:
         LockTimeout: another process still holds it after `patience` seconds.

@@ -1,8 +1,8 @@
-"""Detached processes: starting one, knowing it again by its command, waiting for it, and ending it.
+"""Detached processes: starting one, identifying it later, waiting for it, and stopping it.
 
-Belongs here: what is true of any process. Does not belong here: which servers there are.
-A process is known by its pid and its command line, which names a folder of its owner's. So a pid that the system has since given to
-another program is never taken for a server, and never signalled.
+Belongs here: functions for any process. Does not belong here: a particular server.
+A process is identified by its pid and its command line, which contains a folder of its owner. So another program that got the pid of a
+server that has ended is not mistaken for it, and is never signalled.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _LOG_LIMIT = 10_000_000
 _KILL_PATIENCE = 10.0
 
 _AFTER_A_LINE = 'read -r line && exec "$@" </dev/null'
-"""For a shell: become the command after one line of input, and end without one."""
+"""A shell script: execute the command after one line of input; end if the input ends without a line."""
 
-# The processes that this one started. Kept so that they can be reaped, and so that none is dropped while it runs.
+# The processes that this one started. They are stored so that they can be reaped, and so that no Popen is deleted while its process runs.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -39,12 +39,13 @@ def launch(
     through: Sequence[str] = (),
     note: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Start `command` in a session of its own, its output appended to `log`, and return its pid.
+    """Start `command` in its own session, append its output to `log`, and return its pid.
 
-    The program starts once `note` has returned. If this process is killed before, it never starts: no server runs that nobody knows of.
+    The program starts after `note` has returned. If this process is killed before that, the program never starts. So no server runs whose
+    pid is not stored.
 
     Args:
-        through: put before the command: a program that changes the user and then becomes the command.
+        through: the prefix of the command: a program that changes the account and then executes the command.
         note: called with the pid, to store it.
     """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
@@ -66,7 +67,7 @@ def launch(
             os.close(waiting)
         _children[child.pid] = child
         note(child.pid)
-        with contextlib.suppress(BrokenPipeError):  # it has ended, as whoever waits for it will see
+        with contextlib.suppress(BrokenPipeError):  # the process has ended, and the caller's wait will show it
             os.write(go, b"\n")
     finally:
         os.close(go)
@@ -78,66 +79,66 @@ def alive(pid: int | None, command: Sequence[str]) -> bool:
     if pid is None:
         return False
     if (child := _children.get(pid)) is not None:
-        # Our own child cannot be anything else until it is reaped here, even while it still becomes the command.
+        # The pid of a child is not reused until the child is reaped here. The child may not have executed the command yet.
         if child.poll() is None:
             return True
         del _children[pid]
         return False
-    return _same(_asked(lambda: psutil.Process(pid).cmdline(), []), command)
+    return _same(_inspect(lambda: psutil.Process(pid).cmdline(), []), command)
 
 
 def find(command: Sequence[str]) -> int | None:
-    """The pid of a process with that command, if one runs. For a start that was killed before it noted the pid."""
-    return next((running.pid for running in psutil.process_iter() if _same(_asked(running.cmdline, []), command)), None)
+    """The pid of a process with that command; None if there is none. Used when the pid was not stored."""
+    return next((running.pid for running in psutil.process_iter() if _same(_inspect(running.cmdline, []), command)), None)
 
 
 def having(*arguments: str) -> dict[int, list[str]]:
-    """The command lines, by pid, of the processes that have these arguments one after another."""
-    found: dict[int, list[str]] = {}
+    """The command lines, by pid, of the processes that have these consecutive arguments."""
+    commands: dict[int, list[str]] = {}
     for running in psutil.process_iter():
-        command: list[str] = _asked(running.cmdline, list[str]())
+        command: list[str] = _inspect(running.cmdline, list[str]())
         if any(tuple(command[start : start + len(arguments)]) == arguments for start in range(len(command))):
-            found[running.pid] = command
-    return found
+            commands[running.pid] = command
+    return commands
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether that process listens on that port. An answer from the port is no proof: another program may have taken the port first."""
+    """Whether that process listens on that port. A reply from the port does not show that, because another program may use the port."""
 
     def ports() -> list[int]:
-        found = psutil.Process(pid).net_connections(kind="tcp")
-        return [each.laddr.port for each in found if each.status == psutil.CONN_LISTEN]
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+        return [each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN]
 
-    return port in _asked(ports, list[int]())
+    return port in _inspect(ports, list[int]())
 
 
 def exists(pid: int) -> bool:
-    """Whether a process with that pid exists, whatever it is."""
+    """Whether any process has that pid."""
     return psutil.pid_exists(pid)
 
 
 def works_in(folder: Path) -> bool:
-    """Whether any process has `folder` as its working directory, as every process of a Postgres cluster has its data folder."""
-    return any(_asked(running.cwd, "") == str(folder) for running in psutil.process_iter())
+    """Whether any process has `folder` as its working directory. Every process of a PostgreSQL cluster has the data folder."""
+    return any(_inspect(running.cwd, "") == str(folder) for running in psutil.process_iter())
 
 
-def _asked(question: Callable[[], T], otherwise: T) -> T:
-    """The answer of a process about itself; `otherwise` if it is gone or not ours to ask."""
+def _inspect(read: Callable[[], T], default: T) -> T:
+    """What `read` returns about a process; `default` if the process has ended or may not be inspected."""
     try:
-        return question()
+        return read()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return otherwise
+        return default
 
 
 def _same(running: Sequence[str], command: Sequence[str]) -> bool:
-    # The program itself may go by another path (a symlinked interpreter), its arguments do not. A zombie's line is empty. What becomes the
-    # command, such as a program that changes the user, has the command at its end.
+    # Only the arguments are compared, because the program may have another path (a symlinked interpreter). They are compared with the end
+    # of the line, because a program that changes the account has the command at its end. The command line of a zombie is empty.
     arguments = list(command[1:])
     return len(running) > len(arguments) > 0 and list(running[-len(arguments) :]) == arguments
 
 
 def wait_until(ready: Callable[[], bool], pid: int, command: Sequence[str], patience: float) -> bool:
-    """Wait until `ready` is true; False if the process ended before.
+    """Wait until `ready` returns true; returns False if the process ended before that.
 
     Raises:
         TimeoutError: after `patience` seconds the process still runs and is not ready.
@@ -152,13 +153,13 @@ def wait_until(ready: Callable[[], bool], pid: int, command: Sequence[str], pati
     return False
 
 
-def stop(pid: int, command: Sequence[str], politely: signal.Signals, patience: float) -> None:
-    """Ask the process to end with the signal `politely`; after `patience` seconds kill its whole session.
+def stop(pid: int, command: Sequence[str], quit_signal: signal.Signals, patience: float) -> None:
+    """Send the process the signal `quit_signal`; if it still runs after `patience` seconds, kill its session.
 
     Raises:
-        TimeoutError: it exists even after SIGKILL.
+        TimeoutError: the process still exists after SIGKILL.
     """
-    if _has_ended(pid, command, politely, patience, group=False) or _has_ended(pid, command, signal.SIGKILL, _KILL_PATIENCE, group=True):
+    if _has_ended(pid, command, quit_signal, patience, group=False) or _has_ended(pid, command, signal.SIGKILL, _KILL_PATIENCE, group=True):
         return
     raise TimeoutError(f"process {pid} did not end within {_KILL_PATIENCE:.0f} s of SIGKILL")
 
@@ -182,11 +183,11 @@ def _has_ended(pid: int, command: Sequence[str], number: signal.Signals, patienc
 
 
 def tail(log: Path, *, since: int = 0, lines: int = 12) -> str:
-    """The last lines of a log, for an error message: at most those from its byte `since` on."""
+    """The last lines of a log, for an error message, from the byte `since` on."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            # A log that is shorter than it was has been set aside and begun anew.
+            # A log that is shorter than `since` is a new file, because the old one was renamed.
             file.seek(max(since if since <= size else 0, size - 8_192))
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:

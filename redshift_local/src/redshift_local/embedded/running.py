@@ -1,7 +1,7 @@
-"""A cluster's server that runs for as long as a block does.
+"""Runs the server of a cluster during a block.
 
-Belongs here: starting the server at a free port, ending it for certain, and ending one that a killed process left behind. Does not
-belong here: the cluster (`cluster`), and servers that outlive the process that starts them.
+Belongs here: starting the server on a free port, stopping it, and stopping a server whose parent was killed. Does not belong here: the
+cluster (`cluster`), and servers that run longer than the process that starts them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from redshift_local.embedded.ports import free_port
 _ATTEMPTS = 20
 _START_PATIENCE = 60.0
 _STOP_PATIENCE = 30.0
-_QUIT = signal.SIGINT  # PostgreSQL's fast shutdown: ends sessions, then writes a checkpoint
+_QUIT = signal.SIGINT  # PostgreSQL's fast shutdown: it ends sessions, then writes a checkpoint
 
 
 class Interrupted(Exception):
-    """The caller asked to stop before the server was ready."""
+    """The caller interrupted the start."""
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that was ready when it was made."""
+    """A server that has been started and was ready."""
 
     port: int
     pid: int
@@ -48,19 +48,19 @@ class RunningServer:
 
 @contextmanager
 def running(cluster: Cluster, *, log: Path, note: Path, interrupted: Callable[[], bool] = lambda: False) -> Iterator[RunningServer]:
-    """Make the cluster unless it exists, and run its server for the block.
+    """Create the cluster if it does not exist, and run its server during the block.
 
     Args:
-        log: the file to which the server writes.
-        note: the file that keeps the server's command. With it a later call ends a server that outlived its process.
-        interrupted: asked again and again while this waits; true ends the wait with `Interrupted`.
+        log: the file to which the server writes its log.
+        note: the file that stores the server's command. If this process is killed, a later call reads the file and stops the server.
+        interrupted: called repeatedly while the server starts; when it returns true, `Interrupted` is raised.
 
     Raises:
-        ClusterError: the server did not start; the message ends with the end of its log.
+        ClusterError: the server did not start; the message contains the end of its log.
     """
     stop_leftover(note)
     cluster.create()
-    log.touch(mode=0o600)  # a server logs statements with their values
+    log.touch(mode=0o600)  # the log contains statements with their values
     server = _start(cluster, log, note, interrupted)
     try:
         yield server
@@ -91,14 +91,14 @@ def _start(cluster: Cluster, log: Path, note: Path, interrupted: Callable[[], bo
                 raise ClusterError(f"PostgreSQL was not ready in time; its log {log} ends with\n{process.tail(log)}") from error
             raise
         output = process.tail(log, since=start_of_log)
-        if not cluster.ended_for_a_moment(output):
+        if not cluster.ended_by_transient_error(output):
             break
         time.sleep(0.25)
     raise ClusterError(f"PostgreSQL did not start; its log {log} ends with\n{output}")
 
 
 def stop_leftover(note: Path) -> None:
-    """End the server whose command is in the file `note`, if it runs, and remove the file."""
+    """Stop the server whose command is in the file `note`, if it runs, and remove the file."""
     try:
         command = json.loads(note.read_bytes())
     except FileNotFoundError:
@@ -116,5 +116,5 @@ def _stop(pid: int, command: Sequence[str]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The present environment without what would lead the server to other settings."""
+    """The current environment without the variables that change PostgreSQL's settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}

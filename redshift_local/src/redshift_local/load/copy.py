@@ -1,9 +1,8 @@
-"""COPY: rows of Parquet files in S3 into a table, in the session's transaction.
+"""COPY: loads the rows of Parquet files in S3 into a table, in the session's transaction.
 
-Belongs here: the table's columns, reading, encoding and sending, and stopping all of it on an error. Does not belong here: which files
-(`s3`), what fits a column (`parquet`), or the session's protocol (`proxy`).
-Two threads, because decoding and the backend's work take about as long. What is in memory at a time is one row group (a window of each
-column if it is larger than _ROW_GROUP), one decoded batch, and a short queue.
+Belongs here: the table's columns, decoding, encoding and sending, and stopping after an error. Does not belong here: finding files (`s3`),
+what fits a column (`parquet`), the protocol (`proxy`). One thread decodes while the other waits for the backend, because both take about as
+long. Memory holds one row group (or a window of each column, if it is larger than _ROW_GROUP), one decoded batch, and a short queue.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from redshift_local.load import parquet, s3
 from redshift_local.load.parquet import Column
 from redshift_local.sql.copy_options import Copy
 
-_ROW_GROUP = 64 * 1024 * 1024  # a row group up to this many bytes is fetched in one request
-_WINDOW = 4 * 1024 * 1024  # of a larger group, this much of each column is fetched at a time
-_FOOTER = 64 * 1024  # fetched in one request, which mostly holds the whole footer
-_ROWS = 16 * 1024  # a batch; encoding holds the interpreter's lock, so this bounds how long other sessions wait
-_ENCODED = 8 * 1024 * 1024  # a batch is encoded in pieces of about this size
+_ROW_GROUP = 64 * 1024 * 1024  # bytes; a row group up to this size is fetched in one request
+_WINDOW = 4 * 1024 * 1024  # bytes of each column of a larger row group that are fetched at a time
+_FOOTER = 64 * 1024  # bytes at the end of the file that are fetched first; usually they contain the complete footer
+_ROWS = 16 * 1024  # rows of a batch; encoding holds the GIL, so this limits how long other sessions wait
+_ENCODED = 8 * 1024 * 1024  # bytes; a batch is encoded in pieces of about this size
 _QUEUED = 4
 
 
@@ -37,10 +36,10 @@ class Backend(Protocol):
     """The session's connection to the backend, as far as COPY needs it."""
 
     def rows(self, sql: str) -> list[list[str | None]]:
-        """The result of a statement that the client does not see."""
+        """Run a statement whose result the client does not get; returns its rows."""
 
     def copy_in(self, sql: str, chunks: Iterator[bytes]) -> None:
-        """Run a COPY FROM STDIN with these chunks of its data. An error from the iterator cancels it and is raised again."""
+        """Run a COPY FROM STDIN with these chunks of data. An error of the iterator cancels the COPY and is raised again."""
 
 
 def identifier(name: str) -> str:
@@ -52,21 +51,21 @@ def literal(value: str) -> str:
 
 
 def run(statement: Copy, backend: Backend, store: s3.Store, watch: Callable[[], None]) -> int:
-    """Load all rows or none; the number of rows.
+    """Load all rows, or none after an error; returns the number of rows.
 
     Args:
-        watch: called again and again while this waits; raises to stop the load.
+        watch: called repeatedly during the load; raises an error to stop it.
 
     Raises:
-        RedshiftError: S3, a file or a value is refused, in a cluster's words.
+        RedshiftError: S3 failed, or a file or a value cannot be loaded. The message is a cluster's.
     """
     schema, name = statement.table
     relation = f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
-    columns = _chosen(_table_columns(backend, relation, name), statement, name)
+    columns = _columns_to_fill(_table_columns(backend, relation, name), statement, name)
     objects = []
-    for found in (store.by_manifest if statement.manifest else store.by_prefix)(statement.url):
+    for s3_object in (store.by_manifest if statement.manifest else store.by_prefix)(statement.url):
         watch()
-        objects.append(found)
+        objects.append(s3_object)
     reader = _Reader(statement, columns, objects, store)
     names = ", ".join(identifier(column.name) for column in columns)
     try:
@@ -86,19 +85,19 @@ SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8,
  WHERE a.attrelid = pg_catalog.to_regclass({relation}) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
 """
-"""Of each column: name, type (of a domain: its base), modifier, not null, has default, is identity, byte length by constraint."""
+"""For each column: name, type (the base type of a domain), modifier, not null, has default, is identity, byte length by constraint."""
 
 
 def _table_columns(backend: Backend, relation: str, name: str) -> list[Column]:
-    found = [_column(row) for row in backend.rows(_COLUMNS.format(relation=literal(relation)))]
-    if not found:
+    columns = [_column(row) for row in backend.rows(_COLUMNS.format(relation=literal(relation)))]
+    if not columns:
         raise RedshiftError("42P01", f"Cannot COPY into nonexistent table {name}")
-    return found
+    return columns
 
 
 def _column(row: Sequence[str | None]) -> Column:
-    name, kind, modifier, not_null, has_default, identity, width = (value or "" for value in row)
-    oid, typmod = int(kind), int(modifier)
+    name, type_oid, modifier, not_null, has_default, identity, width = (value or "" for value in row)
+    oid, typmod = int(type_oid), int(modifier)
     bounds = [int(width)] if width else []
     if oid in (parquet.VARCHAR, parquet.CHAR) and typmod >= 4:
         bounds.append(typmod - 4)
@@ -106,10 +105,10 @@ def _column(row: Sequence[str | None]) -> Column:
     return Column(name, oid, not_null == "t", has_default == "t", identity == "t", min(bounds, default=None), precision, scale)
 
 
-def _chosen(table: list[Column], statement: Copy, name: str) -> list[Column]:
+def _columns_to_fill(table: list[Column], statement: Copy, name: str) -> list[Column]:
     """The columns that the file fills, in the file's order."""
     by_name = {column.name: column for column in table}
-    chosen = [column for column in table if statement.explicit_ids or not column.identity]
+    columns = [column for column in table if statement.explicit_ids or not column.identity]
     if statement.columns is not None:
         for wanted in statement.columns:
             if wanted not in by_name:
@@ -117,15 +116,15 @@ def _chosen(table: list[Column], statement: Copy, name: str) -> list[Column]:
         if len(set(statement.columns)) < len(statement.columns):
             twice = next(wanted for wanted in statement.columns if statement.columns.count(wanted) > 1)
             raise RedshiftError("42701", f'column "{twice}" specified more than once')
-        chosen = [by_name[wanted] for wanted in statement.columns]
-    for column in chosen:
+        columns = [by_name[wanted] for wanted in statement.columns]
+    for column in columns:
         if column.identity and not statement.explicit_ids:
             raise RedshiftError("0A000", f"cannot set an identity column to a value: {column.name}", hint="Use EXPLICIT_IDS.")
     for column in table:
         needs_no_value = column.has_default or (column.identity and statement.columns is not None)
-        if column not in chosen and column.not_null and not needs_no_value:
+        if column not in columns and column.not_null and not needs_no_value:
             raise RedshiftError("42601", "NOT NULL column without DEFAULT must be included in column list", f"column {column.name}")
-    return chosen
+    return columns
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class _Failed:
 
 
 class _Reader:
-    """The thread that fetches, decodes and encodes ahead of the one that sends."""
+    """The thread that fetches, decodes and encodes rows, while another one sends them."""
 
     def __init__(self, statement: Copy, columns: list[Column], objects: list[s3.S3Object], store: s3.Store) -> None:
         self.rows = 0
@@ -147,15 +146,15 @@ class _Reader:
         self._thread = threading.Thread(target=self._read, name="copy-reader", daemon=True)
 
     def chunks(self, watch: Callable[[], None]) -> Iterator[bytes]:
-        """The binary COPY stream. Raises the errors of the reading thread, and calls `watch` between waits."""
+        """The binary COPY stream. Raises the errors of the reading thread, and calls `watch` before each wait."""
         self._thread.start()
         while True:
             watch()
             try:
                 item = self._queue.get(timeout=0.1)
             except queue.Empty:
-                if not self._thread.is_alive() and self._queue.empty():  # it ended without an Exception, by a library's panic
-                    raise RedshiftError(INTERNAL_ERROR, "internal error of the local Redshift's COPY; its log says more") from None
+                if not self._thread.is_alive() and self._queue.empty():  # it ended by a panic of a library, which is not an Exception
+                    raise RedshiftError(INTERNAL_ERROR, "internal error of the local Redshift's COPY; see its log") from None
                 continue
             if item is None:
                 return
@@ -164,7 +163,7 @@ class _Reader:
             yield item
 
     def stop(self) -> None:
-        """Let the thread end, at the latest after the request that it is waiting for."""
+        """Let the thread end, at the latest after its current request."""
         self._stopped.set()
 
     def _put(self, item: bytes | _Failed | None) -> None:
@@ -182,74 +181,75 @@ class _Reader:
                 if self._stopped.is_set():
                     return
             self._put(None)
-        except Exception as error:  # noqa: BLE001 - whatever it is must reach the client, through `chunks`
+        except Exception as error:  # noqa: BLE001 - `chunks` raises it again, so that the client gets every error
             self._put(_Failed(error))
 
     def _encoded(self) -> Iterator[bytes]:
         encoder = _encoder(self._columns)
         yield encoder.write_header()
-        for found in self._objects:
-            for piece in self._rows_of(found):
-                if chunk := self._encode(encoder, piece, found):  # small ones wait in the encoder for the next
+        for s3_object in self._objects:
+            for piece in self._rows_of(s3_object):
+                if chunk := self._encode(encoder, piece, s3_object):  # empty if the encoder has kept a small piece
                     yield chunk
                 self.rows += piece.num_rows
         yield encoder.finish()
 
-    def _encode(self, encoder: pgpq.ArrowToPostgresBinaryEncoder, piece: pa.RecordBatch, found: s3.S3Object) -> bytes:
+    def _encode(self, encoder: pgpq.ArrowToPostgresBinaryEncoder, piece: pa.RecordBatch, s3_object: s3.S3Object) -> bytes:
         try:
             return bytes(encoder.write_batch(piece))
         except ValueError as error:  # a date or an instant that PostgreSQL's encoding cannot hold
-            raise s3.load_error(s3.SPECTRUM_SCAN, f"File '{self._store.https(found.url)}' holds a value out of range: {error}") from error
-
-    def _rows_of(self, found: s3.S3Object) -> Iterator[pa.RecordBatch]:
-        try:
-            with self._store.open(found) as file:
-                yield from self._fitting(file, found)
-        except (pa.ArrowException, OSError) as error:
-            context = f"File '{self._store.https(found.url)}' could not be decoded: {error}"
+            context = f"File '{self._store.https(s3_object.url)}' contains a value out of range: {error}"
             raise s3.load_error(s3.SPECTRUM_SCAN, context) from error
 
-    def _fitting(self, file: s3.RangedObject, found: s3.S3Object) -> Iterator[pa.RecordBatch]:
-        metadata = _footer(file, found, self._store)
-        loading = parquet.match(
+    def _rows_of(self, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._store.open(s3_object) as file:
+                yield from self._converted(file, s3_object)
+        except (pa.ArrowException, OSError) as error:
+            context = f"File '{self._store.https(s3_object.url)}' could not be decoded: {error}"
+            raise s3.load_error(s3.SPECTRUM_SCAN, context) from error
+
+    def _converted(self, file: s3.RangedObject, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
+        metadata = _footer(file, s3_object, self._store)
+        conversion = parquet.match(
             metadata,
             self._columns,
-            url=found.url,
-            https=self._store.https(found.url),
+            url=s3_object.url,
+            https=self._store.https(s3_object.url),
             fill=self._statement.fillrecord,
             json_=self._statement.serializetojson,
             invalid=self._statement.acceptinvchars,
         )
         for batch in _batches(file, metadata):
-            yield from _pieces(loading.batch(batch))
+            yield from _pieces(conversion.convert(batch))
 
 
-def _footer(file: s3.RangedObject, found: s3.S3Object, store: s3.Store) -> pq.FileMetaData:
+def _footer(file: s3.RangedObject, s3_object: s3.S3Object, store: s3.Store) -> pq.FileMetaData:
     try:
-        if found.size:
-            file.hold(max(0, found.size - _FOOTER), found.size)
+        if s3_object.size:
+            file.prefetch(max(0, s3_object.size - _FOOTER), s3_object.size)
         return pq.read_metadata(file)
     except (pa.ArrowException, OSError) as error:
-        context = f"File '{store.https(found.url)}' has an invalid version number: it is not Parquet. {error}"
+        context = f"File '{store.https(s3_object.url)}' has an invalid version number: it is not Parquet. {error}"
         raise s3.load_error(s3.SPECTRUM_SCAN, context) from None
 
 
 def _batches(file: s3.RangedObject, metadata: pq.FileMetaData) -> Iterator[pa.RecordBatch]:
-    whole = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us")
-    windowed = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us", buffer_size=_WINDOW)
+    unbuffered = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us")
+    buffered = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us", buffer_size=_WINDOW)
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
-        start, end = _extent(group)
-        held = end - start <= _ROW_GROUP
-        if held:
-            file.hold(start, end)
+        start, end = _byte_range(group)
+        prefetched = end - start <= _ROW_GROUP
+        if prefetched:
+            file.prefetch(start, end)
         width = max(1, group.total_byte_size // max(1, group.num_rows))
         rows = max(1, min(_ROWS, _ENCODED // width))
-        yield from (whole if held else windowed).iter_batches(batch_size=rows, row_groups=[i])
+        yield from (unbuffered if prefetched else buffered).iter_batches(batch_size=rows, row_groups=[i])
 
 
-def _extent(group: pq.RowGroupMetaData) -> tuple[int, int]:
-    """Where the row group's bytes begin and end in the file."""
+def _byte_range(group: pq.RowGroupMetaData) -> tuple[int, int]:
+    """The positions in the file at which the row group's bytes begin and end."""
     chunks = [group.column(i) for i in range(group.num_columns)]
     starts = [min(c.data_page_offset, c.dictionary_page_offset or c.data_page_offset) for c in chunks]
     return min(starts), max(start + c.total_compressed_size for start, c in zip(starts, chunks, strict=True))
@@ -264,8 +264,8 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _encoder(columns: Sequence[Column]) -> pgpq.ArrowToPostgresBinaryEncoder:
     schema = parquet.encoded_schema(columns)
-    chosen = {field.name: pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field) for field in schema}
+    field_encoders = {field.name: pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field) for field in schema}
     for column, field in zip(columns, schema, strict=True):
-        if column.kind == parquet.SUPER:
-            chosen[field.name] = encoders.StringEncoderBuilder.new_with_output(field, postgres.Jsonb())
-    return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, chosen)
+        if column.type_oid == parquet.SUPER:
+            field_encoders[field.name] = encoders.StringEncoderBuilder.new_with_output(field, postgres.Jsonb())
+    return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, field_encoders)

@@ -1,6 +1,6 @@
-"""The objects that COPY reads: by prefix or manifest, in ranges of bytes, with S3's errors in Redshift's words.
+"""The S3 objects that COPY reads: listed by prefix or manifest, read in ranges of bytes, with Redshift's errors.
 
-Belongs here: S3, manifests and prefixes. Does not belong here: what is in an object (`parquet`), or where its rows go (`copy`).
+Belongs here: S3, manifests and prefixes. Does not belong here: the content of an object (`parquet`), and loading its rows (`copy`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SPECTRUM_SCHEMA = 15007
 
 
 def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", message: str = "", hint: str = "") -> RedshiftError:
-    """An error of COPY in a cluster's words: a short message, and a boxed detail that says what happened.
+    """An error of COPY in the format of a cluster: a short message, and a boxed detail.
 
     Args:
         code: Redshift's own number, such as 15007; the SQLSTATE is always XX000.
-        context: what happened, and to which file.
-        error: the box's title; also the message, unless that is given.
+        context: what happened, and in which file.
+        error: the title of the box; also the message, if `message` is empty.
     """
     rule = "-" * 47
     lines = [rule, f"error:  {error}", f"code:      {code}", f"context:   {context}", "location:  the local Redshift", rule]
@@ -43,7 +43,7 @@ def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", m
 
 @dataclass(frozen=True)
 class S3Object:
-    """One object that exists. `size` in bytes."""
+    """An existing object. `size` is in bytes."""
 
     bucket: str
     key: str
@@ -55,7 +55,7 @@ class S3Object:
 
 
 class Store:
-    """S3 at one endpoint, with the region and credentials of the ordinary AWS_* environment. Safe to share between threads."""
+    """S3 at one endpoint, with region and credentials from the AWS_* environment variables. Several threads may share it."""
 
     def __init__(self, endpoint: str | None) -> None:
         retries: Any = {"max_attempts": 3, "mode": "standard"}
@@ -63,39 +63,39 @@ class Store:
         self.client: S3Client = boto3.client("s3", endpoint_url=endpoint, config=config)
 
     def https(self, url: str) -> str:
-        """The address by which Spectrum's errors name a file."""
+        """The address of a file in Spectrum's errors."""
         bucket, key = _split(url)
         return f"https://s3.{self.client.meta.region_name}.amazonaws.com/{bucket}/{key}"
 
     def by_prefix(self, url: str) -> Iterator[S3Object]:
-        """All objects whose key begins with this url's, in the order of their keys.
+        """All objects whose keys begin with the key of this url, in the order of their keys.
 
         Raises:
-            RedshiftError: none exists.
+            RedshiftError: there is no such object.
         """
         bucket, prefix = _split(url)
-        found: list[S3Object] = []
-        with _in_redshift_words(f"Listing bucket={bucket} prefix={prefix}"):
+        objects: list[S3Object] = []
+        with _redshift_errors(f"Listing bucket={bucket} prefix={prefix}"):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                # An empty object whose key ends in a slash is a folder of S3's console.
-                found += [
+                # The S3 console creates a folder as an empty object whose key ends with a slash.
+                objects += [
                     S3Object(bucket, o["Key"], o["Size"]) for o in page.get("Contents", ()) if o["Size"] or not o["Key"].endswith("/")
                 ]
-        if not found:
+        if not objects:
             message = f"The specified S3 prefix '{prefix}' does not exist"
             raise load_error(S3_ERROR, f"bucket={bucket} prefix={prefix}", error=message)
-        yield from found
+        yield from objects
 
     def by_manifest(self, url: str) -> Iterator[S3Object]:
-        """The objects that a manifest lists, in its order. Each is looked up when it is asked for.
+        """The objects that a manifest lists, in its order. Each is looked up in S3 when the iterator reaches it.
 
         Raises:
-            RedshiftError: none exists, a mandatory one is missing, or an entry lacks its object's length, which columnar files need.
+            RedshiftError: no object exists, a mandatory one is missing, or an entry has no content_length, which columnar files require.
         """
         bucket, key = _split(url)
-        with _in_redshift_words(f"S3 key being read : {url}", "Problem reading manifest file - "):
+        with _redshift_errors(f"S3 key being read : {url}", "Problem reading manifest file - "):
             body = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        found = False
+        any_exists = False
         for url_of, mandatory, length in list(_entries(body, url)):
             size = self._size(url_of)
             if size is None and mandatory:
@@ -106,57 +106,57 @@ class Store:
                 context = f"the manifest {url} gives content_length {length} for {url_of}, which has {size} bytes."
                 status = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
                 raise load_error(SPECTRUM_SCAN, f"{status}: {context}")
-            found = True
+            any_exists = True
             yield S3Object(*_split(url_of), size)
-        if not found:
+        if not any_exists:
             raise load_error(S3_ERROR, f"none of the files that the manifest {url} lists exists", error="No files found in manifest.")
 
     def _size(self, url: str) -> int | None:
         bucket, key = _split(url)
         try:
-            with _in_redshift_words(f"S3 key being read : {url}"):
+            with _redshift_errors(f"S3 key being read : {url}"):
                 return self.client.head_object(Bucket=bucket, Key=key)["ContentLength"]
         except _NoSuchKey:
             return None
 
-    def open(self, found: S3Object) -> RangedObject:
-        return RangedObject(self.client, found)
+    def open(self, s3_object: S3Object) -> RangedObject:
+        return RangedObject(self.client, s3_object)
 
 
 class RangedObject(io.RawIOBase):
-    """An object as a file that is read by ranges. At most one range of it is in memory, the one of `hold`."""
+    """An object as a file that is read by ranges. Memory holds at most one range, that of the last `prefetch`."""
 
-    def __init__(self, client: S3Client, found: S3Object) -> None:
+    def __init__(self, client: S3Client, s3_object: S3Object) -> None:
         super().__init__()
         self._client = client
-        self._found = found
-        self._at = 0
-        self._held_from = 0
-        self._held = b""
+        self._object = s3_object
+        self._position = 0
+        self._buffer_start = 0
+        self._buffer = b""
 
-    def hold(self, start: int, end: int) -> None:
-        """Fetch the bytes from `start` to before `end` in one request. Reads inside them need no other."""
-        if self._held_from <= start and end <= self._held_from + len(self._held):
+    def prefetch(self, start: int, end: int) -> None:
+        """Fetch the bytes from `start` to before `end` in one request. Reads inside this range need no other request."""
+        if self._buffer_start <= start and end <= self._buffer_start + len(self._buffer):
             return
-        self._held = b""  # free the last range before the next one is fetched
-        self._held = self._fetch(start, end)
-        self._held_from = start
+        self._buffer = b""  # frees the last range before the next one is fetched
+        self._buffer = self._fetch(start, end)
+        self._buffer_start = start
 
     def _fetch(self, start: int, end: int) -> bytes:
-        with _in_redshift_words(f"S3 key being read : {self._found.url}"):
-            wanted = f"bytes={start}-{end - 1}"
-            body = self._client.get_object(Bucket=self._found.bucket, Key=self._found.key, Range=wanted)["Body"].read()
+        with _redshift_errors(f"S3 key being read : {self._object.url}"):
+            byte_range = f"bytes={start}-{end - 1}"
+            body = self._client.get_object(Bucket=self._object.bucket, Key=self._object.key, Range=byte_range)["Body"].read()
         if len(body) != end - start:
-            raise load_error(SPECTRUM_SCAN, f"{self._found.url} changed while it was read: {wanted} brought {len(body)} bytes.")
+            raise load_error(SPECTRUM_SCAN, f"{self._object.url} changed while it was read: {byte_range} returned {len(body)} bytes.")
         return body
 
     def read(self, size: int | None = -1) -> bytes:
-        end = self._found.size if size is None or size < 0 else min(self._at + size, self._found.size)
-        if end <= self._at:
+        end = self._object.size if size is None or size < 0 else min(self._position + size, self._object.size)
+        if end <= self._position:
             return b""
-        start, self._at = self._at, end
-        if self._held_from <= start and end <= self._held_from + len(self._held):
-            return self._held[start - self._held_from : end - self._held_from]
+        start, self._position = self._position, end
+        if self._buffer_start <= start and end <= self._buffer_start + len(self._buffer):
+            return self._buffer[start - self._buffer_start : end - self._buffer_start]
         return self._fetch(start, end)
 
     def readinto(self, into: Any) -> int:
@@ -165,11 +165,11 @@ class RangedObject(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
-        return self._at
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._object.size}[whence]
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def readable(self) -> bool:
         return True
@@ -205,11 +205,11 @@ def _entries(body: bytes, url: str) -> Iterator[tuple[str, bool, int]]:
 
 
 class _NoSuchKey(RedshiftError):
-    """The object does not exist, which is no error for an optional one."""
+    """The object does not exist. This is an error only for a mandatory object."""
 
 
 @contextmanager
-def _in_redshift_words(context: str, before: str = "") -> Iterator[None]:
+def _redshift_errors(context: str, before: str = "") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
@@ -217,7 +217,7 @@ def _in_redshift_words(context: str, before: str = "") -> Iterator[None]:
         cause, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
         status, code = meta.get("HTTPStatusCode", 0), cause.get("Code", "")
         words, code = {
-            "404": ("The specified key does not exist.", "NoSuchKey"),  # HEAD has no body, hence only a status
+            "404": ("The specified key does not exist.", "NoSuchKey"),  # the reply to HEAD has no body, so the code is the status
             "403": ("Access Denied", "AccessDenied"),
         }.get(code, (cause.get("Message", ""), code))
         request, extended = meta.get("RequestId", ""), meta.get("HostId", "")

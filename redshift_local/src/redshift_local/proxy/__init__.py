@@ -1,4 +1,4 @@
 """The server side of PostgreSQL's wire protocol. `server.Server` is the entry.
 
-Belongs here: connections of clients and to the backend. Does not belong here: what a statement means (`sql`), or loading (`load`).
+Belongs here: the connections of clients and to the backend. Does not belong here: the meaning of a statement (`sql`), and COPY (`load`).
 """

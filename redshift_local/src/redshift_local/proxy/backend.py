@@ -1,8 +1,8 @@
-"""A session's connection to the backend, the PostgreSQL behind the proxy.
+"""A session's connection to the backend, which is the PostgreSQL behind the proxy.
 
-Belongs here: passing its answers on, and statements of the proxy's own. Does not belong here: the client's messages (`session`).
-The proxy's own statements have a name of their own and no Sync, so they run in the client's transaction, implicit or not. After an
-error the backend ignores everything up to the next Sync; `failed` says so.
+Belongs here: relaying its replies, and running the proxy's own statements. Does not belong here: the client's messages (`session`).
+The proxy's own statements are named and sent without a Sync, so they run in the client's transaction, implicit or explicit. After an error
+the backend ignores all messages until the next Sync; then `failed` is true.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from redshift_local.errors import RedshiftError, in_redshift_words
+from redshift_local.errors import RedshiftError, as_redshift_error
 from redshift_local.proxy import wire
 from redshift_local.proxy.wire import BackendGone, Stream
 
 SERVER_VERSION = "8.0.2"
-"""What a cluster reports, whatever it runs."""
+"""The version that every cluster reports."""
 
-_SEES_THE_REAL_VERSION = "psql"
-"""psql chooses its catalog queries by the reported version, and those for 8.0 need columns that PostgreSQL has dropped since
-(`\\d t`: "column c.relhasoids does not exist"). So psql alone sees the version of the catalog that it queries."""
+_GETS_REAL_VERSION = "psql"
+"""psql selects its catalog queries by the reported version. Those for 8.0 use columns that PostgreSQL has removed since (`\\d t`: "column
+c.relhasoids does not exist"). So psql, and no other client, gets PostgreSQL's own version."""
 
 _OWN_NAME = "_redshift_local"
 _DATA_ROW = ord("D")
-_ANSWERED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
-_STEPS = b"12n3"  # ParseComplete, BindComplete, NoData, CloseComplete: of steps that the client did not ask for
+_COMPLETED = b"CIsE"  # CommandComplete, EmptyQueryResponse, PortalSuspended, ErrorResponse
+_STEPS = b"12n3"  # ParseComplete, BindComplete, NoData, CloseComplete: replies to messages that the client did not send
 _NO_TRANSACTION = "25P01"
 
 
 class Backend:
     """One connection.
 
-    `status` is the transaction's at the last ReadyForQuery: b"I" none, b"T" open, b"E" failed.
-    `announced_end` says that the client has the backend's last words.
+    `status` is the transaction's status at the last ReadyForQuery: b"I" none, b"T" open, b"E" failed. `sent_fatal` is true if the client
+    was sent a fatal error of the backend.
     """
 
     def __init__(self, address: tuple[str, int], client: Stream, application: str = "", timeout: float = 10.0) -> None:
-        """Connect, within `timeout` seconds. `application` is what the client calls itself.
+        """Connect within `timeout` seconds. `application` is the client's application name.
 
         Raises:
-            BackendGone: nothing answers at the address.
+            BackendGone: no server answers at the address.
         """
         try:
             sock = socket.create_connection(address, timeout)
@@ -52,7 +52,7 @@ class Backend:
         self.client = client
         self.status = b"I"
         self.failed = False
-        self.announced_end = False
+        self.sent_fatal = False
         self.pid = 0
         self._application = application
 
@@ -61,12 +61,12 @@ class Backend:
         self.stream.flush()
 
     def relay(self, until: bytes, hidden: bytes = b"") -> bytes:
-        """Pass the backend's answer on to the client, up to a message of one of the kinds `until`; which one came.
+        """Relay the backend's messages to the client, up to a message of one of the types `until`; returns its type.
 
-        Kinds in `hidden` are not passed on. Rows are neither taken apart nor collected.
+        Messages of the types `hidden` are not relayed. Rows are neither parsed nor collected.
         """
         while True:
-            self.stream.bulk(_DATA_ROW, self.client)
+            self.stream.relay_all(_DATA_ROW, self.client)
             kind, body = self.stream.message()
             body = self._translated(kind, body)
             if kind == b"G":
@@ -74,16 +74,16 @@ class Backend:
             elif kind not in hidden:
                 self.client.write(wire.frame(kind, body))
             if kind == b"N":
-                self.client.flush()  # the client may want it before the statement ends
+                self.client.flush()  # so that the client gets a notice before the statement ends
             if kind in until:
                 return kind
 
     def deliver(self, kind: bytes, body: bytes) -> None:
-        """Pass one message of the start-up on."""
+        """Relay one message to the client."""
         self.client.write(wire.frame(kind, self._translated(kind, body)))
 
     def wait_for_client(self) -> None:
-        """Wait until the client has sent something. Meanwhile pass on what the backend sends unasked, such as its end."""
+        """Wait until the client has sent a message. Meanwhile relay the backend's asynchronous messages, such as that of its shutdown."""
         self.client.flush()
         while not self.client.has_input:
             if self.stream in wire.readable(self.client, self.stream, wait=True):
@@ -91,11 +91,11 @@ class Backend:
                 self.client.flush()
 
     def _translated(self, kind: bytes, body: bytes) -> bytes:
-        """The body of a message from the backend as the client gets it. Notes the transaction's status from it."""
+        """The body of a backend's message, as the client should get it. Also updates the transaction's status."""
         if kind == b"E":
             self.failed = True
-            fields = in_redshift_words(wire.fields(body), self.pid)
-            self.announced_end = fields.get("S") in ("FATAL", "PANIC")
+            fields = as_redshift_error(wire.fields(body), self.pid)
+            self.sent_fatal = fields.get("S") in ("FATAL", "PANIC")
             return wire.error_response(fields)[5:]
         if kind == b"Z":
             self.status, self.failed = body, False
@@ -103,51 +103,51 @@ class Backend:
             return wire.with_super(body)
         elif kind == b"t":
             return wire.swapped_types(body, wire.JSONB, wire.SUPER)
-        elif kind == b"S" and body.startswith(b"server_version\x00") and self._application != _SEES_THE_REAL_VERSION:
+        elif kind == b"S" and body.startswith(b"server_version\x00") and self._application != _GETS_REAL_VERSION:
             return wire.text("server_version") + wire.text(SERVER_VERSION)
         return body
 
     def run(self, sql: str) -> bool:
-        """Run a statement and pass its result on, as the simple protocol shows it; False if it failed."""
-        self.send(wire.run_message(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
-        if self.relay(_ANSWERED, _STEPS) == b"E":
+        """Run a statement and relay its result, as in the simple protocol; returns False if it failed."""
+        self.send(wire.run_message(_OWN_NAME, sql) + wire.close_message(_OWN_NAME) + wire.FLUSH)
+        if self.relay(_COMPLETED, _STEPS) == b"E":
             return False
-        self._forgotten()
+        self._await_close()
         return True
 
-    def _forgotten(self) -> None:
+    def _await_close(self) -> None:
         for _ in range(2):
             self.relay(b"3", b"3")
 
     def rows(self, sql: str) -> list[list[str | None]]:
-        """The result of a statement that the client does not see.
+        """Run a statement whose result the client does not get; returns its rows.
 
         Raises:
             RedshiftError: the statement failed.
         """
-        self.send(wire.run_message(_OWN_NAME, sql) + wire.forget(_OWN_NAME) + wire.FLUSH)
-        found = []
+        self.send(wire.run_message(_OWN_NAME, sql) + wire.close_message(_OWN_NAME) + wire.FLUSH)
+        rows = []
         while True:
             kind, body = self.stream.message()
             if kind == b"D":
-                found.append(wire.cells(body))
+                rows.append(wire.cells(body))
             elif kind == b"C":
                 break
             else:
-                self._unseen(kind, body)
-        self._forgotten()
-        return found
+                self._handle_hidden(kind, body)
+        self._await_close()
+        return rows
 
-    def quietly(self, sql: str) -> None:
-        """Run a statement that the client does not see and that has no result, such as COMMIT."""
+    def run_hidden(self, sql: str) -> None:
+        """Run a statement without rows, such as COMMIT, whose result the client does not get."""
         self.rows(sql)
 
-    def _unseen(self, kind: bytes, body: bytes) -> None:
-        """A message in answer to a statement of the proxy's own: an error is raised, what concerns the client is passed on."""
+    def _handle_hidden(self, kind: bytes, body: bytes) -> None:
+        """Handle a reply to one of the proxy's own statements: raise an error, and relay notices and parameters to the client."""
         if kind == b"E":
             translated = self._translated(kind, body)
             fields = wire.fields(translated)
-            if self.announced_end:
+            if self.sent_fatal:
                 self.client.write(wire.frame(kind, translated))
                 self.client.flush()
                 raise BackendGone(fields.get("M", ""))
@@ -156,7 +156,7 @@ class Backend:
             self.client.write(wire.frame(kind, self._translated(kind, body)))
 
     def fail_transaction(self) -> None:
-        """Make the backend's transaction fail for an error that only the proxy has found."""
+        """Make the backend's transaction fail after an error that the proxy raised."""
         if self.failed:
             return
         self.send(wire.parse_message(_OWN_NAME, "refused by the local Redshift"))
@@ -165,27 +165,27 @@ class Backend:
         self.failed = True
 
     def copy_in(self, sql: str, chunks: Iterator[bytes]) -> None:
-        """Run a COPY FROM STDIN with these chunks of its data. An error from the iterator cancels it and is raised again."""
+        """Run a COPY FROM STDIN with these chunks of data. An error of the iterator cancels the COPY and is raised again."""
         self.send(wire.run_message(_OWN_NAME, sql))
         while (answer := self.stream.message())[0] != b"G":
-            self._unseen(*answer)
+            self._handle_hidden(*answer)
         try:
             for chunk in chunks:
                 self.stream.write(wire.copy_data_header(len(chunk)))
                 self.stream.write(chunk)
                 self.stream.flush()
-                while self.stream.has_input:  # before the end only notices and errors arrive
-                    self._unseen(*self.stream.message())
+                while self.stream.has_input:  # only notices and errors arrive before the end
+                    self._handle_hidden(*self.stream.message())
         except BackendGone:
             raise
         except Exception:
             if not self.failed:
                 self._cancel_copy()
             raise
-        self.send(wire.COPY_DONE + wire.forget(_OWN_NAME) + wire.FLUSH)
+        self.send(wire.COPY_DONE + wire.close_message(_OWN_NAME) + wire.FLUSH)
         while (answer := self.stream.message())[0] != b"C":
-            self._unseen(*answer)
-        self._forgotten()
+            self._handle_hidden(*answer)
+        self._await_close()
 
     def _cancel_copy(self) -> None:
         self.send(wire.frame(b"f", wire.text("the client's COPY failed")))
@@ -200,8 +200,8 @@ class Backend:
 
 
 def cancel(address: tuple[str, int], request: bytes) -> None:
-    """Pass a CancelRequest on; `request` is its body without the code: process id and secret key."""
+    """Forward a CancelRequest. `request` is its body without the code: process id and secret key."""
     body = struct.pack("!I", wire.CANCEL_REQUEST) + request
     with socket.create_connection(address, 10.0) as sock:
         sock.sendall(struct.pack("!I", len(body) + 4) + body)
-        sock.recv(1)  # the server closes once it has signalled
+        sock.recv(1)  # the server closes the connection after it has signalled the process

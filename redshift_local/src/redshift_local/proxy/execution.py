@@ -1,7 +1,7 @@
-"""Carrying out one statement, whichever protocol brought it.
+"""Executes one statement, in the simple or the extended protocol.
 
-Belongs here: what a statement needs besides the backend's answer, and what a session remembers between statements. Does not belong
-here: messages and their order (`session`), what a text means (`sql`), or loading (`load`).
+Belongs here: what the proxy itself does for a statement, and a session's state between statements. Does not belong here: messages and their
+order (`session`), parsing (`sql`), and loading (`load`).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _COPY_IDS = itertools.count(1)
 
 @dataclass(frozen=True)
 class LastCopy:
-    """What pg_last_copy_id() and pg_last_copy_count() answer; 0 if nothing was loaded, or the load failed."""
+    """The results of pg_last_copy_id() and pg_last_copy_count(). The count is 0 after a failed COPY; both are 0 before the first."""
 
     query: int = 0
     rows: int = 0
 
 
 class Executor:
-    """Carries out a session's statements, one after another.
+    """Executes a session's statements, one after another.
 
-    `in_block` says whether a transaction block is open, as far as the statements so far say.
+    `in_block` is true if the statements so far have opened a transaction block.
     """
 
     def __init__(self, client: Stream, backend: Backend, store: Store, faults: Faults) -> None:
@@ -50,25 +50,25 @@ class Executor:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Called from another thread: stop a load. What the backend does is cancelled there."""
+        """Stop a running COPY. Called from another thread. The backend's own work is cancelled by its own request."""
         if self._loading.is_set():
             self._cancelled.set()
 
-    def is_the_backends(self, statement: Statement) -> bool:
-        """Whether the backend alone can carry it out, so that it may be sent in one text with others."""
+    def runs_on_backend(self, statement: Statement) -> bool:
+        """Whether the backend can execute the statement without the proxy, so that it can be sent in one text with others."""
         if isinstance(statement, TransactionControl):
             return not (statement.kind == "commit" and self._faults.pending)
         return isinstance(statement, Forward) and _COPY_FUNCTIONS not in statement.sql
 
     def perform(self, statement: Statement, forward: Callable[[], bool], *, alone: bool) -> bool:
-        """Carry one statement out; False if it failed and the client knows.
+        """Execute a statement; returns False if it failed and the client was sent the error.
 
         Args:
-            forward: has the backend run it and passes the answer on; False for an error.
-            alone: it is the only statement of its message.
+            forward: runs the statement on the backend and relays the result; returns False after an error.
+            alone: whether it is the only statement of its message.
 
         Raises:
-            RedshiftError: it failed, and the client does not know yet.
+            RedshiftError: it failed, and the client was not sent the error.
         """
         if isinstance(statement, Copy):
             self._copy(statement)
@@ -87,12 +87,12 @@ class Executor:
         if isinstance(statement, TransactionControl):
             self.in_block = statement.kind == "begin"
         elif isinstance(statement, CommitAfter):
-            self._backend.quietly("COMMIT")
+            self._backend.run_hidden("COMMIT")
             self.in_block = False
         return True
 
     def _fail_commit(self) -> None:
-        self._backend.quietly("ROLLBACK")
+        self._backend.run_hidden("ROLLBACK")
         self.in_block = False
         detail = conflict_detail(self._backend.pid, "Requested by redshift_local.fail_commits_with_1023.")
         raise RedshiftError(INTERNAL_ERROR, CONFLICT, detail)
@@ -118,7 +118,7 @@ class Executor:
             if self._cancelled.is_set():
                 raise RedshiftError("57014", f"Query ({query}) cancelled on user's request")
             if self._client.is_closed:
-                raise wire.Gone("the client left during COPY")
+                raise wire.Gone("the client disconnected during COPY")
 
         try:
             rows = copy.run(statement, self._backend, self._store, watch)
@@ -130,11 +130,11 @@ class Executor:
         self._client.write(wire.command_complete("COPY"))
 
     def _set_last_copy(self) -> None:
-        """Have the backend's pg_last_copy_id() and pg_last_copy_count() answer for this session.
+        """Set the results of the backend's pg_last_copy_id() and pg_last_copy_count() for this session.
 
-        They read settings, which a rollback takes back. So they are set anew before each statement that reads them.
+        The functions read settings, which a rollback resets. So the settings are set before each statement that calls the functions.
         """
         self._refuse_if_failed()
         values = {"redshift_local.last_copy_id": self._last_copy.query, "redshift_local.last_copy_count": self._last_copy.rows}
         calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in values.items())
-        self._backend.quietly(f"SELECT {calls}")
+        self._backend.run_hidden(f"SELECT {calls}")

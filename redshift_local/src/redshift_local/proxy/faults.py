@@ -1,8 +1,8 @@
-"""Failures on request, for tests of what a client does about them.
+"""Failures on request, to test how clients handle them.
 
-Belongs here: what can be requested, and how. Does not belong here: parameters of Redshift's (`sql.settings`).
-`SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words and from any session, makes the next n COMMITs of any session
-fail as a serializable isolation violation does: the transaction is rolled back and the client sees `1023`.
+Belongs here: the failures, and the statement that requests them. Does not belong here: Redshift's own parameters (`sql.settings`).
+After `SET redshift_local.fail_commits_with_1023 TO n`, in exactly these words, the next n COMMITs fail like a serializable isolation
+violation, whichever session runs them: the transaction is rolled back and the client gets the error `1023`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _WORDS = ("set", "redshift_local.fail_commits_with_1023", "to")
 
 
 class Faults:
-    """How many COMMITs are still to fail; shared by all sessions of a server."""
+    """The number of COMMITs that have yet to fail. All sessions of a server share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._commits = 0
 
     def requested_by(self, sql: str) -> bool:
-        """Whether this statement requests failures. If so, they are on from now."""
+        """Whether this statement requests failures. If it does, they are counted from now on."""
         *words, count = sql.rstrip("; \n").split() or [""]
         if tuple(word.lower() for word in words) != _WORDS or not count.isdecimal():
             return False
@@ -33,7 +33,7 @@ class Faults:
         return self._commits > 0
 
     def take(self) -> bool:
-        """Whether the present COMMIT is to fail; one fewer is left after it."""
+        """Whether the current COMMIT must fail. If so, decrements the number."""
         with self._lock:
             if not self._commits:
                 return False

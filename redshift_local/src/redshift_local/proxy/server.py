@@ -1,8 +1,8 @@
-"""The listening side: a thread for each connection, cancellation from one to another, and an orderly end.
+"""The TCP server: a thread for each connection, cancel requests, and an orderly shutdown.
 
-Belongs here: sockets that listen, threads, and what all sessions share. Does not belong here: the messages of a connection (`session`).
-Threads, because a session is a conversation of blocking steps, and COPY in it is blocking work in libraries that release the
-interpreter's lock; no session waits for another.
+Belongs here: the listening socket, threads, and what all sessions share. Does not belong here: the messages of a connection (`session`).
+Each session has a thread, because its steps block: it waits for its client and its backend. No session waits for another, because COPY runs
+in libraries that release the GIL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """Listens at a loopback port (0 for any free one) before the PostgreSQL at `address`. It is a session's Surroundings."""
+    """Listens on a loopback port (0 for any free one) in front of the PostgreSQL at `address`. Implements `ServerState`."""
 
     def __init__(self, port: int, address: tuple[str, int], store: Store) -> None:
         self.address = address
@@ -40,7 +40,7 @@ class Server:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Accept connections for the block; then end all sessions."""
+        """Accept connections during the block; then end all sessions."""
         self._thread.start()
         try:
             yield
@@ -49,7 +49,7 @@ class Server:
 
     @property
     def is_listening(self) -> bool:
-        """Whether it accepts connections; false also after an error of the listener."""
+        """Whether it accepts connections. False also after an error of the listening thread."""
         return self._thread.is_alive()
 
     def _serve(self) -> None:
@@ -74,12 +74,12 @@ class Server:
                 self._sessions.pop(session, None)
                 self._threads.pop(session, None)
 
-    def opened(self, key: bytes, session: Session) -> None:
+    def register(self, key: bytes, session: Session) -> None:
         with self._lock:
             self._sessions[session] = key
 
     def cancel(self, key: bytes) -> None:
-        """Cancel the session of that key: a load here, and whatever its backend is doing. Unknown keys change nothing."""
+        """Cancel what the session with that key is doing: its COPY, and its backend's statement. An unknown key has no effect."""
         with self._lock:
             matching = [session for session, its_key in self._sessions.items() if its_key == key]
         for session in matching:
@@ -87,13 +87,13 @@ class Server:
         try:
             backend.cancel(self.address, key)
         except OSError as error:
-            log.warning("a cancel request could not be passed on: %s", error)
+            log.warning("a cancel request could not be forwarded: %s", error)
 
     def _stop(self, patience: float = 5.0) -> None:
-        """Stop accepting and end all sessions, and wait at most `patience` seconds for their threads."""
+        """Stop accepting connections, end all sessions, and wait at most `patience` seconds for their threads."""
         deadline = time.monotonic() + patience
         self._stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(); close() does not
         self._listener.close()
         with self._lock:
             threads = dict(self._threads)

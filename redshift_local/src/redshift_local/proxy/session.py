@@ -1,9 +1,9 @@
 """One client's session: the order of messages in the simple and the extended query protocol.
 
-Belongs here: which message is answered how, and prepared statements and portals. Does not belong here: bytes (`wire`), the start
-(`startup`), the backend's connection (`backend`), or carrying a statement out (`execution`).
-The backend does nearly all: each message of the client is passed on, with rewritten text if it holds any, and its answer is passed
-back before the next message is read. So the order of answers is right by itself.
+Belongs here: the reply to each message, prepared statements and portals. Does not belong here: bytes (`wire`), the start (`startup`), the
+backend's connection (`backend`), and executing a statement (`execution`).
+Most messages are forwarded to the backend, with rewritten SQL if they contain any. The reply is relayed before the next message is read, so
+replies have the right order.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from redshift_local.sql.statements import parse
 log = logging.getLogger(__name__)
 
 
-class Surroundings(Protocol):
+class ServerState(Protocol):
     """What all sessions of a server share."""
 
     address: tuple[str, int]
     store: Store
     faults: Faults
 
-    def opened(self, key: bytes, session: Session) -> None:
-        """A session can now be cancelled by this key: process id and secret, as the backend gave them out."""
+    def register(self, key: bytes, session: Session) -> None:
+        """Store the key that cancels a session: process id and secret, as the backend sent them."""
 
     def cancel(self, key: bytes) -> None:
-        """Cancel what the session of that key is doing."""
+        """Cancel what the session with that key is doing."""
 
 
 class Session:
-    """A connected client, from its first byte to its last. `run` is the body of its thread."""
+    """The session of a connected client, from the first message to the last. `run` is the body of its thread."""
 
-    def __init__(self, client: Stream, around: Surroundings) -> None:
+    def __init__(self, client: Stream, server_state: ServerState) -> None:
         self._client = client
-        self._around = around
+        self._server_state = server_state
         self._backend: Backend | None = None
         self._executor: Executor | None = None
         self._prepared: dict[str, Statement] = {}
@@ -60,36 +60,36 @@ class Session:
             b"E": self._execute,
             b"C": self._close,
             b"S": self._sync,
-            b"H": lambda _: None,  # every answer is passed on at once, so nothing is left to flush
+            b"H": lambda _: None,  # Flush: nothing to do, because every reply is sent at once
         }
 
     def run(self) -> None:
-        """Serve the client until one side leaves."""
+        """Serve the client until one side closes the connection."""
         try:
             if self._start():
                 self._serve()
         except BackendGone as error:
-            if self._backend is None or not self._backend.announced_end:
-                self._send_fatal("57P01", "the database behind the local Redshift has gone away", str(error))
+            if self._backend is None or not self._backend.sent_fatal:
+                self._send_fatal("57P01", "the database behind the local Redshift closed the connection", str(error))
         except wire.Gone:
-            pass  # the client left; nobody is left to tell
+            pass  # the client disconnected
         except wire.ProtocolViolation as error:
             self._send_fatal("08P01", f"protocol violation: {error}")
         except Exception:
-            log.exception("a session ended by an error of the local Redshift itself")
-            self._send_fatal("XX000", "internal error of the local Redshift; its log says more")
+            log.exception("an internal error ended a session")
+            self._send_fatal("XX000", "internal error of the local Redshift; see its log")
         finally:
             self._client.close()
             if self._backend is not None:
                 self._backend.close()
 
     def cancel(self) -> None:
-        """Called from another thread: stop a load. What the backend does is cancelled there."""
+        """Stop a running COPY. Called from another thread. The backend's own work is cancelled by its own request."""
         if self._executor is not None:
             self._executor.cancel()
 
     def end(self) -> None:
-        """Called from another thread: the server is about to stop."""
+        """End the session, because the server stops. Called from another thread."""
         error = RedshiftError("57P01", "terminating connection due to administrator command")
         self._client.send_at_once(wire.error_response(wire.error_fields(error, "FATAL")))
         self._client.interrupt()
@@ -97,28 +97,28 @@ class Session:
             self._backend.stream.interrupt()
 
     def _send_fatal(self, code: str, message: str, detail: str = "") -> None:
-        """Tell the client why its session ends."""
+        """Send the client the error that ends its session."""
         try:
             self._client.write(wire.error_response(wire.error_fields(RedshiftError(code, message, detail), "FATAL")))
             self._client.flush()
         except wire.Gone:
-            pass  # it left too
+            pass  # the client disconnected too
 
     def _start(self) -> bool:
-        """Connect to the backend as the client's user; False if no session came of it, and the client knows."""
-        request = startup.receive(self._client, self._around.cancel)
+        """Connect to the backend as the client's user; returns False if that failed, and the client was sent the error."""
+        request = startup.receive(self._client, self._server_state.cancel)
         if request is None:
             return False
         if request.wants_replication:
             self._send_fatal("0A000", "not supported by the local Redshift: replication connections")
             return False
         try:
-            self._backend = Backend(self._around.address, self._client, request.application)
+            self._backend = Backend(self._server_state.address, self._client, request.application)
         except BackendGone as error:
-            self._send_fatal("08006", "the database behind the local Redshift cannot be reached; does it run?", str(error))
+            self._send_fatal("08006", "the database behind the local Redshift cannot be reached; is it running?", str(error))
             return False
-        self._executor = Executor(self._client, self._backend, self._around.store, self._around.faults)
-        return startup.authenticate(self._backend, self._client, request, lambda key: self._around.opened(key, self))
+        self._executor = Executor(self._client, self._backend, self._server_state.store, self._server_state.faults)
+        return startup.authenticate(self._backend, self._client, request, lambda key: self._server_state.register(key, self))
 
     @property
     def _server(self) -> Backend:
@@ -144,8 +144,8 @@ class Session:
                 continue
             handler = self._handlers.get(kind)
             if handler is None:
-                if kind not in b"dcf":  # the rest of a COPY FROM STDIN that was refused
-                    raise wire.ProtocolViolation(f"no message of kind {kind!r} is known")
+                if kind not in b"dcf":  # the data of a COPY FROM STDIN that was refused
+                    raise wire.ProtocolViolation(f"unknown message type {kind!r}")
                 continue
             try:
                 handler(body)
@@ -154,7 +154,7 @@ class Session:
                 self._refuse(error)
 
     def _refuse(self, error: RedshiftError) -> None:
-        """The client sees this error, and its transaction fails as if the backend had found it."""
+        """Send the client the error, and make its transaction fail as if the backend had raised it."""
         self._server.fail_transaction()
         self._client.write(wire.error_response(wire.error_fields(error)))
 
@@ -164,7 +164,7 @@ class Session:
         self._note_end()
 
     def _note_end(self) -> None:
-        """A Sync or a simple query has been answered."""
+        """Update the state after the reply to a Sync or to a simple query."""
         self._statements.in_block = self._server.status == b"T"
         self._skipping = False
         if self._server.status == b"I":
@@ -173,20 +173,20 @@ class Session:
     # The simple protocol
 
     def _query(self, body: bytes) -> None:
-        """Pass a text on whole if the backend alone can run it, and else its statements one by one.
+        """Forward the text if the backend can execute all of it; otherwise execute its statements one by one.
 
-        No Sync stands between those, which keeps them one transaction.
+        They are sent without a Sync in between, so that they are one transaction.
         """
         try:
             statements = self._read(wire.first_text(body)[0])
-            if all(map(self._statements.is_the_backends, statements)):
+            if all(map(self._statements.runs_on_backend, statements)):
                 self._server.send(wire.query(";\n".join(map(_sql, statements))))
                 self._server.relay(b"Z")
                 self._note_end()
                 return
             for statement in statements:
                 if isinstance(statement, LocalAnswer) and statement.columns:
-                    self._client.write(wire.row_description(statement.columns))  # for which the extended protocol has Describe
+                    self._client.write(wire.row_description(statement.columns))  # in the extended protocol, Describe returns it
                 if not self._statements.perform(statement, partial(self._server.run, _sql(statement)), alone=len(statements) == 1):
                     break
         except RedshiftError as error:
@@ -194,7 +194,7 @@ class Session:
         self._sync(b"")
 
     def _read(self, sql: str) -> list[Statement]:
-        if self._around.faults.requested_by(sql):
+        if self._server_state.faults.requested_by(sql):
             return [LocalAnswer("SET")]
         return parse(sql)
 
@@ -240,12 +240,12 @@ class Session:
             self._statements.perform(statement, forward, alone=True)
 
     def _pass_on(self, message: bytes, until: bytes, hidden: bytes = b"") -> bool:
-        """One message of the extended protocol and its answer; False if that was an error, after which all is skipped up to Sync."""
+        """Forward a message of the extended protocol and relay the reply; returns False after an error, which skips messages up to Sync."""
         self._server.send(message + wire.FLUSH)
         self._skipping = self._server.relay(until, hidden) == b"E"
         return not self._skipping
 
 
 def _sql(statement: Statement) -> str:
-    """What the backend prepares for it: nothing for what the backend does not run, so that names and portals work alike for all."""
+    """The SQL that the backend prepares. It is empty for a statement of the proxy, so that the backend knows every name and portal."""
     return "" if isinstance(statement, (Copy, LocalAnswer)) else statement.sql

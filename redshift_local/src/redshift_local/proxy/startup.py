@@ -1,6 +1,6 @@
-"""The start of a connection: encryption declined, a cancel request, the client's parameters, and its authentication.
+"""The start of a connection: refusing encryption, cancel requests, the client's parameters, and authentication.
 
-Belongs here: every message before the first ReadyForQuery. Does not belong here: the session after it (`session`).
+Belongs here: every message before the first ReadyForQuery. Does not belong here: later messages (`session`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from redshift_local.proxy import wire
 from redshift_local.proxy.backend import Backend
 from redshift_local.proxy.wire import Stream
 
-_OF_REDSHIFTS_DRIVERS = frozenset(
+_REDSHIFT_DRIVER_PARAMETERS = frozenset(
     {"driver_version", "os_version", "plugin_name", "client_protocol_version", "idp_type", "application_name_prefix"}
 )
-"""Parameters that Redshift's own drivers send to a cluster, and that PostgreSQL would refuse as unknown settings."""
+"""Parameters that Redshift's own drivers send. PostgreSQL would refuse them as unknown settings."""
 
-_FINAL_STEPS = (0, 12)  # AuthenticationOk and SASLFinal: after these the client owes no answer
+_FINAL_STEPS = (0, 12)  # AuthenticationOk and SASLFinal, to which the client does not reply
 
 
 @dataclass(frozen=True)
 class Startup:
-    """A client's request for a session: the protocol's version, and parameters that the backend understands."""
+    """A client's request for a session: the protocol's version, and the parameters for the backend."""
 
     version: int
     parameters: dict[str, str]
@@ -31,12 +31,12 @@ class Startup:
 
     @property
     def application(self) -> str:
-        """What the client calls itself."""
+        """The client's application name."""
         return self.parameters.get("application_name", "")
 
 
 def receive(client: Stream, cancel: Callable[[bytes], None]) -> Startup | None:
-    """The client's request for a session; None if it was a cancel request, which `cancel` gets."""
+    """Receive the client's request for a session. Returns None if it is a cancel request, which is given to `cancel`."""
     while True:
         body = client.startup()
         (version,) = struct.unpack_from("!I", body)
@@ -47,16 +47,16 @@ def receive(client: Stream, cancel: Callable[[bytes], None]) -> Startup | None:
             break
         client.write(b"N")
         client.flush()
-    parameters = {name: value for name, value in wire.startup_parameters(body).items() if name not in _OF_REDSHIFTS_DRIVERS}
+    parameters = {name: value for name, value in wire.startup_parameters(body).items() if name not in _REDSHIFT_DRIVER_PARAMETERS}
     wants_replication = parameters.pop("replication", "false").lower() not in ("false", "off", "no", "0")
     return Startup(version, parameters, wants_replication)
 
 
-def authenticate(backend: Backend, client: Stream, startup: Startup, opened: Callable[[bytes], None]) -> bool:
-    """Start the backend's session as the client's user, whose password the backend checks; False if it refuses.
+def authenticate(backend: Backend, client: Stream, startup: Startup, register_key: Callable[[bytes], None]) -> bool:
+    """Start the backend's session as the client's user. The backend checks the password; returns False if it refuses.
 
     Args:
-        opened: gets the key by which the session can be cancelled.
+        register_key: called with the key that cancels the session.
     """
     backend.send(wire.startup_message(startup.version, startup.parameters))
     while True:
@@ -64,7 +64,7 @@ def authenticate(backend: Backend, client: Stream, startup: Startup, opened: Cal
         backend.deliver(kind, body)
         if kind == b"K":
             (backend.pid,) = struct.unpack_from("!I", body)
-            opened(body)
+            register_key(body)
         elif kind == b"R" and struct.unpack_from("!I", body)[0] not in _FINAL_STEPS:
             kind, body = client.message()
             backend.send(wire.frame(kind, body))

@@ -1,8 +1,8 @@
-"""The frames of the PostgreSQL wire protocol (version 3): reading them off a socket, taking them apart, making new ones.
+"""The messages of the PostgreSQL wire protocol (version 3): reading them from a socket, parsing them, and building new ones.
 
-Belongs here: bytes and sockets. Does not belong here: what a message means for a session (`session`), or who listens (`server`).
-A frame is one byte of kind, four bytes of length (its own included, the kind's not), and a body. Rows are not looked into:
-`Stream.bulk` hands runs of them on as they came, however long one is.
+Belongs here: bytes and sockets. Does not belong here: what a message means for a session (`session`), and listening (`server`).
+A message is one byte for its type, four bytes for its length (which includes them and not the type), and a body. Rows are not parsed:
+`Stream.relay_all` copies consecutive ones, of any length, to another stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from redshift_local.errors import RedshiftError
 
 _HEADER = struct.Struct("!cI")
-_SMALL = 16 * 1024  # below this, copying is cheaper than a system call of its own
+_SMALL = 16 * 1024  # up to this size, copying is cheaper than a separate system call
 _LONGEST_STARTUP = 10_000
 _LONGEST = 1 << 30
 
@@ -27,7 +27,7 @@ CANCEL_REQUEST = 80877102
 TEXT = 25
 JSONB = 3802
 SUPER = 4000
-"""The type that Redshift reports for a SUPER column. Clients have no decoder for it, so they return its text."""
+"""The type that Redshift reports for a SUPER column. Clients have no decoder for it, so they return the value as text."""
 
 SYNC = b"S\x00\x00\x00\x04"
 FLUSH = b"H\x00\x00\x00\x04"
@@ -36,27 +36,27 @@ COPY_DONE = b"c\x00\x00\x00\x04"
 
 
 class Gone(ConnectionError):
-    """The other end has closed the connection, or the network broke it."""
+    """The peer has closed the connection, or the network failed."""
 
 
 class BackendGone(Gone):
-    """The backend has closed its connection. The client is still connected, and hears of it."""
+    """The backend has closed its connection. The client is still connected, and is sent an error."""
 
 
 class ProtocolViolation(RuntimeError):
-    """The other end sent what no message can be. The connection cannot be used any more."""
+    """The peer sent bytes that are not a valid message. The connection cannot be used any more."""
 
 
 class Stream:
-    """One end of a connection: buffered frames in, gathered writes out.
+    """One connection, with a buffer for reading and one for writing.
 
-    Reading is blocking. Small writes wait until `flush`, a large one, or a read from this same stream.
+    Reading blocks. Small writes are buffered until `flush`, a large write, or a read from the same stream.
     """
 
-    def __init__(self, sock: socket.socket, chunk: int, gone: type[Gone] = Gone) -> None:
-        """`chunk` is the size of the buffer for reading, in bytes; `gone` is raised when the other end hangs up."""
+    def __init__(self, sock: socket.socket, chunk: int, error_type: type[Gone] = Gone) -> None:
+        """`chunk` is the size of the read buffer in bytes; `error_type` is raised when the peer closes the connection."""
         self.sock = sock
-        self._gone = gone
+        self._error_type = error_type
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._in = bytearray(chunk)
         self._view = memoryview(self._in)
@@ -76,9 +76,9 @@ class Stream:
         try:
             count = self.sock.recv_into(self._view[self._end :])
         except OSError as error:
-            raise self._gone(str(error)) from error
+            raise self._error_type(str(error)) from error
         if not count:
-            raise self._gone("the connection was closed")
+            raise self._error_type("the connection was closed")
         self._end += count
 
     def _exactly(self, count: int) -> bytes:
@@ -99,22 +99,22 @@ class Stream:
         return b"".join(parts)
 
     def startup(self) -> bytes:
-        """The body of an untyped message: StartupMessage, SSLRequest, GSSENCRequest or CancelRequest."""
+        """Read a message without a type: StartupMessage, SSLRequest, GSSENCRequest or CancelRequest; returns its body."""
         (length,) = struct.unpack("!I", self._exactly(4))
         if not 8 <= length <= _LONGEST_STARTUP:
             raise ProtocolViolation(f"a start-up message cannot be {length} bytes long")
         return self._exactly(length - 4)
 
     def message(self) -> tuple[bytes, bytes]:
-        """The next frame: its kind and its body."""
+        """Read the next message; returns its type and its body."""
         self.flush()
         kind, length = _HEADER.unpack(self._exactly(5))
         if not 4 <= length <= _LONGEST:
-            raise ProtocolViolation(f"a message of kind {kind!r} cannot be {length} bytes long")
+            raise ProtocolViolation(f"a message of type {kind!r} cannot be {length} bytes long")
         return kind, self._exactly(length - 4)
 
-    def bulk(self, kind: int, to: Stream) -> None:
-        """Hand on all frames of this kind that come next, without taking them apart, up to a frame of another kind."""
+    def relay_all(self, kind: int, to: Stream) -> None:
+        """Copy the next messages to another stream, without parsing them, as long as they have this type."""
         while True:
             while self._end - self._start < 5:
                 self._receive()
@@ -123,10 +123,10 @@ class Stream:
                 at += 1 + int.from_bytes(received[at + 1 : at + 5], "big")
             if at == self._start:
                 return
-            whole = min(at, end)
-            to.write(self._view[self._start : whole])
-            self._start = whole
-            missing = at - whole
+            available = min(at, end)
+            to.write(self._view[self._start : available])
+            self._start = available
+            missing = at - available
             while missing:
                 self._receive()
                 step = min(missing, self._end - self._start)
@@ -136,12 +136,12 @@ class Stream:
 
     @property
     def has_input(self) -> bool:
-        """Whether something has been received that is not read yet."""
+        """Whether received bytes have not been read yet."""
         return self._start < self._end or bool(readable(self))
 
     @property
     def is_closed(self) -> bool:
-        """Whether the other end has hung up, as far as this shows without reading."""
+        """Whether the peer has closed the connection. False as long as received bytes have not been read."""
         if self._start < self._end or not readable(self):
             return False
         try:
@@ -170,16 +170,16 @@ class Stream:
         try:
             self.sock.sendall(data)
         except OSError as error:
-            raise self._gone(str(error)) from error
+            raise self._error_type(str(error)) from error
 
     def send_at_once(self, data: bytes) -> None:
-        """Send as much as goes without waiting, from any thread. For last words, which may be lost."""
+        """Send as many bytes as possible without waiting. Used for a last message, which may be lost. Any thread may call it."""
         with suppress(OSError):
             self.sock.send(data, socket.MSG_DONTWAIT)
 
     def interrupt(self) -> None:
-        """Hang up, from any thread. A thread that waits for this stream wakes with `Gone`, and closes it."""
-        with suppress(OSError):  # the other end may have been faster
+        """Shut the connection down. A thread that waits for this stream gets `Gone`, and closes it. Any thread may call it."""
+        with suppress(OSError):  # the peer may have closed it before
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -188,8 +188,8 @@ class Stream:
 
 
 def readable(*streams: Stream, wait: bool = False) -> list[Stream]:
-    """The streams that have received something or were closed. With `wait`, waits until one is."""
-    waiting = select.poll()  # select() knows only the first 1,024 descriptors of a process
+    """The streams that have received bytes or were closed. With `wait`, waits until there is one."""
+    waiting = select.poll()  # select() is limited to the first 1,024 descriptors of a process
     for stream in streams:
         waiting.register(stream.sock, select.POLLIN)
     ready = {descriptor for descriptor, _ in waiting.poll(None if wait else 0)}
@@ -201,17 +201,17 @@ def frame(kind: bytes, body: bytes = b"") -> bytes:
 
 
 def copy_data_header(length: int) -> bytes:
-    """The header of a CopyData frame with `length` bytes. They follow by themselves, so that they need not be copied."""
+    """The header of a CopyData message of `length` bytes. The bytes are sent separately, so that they are not copied."""
     return _HEADER.pack(b"d", length + 4)
 
 
 def text(value: str) -> bytes:
-    """A text as the protocol has it: UTF-8, ended by a zero byte."""
+    """A string of the protocol: UTF-8 and a zero byte."""
     return value.encode() + b"\x00"
 
 
 def first_text(body: bytes, start: int = 0) -> tuple[str, int]:
-    """The text that begins at `start`, and where the next field begins."""
+    """The string that begins at `start`, and the position of the next field."""
     end = body.index(b"\x00", start)
     try:
         return body[start:end].decode(), end + 1
@@ -235,27 +235,28 @@ def query(sql: str) -> bytes:
 
 
 def parse_message(name: str, sql: str, types: bytes = b"\x00\x00") -> bytes:
-    """A Parse message. `types` is its tail: a count and that many type oids."""
+    """A Parse message. `types` is its last field: a number of types, and their oids."""
     return frame(b"P", text(name) + text(sql) + types)
 
 
 def run_message(name: str, sql: str) -> bytes:
-    """Parse, bind, describe and execute a statement without parameters, results as text, and forget it again.
+    """Messages that parse, bind, describe and execute a statement without parameters. Results are text.
 
-    Meanwhile its name is `name`, which leaves the client's unnamed statement and portal alone.
+    Statement and portal are called `name`, so that the client's unnamed ones stay. An earlier statement of that name is closed first.
     """
     bind = frame(b"B", text(name) + text(name) + b"\x00\x00\x00\x00\x00\x00")
     execute = frame(b"E", text(name) + b"\x00\x00\x00\x00")
-    # The last one is still known if it failed: after an error the backend skips everything up to the Sync.
-    return forget(name) + parse_message(name, sql) + bind + frame(b"D", b"P" + text(name)) + execute
+    # After an error the backend skips all messages up to the Sync, so a statement that failed was not closed.
+    return close_message(name) + parse_message(name, sql) + bind + frame(b"D", b"P" + text(name)) + execute
 
 
-def forget(name: str) -> bytes:
+def close_message(name: str) -> bytes:
+    """Messages that close the portal and the statement of that name."""
     return frame(b"C", b"P" + text(name)) + frame(b"C", b"S" + text(name))
 
 
 def with_super(row_description: bytes) -> bytes:
-    """The body of a RowDescription with jsonb reported as SUPER."""
+    """The body of a RowDescription, with SUPER as the type of jsonb columns."""
     if struct.pack("!I", JSONB) not in row_description:
         return row_description
     described = bytearray(row_description)
@@ -270,7 +271,7 @@ def with_super(row_description: bytes) -> bytes:
 
 
 def swapped_types(types: bytes, old: int, new: int) -> bytes:
-    """A count and that many type oids, with `new` for `old`: the tail of Parse, the body of ParameterDescription."""
+    """A number of types and their oids, with `old` replaced by `new`. Parse ends with them, and ParameterDescription consists of them."""
     (count,) = struct.unpack_from("!H", types)
     oids = struct.unpack_from(f"!{count}I", types, 2)
     return struct.pack(f"!H{count}I", count, *(new if oid == old else oid for oid in oids))
@@ -291,14 +292,14 @@ def data_row(values: Iterable[str | None]) -> bytes:
 def cells(data_row_body: bytes) -> list[str | None]:
     """The values of a DataRow in text format."""
     (count,) = struct.unpack_from("!H", data_row_body)
-    found: list[str | None] = []
+    values: list[str | None] = []
     at = 2
     for _ in range(count):
         (length,) = struct.unpack_from("!i", data_row_body, at)
         at += 4
-        found.append(None if length < 0 else data_row_body[at : at + length].decode())
+        values.append(None if length < 0 else data_row_body[at : at + length].decode())
         at += max(length, 0)
-    return found
+    return values
 
 
 def command_complete(tag: str) -> bytes:
@@ -310,7 +311,7 @@ def ready_for_query(status: bytes) -> bytes:
 
 
 def fields(body: bytes) -> dict[str, str]:
-    """The fields of an ErrorResponse or NoticeResponse, by their letter."""
+    """The fields of an ErrorResponse or NoticeResponse, by letter."""
     parts = body.split(b"\x00")
     return {part[:1].decode(): part[1:].decode("utf-8", "replace") for part in parts if part}
 

@@ -1,4 +1,4 @@
-"""A client's text in, statements for PostgreSQL out. `statements.parse` is the entry.
+"""Translates a client's SQL into statements for PostgreSQL. `statements.parse` is the entry.
 
-Belongs here: Redshift's grammar and its differences from PostgreSQL's. Does not belong here: connections, or carrying a statement out.
+Belongs here: Redshift's grammar, and its differences from PostgreSQL's. Does not belong here: connections, and executing (`proxy`).
 """

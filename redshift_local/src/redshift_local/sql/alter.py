@@ -21,9 +21,9 @@ def alter(cursor: Cursor) -> Statement:
         if cursor.accept("schema"):
             cursor.name()
             if cursor.accept("quota"):
-                raise unsupported("a QUOTA of a schema")
+                raise unsupported("QUOTA of a schema")
             return Forward(cursor.folded, cursor.statement)
-        raise unsupported(f"ALTER {cursor.here.text.upper()}")
+        raise unsupported(f"ALTER {cursor.current.text.upper()}")
     table = cursor.table()
     action = cursor.one_of("add", "drop", "rename", "owner", "alter", "append")
     if not action:
@@ -32,7 +32,7 @@ def alter(cursor: Cursor) -> Statement:
 
 
 def _unchanged(cursor: Cursor, table: _Table) -> Forward:
-    """The backend finds the table and takes the lock, and has nothing to change."""
+    """A statement that changes nothing. The backend checks that the table exists, and locks it."""
     return Forward(f"ALTER TABLE {table_sql(table)} RESET (fillfactor)", cursor.statement)
 
 
@@ -53,7 +53,7 @@ def _alter_add(cursor: Cursor, table: _Table) -> Statement:
 
 def _alter_drop(cursor: Cursor, _: _Table) -> Statement:
     if cursor.accept("constraint"):
-        raise unsupported("ALTER TABLE DROP CONSTRAINT", "Keys are not kept here, so there is none to drop.")
+        raise unsupported("ALTER TABLE DROP CONSTRAINT", "The local Redshift does not store keys, so there is none to drop.")
     cursor.accept("column")
     cursor.name()
     cursor.one_of("cascade", "restrict")
@@ -97,7 +97,7 @@ def _alter_alter(cursor: Cursor, table: _Table) -> Statement:
 
 
 def _alter_append(_: Cursor, __: _Table) -> Statement:
-    raise unsupported("ALTER TABLE APPEND", "It commits at once and not with your other changes; INSERT and DELETE in one transaction.")
+    raise unsupported("ALTER TABLE APPEND", "Use INSERT and DELETE in one transaction; APPEND would commit separately.")
 
 
 _ALTERS: dict[str, Callable[[Cursor, _Table], Statement]] = {

@@ -1,8 +1,8 @@
-"""CAST and `::`, if Redshift's result differs from PostgreSQL's.
+"""CAST and `::` whose result on Redshift differs from PostgreSQL's.
 
-Belongs here: the target type of a cast and what the cast becomes. Does not belong here: names and limits of types (`column_types`).
-A cast to VARCHAR(n) cuts at n bytes. Without a length Redshift cuts at 256 bytes, which loses data in silence; the local one raises an
-error for a longer value. A cast of SUPER gives the scalar inside, never its JSON text.
+Belongs here: the target type of a cast, and its translation. Does not belong here: names and limits of types (`column_types`).
+A cast to VARCHAR(n) truncates to n bytes. Without a length Redshift truncates to 256 bytes, which loses data without an error; the local
+Redshift raises an error for a longer value. A cast of a SUPER scalar returns its value, not its JSON text.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NAMES = {
 
 
 def rewrite_cast(cast: Any) -> Any | None:
-    """What a cast becomes, or None if PostgreSQL's is the same.
+    """Translate a cast; returns None if PostgreSQL's is the same.
 
     Raises:
-        RedshiftError: for a type that Redshift or the local one lacks.
+        RedshiftError: Redshift, or the local Redshift, does not have the type.
     """
     if type(cast) is not exp.Cast or cast.args.get("format") or cast.args.get("default"):
         raise unsupported("this form of CAST")
@@ -44,7 +44,7 @@ def rewrite_cast(cast: Any) -> Any | None:
     if name == "super":
         return local("to_super", _as_text(cast.this))
     if name == "varbyte":
-        # VARBYTE(n) cuts at n bytes, as VARCHAR does.
+        # A cast to VARBYTE(n) truncates to n bytes, like one to VARCHAR(n).
         return local("varbyte", _as_text(cast.this), exp.Literal.number(target.length or 0))
     if name == "decimal" and not arguments:
         return exp.Cast(this=cast.this, to=exp.DataType.build(target.sql, dialect="postgres"))
@@ -52,7 +52,7 @@ def rewrite_cast(cast: Any) -> Any | None:
 
 
 def _as_text(value: Any) -> Any:
-    """The value, cast to text if it is a bare string: PostgreSQL gives a bare literal any type that its function takes."""
+    """The value, cast to text if it is a string literal, for which PostgreSQL would choose any type that the function accepts."""
     if isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and value.is_string):
         return exp.Cast(this=value, to=exp.DataType.build("text", dialect="postgres"))
     return value
@@ -63,9 +63,9 @@ def _to_varchar(cast: Any, arguments: tuple[str, ...]) -> Any:
     length = target.length or MAX_VARCHAR
     literal = cast.this
     if isinstance(literal, exp.Literal) and literal.is_string and len(literal.this.encode()) <= length:
-        cut = literal
+        value = literal
     elif arguments:
-        cut = local("varchar", _as_text(literal), exp.Literal.number(length))
+        value = local("varchar", _as_text(literal), exp.Literal.number(length))
     else:
-        cut = local("varchar", _as_text(literal))
-    return exp.Cast(this=cut, to=exp.DataType.build(target.sql, dialect="postgres"))
+        value = local("varchar", _as_text(literal))
+    return exp.Cast(this=value, to=exp.DataType.build(target.sql, dialect="postgres"))

@@ -1,6 +1,6 @@
-"""The catalog and the system tables in a query: what passes as it is, what is a view here, and what is refused.
+"""The catalog and the system tables in a query: which are forwarded, which are replaced by a view, and which are refused.
 
-Belongs here: names of relations. Does not belong here: the queries on them.
+Belongs here: names of relations. Does not belong here: the queries that use them.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from redshift_local.sql.refusals import unsupported
 
 CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "redshift_local")
 OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables")
-"""System views of Redshift's that `database/tables.sql` creates in `redshift_local`."""
+"""Redshift's system views that `database/tables.sql` creates in the schema `redshift_local`."""
 SYSTEM_PREFIXES = ("stl_", "stv_", "svl_", "svv_", "svcs_", "sys_")
 
 
 def _tables(tree: Any) -> Iterator[Any]:
-    """The tables that are not names of CTEs."""
+    """The tables of a query, without the names of CTEs."""
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     return (table for table in tree.find_all(exp.Table) if table.db or table.name.lower() not in ctes)
 
 
 def reads_only_catalog(tree: Any) -> bool:
-    """Whether it is a query of PostgreSQL's catalog alone, such as psql and drivers send: it passes as it is."""
+    """Whether a query reads only PostgreSQL's catalog. psql and drivers send such queries, and they are forwarded unchanged."""
     tables = list(_tables(tree))
     if not isinstance(tree, exp.Query) or not tables:
         return False
@@ -33,10 +33,10 @@ def reads_only_catalog(tree: Any) -> bool:
 
 
 def point_at_own_views(tree: Any) -> bool:
-    """Replace Redshift's system views by those in `redshift_local`; whether any was replaced.
+    """Replace Redshift's system views by those in `redshift_local`; returns whether any was replaced.
 
     Raises:
-        RedshiftError: 0A000 for a system table that the local Redshift lacks.
+        RedshiftError: 0A000 for a system table that the local Redshift does not have.
     """
     changed = False
     for table in _tables(tree):

@@ -1,8 +1,8 @@
 """Redshift's types in columns and casts, and PostgreSQL's type for each.
 
-Belongs here: the closed list of type names with their limits. Does not belong here: constraints and attributes of a table (`ddl`).
-VARCHAR(n) counts bytes on Redshift and characters in PostgreSQL. So its column also gets a CHECK, by whose name the proxy puts its
-violation into Redshift's words.
+Belongs here: the complete list of type names, with their limits. Does not belong here: constraints and attributes of a table (`ddl`).
+VARCHAR(n) counts bytes on Redshift and characters in PostgreSQL, so its column also gets a CHECK. The proxy recognizes the CHECK by its
+name, and translates its violation into Redshift's error.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAX_CHAR = 4_096
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type of Redshift: its name there, PostgreSQL's type as `sql`, and its `length` in bytes if it has one."""
+    """A type: its Redshift name, PostgreSQL's type as `sql`, and its `length` in bytes if it has one."""
 
     name: str
     sql: str
     length: int | None = None
 
     def check(self, column: str) -> str:
-        """The constraint that holds the length of `column` in bytes; empty if the type has none."""
+        """The constraint that limits the length of `column` in bytes; empty if the type has no length."""
         if self.length is None:
             return ""
         quoted = name_sql(column)
@@ -39,7 +39,7 @@ class ColumnType:
 
 
 def check_name(kind: str, column: str, length: int) -> str:
-    """`_bytes_<column>_<n>`. A name over PostgreSQL's 63 bytes is cut and gets a digest, so that it stays unique."""
+    """`_bytes_<column>_<n>`. A name longer than PostgreSQL's 63 bytes is shortened, and gets a digest so that it is unique."""
     name = f"{kind}_{column}_{length}"
     if len(name.encode()) <= 63:
         return name
@@ -61,17 +61,17 @@ _VARCHAR = ("varchar", "character varying", "nvarchar", "text")
 _CHAR = ("char", "character", "nchar", "bpchar")
 _DECIMAL = ("decimal", "numeric")
 _VARBYTE = ("varbyte", "varbinary", "binary varying")
-_LACKING = ("geometry", "geography", "hllsketch", "interval", "interval year to month", "interval day to second")
+_NOT_SUPPORTED = ("geometry", "geography", "hllsketch", "interval", "interval year to month", "interval day to second")
 
-NAMES = frozenset((*_PLAIN, *_VARCHAR, *_CHAR, *_DECIMAL, *_VARBYTE, *_LACKING))
-"""Every type name that Redshift knows, in lower case, several words joined by one blank."""
+NAMES = frozenset((*_PLAIN, *_VARCHAR, *_CHAR, *_DECIMAL, *_VARBYTE, *_NOT_SUPPORTED))
+"""Every type name of Redshift, in lower case, with one blank between words."""
 
 
 def column_type(name: str, arguments: tuple[str, ...], where: str) -> ColumnType:
-    """The type `name(arguments)` of the column `where` (`table.column`, for errors).
+    """The type `name(arguments)`. `where` is `table.column`, for errors.
 
     Raises:
-        RedshiftError: 0A000 for a type that Redshift or the local one lacks; 22023 for a length or precision out of range.
+        RedshiftError: 0A000 if Redshift, or the local Redshift, does not have the type; 22023 for a length or precision out of range.
     """
     if name in _PLAIN:
         if arguments:
@@ -87,7 +87,7 @@ def column_type(name: str, arguments: tuple[str, ...], where: str) -> ColumnType
     if name in _VARBYTE:
         length = _number(arguments, 64_000, 1, MAX_VARBYTE, "varbyte")
         return ColumnType("varbyte", "bytea", length)
-    if name in _LACKING:
+    if name in _NOT_SUPPORTED:
         raise unsupported(f"columns of type {name}")
     raise refused("0A000", f'Column "{where}" has unsupported type "{name}".')
 

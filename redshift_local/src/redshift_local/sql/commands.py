@@ -1,7 +1,7 @@
-"""Statements without a tree, read word by word: the table of them, and those on schemas, tables and privileges.
+"""Statements that are parsed word by word and not by sqlglot: the list of them, and those for schemas, tables and privileges.
 
 Belongs here: one short function for each statement. Does not belong here: CREATE TABLE (`ddl`), ALTER (`alter`), COPY (`copy_options`),
-parameters (`settings`), transactions (`transactions`), statements that hold a query (`with_query`), and queries (`queries`).
+parameters (`settings`), transactions (`transactions`), statements that contain a query (`with_query`), and queries (`queries`).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ def _as_written(cursor: Cursor) -> Forward:
 
 
 def _create(cursor: Cursor) -> Statement:
-    start = cursor.at
+    start = cursor.position
     cursor.accept("local")
     cursor.one_of("temp", "temporary")
     if cursor.accept("table"):
         return Forward(create_table(cursor), cursor.statement)
-    cursor.at = start
+    cursor.position = start
     if cursor.accept("schema"):
         return _create_schema(cursor)
     cursor.accept("or", "replace")
     if cursor.accept("view"):
         return create_view(cursor)
-    if cursor.here.text in ("user", "group", "role"):
+    if cursor.current.text in ("user", "group", "role"):
         raise unsupported("users, groups and roles", "The local Redshift has one user.")
     raise cursor.error()
 
@@ -50,7 +50,7 @@ def _create_schema(cursor: Cursor) -> Statement:
         raise refused("42939", f'unacceptable schema name "{name}"')
     owner = f" AUTHORIZATION {name_sql(cursor.name())}" if cursor.accept("authorization") else ""
     if cursor.accept("quota") and not cursor.accept("unlimited"):
-        raise unsupported("a QUOTA of a schema")
+        raise unsupported("QUOTA of a schema")
     cursor.expect_end()
     return Forward(f"CREATE SCHEMA {exists}{name_sql(name)}{owner}", cursor.statement)
 
@@ -58,11 +58,11 @@ def _create_schema(cursor: Cursor) -> Statement:
 def _drop(cursor: Cursor) -> Statement:
     kind = cursor.one_of("table", "view", "schema")
     if not kind:
-        if cursor.here.text in ("user", "group", "role"):
+        if cursor.current.text in ("user", "group", "role"):
             raise unsupported("users, groups and roles", "The local Redshift has one user.")
         raise cursor.error()
     cursor.accept("if", "exists")
-    for schema, name in cursor.listed(cursor.table):
+    for schema, name in cursor.comma_separated(cursor.table):
         if "redshift_local" in (schema, name):
             raise refused("42501", "permission denied for schema redshift_local")
     cursor.one_of("cascade", "restrict")
@@ -83,18 +83,18 @@ _PRIVILEGES = words("""
 
 
 def _grant(cursor: Cursor) -> Statement:
-    """GRANT and REVOKE of privileges that PostgreSQL knows by the same name."""
+    """GRANT and REVOKE of privileges that have the same name in PostgreSQL."""
     cursor.accept("grant", "option", "for")
     while not cursor.accept("on"):
-        if cursor.here.kind == "end":
+        if cursor.current.kind == "end":
             raise unsupported("GRANT and REVOKE of roles")
-        if cursor.here.text not in _PRIVILEGES:
-            raise unsupported(f"the privilege {cursor.here.text.upper()}")
-        cursor.at += 1
-    if cursor.here.text in ("function", "procedure", "language", "datashare", "external", "model", "copy", "assumerole", "template"):
-        raise unsupported(f"privileges on {cursor.here.text}")
-    while cursor.here.kind != "end" and not cursor.one_of("to", "from"):
-        cursor.at += 1
+        if cursor.current.text not in _PRIVILEGES:
+            raise unsupported(f"the privilege {cursor.current.text.upper()}")
+        cursor.position += 1
+    if cursor.current.text in ("function", "procedure", "language", "datashare", "external", "model", "copy", "assumerole", "template"):
+        raise unsupported(f"privileges on {cursor.current.text}")
+    while cursor.current.kind != "end" and not cursor.one_of("to", "from"):
+        cursor.position += 1
     if cursor.peek("role"):
         raise unsupported("roles")
     return _as_written(cursor)
@@ -104,7 +104,7 @@ def _analyze(cursor: Cursor) -> Statement:
     if cursor.peek("compression"):
         raise unsupported("ANALYZE COMPRESSION")
     verbose = "VERBOSE " if cursor.accept("verbose") else ""
-    if cursor.here.kind == "end":
+    if cursor.current.kind == "end":
         return Forward(f"ANALYZE {verbose}".strip(), cursor.statement)
     table = table_sql(cursor.table())
     columns = f" ({', '.join(map(name_sql, cursor.names()))})" if cursor.peek("(") else ""
@@ -119,7 +119,7 @@ def _vacuum(cursor: Cursor) -> Statement:
         cursor.expect("only")
     else:
         cursor.one_of("full", "reindex", "recluster")
-    table = f" {table_sql(cursor.table())}" if cursor.here.kind in ("word", "quoted") and not cursor.peek("boost") else ""
+    table = f" {table_sql(cursor.table())}" if cursor.current.kind in ("word", "quoted") and not cursor.peek("boost") else ""
     if cursor.accept("to"):
         cursor.take("number")
         cursor.expect("percent")
@@ -137,9 +137,9 @@ def _truncate(cursor: Cursor) -> Statement:
 
 def _lock(cursor: Cursor) -> Statement:
     cursor.accept("table")
-    tables = cursor.listed(cursor.table)
-    if cursor.here.kind != "end":
-        raise syntax(cursor.here.text, "Redshift's LOCK has no modes: it is always ACCESS EXCLUSIVE.")
+    tables = cursor.comma_separated(cursor.table)
+    if cursor.current.kind != "end":
+        raise syntax(cursor.current.text, "Redshift's LOCK has no modes: it is always ACCESS EXCLUSIVE.")
     return Forward("LOCK TABLE " + ", ".join(map(table_sql, tables)), cursor.statement)
 
 
@@ -173,4 +173,4 @@ COMMANDS: dict[str, Callable[[Cursor], Statement]] = {
     "reset": set_parameter,
     "show": show_parameter,
 }
-"""The reader of each statement by its first word. It gets the cursor after that word."""
+"""The parser of each statement, by its first word. Its argument is the cursor after that word."""

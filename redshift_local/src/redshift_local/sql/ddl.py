@@ -1,8 +1,8 @@
-"""CREATE TABLE and ALTER TABLE ADD, from Redshift's declarations to PostgreSQL's.
+"""CREATE TABLE and ALTER TABLE ADD: translates Redshift's declarations into PostgreSQL's.
 
 Belongs here: columns, keys and attributes of a table. Does not belong here: types (`column_types`), and other DDL (`commands`, `alter`).
-Distribution, sort keys and encodings are checked and left out: they change speed, never an answer. Keys are left out too, since
-Redshift does not enforce them; PRIMARY KEY makes its columns NOT NULL.
+Distribution keys, sort keys and encodings are validated and left out, because they do not change results. Other keys are left out too,
+because Redshift does not enforce them; PRIMARY KEY makes its columns NOT NULL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Column:
     default: str = ""
     identity: str = ""
     attributes: set[str] = field(default_factory=set)
-    """Its words that change no SQL, such as `primary` and `distkey`."""
+    """Attributes that do not change the column's SQL, such as `primary` and `distkey`."""
 
     def sql(self) -> str:
         parts = [name_sql(self.name), self.type.sql, self.identity, f"DEFAULT {self.default}" if self.default else ""]
@@ -52,16 +52,16 @@ class _Definition:
     likes: list[str] = field(default_factory=list)
     primary: tuple[str, ...] = ()
     keys: list[str] = field(default_factory=list)
-    """Columns that UNIQUE and FOREIGN KEY name."""
+    """The columns of UNIQUE and FOREIGN KEY."""
 
 
 def create_table(cursor: Cursor) -> str:
-    """PostgreSQL's statement for `CREATE [TEMP] TABLE ...`, the cursor after CREATE [LOCAL] [TEMP] TABLE.
+    """PostgreSQL's statement for `CREATE [TEMP] TABLE ...`. The cursor is after CREATE [LOCAL] [TEMP] TABLE.
 
     Raises:
-        RedshiftError: Redshift or the local Redshift refuses something in it.
+        RedshiftError: Redshift, or the local Redshift, refuses the statement.
     """
-    temporary = any(word.text in ("temp", "temporary") for word in cursor.words[: cursor.at])
+    temporary = any(word.text in ("temp", "temporary") for word in cursor.words[: cursor.position])
     exists = cursor.accept("if", "not", "exists")
     table = cursor.table()
     if temporary and table[0]:
@@ -84,7 +84,7 @@ def create_table(cursor: Cursor) -> str:
 
 def _query(cursor: Cursor) -> str:
     cursor.expect("as")
-    start, tokens = cursor.here.start, cursor.rest()
+    start, tokens = cursor.current.start, cursor.rest()
     if not tokens:
         raise cursor.error()
     rewritten = rewrite(parse_tree(tokens, cursor.source))
@@ -92,21 +92,21 @@ def _query(cursor: Cursor) -> str:
 
 
 def _is_column_list(cursor: Cursor) -> bool:
-    """Whether the parentheses here hold only names, so that AS must follow."""
-    start = cursor.at
+    """Whether the parentheses at the cursor contain only names, so that AS must follow."""
+    start = cursor.position
     try:
         cursor.names()
     except RedshiftError:
         return False
     finally:
-        cursor.at = start
+        cursor.position = start
     return True
 
 
 def _definition(cursor: Cursor, table: str) -> _Definition:
     definition = _Definition()
     cursor.expect("(")
-    cursor.listed(lambda: _element(cursor, table, definition))
+    cursor.comma_separated(lambda: _element(cursor, table, definition))
     cursor.expect(")")
     return definition
 
@@ -133,7 +133,7 @@ def _element(cursor: Cursor, table: str, definition: _Definition) -> None:
         cursor.expect("references")
         _referenced(cursor)
     elif cursor.peek("check", "(") or cursor.peek("exclude", "using"):
-        raise refused("0A000", f"{cursor.here.text.upper()} constraint is not supported", "Redshift has no such constraint.")
+        raise refused("0A000", f"{cursor.current.text.upper()} constraint is not supported", "Redshift has no such constraint.")
     else:
         column = _column(cursor, table)
         if column.name in definition.columns:
@@ -152,20 +152,19 @@ def _referenced(cursor: Cursor) -> None:
 
 
 def _type(cursor: Cursor, where: str) -> ColumnType:
-    """The type here, by the longest name that is known."""
+    """Move over a type; returns it. Of several names that match, the longest is used."""
     for length in (4, 3, 2):
-        ahead = cursor.words[cursor.at : cursor.at + length]
+        ahead = cursor.words[cursor.position : cursor.position + length]
         name = " ".join(word.text for word in ahead)
         if name in NAMES and all(word.kind == "word" for word in ahead):
-            cursor.at += length
+            cursor.position += length
             break
     else:
         name = cursor.take("word", "quoted")
     arguments: tuple[str, ...] = ()
     if cursor.accept("("):
-        arguments = tuple(cursor.listed(lambda: cursor.take("number", "word")))
+        arguments = tuple(cursor.comma_separated(lambda: cursor.take("number", "word")))
         cursor.expect(")")
-    # Redshift has no `timestamp(6) with time zone`; its instants always have six digits.
     if cursor.peek("["):
         raise refused("0A000", f'Column "{where}" has unsupported type "{name}[]".')
     return column_type(name, arguments, where)
@@ -174,12 +173,12 @@ def _type(cursor: Cursor, where: str) -> ColumnType:
 def _column(cursor: Cursor, table: str) -> _Column:
     name = cursor.name()
     column = _Column(name, _type(cursor, f"{table}.{name}"))
-    while not (cursor.peek(",") or cursor.peek(")") or cursor.here.kind == "end"):
+    while not (cursor.peek(",") or cursor.peek(")") or cursor.current.kind == "end"):
         _column_attribute(cursor, column)
     return column
 
 
-def _column_attribute(cursor: Cursor, column: _Column) -> None:  # noqa: C901  # a flat list of the words that may stand here
+def _column_attribute(cursor: Cursor, column: _Column) -> None:  # noqa: C901  # a flat list of the possible attributes
     if cursor.accept("default"):
         tree = parse_tree(cursor.until(_AFTER_DEFAULT), cursor.source)
         column.default = render(rewrite(tree).tree)
@@ -237,27 +236,27 @@ def _signed(cursor: Cursor) -> int:
 
 
 def _attributes(cursor: Cursor) -> _Attributes:
-    found = _Attributes()
+    attributes = _Attributes()
     while True:
         if cursor.accept("diststyle"):
-            found.diststyle = cursor.one_of("auto", "even", "key", "all")
-            if not found.diststyle:
+            attributes.diststyle = cursor.one_of("auto", "even", "key", "all")
+            if not attributes.diststyle:
                 raise cursor.error()
         elif cursor.accept("distkey"):
-            found.distkeys += cursor.names()
+            attributes.distkeys += cursor.names()
         elif cursor.accept("sortkey", "auto") or cursor.accept("encode", "auto"):
             continue
         elif cursor.accept("compound", "sortkey") or cursor.accept("interleaved", "sortkey") or cursor.accept("sortkey"):
-            found.sortkeys += cursor.names()
+            attributes.sortkeys += cursor.names()
         elif cursor.accept("backup"):
             if not cursor.one_of("yes", "no"):
                 raise cursor.error()
         else:
-            return found
+            return attributes
 
 
 def _check(definition: _Definition, attributes: _Attributes, table: str) -> None:
-    """Refuse keys on columns that do not exist or cannot be keys, and make the columns of PRIMARY KEY not null."""
+    """Refuse keys on columns that do not exist or cannot be keys. Set `not_null` on the columns of the primary key."""
     columns = definition.columns
     distkeys = attributes.distkeys + [name for name, column in columns.items() if "distkey" in column.attributes]
     sortkeys = attributes.sortkeys + [name for name, column in columns.items() if "sortkey" in column.attributes]
@@ -290,7 +289,7 @@ def _check_distribution(keys: list[str], style: str, table: str, *, inherits: bo
 
 
 def add_column(cursor: Cursor, table: tuple[str | None, str]) -> str:
-    """PostgreSQL's statement for `ALTER TABLE t ADD [COLUMN] ...`, the cursor at the column's name."""
+    """PostgreSQL's statement for `ALTER TABLE t ADD [COLUMN] ...`. The cursor is at the column's name."""
     column = _column(cursor, table[1])
     if cursor.peek(","):
         raise syntax(",", "Redshift adds one column per ALTER TABLE.")
@@ -305,7 +304,7 @@ def add_column(cursor: Cursor, table: tuple[str | None, str]) -> str:
 
 
 def wider_varchar(cursor: Cursor, table: tuple[str | None, str], column: str) -> int:
-    """The new length in bytes of `ALTER COLUMN c TYPE VARCHAR(n)`, the only change of a type that Redshift makes."""
+    """The new length in bytes of `ALTER COLUMN c TYPE VARCHAR(n)`. Redshift supports no other change of a type."""
     new = _type(cursor, f"{table[1]}.{column}")
     cursor.expect_end()
     if new.name != "character varying" or new.length is None:

@@ -1,9 +1,8 @@
-"""Reading Redshift's SQL into tokens and trees, and writing trees as PostgreSQL's SQL.
+"""Parses Redshift's SQL into tokens and trees, and generates PostgreSQL's SQL from trees.
 
-Belongs here: the two dialects of sqlglot. Does not belong here: what a tree means (`rules`, `functions`, `ddl`), or which statements
-exist (`statements`).
-sqlglot's own Redshift dialect translates functions while it parses (GETDATE() becomes CURRENT_TIMESTAMP). Here a call stays as written:
-the table in `functions` alone decides what it becomes, and no unknown call slips through.
+Belongs here: the two sqlglot dialects. Does not belong here: the meaning of a tree (`rules`, `functions`, `ddl`), and choosing a parser
+(`statements`). sqlglot's own Redshift dialect translates functions while it parses (GETDATE() becomes CURRENT_TIMESTAMP). This one keeps a
+call as written, so that `functions` decides about every call, and no unknown one is forwarded.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from redshift_local.errors import RedshiftError
 
 
 def _approximate(parser: Any) -> Any:
-    """`APPROXIMATE COUNT(DISTINCT x)`: kept as a call of `approximate` on the call that follows it."""
+    """`APPROXIMATE COUNT(DISTINCT x)`, parsed as a call of `approximate` whose argument is the following call."""
     return parser.expression(exp.Anonymous(this="approximate", expressions=[parser._parse_function()]))
 
 
 class _Parser(RedshiftParser):  # type: ignore[misc]  # sqlglot is followed as untyped
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
-    # The calls that have words inside their parentheses; the rest are names with arguments.
+    # Functions with keywords inside their parentheses. All others are parsed as a name with arguments.
     FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
         name: RedshiftParser.FUNCTION_PARSERS[name] for name in ("CAST", "CONVERT", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
     }
@@ -41,19 +40,19 @@ class _Parser(RedshiftParser):  # type: ignore[misc]  # sqlglot is followed as u
     }
 
     def _parse_value(self, values: bool = True) -> Any:
-        # Redshift reserves VALUES only in INSERT, so `WHEN NOT MATCHED THEN INSERT VALUES (...)` would read as a call of a function.
+        # Redshift reserves VALUES only in INSERT. So `WHEN NOT MATCHED THEN INSERT VALUES (...)` would be parsed as a function call.
         if not values and self._curr and self._curr.text.upper() == "VALUES":
             return None
         return super()._parse_value(values=values)
 
 
 class _Tokenizer(Redshift.Tokenizer):  # type: ignore[misc]
-    # sqlglot would make one string of the rest of a SHOW or FETCH; the statements that it cannot parse are read word by word here.
+    # sqlglot would return the rest of a SHOW or FETCH as one string, but `cursor` needs its words.
     COMMANDS: ClassVar[set[TokenType]] = set()
 
 
 class LocalRedshift(Redshift):  # type: ignore[misc]
-    """Reads Redshift's SQL, calls as written."""
+    """Parses Redshift's SQL, and keeps calls as written."""
 
     Parser = _Parser
     Tokenizer = _Tokenizer
@@ -69,7 +68,7 @@ class _Generator(PostgresGenerator):  # type: ignore[misc]
 
 
 class _Backend(Postgres):  # type: ignore[misc]
-    """Writes PostgreSQL, with literals that mean the same for every value of `standard_conforming_strings`."""
+    """Generates PostgreSQL's SQL. Its string literals mean the same whether `standard_conforming_strings` is on or off."""
 
     Generator = _Generator
 
@@ -79,23 +78,23 @@ _WRITE = _Backend()
 
 
 def words(text: str) -> frozenset[str]:
-    """The set of the words in a text. It keeps the long lists of names in these modules readable."""
+    """The set of the words in a text. It makes long lists of names readable."""
     return frozenset(text.split())
 
 
 def quoted(text: str) -> str:
-    """`text` as a string literal of PostgreSQL."""
+    """`text` as a PostgreSQL string literal."""
     doubled = text.replace("'", "''")
     return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in text else f"'{doubled}'"
 
 
 def name_sql(name: str) -> str:
-    """A name as an identifier: quoted, since PostgreSQL may reserve a word that Redshift does not."""
+    """A name as an identifier. It is quoted, because PostgreSQL reserves words that Redshift does not."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def syntax_error(text: str) -> RedshiftError:
-    """Redshift's error for text that it cannot read. `text` is the word where reading stopped, empty at the end of the input."""
+    """Redshift's syntax error. `text` is the unexpected word; empty at the end of the input."""
     return RedshiftError("42601", f'syntax error at or near "{text}"' if text else "syntax error at end of input")
 
 
@@ -103,7 +102,7 @@ _SINGLE_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def _unescape(body: str) -> str:
-    """The value of a string literal between its quotes. Every literal of Redshift's reads doubled quotes and backslash escapes."""
+    """The value of a string literal whose text between the quotes is `body`. Doubled quotes and backslash escapes are decoded."""
     out: list[str] = []
     at, size = 0, len(body)
     while at < size:
@@ -126,7 +125,7 @@ def _unescape(body: str) -> str:
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of `text`, string literals decoded.
+    """The tokens of `text`, with decoded string literals.
 
     Raises:
         RedshiftError: 42601 for an unterminated string, comment or identifier.
@@ -144,7 +143,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def parse_tree(tokens: Sequence[Token], text: str) -> exp.Expression:
-    """The tree of the one statement whose tokens these are, in `text`.
+    """The tree of one statement. `tokens` are its tokens in `text`.
 
     Raises:
         RedshiftError: 42601.
@@ -154,13 +153,13 @@ def parse_tree(tokens: Sequence[Token], text: str) -> exp.Expression:
     except ParseError as error:
         raise syntax_error((error.errors[0].get("highlight") or "") if error.errors else "") from error
     except (ValueError, TypeError, AttributeError, IndexError) as error:
-        # sqlglot's parser raises Python's own errors for some malformed input; for the client each is a syntax error.
-        raise RedshiftError("42601", "syntax error: the statement could not be read") from error
+        # sqlglot's parser raises Python's own errors for some invalid input. The client gets a syntax error.
+        raise RedshiftError("42601", "syntax error: the statement could not be parsed") from error
     if len(trees) != 1 or trees[0] is None:
         raise syntax_error(tokens[-1].text if tokens else "")
     return trees[0]
 
 
 def render(tree: exp.Expression) -> str:
-    """The tree as PostgreSQL's SQL: identifiers and function names as in the tree, no comments."""
+    """The tree as PostgreSQL's SQL. Identifiers and function names are those of the tree; comments are left out."""
     return str(_WRITE.generate(tree, normalize_functions=False, comments=False, copy=False))

@@ -1,9 +1,8 @@
-"""The functions that a statement may call, and what each becomes in PostgreSQL.
+"""The functions that a statement may call, and their translation for PostgreSQL.
 
-Belongs here: the allow-list, and the calls whose shape changes. Does not belong here: the SQL of the functions in schema
-`redshift_local` (`database/functions.sql`), operators and clauses (`rules`).
-A function is in `SAME` only if PostgreSQL 18 gives Redshift's answer for every argument; in `OWN` it becomes the function of the same
-name in `redshift_local`. A function in neither list is refused.
+Belongs here: the allow-list, and the calls that are rewritten. Does not belong here: the SQL of the functions in schema `redshift_local`
+(`database/functions.sql`), operators and clauses (`rules`). A function is in `UNCHANGED` only if PostgreSQL 18 returns the same as Redshift
+for every argument. A call of one in `REPLACED` goes to the function of that name in `redshift_local`. One not in `RULES` is refused.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from redshift_local.sql.dialect import words
 from redshift_local.sql.refusals import no_such_function, refused, unsupported
 
 Rule = Callable[[Any], Any]
-"""Takes the call's node; gives the node that replaces it, or None if the call stays."""
+"""A function of the call's node that returns the node that replaces it, or None if the call stays."""
 
 
 def local(name: str, *arguments: Any) -> Any:
-    """A call of a function in schema `redshift_local`. Its full name makes it independent of the client's search_path."""
+    """A call of a function in schema `redshift_local`. The name is qualified, so that the client's search_path has no effect."""
     return exp.Anonymous(this=f"redshift_local.{name}", expressions=list(arguments))
 
 
@@ -29,20 +28,20 @@ def text(value: str) -> Any:
     return exp.Literal.string(value)
 
 
-def _same(_: Any) -> None:
+def _unchanged(_: Any) -> None:
     return None
 
 
-def _own(call: Any) -> Any:
+def _replaced(call: Any) -> Any:
     return local(call.name.lower(), *call.expressions)
 
 
-def _named(name: str) -> Rule:
+def _renamed(name: str) -> Rule:
     return lambda call: exp.Anonymous(this=name, expressions=call.expressions)
 
 
-def _counted(rule: Rule, *counts: int) -> Rule:
-    """The rule for calls with so many arguments; other calls are refused."""
+def _with_arity(rule: Rule, *counts: int) -> Rule:
+    """A rule that refuses a call unless its number of arguments is one of `counts`."""
 
     def checked(call: Any) -> Any:
         if len(call.expressions) not in counts:
@@ -64,7 +63,7 @@ def _nvl2(call: Any) -> Any:
 
 
 def _decode(call: Any) -> Any:
-    # In DECODE two NULLs are equal.
+    # DECODE treats two NULLs as equal.
     value, *rest = call.expressions
     if len(rest) < 2:
         raise refused("42883", "function decode needs an expression, a value to search for and a result")
@@ -74,16 +73,16 @@ def _decode(call: Any) -> Any:
 
 
 def part_name(node: Any) -> str:
-    """The date part of DATEADD and its kin, which may be written bare (`day`) or as a string (`'day'`)."""
+    """The date part in a call such as DATEADD. It may be a word (`day`) or a string (`'day'`)."""
     if isinstance(node, exp.Column) and not node.table:
         return str(node.name).lower()
     if isinstance(node, exp.Var) or (isinstance(node, exp.Literal) and node.is_string):
         return str(node.this).lower()
-    raise unsupported("a date part that is not a plain word", "Write the part itself, such as day or 'day'.")
+    raise unsupported("a date part that is not a word or a string", "Write the part itself, such as day or 'day'.")
 
 
 def _instant(node: Any) -> Any:
-    """The argument as Redshift reads it: a bare literal is a TIMESTAMP, which PostgreSQL would take for a TIMESTAMPTZ."""
+    """The argument, with a string literal cast to TIMESTAMP as on Redshift. PostgreSQL would choose TIMESTAMPTZ."""
     if isinstance(node, exp.Literal) and node.is_string:
         return exp.Cast(this=node, to=exp.DataType.build("timestamp", dialect="postgres"))
     return node
@@ -105,7 +104,7 @@ def _charindex(call: Any) -> Any:
 
 
 def _avg(call: Any) -> Any:
-    # The average of integers is an integer, and of decimals it keeps their scale. MIN carries the type that decides.
+    # The average of integers is an integer, and that of decimals keeps their scale. The type of MIN says which it is.
     lowest = exp.Anonymous(this="min", expressions=[argument.copy() for argument in call.expressions])
     parent = call.parent
     if isinstance(parent, exp.Window) and call.arg_key == "this":
@@ -125,7 +124,7 @@ def _approximate(call: Any) -> Any:
     counted = isinstance(inner, exp.Anonymous) and inner.name.lower() == "count" and isinstance(inner.expressions[0], exp.Distinct)
     if not counted:
         raise unsupported("APPROXIMATE other than APPROXIMATE COUNT(DISTINCT ...)")
-    return inner.copy()  # the exact count is within the approximation's error
+    return inner.copy()  # the exact count is a valid approximation
 
 
 def _listagg(call: Any) -> Any:
@@ -157,7 +156,7 @@ def _leader_only(call: Any) -> Any:
     raise unsupported(f"{call.name.upper()}, which Redshift runs on the leader node only", "Use GETDATE() or SYSDATE.")
 
 
-SAME = words("""
+UNCHANGED = words("""
     count sum min max bool_and bool_or row_number rank dense_rank percent_rank cume_dist ntile first_value last_value nth_value
     coalesce nullif greatest least left right replace substr ltrim rtrim btrim lpad rpad repeat reverse translate
     strpos octet_length length char_length character_length md5 ascii chr quote_ident quote_literal regexp_count
@@ -167,43 +166,43 @@ SAME = words("""
     has_database_privilege pg_get_userbyid
 """)
 
-OWN = words("""
+REPLACED = words("""
     getdate len lower upper initcap strtol json_parse json_serialize json_typeof is_valid_json can_json_parse get_array_length
     regexp_replace regexp_substr split_part sha2 trunc to_varbyte from_varbyte pg_last_copy_count pg_last_copy_id version
 """)
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(SAME, _same),
-    **dict.fromkeys(OWN, _own),
+    **dict.fromkeys(UNCHANGED, _unchanged),
+    **dict.fromkeys(REPLACED, _replaced),
     "count": _count,
-    "avg": _counted(_avg, 1),
-    "listagg": _counted(_listagg, 1, 2),
+    "avg": _with_arity(_avg, 1),
+    "listagg": _with_arity(_listagg, 1, 2),
     "approximate": _approximate,
     "lag": _lag_or_lead,
     "lead": _lag_or_lead,
-    "nvl": _named("coalesce"),
-    "nvl2": _counted(_nvl2, 3),
+    "nvl": _renamed("coalesce"),
+    "nvl2": _with_arity(_nvl2, 3),
     "decode": _decode,
-    "concat": _counted(_concat, 2),
-    "charindex": _counted(_charindex, 2),
+    "concat": _with_arity(_concat, 2),
+    "charindex": _with_arity(_charindex, 2),
     "textlen": lambda call: local("len", *call.expressions),
-    "replicate": _named("repeat"),
-    "pow": _named("power"),
-    "dlog10": _named("log"),
-    "log": _counted(_same, 1),
-    "dateadd": _counted(_with_part, 3),
+    "replicate": _renamed("repeat"),
+    "pow": _renamed("power"),
+    "dlog10": _renamed("log"),
+    "log": _with_arity(_unchanged, 1),
+    "dateadd": _with_arity(_with_part, 3),
     "date_add": lambda call: local("dateadd", *_with_part(call).expressions),
-    "datediff": _counted(_with_part, 3),
+    "datediff": _with_arity(_with_part, 3),
     "date_diff": lambda call: local("datediff", *_with_part(call).expressions),
-    "date_trunc": _counted(_with_part, 2),
-    "date_part": _counted(_with_part, 2),
-    "last_day": _counted(_with_instants, 1),
-    "add_months": _counted(lambda call: local("add_months", _instant(call.expressions[0]), call.expressions[1]), 2),
-    "convert_timezone": _counted(_with_instants, 2, 3),
-    "regexp_count": _counted(_same, 2),
-    "regexp_instr": _counted(_same, 2),
-    "regexp_replace": _counted(_own, 2, 3),
-    "regexp_substr": _counted(_own, 2),
+    "date_trunc": _with_arity(_with_part, 2),
+    "date_part": _with_arity(_with_part, 2),
+    "last_day": _with_arity(_with_instants, 1),
+    "add_months": _with_arity(lambda call: local("add_months", _instant(call.expressions[0]), call.expressions[1]), 2),
+    "convert_timezone": _with_arity(_with_instants, 2, 3),
+    "regexp_count": _with_arity(_unchanged, 2),
+    "regexp_instr": _with_arity(_unchanged, 2),
+    "regexp_replace": _with_arity(_replaced, 2, 3),
+    "regexp_substr": _with_arity(_replaced, 2),
     "now": _leader_only,
     "clock_timestamp": _leader_only,
     "statement_timestamp": _leader_only,
@@ -222,32 +221,32 @@ NOT_IN_REDSHIFT = words("""
     txid_current pg_current_snapshot pg_advisory_lock pg_try_advisory_lock pg_sleep pg_notify row isfinite width_bucket every mode
     bit_length unaccent similarity host inet_client_addr xpath sha224 sha256 sha384 sha512 starts_with overlay
 """)
-"""Functions of PostgreSQL's that people may expect on Redshift."""
+"""Functions of PostgreSQL that users may expect on Redshift."""
 
 CATALOG_PREFIXES = ("pg_", "has_", "col_description", "obj_description", "shobj_description", "format_type", "array_to_string")
-"""Calls of psql and drivers that describe tables. They pass if written with their schema."""
+"""Functions that psql and drivers call to describe tables. Such a call is forwarded if its name is qualified."""
 
 
 def replaced_by(call: Any) -> Any:
-    """The node that the replacement of a call replaces: the call, or the clause around it that is part of its meaning."""
-    around = call.parent
+    """The node that a rewritten call replaces: the call, or its clause OVER or WITHIN GROUP if that is rewritten with it."""
+    clause = call.parent
     name = call.name.lower()
     if call.arg_key == "this" and (
-        (name == "avg" and isinstance(around, exp.Window)) or (name == "listagg" and isinstance(around, exp.WithinGroup))
+        (name == "avg" and isinstance(clause, exp.Window)) or (name == "listagg" and isinstance(clause, exp.WithinGroup))
     ):
-        return around
+        return clause
     return call
 
 
 def rewrite_call(call: Any, *, from_catalog: bool = False) -> Any | None:
-    """What the call becomes, or None if it stays.
+    """Translate a call; returns None if it stays.
 
     Args:
         call: an `exp.Anonymous`.
         from_catalog: whether it is written `pg_catalog.f(...)`, as psql and drivers do.
 
     Raises:
-        RedshiftError: 42883 for a function that Redshift lacks, 0A000 for one that the local Redshift lacks.
+        RedshiftError: 42883 if Redshift does not have the function, 0A000 if the local Redshift does not have it.
     """
     name = call.name.lower()
     if name in RULES:
@@ -256,4 +255,4 @@ def rewrite_call(call: Any, *, from_catalog: bool = False) -> Any | None:
         raise no_such_function(name)
     if name.startswith(CATALOG_PREFIXES) and (from_catalog or name.startswith(("pg_get_", "has_"))):
         return None
-    raise unsupported(f"the function {name}", "If Redshift has it, add it to the local Redshift's functions with a test.")
+    raise unsupported(f"the function {name}", "If Redshift has it, add it to sql/functions.py, with a test.")

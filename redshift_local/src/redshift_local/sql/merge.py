@@ -1,7 +1,7 @@
-"""MERGE within Redshift's grammar, which is much narrower than PostgreSQL's.
+"""Checks MERGE against Redshift's grammar, which is much narrower than PostgreSQL's.
 
-Belongs here: the check. A MERGE that passes it runs unchanged. Does not belong here: two source rows that match one target row, which
-only the backend can see (SQLSTATE 21000).
+Belongs here: the check. A valid MERGE is forwarded unchanged. Does not belong here: two source rows that match one target row, which the
+backend refuses (SQLSTATE 21000).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from redshift_local.sql.refusals import refused, syntax, unsupported
 
 
 def check_merge(merge: Any) -> None:
-    """Raise RedshiftError for what Redshift refuses in a MERGE."""
+    """Raise RedshiftError for a MERGE that Redshift refuses."""
     if merge.args.get("with_"):
         raise syntax("merge", "Redshift's MERGE takes no WITH.")
     if merge.this.alias:

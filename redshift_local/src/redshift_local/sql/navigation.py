@@ -1,8 +1,8 @@
-"""Steps into a SUPER, `t.details.asks[0]`, and how they differ from schema.table.column.
+"""Navigation of a SUPER, such as `t.details.asks[0]`, and telling it from schema.table.column.
 
 Belongs here: dots and brackets, and comparisons with their results. Does not belong here: unnesting in FROM, which is refused.
-A dotted name is a path if its first part is not a table in the FROM of this or an enclosing query. If its column is not a SUPER,
-PostgreSQL refuses the call at run time, since `redshift_local.get` takes nothing else.
+A dotted name is a path if its first part is not a table in the FROM clause of this or an enclosing query. If its column is not a SUPER,
+PostgreSQL raises an error, because `redshift_local.get` accepts no other type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SCOPES = (exp.Select, exp.Update, exp.Delete, exp.Merge)
 
 
 def _names_around(node: Any) -> set[str]:
-    """The names of tables that can be used at `node`, in lower case."""
+    """The names of the tables in scope at `node`, in lower case."""
     names: set[str] = set()
     scope = node.find_ancestor(*_SCOPES)
     while scope is not None:
@@ -43,7 +43,7 @@ def _table_names(source: Any) -> set[str]:
 
 
 def rewrite_column(column: Any) -> Any | None:
-    """Steps for a dotted name that is a path; None for a column, which stays."""
+    """Translate a dotted name that is a path into calls; returns None for a column, which stays."""
     if column.args.get("join_mark"):
         raise unsupported("the outer join operator (+)", "Write LEFT JOIN.")
     parts = column.parts
@@ -71,12 +71,12 @@ def rewrite_step(node: Any) -> Any:
     """The call for `x[0]`, `x['key']` or `x.key` on an expression."""
     if isinstance(node, exp.Dot):
         if not isinstance(node.expression, exp.Identifier):
-            raise unsupported("this step into a SUPER")
+            raise unsupported("this navigation of a SUPER")
         return local("get", node.this, text(node.expression.name.lower()))
     steps = node.expressions
     step = steps[0] if len(steps) == 1 else None
     if not isinstance(step, exp.Literal) or (not step.is_string and not step.is_int):
-        raise unsupported("a subscript other than one whole number or string", "Redshift has no slices; arrays are SUPER.")
+        raise unsupported("a subscript other than one integer or string", "Redshift has no slices; arrays are SUPER.")
     return local("get", node.this, step)
 
 
@@ -85,7 +85,7 @@ def _is_step(node: Any) -> bool:
 
 
 def _as_super(node: Any) -> bool:
-    """Make a literal a SUPER scalar, so that '1' stays a string and does not become JSON's 1."""
+    """Convert a literal to a SUPER scalar, so that '1' is a string and not the JSON number 1; returns whether it was a literal."""
     if not isinstance(node, (exp.Literal, exp.Boolean)):
         return False
     value = exp.Cast(this=node.copy(), to=exp.DataType.build("text", dialect="postgres")) if node.is_string else node.copy()
@@ -94,11 +94,11 @@ def _as_super(node: Any) -> bool:
 
 
 def rewrite_comparison(node: Any) -> bool | None:
-    """Change the literals that are compared with a step into a SUPER; None for every other comparison, which stays."""
+    """Convert the literals that are compared with a value in a SUPER. Returns None for any other comparison, which stays."""
     others = [node.args["expression"]] if node.args.get("expression") else list(node.expressions)
     changed = False
     if _is_step(node.this):
-        changed = sum(map(_as_super, others)) > 0  # every one of them, so no `any` that stops at the first
+        changed = sum(map(_as_super, others)) > 0  # not `any`, which would convert only the first
     elif len(others) == 1 and _is_step(others[0]):
         changed = _as_super(node.this)
     return changed or None

@@ -1,6 +1,6 @@
-"""What a statement becomes: the few things that the proxy can do with one.
+"""A parsed statement: one class for each way in which the proxy executes statements.
 
-Belongs here: these records. Does not belong here: how a text becomes one (`statements`), or carrying one out (`proxy.execution`).
+Belongs here: these classes. Does not belong here: parsing (`statements`), and executing (`proxy.execution`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from redshift_local.sql.copy_options import Copy
 
 @dataclass(frozen=True)
 class Forward:
-    """Send `sql` to the backend. It is the `original` text unless something had to change."""
+    """Send `sql` to the backend. It is the `original` text, unless the statement was rewritten."""
 
     sql: str
     original: str
@@ -21,7 +21,7 @@ class Forward:
 
 @dataclass(frozen=True)
 class CommitAfter:
-    """TRUNCATE: run it, then commit the transaction it stands in, as Redshift does."""
+    """TRUNCATE: run `sql`, then commit its transaction, as Redshift does."""
 
     sql: str
 
@@ -36,7 +36,7 @@ class TransactionControl:
 
 @dataclass(frozen=True)
 class OutsideTransaction:
-    """Run `sql` only if no transaction is open; `name` is the statement's in the refusal."""
+    """Run `sql` only if no transaction is open. `name` is the name of the statement in the error."""
 
     sql: str
     name: str
@@ -44,7 +44,7 @@ class OutsideTransaction:
 
 @dataclass(frozen=True)
 class LocalAnswer:
-    """Answered without the backend. `columns` are names of text columns and `rows` their values, if it answers with rows."""
+    """Reply without the backend. If the reply has rows, `columns` are the names of text columns, and `rows` their values."""
 
     tag: str
     columns: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""QUALIFY, which PostgreSQL lacks: the query moves into a subquery that also has the condition as a column.
+"""Rewrites QUALIFY, which PostgreSQL does not have: the query becomes a subquery, with the condition as an additional column.
 
-Belongs here: that one rewriting. Does not belong here: the windows inside the condition, to which their own rules were applied.
+Belongs here: that rewriting. Does not belong here: the windows in the condition, which their own rules have rewritten before.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ def rewrite_qualify(select: Any) -> Any:
     """The query around `select` without its QUALIFY, with the same columns, order and limit.
 
     Raises:
-        RedshiftError: 0A000 if the outer query could not name the columns (`*`, an expression without a name), or not order by the same
-            expressions.
+        RedshiftError: 0A000 if a column has no name (`*`, an expression without an alias), or ORDER BY has something else than names.
     """
     names = []
     for projection in select.expressions:
@@ -33,8 +32,8 @@ def rewrite_qualify(select: Any) -> Any:
         if select.args.get(clause):
             outer.set(clause, select.args[clause].pop())
     for key in outer.args["order"].expressions if outer.args.get("order") else ():
-        by_place = isinstance(key.this, exp.Literal)
-        if not by_place and not (isinstance(key.this, exp.Column) and not key.this.table and key.this.name.lower() in names):
+        by_position = isinstance(key.this, exp.Literal)
+        if not by_position and not (isinstance(key.this, exp.Column) and not key.this.table and key.this.name.lower() in names):
             raise unsupported("QUALIFY with ORDER BY something other than the names of the result's columns")
     condition = select.args["qualify"].pop().this
     select.set("qualify", None)

@@ -1,8 +1,8 @@
-"""Queries and changes of rows, rewritten for PostgreSQL node by node.
+"""Rewrites SELECT, INSERT, UPDATE, DELETE and MERGE for PostgreSQL, node by node.
 
-Belongs here: the walk over the tree of SELECT, INSERT, UPDATE, DELETE and MERGE, and the names of their result columns. Does not belong
-here: the rule for a node (`rules`), and statements without a tree (`commands`).
-The walk refuses a kind of node that nobody has compared between Redshift and PostgreSQL, however well PostgreSQL would run it.
+Belongs here: the walk over the tree, and the names of result columns. Does not belong here: the rule for a node (`rules`), and statements
+without a tree (`commands`).
+The walk refuses a node without a rule, even if PostgreSQL could run it, because it has not been compared with Redshift.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class Rewritten:
 
 
 def rewrite(tree: Any) -> Rewritten:
-    """The tree as PostgreSQL runs it, and whether it differs from the text. The given tree must not be used after.
+    """Rewrite a tree for PostgreSQL, in place. Do not use `tree` afterwards, only the result.
 
     Raises:
-        RedshiftError: Redshift or the local Redshift refuses something in the tree.
+        RedshiftError: Redshift, or the local Redshift, refuses a part of the tree.
     """
     changed = point_at_own_views(tree)
     if reads_only_catalog(tree):
         return Rewritten(tree, changed)
     names = _names_of_results(tree)
-    for node in reversed(list(tree.bfs())):  # leaves first, so that what a rule moves has been through its own rule
+    for node in reversed(list(tree.bfs())):  # leaves first, so that a rule gets children that have been rewritten
         replaced = replaced_by(node) if isinstance(node, exp.Anonymous) else node
         if isinstance(node, exp.Select):
             _keep_names(node, names)
@@ -51,12 +51,12 @@ def rewrite(tree: Any) -> Rewritten:
 
 
 def _names_of_results(tree: Any) -> dict[tuple[int, int], str]:
-    """The name that Redshift gives to each result column without an alias, by its query's identity and its place."""
+    """Redshift's name of each result column, by the id of its SELECT and the position of the column."""
     return {(id(select), at): _column_name(column) for select in tree.find_all(exp.Select) for at, column in enumerate(select.expressions)}
 
 
 def _keep_names(select: Any, names: dict[tuple[int, int], str]) -> None:
-    """Give a column computed by a function in `redshift_local` the name that Redshift's function gives it."""
+    """Add an alias to a rewritten column, so that it has the name of Redshift's result column."""
     for at, column in enumerate(select.expressions):
         name = names[id(select), at]
         replaced = any(call.name.startswith("redshift_local.") for call in column.find_all(exp.Anonymous))
@@ -65,7 +65,7 @@ def _keep_names(select: Any, names: dict[tuple[int, int], str]) -> None:
 
 
 def _column_name(node: Any) -> str:
-    """The name that Redshift gives to the result column of an expression without an alias."""
+    """Redshift's name of a result column without an alias; empty if this is not known."""
     if isinstance(node, exp.Cast):
         return _column_name(node.this)
     if isinstance(node, (exp.Column, exp.Anonymous)):

@@ -1,29 +1,29 @@
-"""Refusals: the errors for what is not run, and the statements that are refused for their first words alone.
+"""The errors for statements that are refused, and the statements that are refused by their first words.
 
-Belongs here: making the errors. Does not belong here: finding the reasons, which each module does for its own part of the grammar.
-What Redshift itself refuses has Redshift's words and SQLSTATE. What Redshift does and the local one does not is 0A000 "not supported by
-the local Redshift", so that nobody takes a gap here for a rule of Redshift's.
+Belongs here: creating the errors. Does not belong here: deciding to refuse, which each module does for its part of the grammar.
+If Redshift refuses something, the error has Redshift's message and SQLSTATE. If only the local Redshift does, the error is 0A000 "not
+supported by the local Redshift", so that nobody mistakes it for a rule of Redshift.
 """
 
 from __future__ import annotations
 
 from redshift_local.errors import FEATURE_NOT_SUPPORTED, SYNTAX_ERROR, RedshiftError
 
-_GENERAL_HINT = "The local Redshift runs what it can answer exactly as a cluster would, and refuses the rest; see its README."
+_GENERAL_HINT = "The local Redshift refuses what it cannot do exactly as a cluster does; see its README."
 
 
 def unsupported(what: str, hint: str = "") -> RedshiftError:
-    """The error for what Redshift has and the local one lacks."""
+    """The error for something that Redshift has and the local Redshift does not."""
     return RedshiftError(FEATURE_NOT_SUPPORTED, f"not supported by the local Redshift: {what}", hint=hint or _GENERAL_HINT)
 
 
 def syntax(near: str, hint: str = "") -> RedshiftError:
-    """The error for what Redshift's own grammar lacks."""
+    """The error for something that is not in Redshift's grammar."""
     return RedshiftError(SYNTAX_ERROR, f'syntax error at or near "{near}"', hint=hint)
 
 
 def refused(code: str, message: str, hint: str = "") -> RedshiftError:
-    """Redshift's own refusal, in its words."""
+    """An error of Redshift, with its SQLSTATE and message."""
     return RedshiftError(code, message, hint=hint)
 
 
@@ -47,23 +47,23 @@ NOT_SUPPORTED_STATEMENTS: dict[tuple[str, ...], str] = {
     ("create", "rls", "policy"): "row-level security policies",
     ("create", "database"): "CREATE DATABASE",
     ("drop", "database"): "DROP DATABASE",
-    ("drop", "function"): "functions of one's own",
+    ("drop", "function"): "user-defined functions",
     ("drop", "procedure"): "procedures",
     ("drop", "materialized"): "materialized views",
     ("drop", "datashare"): "datashares",
     ("alter", "datashare"): "datashares",
     ("alter", "database"): "ALTER DATABASE",
-    ("alter", "function"): "functions of one's own",
+    ("alter", "function"): "user-defined functions",
     ("alter", "materialized"): "materialized views",
     ("refresh",): "materialized views",
     ("copy", "job"): "auto-copy jobs",
     ("call",): "procedures",
-    ("cancel",): "CANCEL; use the driver's own cancel, or pg_cancel_backend(pid)",
+    ("cancel",): "CANCEL; use the driver's cancel function, or pg_cancel_backend(pid)",
     ("use",): "USE",
     ("attach",): "policies",
     ("detach",): "policies",
 }
-"""Statements of Redshift that the local one does not run, by their first words."""
+"""Statements of Redshift that the local Redshift does not have, by their first words."""
 
 NOT_IN_REDSHIFT: dict[tuple[str, ...], str] = {
     ("savepoint",): "SAVEPOINT",
@@ -91,11 +91,11 @@ NOT_IN_REDSHIFT: dict[tuple[str, ...], str] = {
     ("discard",): "DISCARD",
     ("import",): "IMPORT FOREIGN SCHEMA",
 }
-"""Statements of PostgreSQL that Redshift lacks."""
+"""Statements of PostgreSQL that Redshift does not have, by their first words."""
 
 
 def refuse_by_first_words(words: tuple[str, ...]) -> None:
-    """Raise RedshiftError for a statement that begins with `words` (lower case) if it is refused for them."""
+    """Raise RedshiftError if a statement that begins with `words` (in lower case) is refused."""
     for length in range(1, min(len(words), 4) + 1):
         start = words[:length]
         if start in NOT_SUPPORTED_STATEMENTS:

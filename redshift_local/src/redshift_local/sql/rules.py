@@ -1,7 +1,7 @@
-"""The rule for each kind of node in the tree of a query: left alone, written differently, or refused.
+"""The rule for each type of node in the tree of a query: it keeps the node, rewrites it, or refuses it.
 
-Belongs here: the allow-list of node kinds. Does not belong here: rules of a page of their own (`functions`, `casts`, `navigation`,
-`qualify`, `merge`), and the walk over the tree (`queries`).
+Belongs here: the allow-list of node types. Does not belong here: the longer rules (`functions`, `casts`, `navigation`, `qualify`, `merge`),
+and the walk over the tree (`queries`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _as_is(_: Any) -> None:
 
 
 def _identifier(node: Any) -> bool | None:
-    """Fold a quoted name too, as Redshift does unless enable_case_sensitive_identifier is on, which the local one refuses."""
+    """Fold quoted names to lower case too, as Redshift does. It has a setting against that, which the local Redshift refuses to turn on."""
     if len(node.name.encode()) > 63:
         raise unsupported(f'the name "{node.name}" of more than 63 bytes', "Redshift takes 127 bytes, PostgreSQL 63.")
     if node.args.get("quoted") and node.name != node.name.lower():
@@ -134,33 +134,33 @@ def _on_conflict(_: Any) -> None:
 def _insert(node: Any) -> None:
     if node.args.get("overwrite") or node.args.get("where") or node.args.get("partition"):
         raise syntax("insert")
-    _no_alias(node.this)
+    _refuse_alias(node.this)
 
 
-def _no_alias(target: Any) -> None:
+def _refuse_alias(target: Any) -> None:
     if isinstance(target, exp.Table) and target.alias:
-        raise syntax(target.alias, "Redshift takes no alias for the table that is changed: write its name.")
+        raise syntax(target.alias, "Redshift takes no alias for the target table: write its name.")
 
 
-def _changed_table(node: Any) -> None:
-    _no_alias(node.this)
+def _check_target(node: Any) -> None:
+    _refuse_alias(node.this)
     if node.args.get("order") or node.args.get("limit"):
         raise syntax("limit" if node.args.get("limit") else "order")
 
 
 def _delete(node: Any) -> bool | None:
-    named: list[Any] = node.args.get("tables") or []
-    if not node.this and len(named) == 1:  # `DELETE t`, which sqlglot reads as another dialect's list of tables
-        node.set("this", named[0])
+    tables: list[Any] = node.args.get("tables") or []
+    if not node.this and len(tables) == 1:  # `DELETE t`, which sqlglot parses as a list of tables of another dialect
+        node.set("this", tables[0])
         node.set("tables", None)
-    elif named:
+    elif tables:
         raise syntax("from")
-    _changed_table(node)
-    return True if named else None
+    _check_target(node)
+    return True if tables else None
 
 
 def _update(node: Any) -> None:
-    _changed_table(node)
+    _check_target(node)
     if any(not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column) for item in node.expressions):
         raise unsupported("UPDATE ... SET (a, b) = ...", "Set one column at a time.")
 

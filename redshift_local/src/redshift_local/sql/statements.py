@@ -1,8 +1,8 @@
-"""A client's text becomes statements that the proxy can carry out.
+"""Parses a client's text into statements that the proxy can execute.
 
-Belongs here: splitting a text, choosing who reads each statement, and remembering results. Does not belong here: the rules of any
-statement (`queries` on sqlglot's tree, `commands` word by word).
-A text is sent on unchanged unless its tree had to change. The README lists the two known differences from a cluster that this leaves.
+Belongs here: splitting a text, choosing the parser of each statement, and caching results. Does not belong here: the rules for a statement
+(`queries` for sqlglot's trees, `commands` word by word).
+A statement is forwarded as written unless its tree was changed. The README lists the known differences from a cluster.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from redshift_local.sql.queries import rewrite
 from redshift_local.sql.refusals import refuse_by_first_words, unsupported
 from redshift_local.sql.with_query import QUERY_WORDS
 
-_REMEMBERED = 64 * 1024
-"""Longer texts hold data and do not come again: remembering them would only cost memory."""
+_LONGEST_CACHED = 64 * 1024
+"""Longer texts are not cached, because they contain data and are not repeated."""
 
 
 def parse(text: str) -> list[Statement]:
-    """The statements of a simple query or of one Parse message, which may hold parameters such as `$1`.
+    """The statements of a simple query or of a Parse message. They may have parameters such as `$1`.
 
     Raises:
-        RedshiftError: 42601 for a text that is no SQL; 0A000 for one that is refused; others in Redshift's words.
+        RedshiftError: 42601 for a syntax error, 0A000 for something that is not supported, or another error of Redshift.
     """
-    return list(_remembered(text) if len(text) <= _REMEMBERED else _parse(text))
+    return list(_cached(text) if len(text) <= _LONGEST_CACHED else _parse(text))
 
 
 @lru_cache(maxsize=512)
-def _remembered(text: str) -> tuple[Statement, ...]:
+def _cached(text: str) -> tuple[Statement, ...]:
     return _parse(text)
 
 
@@ -44,11 +44,11 @@ def _parse(text: str) -> tuple[Statement, ...]:
     try:
         return tuple(_statement(tokens, text) for tokens in _split(tokenize(text)))
     except RecursionError as error:
-        raise RedshiftError("54001", "stack depth limit exceeded", hint="The statement is nested too deeply to be read.") from error
+        raise RedshiftError("54001", "stack depth limit exceeded", hint="The statement is nested too deeply to be parsed.") from error
 
 
 def _split(tokens: list[Token]) -> list[list[Token]]:
-    """The tokens of each statement; empty ones left out."""
+    """The tokens of each statement, without empty statements."""
     statements: list[list[Token]] = [[]]
     for token in tokens:
         if token.token_type == TokenType.SEMICOLON:
@@ -63,10 +63,10 @@ def _statement(tokens: list[Token], text: str) -> Statement:
         original = text[tokens[0].start : tokens[-1].end + 1]
         return Forward(original, original)
     cursor = Cursor(tokens, text)
-    first = cursor.here.text
+    first = cursor.current.text
     refuse_by_first_words(cursor.first_words)
     if first in COMMANDS:
-        cursor.at = 1
+        cursor.position = 1
         return COMMANDS[first](cursor)
     if first not in QUERY_WORDS:
         raise cursor.error()
@@ -79,23 +79,23 @@ _LITERALS = frozenset(
 
 
 def _is_plain_insert(tokens: list[Token]) -> bool:
-    """Whether this is INSERT INTO t [(a, b)] VALUES and then only literals.
+    """Whether this is INSERT INTO t [(a, b)] VALUES with nothing but literals.
 
-    Such a statement means the same in both, and may be megabytes long: building a tree of it would take seconds.
+    Such a statement needs no rewriting. It may be megabytes long, and parsing it into a tree would take seconds.
     """
     if len(tokens) < 6 or tokens[0].token_type != TokenType.INSERT or tokens[1].token_type != TokenType.INTO:
         return False
     for at, token in enumerate(tokens[2:], 2):
         if token.text.upper() == "VALUES" and token.token_type != TokenType.IDENTIFIER:
             return at < len(tokens) - 1 and all(literal.token_type in _LITERALS for literal in tokens[at + 1 :])
-        named = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) and token.text == token.text.lower()
-        if not named and token.token_type not in (TokenType.DOT, TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN):
+        is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) and token.text == token.text.lower()
+        if not is_name and token.token_type not in (TokenType.DOT, TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN):
             return False
     return False
 
 
-_OWN_WORDS = frozenset(("top", "minus", "convert"))
-"""Words that a tree does not keep. PostgreSQL gets the tree's LIMIT, EXCEPT and CAST instead."""
+_REDSHIFT_WORDS = frozenset(("top", "minus", "convert"))
+"""Words that PostgreSQL does not have. sqlglot parses them as LIMIT, EXCEPT and CAST, so the statement must be generated from its tree."""
 
 
 def _query(cursor: Cursor) -> Statement:
@@ -106,11 +106,11 @@ def _query(cursor: Cursor) -> Statement:
     try:
         tree = parse_tree(cursor.tokens, cursor.source)
     except RedshiftError:
-        # psql and drivers describe tables in PostgreSQL's own dialect, and sqlglot cannot read all of it.
+        # psql and drivers describe tables with PostgreSQL's own SQL, some of which sqlglot cannot parse.
         if words[0].text == "select" and any(word.text in CATALOG_SCHEMAS and word.kind == "word" for word in words):
             return Forward(original, original)
         raise
     rewritten = rewrite(tree)
-    if rewritten.changed or any(word.kind == "word" and word.text in _OWN_WORDS for word in words):
+    if rewritten.changed or any(word.kind == "word" and word.text in _REDSHIFT_WORDS for word in words):
         return Forward(render(rewritten.tree), original)
     return Forward(original, original)

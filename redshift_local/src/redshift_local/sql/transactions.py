@@ -1,6 +1,6 @@
-"""BEGIN, COMMIT and ROLLBACK in all their spellings.
+"""BEGIN, COMMIT and ROLLBACK, and their synonyms.
 
-Belongs here: reading them. Does not belong here: what they do to a session (`proxy.execution`).
+Belongs here: parsing them. Does not belong here: their effect on a session (`proxy.execution`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from redshift_local.sql.refusals import syntax
 
 
 def begin(cursor: Cursor) -> Statement:
-    """BEGIN or START TRANSACTION. Every isolation level that SQL names is accepted, and means the cluster's own."""
+    """BEGIN or START TRANSACTION. Every isolation level of the SQL standard is accepted, and has no effect, as on a cluster."""
     if cursor.words[0].text == "start":
         cursor.expect("transaction")
     else:
         cursor.one_of("work", "transaction")
     mode = ""
-    while cursor.here.kind != "end":
+    while cursor.current.kind != "end":
         if cursor.accept("isolation", "level"):
             if not (cursor.accept("serializable") or cursor.accept("snapshot") or _named_level(cursor)):
                 raise cursor.error()

@@ -1,6 +1,6 @@
-"""Statements that hold a query: CREATE VIEW, PREPARE, DECLARE and EXPLAIN, and FETCH from a cursor.
+"""Statements that contain a query: CREATE VIEW, PREPARE, DECLARE and EXPLAIN; and FETCH from a cursor.
 
-Belongs here: what stands around the query. Does not belong here: the query (`queries`), and CREATE TABLE AS (`ddl`).
+Belongs here: the part of the statement before the query. Does not belong here: the query (`queries`), and CREATE TABLE AS (`ddl`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ QUERY_WORDS = ("select", "with", "insert", "update", "delete", "merge", "(")
 
 
 def _inner_query(cursor: Cursor, start: int) -> Forward:
-    """The statement with its query, which begins at the cursor, rewritten. `start` is where the statement begins."""
-    at = cursor.here
-    if at.text not in QUERY_WORDS:
+    """Rewrite the query, which begins at the cursor. `start` is the position at which the statement begins."""
+    first_word = cursor.current
+    if first_word.text not in QUERY_WORDS:
         raise cursor.error()
     rewritten = rewrite(parse_tree(cursor.rest(), cursor.source))
     original = cursor.statement
-    return Forward(cursor.source[start : at.start] + render(rewritten.tree), original) if rewritten.changed else Forward(original, original)
+    if not rewritten.changed:
+        return Forward(original, original)
+    return Forward(cursor.source[start : first_word.start] + render(rewritten.tree), original)
 
 
 def create_view(cursor: Cursor) -> Statement:
     if [word.text for word in cursor.words[-4:]] == ["with", "no", "schema", "binding"]:
-        raise unsupported("WITH NO SCHEMA BINDING", "PostgreSQL binds a view to its tables when it creates it; leave the clause out.")
+        raise unsupported("WITH NO SCHEMA BINDING", "PostgreSQL binds a view to its tables when the view is created; leave the clause out.")
     cursor.table()
     if cursor.peek("("):
         cursor.names()
@@ -38,9 +40,9 @@ def prepare(cursor: Cursor) -> Statement:
     cursor.name()
     if cursor.accept("("):
         while not cursor.accept(")"):
-            if cursor.here.kind == "end":
+            if cursor.current.kind == "end":
                 raise cursor.error()
-            cursor.at += 1
+            cursor.position += 1
     cursor.expect("as")
     return _inner_query(cursor, cursor.words[0].start)
 
@@ -52,13 +54,13 @@ def declare(cursor: Cursor) -> Statement:
 
 
 def fetch(cursor: Cursor) -> Statement:
-    if cursor.here.text in ("prior", "first", "last", "absolute", "relative", "backward"):
-        raise syntax(cursor.here.text, "Redshift's cursors move forward only.")
+    if cursor.current.text in ("prior", "first", "last", "absolute", "relative", "backward"):
+        raise syntax(cursor.current.text, "Redshift's cursors move forward only.")
     return Forward(cursor.folded, cursor.statement)
 
 
 def explain(cursor: Cursor) -> Statement:
     if cursor.peek("analyze") or cursor.peek("("):
-        raise syntax(cursor.here.text, "Redshift's EXPLAIN takes only VERBOSE.")
+        raise syntax(cursor.current.text, "Redshift's EXPLAIN takes only VERBOSE.")
     cursor.accept("verbose")
     return _inner_query(cursor, cursor.words[0].start)
