@@ -10,7 +10,7 @@ Belongs here: what such checks have in common, and which of them share a step. D
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -61,6 +61,10 @@ class RelationCheck(Protocol):
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         """The result for the mirror or report of that name."""
+
+
+def severity_of(text: Literal["warn", "error"]) -> AssetCheckSeverity:
+    return AssetCheckSeverity.WARN if text == "warn" else AssetCheckSeverity.ERROR
 
 
 def failing_rows_result(
