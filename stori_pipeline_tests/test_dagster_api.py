@@ -75,7 +75,7 @@ def test_the_tests_that_the_adr_names_exist() -> None:
         assert bool(files) == bool(tests), members
 
 
-def test_no_private_module_of_dagster_is_imported_but_one_class_for_the_type_checker() -> None:
+def test_the_only_private_import_from_dagster_is_one_class_for_mypy() -> None:
     imported = {
         (file, alias.name)
         for file, tree in TREES.items()
