@@ -20,7 +20,6 @@ import stori_pipeline.catalog.checks as checks_module
 import stori_pipeline.star.totesys as star_module
 from stori_pipeline import catalog
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.sql_checks import SqlCheck, parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples import totesys
@@ -28,6 +27,7 @@ from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.model.check import PythonCheck, checks_in
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.model.source import Source
+from stori_pipeline.model.sql_check import SqlCheck, parse_check
 from stori_pipeline.model.star import Star, StarSchema
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
@@ -157,7 +157,7 @@ def _the_rule(folder: Path) -> SqlCheck:
     assert f"sql/checks/bank/branches/{file.name}`" in README
     file.write_text(example("add-a-rule").replace("bank.branches", "readme_bank.branches"))
     rule = parse_check(file)
-    assert (rule.severity.value, rule.description) == ("WARN", "No branch opens in the future.")
+    assert (rule.severity, rule.description) == ("warn", "No branch opens in the future.")
     return rule
 
 

@@ -94,12 +94,13 @@ def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = 
 
 @click.command()
 @_TABLES
-@click.option("--patience", default=0.0, show_default=True, help="Seconds to wait for rows in flight before they count as different.")
+@click.option("--patience", default=0.0, show_default=True, help="Seconds to wait before rows that differ are compared once more.")
 @_JSON
 def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
     """Compare each source table with its mirror, row by row, with checksums that each database computes.
 
-    Prints the rows that differ, at most 100 per table. Exit code 1 if any table differs.
+    Prints the rows that differ, at most 100 per table. Rows in flight, which the source changed after the mirror's last batch was read, do
+    not count as different. Exit code 1 if any table differs.
     """
     with plain_errors():
         results = [compare_one(table, patience) for table in select_tables(tables)]
@@ -134,16 +135,14 @@ def compare_one(table: Table, patience: float = 0.0) -> Comparison:
     """Compare one source table with its mirror.
 
     Args:
-        patience: seconds to wait before a second comparison of the rows that differ; 0 compares once.
+        patience: seconds to wait before rows that differ are compared once more; 0 compares once.
     """
     from stori_pipeline.settings import Settings
-    from stori_pipeline.verify.comparables import comparable_source
-    from stori_pipeline.verify.compare import verify as compare
+    from stori_pipeline.verify.proof import prove
 
     settings = Settings.load()
     settle = (lambda: time.sleep(patience)) if patience else None
-    compared_with = comparable_source(reader_of(table, settings), lake_of(settings))
-    return compare(table, compared_with, warehouse_of(settings), settle=settle, rounds=2)
+    return prove(table, reader_of(table, settings), lake_of(settings), warehouse_of(settings), settle=settle)
 
 
 @click.command(name="detect-deletes")

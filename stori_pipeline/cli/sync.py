@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
+from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
 from stori_pipeline.clock import Clock, utc_day, utc_now
@@ -24,7 +24,7 @@ from stori_pipeline.defs.materialization_metadata import NOTHING_NEW
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import load_project
-from stori_pipeline.runtime.failures import failure_message, root_message, steps_about
+from stori_pipeline.runtime.failures import failure_message, run_failure_message, steps_about
 from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline.runtime.logging import TO_CONSOLE
 from stori_pipeline.runtime.retries import NO_RETRIES
@@ -129,8 +129,8 @@ def run_sync(
     affected = downstream(project, tables)
     materialized = {
         event.asset_key: {name: value.value for name, value in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
+        for event in result.all_events
+        if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
     }
     errors = _Errors(result)
     return [
@@ -204,6 +204,6 @@ class _Errors:
         if self._failed:
             return ""
         for event in self._result.all_events:
-            if event.is_job_failure and event.job_failure_data.error:  # the run itself failed, and with it all its tables
-                return root_message(event.job_failure_data.error)
+            if event.event_type == DagsterEventType.RUN_FAILURE and (message := run_failure_message(event)):
+                return message  # the run itself failed, and with it all its tables
         return ""

@@ -1,18 +1,18 @@
 """The check `arrivals`: whether rows still arrive during business hours.
 
 Belongs here: the check of a table whose definition says when rows arrive. Only the schedule runs it, because missing rows start no run of
-the sensor. Does not belong here: computing business time (`model.business_hours`), or how old a mirror may be (its freshness policy).
+the sensor. Does not belong here: the verdict (`model.business_hours`), or how old a mirror may be (its freshness policy).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, AssetCheckSeverity, asset_check
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.model.business_hours import BusinessHours, business_time
+from stori_pipeline.model.business_hours import BusinessHours, in_hours, judge_arrivals
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import ARRIVALS
@@ -20,38 +20,25 @@ from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse.dialect import relation
 
 
-def judge(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:
+def arrivals_result(table: Table, hours: BusinessHours, newest: datetime | None, now: datetime) -> AssetCheckResult:
     """The result for a mirror whose newest row was created at `newest`, None if the mirror has no rows.
 
     A failure is only a warning: a silent source makes no row in the warehouse wrong.
     """
-    if newest is None:
-        passed, message, waited = False, f"{table.full_name} has no rows", ""
-    else:
-        open_time = business_time(newest, now, hours)
-        passed, waited = open_time <= hours.late_after, _in_hours(open_time)
-        stopped = open_time > hours.stopped_after
-        message = f"{table.full_name}: no row for {waited} of open time; rows should arrive every {_in_hours(hours.late_after)}" + (
-            ". The source has stopped, or rows no longer reach the pipeline; see whether its application runs" if stopped else ""
-        )
+    verdict = judge_arrivals(table.full_name, hours, newest, now)
     return AssetCheckResult(
         check_name=ARRIVALS,
         asset_key=mirror_key(table),
-        passed=passed,
+        passed=verdict.on_time,
         severity=AssetCheckSeverity.WARN,
         metadata={
             "newest_row": newest.isoformat() if newest else "none",
-            "business_time_since": waited or "none",
-            "late_after": _in_hours(hours.late_after),
-            "stopped_after": _in_hours(hours.stopped_after),
+            "business_time_since": verdict.waited or "none",
+            "late_after": in_hours(hours.late_after),
+            "stopped_after": in_hours(hours.stopped_after),
         },
-        description=None if passed else message,
+        description=verdict.message or None,
     )
-
-
-def _in_hours(time_: timedelta) -> str:
-    minutes = int(time_.total_seconds()) // 60
-    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def arrivals_checks(table: Table) -> Sequence[AssetChecksDefinition]:
@@ -68,13 +55,13 @@ def _check(table: Table, hours: BusinessHours) -> AssetChecksDefinition:
     @asset_check(
         asset=mirror_key(table),
         name=ARRIVALS,
-        description=f"In open time, rows arrive at least every {_in_hours(hours.late_after)}.",
+        description=f"In open time, rows arrive at least every {in_hours(hours.late_after)}.",
         retry_policy=RETRY,
     )
     def arrivals(warehouse: WarehouseResource) -> AssetCheckResult:
         statement = f"SELECT MAX({quoted(hours.column)}) FROM {relation(table)}"
         with only_transient():
             ((newest,),) = warehouse.open().query(statement, what=f"check {ARRIVALS} of {table.full_name}")
-        return judge(table, hours, newest, utc_now())
+        return arrivals_result(table, hours, newest, utc_now())
 
     return arrivals

@@ -23,7 +23,7 @@ from dagster import (
     Failure,
     FreshnessPolicy,
     LastPartitionMapping,
-    Output,
+    MaterializeResult,
     asset,
 )
 from pydantic import Field
@@ -92,8 +92,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
             with changed_rows(table, reader, store, full=config.full, day=day) as rows:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
-                context.set_data_version(landing_key(table), version_of(rows.newest_order))
-                yield Output(rows)
+                yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
                 # The IO manager has landed the rows, so they can be acknowledged.
                 rows.ack()
             if rows.landed:
@@ -135,8 +134,7 @@ def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
             version = version_of(new.order)
             last = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
             unchanged = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}
-            context.set_data_version(mirror_key(table), version)
-            yield Output(new, metadata=unchanged)
+            yield MaterializeResult(value=new, metadata=unchanged, data_version=version)
 
     return mirror
 

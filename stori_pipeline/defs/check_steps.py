@@ -10,7 +10,7 @@ Belongs here: what such checks have in common, and which of them share a step. D
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -22,7 +22,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from stori_pipeline.defs.keys import relation_key
+from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
@@ -61,6 +61,10 @@ class RelationCheck(Protocol):
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         """The result for the mirror or report of that name."""
+
+
+def severity_of(text: Literal["warn", "error"]) -> AssetCheckSeverity:
+    return AssetCheckSeverity.WARN if text == "warn" else AssetCheckSeverity.ERROR
 
 
 def failing_rows_result(
@@ -111,7 +115,7 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
         for check in checks
     ]
 
-    @multi_asset_check(name=f"checks__{key.to_python_identifier()}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
+    @multi_asset_check(name=f"checks__{step_name(key)}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
     def relation_checks(
         context: AssetCheckExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ) -> Iterator[AssetCheckResult]:

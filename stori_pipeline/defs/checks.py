@@ -7,7 +7,7 @@ schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from dagster import (
@@ -25,19 +25,17 @@ from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
-from stori_pipeline.defs.sql_checks import file_checks, table_checks
-from stori_pipeline.lake.manifest import Manifest
+from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.drift import drift
 from stori_pipeline.pipeline.gate import block_message, blocked_batches
-from stori_pipeline.pipeline.sync import batches_after, since_last_snapshot
+from stori_pipeline.pipeline.last_load import last_load
+from stori_pipeline.pipeline.sync import batches_after
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.verify.comparables import comparable_source
-from stori_pipeline.verify.compare import verify
-from stori_pipeline.verify.in_flight import keys_in_flight
+from stori_pipeline.verify.proof import prove
 
 _ROWS_LOADED = "landed_rows_loaded"
 
@@ -95,27 +93,15 @@ class RowsLoaded:
         return frozenset()
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
-        table, lake = self.table, resources.lake(self.table)
-        (generation, batch, copied), *before = resources.warehouse.last_loads(full_name)
-        loaded = (generation, batch)
-        since = before[0][:2] if before else None
-        landed = _rows_landed(lake.manifests(table, after=since), loaded)
-        if landed != copied:
-            landed_again = _rows_landed(lake.manifests(table), loaded)  # a lost mirror is loaded again from the snapshot on
-            landed = landed_again if landed_again == copied else landed
-        waiting = lake.manifests(table, after=loaded)
-        passed = landed == copied and not waiting
+        loaded = last_load(self.table, resources.lake(self.table), resources.warehouse)
+        gap = f"{loaded.rows_loaded} rows loaded of {loaded.rows_landed} landed, {loaded.batches_waiting} batches not loaded"
         return AssetCheckResult(
             check_name=_ROWS_LOADED,
-            asset_key=mirror_key(table),
-            passed=passed,
-            metadata={"batch": loaded[1], "rows_landed": landed, "rows_loaded": copied, "batches_waiting": len(waiting)},
-            description=None if passed else f"{full_name}: {copied} rows loaded of {landed} landed, {len(waiting)} batches not loaded",
+            asset_key=mirror_key(self.table),
+            passed=loaded.complete,
+            metadata=asdict(loaded),
+            description=None if loaded.complete else f"{full_name}: {gap}",
         )
-
-
-def _rows_landed(batches: list[Manifest], until: tuple[int, int]) -> int:
-    return sum(each.rows for each in since_last_snapshot([each for each in batches if each.order <= until]))
 
 
 def proof_check(table: Table) -> AssetChecksDefinition:
@@ -128,10 +114,7 @@ def proof_check(table: Table) -> AssetChecksDefinition:
     )
     def source_equals_mirror(sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
-            reader, store, mirror = sources.reader(table.source), lake.open(), warehouse.open()
-            mirrored = mirror.ledger(table)
-            source = comparable_source(reader, store)
-            comparison = verify(table, source, mirror, in_flight=lambda: keys_in_flight(table, reader, store, mirrored))
+            comparison = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
         values: dict[str, Any] = {
             "source_rows": comparison.source_rows,
             "warehouse_rows": comparison.warehouse_rows,
@@ -176,9 +159,9 @@ def rules(project: Project) -> dict[str, list[RelationCheck]]:
         DefinitionError: two checks of a table or report have the same name.
     """
     checks_by_name: dict[str, list[RelationCheck]] = {
-        name: [*table_checks(table, project.checks), *python_checks(project, name)] for name, table in project.mirrors.items()
+        name: [*sql_checks(project, name), *python_checks(project, name)] for name in project.mirrors
     }
-    checks_by_name |= {report.full_name: [*file_checks(report.full_name, project.checks)] for report in project.reports}
+    checks_by_name |= {report.full_name: [*sql_checks(project, report.full_name)] for report in project.reports}
     for full_name, checks in checks_by_name.items():
         names = [check.name for check in checks]
         if repeated := sorted({name for name in names if names.count(name) > 1}):

@@ -118,7 +118,7 @@ class RedshiftIOManager(ConfigurableIOManager):
 
         column = (context.definition_metadata or {}).get("partition_expr", "")
         partitions = context.asset_partition_keys if context.has_asset_partitions else []
-        name = context.asset_key.to_user_string()
+        name = "/".join(context.asset_key.path)
         target = Target(*_relation(context.asset_key), name, partition_column=str(column), partitions=tuple(partitions))
         if self.is_of_project(target.full_name):
             raise ValueError(
@@ -139,7 +139,7 @@ class RedshiftIOManager(ConfigurableIOManager):
 
 def _relation(key: AssetKey) -> tuple[str, str]:
     if len(key.path) < 2:
-        raise ValueError(f"asset {key.to_user_string()}: Redshift needs a schema and a name; give the asset a key_prefix, such as 'lab'")
+        raise ValueError(f"asset {'/'.join(key.path)}: Redshift needs a schema and a name; give the asset a key_prefix, such as 'lab'")
     return key.path[-2], key.path[-1]
 
 

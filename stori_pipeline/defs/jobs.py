@@ -26,7 +26,7 @@ from dagster import (
     op,
 )
 
-from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
+from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key, step_name
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
@@ -83,7 +83,7 @@ def sweep_job(project: Project) -> JobDefinition:
 def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False) -> dict[str, Any]:
     """The run configuration for a full refresh of these tables, or for detecting deletes first; empty for an ordinary run."""
     options = {name: True for name, is_set in (("full", full), ("detect_deletes", detect_deletes)) if is_set}
-    return {"ops": {landing_key(table).to_python_identifier(): {"config": options} for table in tables}} if options else {}
+    return {"ops": {step_name(landing_key(table)): {"config": options} for table in tables}} if options else {}
 
 
 def selected(affected: Affected) -> list[AssetKey]:

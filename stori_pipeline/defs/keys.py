@@ -1,6 +1,7 @@
 """The asset keys of tables, reports and charts.
 
-Belongs here: the key of a definition. Does not belong here: the parts of a name (`model`), which are the same in S3 and in the warehouse.
+Belongs here: the key of a definition, and the step of a key. Does not belong here: the parts of a name (`model`), which are the same in S3
+and in the warehouse.
 """
 
 from __future__ import annotations
@@ -34,3 +35,8 @@ def report_key(name: str) -> AssetKey:
 
 def chart_key(name: str) -> AssetKey:
     return AssetKey(chart_path(name))
+
+
+def step_name(key: AssetKey) -> str:
+    """The name that Dagster gives the step of an asset whose key consists of our names."""
+    return "__".join(key.path)

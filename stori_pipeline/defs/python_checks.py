@@ -9,9 +9,9 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from dagster import AssetCheckResult, AssetCheckSeverity
+from dagster import AssetCheckResult
 
-from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result
+from stori_pipeline.defs.check_steps import SHOWN, CheckResources, broken_check_result, failing_rows_result, severity_of
 from stori_pipeline.model.check import PythonCheck
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
@@ -49,8 +49,7 @@ class FrameCheck:
             raise
         except Exception as error:  # noqa: BLE001  (any error of a project's function fails this check, and must not stop the others)
             return broken_check_result(full_name, self.name, error, traceback.format_exc())
-        severity = AssetCheckSeverity.WARN if self.check.severity == "warn" else AssetCheckSeverity.ERROR
-        return failing_rows_result(full_name, self.name, severity, count.item(), examples.columns, examples.rows())
+        return failing_rows_result(full_name, self.name, severity_of(self.check.severity), count.item(), examples.columns, examples.rows())
 
 
 def python_checks(project: Project, full_name: str) -> list[FrameCheck]:

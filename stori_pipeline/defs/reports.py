@@ -4,7 +4,6 @@ Belongs here: assets from reports, and their metadata. A report is replaced only
 otherwise a run costs one query. Does not belong here: parsing a report (`model.report`), or creating it (`warehouse.reports`).
 """
 
-import hashlib
 import time
 from typing import Any
 
@@ -14,18 +13,13 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import relation_key, report_key
 from stori_pipeline.defs.materialization_metadata import NOTHING_NEW, last_metadata
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.model.names import quoted
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA, Report
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.reports import make_report
+from stori_pipeline.warehouse.reports import first_rows, make_report
 
 OWNERS = ("team:analytics",)
-
-_TYPES = (
-    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
-)
 
 
 def report_asset(report: Report, project: Project) -> AssetsDefinition:
@@ -58,8 +52,7 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
             if missing := sorted(name for name in report.reads if name not in relations):
                 context.log.warning(f"{report.full_name} is not created yet: the warehouse does not have {', '.join(missing)}")
                 return
-            basis = "\n".join([report.fingerprint, *(f"{name} {loaded.get(name)}" for name in mirrors)])
-            version = hashlib.sha256(basis.encode()).hexdigest()[:16]
+            version = report.version({name: loaded.get(name) for name in mirrors})
             exists = report.full_name in relations
             last = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
             outcome = {**last, "outcome": NOTHING_NEW} if last else _replace(report, project, store, context.run.run_id)
@@ -81,17 +74,12 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
 def _replace(report: Report, project: Project, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
     """Creates or replaces the report. Returns the metadata of its asset."""
     make_report(report, warehouse, run_id=run_id, reports=project.reports)
-    name = f"{quoted(SCHEMA)}.{quoted(report.name)}"
-    with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT shown.*, COUNT(*) OVER () AS all_rows FROM {name} AS shown LIMIT {metadata.PREVIEW_ROWS}")
-        rows = cursor.fetchall()
-        cursor.execute(_TYPES, (SCHEMA, report.name))
-        types = dict(cursor.fetchall())
+    first = first_rows(report, warehouse, metadata.PREVIEW_ROWS)
     values: dict[str, Any] = {
         "outcome": f"{report.materialized} made",
-        "dagster/row_count": int(rows[0][-1]) if rows else 0,
-        "dagster/column_schema": metadata.report_schema({column: types.get(column, "") for column in report.columns}),
+        "dagster/row_count": first.count,
+        "dagster/column_schema": metadata.report_schema({column: first.types.get(column, "") for column in report.columns}),
     }
-    if rows:
-        values["preview"] = MetadataValue.md(metadata.preview(report.columns, (row[:-1] for row in rows)))
+    if first.rows:
+        values["preview"] = MetadataValue.md(metadata.preview(report.columns, first.rows))
     return values

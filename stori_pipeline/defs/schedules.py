@@ -35,7 +35,7 @@ def everything_schedule(project: Project) -> ScheduleDefinition:
     def everything(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         end_killed_runs(context.instance)
         everything_tag = {TABLES_TAG: " ".join(t.full_name for t in project.tables)}
-        if context.instance.get_runs(RunsFilter(statuses=UNFINISHED, tags=everything_tag), limit=1):
+        if context.instance.get_run_records(RunsFilter(statuses=UNFINISHED, tags=everything_tag), limit=1):
             return SkipReason("the previous run has not ended yet")
         affected = Affected(project.tables, project.stars, project.reports, project.charts)
         checks = [*quick_checks(project, affected), *scheduled_checks(project.tables)]

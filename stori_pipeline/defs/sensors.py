@@ -44,8 +44,8 @@ _THREADS = 8
 def busy(instance: DagsterInstance, tables: Sequence[Table]) -> set[str]:
     """Full names of the tables in runs that have not ended yet. A run without a selection has all tables."""
     names: set[str] = set()
-    for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
-        selected = run.asset_selection
+    for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED)):
+        selected = record.dagster_run.asset_selection
         names |= {t.full_name for t in tables if not selected or landing_key(t) in selected or mirror_key(t) in selected}
     return names
 

@@ -4,7 +4,7 @@ Belongs here: assets from the definitions of star tables. Does not belong here: 
 tables (`assets`).
 """
 
-from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, Output, asset
+from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, MaterializeResult, asset
 from pydantic import Field
 
 from stori_pipeline.defs import metadata
@@ -63,8 +63,7 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
                 return
             if rows.full_refresh_reason:
                 context.log.info(f"{table.full_name}: all batches of its inputs are read, because {rows.full_refresh_reason}")
-            context.set_data_version(landing_key(table), version_of(rows.newest_order))
-            yield Output(rows)
+            yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
             if rows.landed:
                 compact_if_due(processed.open(), table, rows.landed)
 

@@ -1,6 +1,6 @@
 """Business hours: when rows arrive, and how much of a period is business time.
 
-Belongs here: `BusinessHours` and `business_time`. Does not belong here: the check that uses them (`defs.arrivals`).
+Belongs here: `BusinessHours`, and whether rows are late by them. Does not belong here: the check that uses them (`defs.arrivals`).
 """
 
 from __future__ import annotations
@@ -65,3 +65,38 @@ def business_time(since: datetime, until: datetime, hours: BusinessHours) -> tim
             total += max(min(until, closes) - max(since, opens), timedelta(0))
         day += timedelta(days=1)
     return total
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Whether rows arrive on time.
+
+    Attributes:
+        on_time: no pause is too long.
+        waited: the business time since the newest row, such as `5 h 01 min`; "" without any row.
+        message: what is wrong; "" if nothing is.
+    """
+
+    on_time: bool
+    waited: str
+    message: str
+
+
+def judge_arrivals(full_name: str, hours: BusinessHours, newest: datetime | None, now: datetime) -> Arrivals:
+    """The verdict on a table whose newest row was created at `newest`, None if it has no rows."""
+    if newest is None:
+        return Arrivals(False, "", f"{full_name} has no rows")
+    open_time = business_time(newest, now, hours)
+    waited = in_hours(open_time)
+    if open_time <= hours.late_after:
+        return Arrivals(True, waited, "")
+    message = f"{full_name}: no row for {waited} of open time; rows should arrive every {in_hours(hours.late_after)}"
+    if open_time > hours.stopped_after:
+        message += ". The source has stopped, or rows no longer reach the pipeline; see whether its application runs"
+    return Arrivals(False, waited, message)
+
+
+def in_hours(duration: timedelta) -> str:
+    """`5 h 01 min`."""
+    minutes = int(duration.total_seconds()) // 60
+    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,7 +1,7 @@
 """A check in Python: a function of frames that returns the failing rows.
 
 Belongs here: the decorator `check`, and finding the checks that a module defines. Does not belong here: any check (a project's are in a
-module of its own), checks in SQL (`sql/checks`), or running them (`defs`).
+module of its own), checks in SQL (`sql_check`), or running them (`defs`).
 """
 
 from __future__ import annotations

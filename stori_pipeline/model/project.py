@@ -115,8 +115,8 @@ class Affected:
 def downstream(project: Project, tables: Iterable[Table]) -> Affected:
     """The given source tables, and every star table, report and chart that depends on them.
 
-    For commands that show results in the order of the definitions. Dagster's `AssetSelection.downstream` gives the same as asset keys; a
-    test compares the two.
+    Dagster's `AssetSelection.downstream` gives the same as asset keys, and a test compares the two. Definitions are needed as well: the
+    checks of a run depend on what each statement reads, and commands show results in the order of the definitions.
     """
     moved = tuple(tables)
     names = {table.full_name for table in moved}

@@ -57,6 +57,14 @@ class Report:
         """A short hash of everything that determines which columns the report has and what they hold."""
         return _hash(self.materialized, self.statement, *self.columns, *self.inputs)
 
+    def version(self, loaded: Mapping[str, tuple[int, int] | None]) -> str:
+        """A short hash of everything that decides which rows the report has.
+
+        Args:
+            loaded: the (generation, batch) of each table that it depends on; None if nothing is loaded.
+        """
+        return _hash(self.fingerprint, *(f"{name} {order}" for name, order in loaded.items()))
+
     @property
     def statement_hash(self) -> str:
         """A short hash of the statement alone; the inputs do not change it."""

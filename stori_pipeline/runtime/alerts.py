@@ -39,7 +39,7 @@ from stori_pipeline.model.names import chart_path, relation_path
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA
 from stori_pipeline.model.table import STALE_AFTER
-from stori_pipeline.runtime.failures import failure_message, first_error, root_message, steps_about
+from stori_pipeline.runtime.failures import failure_message, first_error, is_failure_of_run, run_failure_message, step_error, steps_about
 from stori_pipeline.runtime.names import CONTRACT, TABLES_TAG
 from stori_pipeline.settings import Settings
 
@@ -238,8 +238,8 @@ def _read_runs(instance: DagsterInstance, project: Project, memory: Memory, now:
         memory.read_until = max(memory.read_until, record.update_timestamp.timestamp())
         memory.read_runs[record.dagster_run.run_id] = record.update_timestamp.timestamp()
     if not more:
-        for run in instance.get_runs(RunsFilter(statuses=_IN_PROGRESS)):
-            signals += _read_run(instance, project, run, about).signals
+        for record in instance.get_run_records(RunsFilter(statuses=_IN_PROGRESS)):
+            signals += _read_run(instance, project, record.dagster_run, about).signals
     memory.read_runs = {run_id: at for run_id, at in memory.read_runs.items() if at >= memory.read_until - _OVERLAP}
     memory.signals = latest_signals(memory.signals, signals, now)
     memory.days = add_landings(memory.days, landings, now)
@@ -259,7 +259,7 @@ def _read_run(instance: DagsterInstance, project: Project, run: DagsterRun, abou
         elif kind == DagsterEventType.ASSET_CHECK_EVALUATION:
             facts.signals += _check_signals(event, at, run.run_id)
         elif kind == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
-            metadata = event.step_materialization_data.materialization.metadata
+            metadata = event.materialization.metadata
             materialized[event.asset_key] = (at, {name: value.value for name, value in metadata.items()})
         elif kind in (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE):
             facts.signals += _run_signals(event, at, run)
@@ -280,7 +280,7 @@ def _step_signal(event: DagsterEvent, at: float, run_id: str, events: Iterable[D
         and not each.asset_check_evaluation_data.passed
         for each in events
     )
-    error = event.step_failure_data.error
+    error = step_error(event)
     blocked = blocked or bool(error and first_error(error).cls_name == "LoadBlocked")
     return Signal(f"step {key}", at, True, "load_blocked" if blocked else "run_failed", table, failure_message(event, events), run_id)
 
@@ -291,7 +291,7 @@ def _check_signals(event: DagsterEvent, at: float, run_id: str) -> list[Signal]:
         return []  # it fails its step, and the step gives the signal
     table = ".".join(evaluation.asset_key.path[-2:])
     bad = not evaluation.passed and evaluation.severity.value == "ERROR"
-    about = f"check {evaluation.asset_key.to_user_string()} {evaluation.check_name}"
+    about = f"check {'/'.join(evaluation.asset_key.path)} {evaluation.check_name}"
     words = evaluation.description or f"{table}: the check {evaluation.check_name} failed"
     return [Signal(about, at, bad, "check_failed", table, words, run_id, evaluation.check_name)]
 
@@ -299,11 +299,8 @@ def _check_signals(event: DagsterEvent, at: float, run_id: str) -> list[Signal]:
 def _run_signals(event: DagsterEvent, at: float, run: DagsterRun) -> list[Signal]:
     """If a run fails as a whole, for example because it was killed, each of its tables fails. If it fails because a step failed, the step
     gives the signal."""
-    data = event.job_failure_data if event.event_type == DagsterEventType.RUN_FAILURE and event.event_specific_data else None
-    bad = event.event_type == DagsterEventType.RUN_FAILURE and (
-        data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"
-    )
-    words = (root_message(data.error) if data and data.error else event.message or "the run failed") if bad else ""
+    bad = event.event_type == DagsterEventType.RUN_FAILURE and is_failure_of_run(event)
+    words = (run_failure_message(event) or event.message or "the run failed") if bad else ""
     tables = run.tags.get(TABLES_TAG, "").split() or [run.job_name]
     return [Signal(f"run {table}", at, bad, "run_failed", table, words, run.run_id) for table in tables]
 

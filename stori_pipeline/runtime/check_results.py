@@ -39,7 +39,7 @@ def check_results(instance: DagsterInstance | None = None) -> list[CheckResult]:
         if event is None:
             continue
         data = event.asset_check_evaluation_data
-        asset = data.asset_key.to_user_string()
+        asset = "/".join(data.asset_key.path)
         newest.setdefault(
             (asset, data.check_name),
             CheckResult(asset, data.check_name, data.passed, data.severity == AssetCheckSeverity.WARN, data.description or ""),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-from dagster import DagsterEvent
+from dagster import DagsterEvent, DagsterEventType
 
 from stori_pipeline.runtime.names import OWN_STEPS
 
@@ -37,15 +37,33 @@ def steps_about(names: Iterable[str]) -> re.Pattern[str]:
 
 def failure_message(failed: DagsterEvent, events: Iterable[DagsterEvent]) -> str:
     """Why a step failed. `events` are the events of its run."""
-    failure = failed.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
+    raised = failed.step_failure_data.user_failure_data
+    if raised and raised.description:
+        return raised.description
     for each in events:  # a blocking check gives its reason in its evaluation, not in its step's error
-        if each.step_key == failed.step_key and each.event_type_value == "ASSET_CHECK_EVALUATION":
+        if each.step_key == failed.step_key and each.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = each.asset_check_evaluation_data
             if not evaluation.passed and evaluation.description:
                 return evaluation.description
-    return root_message(failure.error) if failure.error else f"{failed.step_key} failed"
+    error = step_error(failed)
+    return root_message(error) if error else f"{failed.step_key} failed"
+
+
+def step_error(failed: DagsterEvent) -> ErrorInfo | None:
+    """The error that failed a step."""
+    return failed.step_failure_data.error
+
+
+def is_failure_of_run(failed: DagsterEvent) -> bool:
+    """Whether a run failed as a whole, such as a killed one, and not because a step failed."""
+    data = failed.job_failure_data  # None, if another process reported the failure
+    return data is None or data.failure_reason is None or data.failure_reason.value != "STEP_FAILURE"
+
+
+def run_failure_message(failed: DagsterEvent) -> str:
+    """The error that failed a run as a whole; "" if no error did."""
+    data = failed.job_failure_data
+    return root_message(data.error) if data and data.error else ""
 
 
 def first_error(error: ErrorInfo) -> ErrorInfo:

@@ -14,7 +14,7 @@ from typing import Any
 from dagster import DagsterEvent, DagsterEventType, InitLoggerContext, LoggerDefinition, colored_console_logger
 
 from stori_pipeline.logs import JsonFormatter, json_enabled
-from stori_pipeline.runtime.failures import root_message
+from stori_pipeline.runtime.failures import root_message, step_error
 
 
 class RunFormatter(JsonFormatter):
@@ -27,10 +27,10 @@ class RunFormatter(JsonFormatter):
         fields |= {name: str(meta[key]) for name, key in (("run_id", "run_id"), ("job", "job_name"), ("step", "step_key")) if meta.get(key)}
         event = meta.get("dagster_event")
         if isinstance(event, DagsterEvent):
-            fields["event"] = event.event_type_value
+            fields["event"] = event.event_type.value
             if event.asset_key:
-                fields["asset"] = event.asset_key.to_user_string()
-            if event.event_type == DagsterEventType.STEP_FAILURE and (failed := event.step_failure_data.error):
+                fields["asset"] = "/".join(event.asset_key.path)
+            if event.event_type == DagsterEventType.STEP_FAILURE and (failed := step_error(event)):
                 fields["error"] = root_message(failed)
         return fields
 

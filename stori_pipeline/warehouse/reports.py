@@ -1,6 +1,7 @@
 """Reports in the warehouse: views or tables, replaced in one transaction and always readable.
 
-Belongs here: the statements that create one, and their order. Does not belong here: what a report is and what it reads (`model.report`).
+Belongs here: the statements that create one, their order, and a report's first rows. Does not belong here: what a report is and what it
+reads (`model.report`).
 """
 
 # The hash of a report's definition is in its comment, so it disappears with the report, whoever drops it. A table's new rows are computed
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.report import SCHEMA, Report, dependents
@@ -56,6 +57,10 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0
 WHERE n.nspname = %s AND c.relkind IN ('r', 'v')"""
 
+_SELECT_TYPES = (
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
+)
+
 _NEW = quoted("new_rows")
 """The temporary table for the new rows; each session creates one report."""
 
@@ -92,6 +97,25 @@ def make_report(report: Report, warehouse: Warehouse, *, run_id: str, reports: S
         f"report {SCHEMA}.{report.name}",
         lambda connection, cursor: _Attempt(warehouse, connection, cursor, report, dependents(report, reports), run_id).run(),
     )
+
+
+@dataclass(frozen=True)
+class FirstRows:
+    """Some rows of a report, the number of all its rows, and the types of its columns by name."""
+
+    rows: list[tuple[Any, ...]]
+    count: int
+    types: dict[str, str]
+
+
+def first_rows(report: Report, warehouse: Warehouse, limit: int) -> FirstRows:
+    """Reads at most `limit` rows of a report that exists."""
+    with warehouse.session(f"preview of {report.full_name}") as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT shown.*, COUNT(*) OVER () AS all_rows FROM {relation(report)} AS shown LIMIT {limit}")
+        rows = cursor.fetchall()
+        cursor.execute(_SELECT_TYPES, (SCHEMA, report.name))
+        types = dict(cursor.fetchall())
+    return FirstRows([row[:-1] for row in rows], int(rows[0][-1]) if rows else 0, types)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from dagster import AssetKey, AssetSelection, Definitions, define_asset_job
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys, judge
+from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys, arrivals_result
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
 from stori_pipeline.model.business_hours import BusinessHours
@@ -44,7 +44,7 @@ def at(text: str) -> datetime:
     ],
 )
 def test_arrivals_on_a_monday_morning_ignore_the_weekend(newest: str | None, passed: bool, says: str | None) -> None:
-    result = judge(PAYMENT, HOURS, at(newest) if newest else None, at("2024-11-18T08:30"))
+    result = arrivals_result(PAYMENT, HOURS, at(newest) if newest else None, at("2024-11-18T08:30"))
     assert (result.passed, result.severity.value) == (passed, "WARN")
     assert (result.description is None) == (says is None)
     assert (says or "") in (result.description or "")

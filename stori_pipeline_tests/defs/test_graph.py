@@ -13,9 +13,9 @@ import pytest
 from dagster import AssetKey, Definitions
 
 from stori_pipeline.catalog import TABLES
-from stori_pipeline.defs.sql_checks import parse_check, table_checks
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import refuse_stray_checks
+from stori_pipeline.model.sql_check import parse_check, table_checks
 from stori_pipeline.project import load_project
 
 GOLDEN = Path(__file__).parent / "graph.json"
@@ -125,7 +125,7 @@ def test_a_check_file_has_a_severity_and_a_description(tmp_path: Path) -> None:
     file = tmp_path / "no_zero.sql"
     file.write_text("-- severity: warn\n-- No amount\n-- is zero.\nSELECT 1 FROM t -- severity: error\n;\n")
     check = parse_check(file)
-    assert (check.name, check.severity.value, check.description) == ("no_zero", "WARN", "No amount is zero.")
+    assert (check.name, check.severity, check.description) == ("no_zero", "warn", "No amount is zero.")
     assert check.statement == "SELECT 1 FROM t -- severity: error"
 
 

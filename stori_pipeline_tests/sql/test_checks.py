@@ -14,7 +14,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from stori_pipeline.defs.sql_checks import parse_check
+from stori_pipeline.model.sql_check import parse_check
 from stori_pipeline.project import CHECKS_FOLDER
 from stori_pipeline_tests.sql import mirrors, planted, planted_stars, sound_rows
 from stori_pipeline_tests.sql.breaks import Break

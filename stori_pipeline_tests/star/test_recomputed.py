@@ -20,11 +20,11 @@ import psycopg2
 import pytest
 
 from stori_pipeline.catalog import totesys as catalog
-from stori_pipeline.defs.sql_checks import parse_check
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
 from stori_pipeline.local.stack import COPY_ROLE, Stack
 from stori_pipeline.model.changes import History
+from stori_pipeline.model.sql_check import parse_check
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive

@@ -5,15 +5,6 @@
 
 SET client_min_messages = warning;
 
--- An earlier version gave the schema another name. Renaming it keeps the views, defaults and checks that refer to it.
-DO $$
-BEGIN
-  IF to_regnamespace('stori_local') IS NOT NULL AND to_regnamespace('redshift_local') IS NULL THEN
-    DROP EVENT TRIGGER IF EXISTS stori_local_after_ddl;
-    ALTER SCHEMA stori_local RENAME TO redshift_local;
-  END IF;
-END $$;
-
 CREATE SCHEMA IF NOT EXISTS redshift_local;
 GRANT USAGE ON SCHEMA redshift_local TO PUBLIC;
 
