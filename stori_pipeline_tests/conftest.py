@@ -93,10 +93,10 @@ def stack(idle_stack: Stack) -> Stack:
 def environ(stack: Stack) -> dict[str, str]:
     """What `.env` would hold for the whole stack. The tables of app and totesys are there, and empty unless a test fills them, so that a
     sync of all sources finds every table; who fills them empties them (`empty_samples`)."""
-    told = stack.environ()
-    app.create_schema(told["STORI_ADMIN_APP"])
-    totesys.create_schema(told["STORI_ADMIN_TOTESYS"])
-    return told
+    addresses = stack.environ()
+    app.create_schema(addresses["STORI_ADMIN_APP"])
+    totesys.create_schema(addresses["STORI_ADMIN_TOTESYS"])
+    return addresses
 
 
 def empty_samples(environ: Mapping[str, str]) -> None:
@@ -155,8 +155,8 @@ def lake(s3: S3Client, bucket: str) -> Lake:
 @pytest.fixture
 def messages(local_aws: None) -> Iterator[TestQueue]:
     """An empty queue of the local SQS, gone after the test."""
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 # ---- Postgres
@@ -196,8 +196,8 @@ def source_database(sources: Stack) -> Iterator[SourceDatabase]:
 @pytest.fixture
 def source_db(sources: Stack) -> Iterator[SourceDatabase]:
     """An empty Postgres database with the rights of a source, gone after the test."""
-    with source_database(sources) as made:
-        yield made
+    with source_database(sources) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")
@@ -258,8 +258,8 @@ def mongo_database(mongo: Stack) -> Iterator[MongoSource]:
 @pytest.fixture
 def mongo_db(mongo: Stack) -> Iterator[MongoSource]:
     """An empty Mongo database, gone after the test."""
-    with mongo_database(mongo) as made:
-        yield made
+    with mongo_database(mongo) as database:
+        yield database
 
 
 # ---- what a test has to itself

@@ -19,7 +19,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.runtime.liveness import is_shown_alive, shown_alive
+from stori_pipeline.runtime.liveness import has_liveness_lock, liveness_lock
 from stori_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yie
 
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[SourcesResource]:
-        # This is the first step of a run, because every landing uses this resource. `execute_request` shows runs in its own process alive.
-        # Runs of the daemon are shown alive here, or nobody would notice that they died if all of Dagster was killed with them.
-        if context.run is None or context.instance is None or is_shown_alive(context.instance, context.run.run_id):
+        # Every landing uses this resource, so a run of the daemon takes its lock here. Otherwise nobody would notice that the run died if
+        # all of Dagster was killed with it. `execute_request` takes the lock of runs in its own process.
+        if context.run is None or context.instance is None or has_liveness_lock(context.instance, context.run.run_id):
             yield self
         else:
-            with shown_alive(context.instance, context.run.run_id):
+            with liveness_lock(context.instance, context.run.run_id):
                 yield self
 
     def reader(self, source: Source) -> Reader:

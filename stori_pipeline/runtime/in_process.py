@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, RunRequest
 
-from stori_pipeline.runtime.liveness import end_killed_runs, shown_alive
+from stori_pipeline.runtime.liveness import end_killed_runs, liveness_lock
 
 
 def execute_request(definitions: Definitions, job: str, request: RunRequest, *, instance: DagsterInstance) -> ExecuteInProcessResult:
@@ -21,7 +21,7 @@ def execute_request(definitions: Definitions, job: str, request: RunRequest, *, 
     # Otherwise this run would wait for ever for the pool slots of a killed run.
     end_killed_runs(instance)
     run_id = str(uuid4())
-    with shown_alive(instance, run_id):
+    with liveness_lock(instance, run_id):
         return part.execute_in_process(
             run_config=request.run_config,
             instance=instance,

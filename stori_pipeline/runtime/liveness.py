@@ -27,8 +27,8 @@ def _folder(instance: DagsterInstance) -> Path:
 
 
 @contextmanager
-def shown_alive(instance: DagsterInstance, run_id: str) -> Iterator[None]:
-    """Inside the context, shows that the run's process is alive, so that `end_killed_runs` does not end the run."""
+def liveness_lock(instance: DagsterInstance, run_id: str) -> Iterator[None]:
+    """Holds the lock that shows that the process of the run is alive; `end_killed_runs` leaves such a run alone."""
     path = _folder(instance) / run_id
     unlocked = path.with_name(run_id + _UNLOCKED)
     with unlocked.open("wb") as file:
@@ -39,7 +39,7 @@ def shown_alive(instance: DagsterInstance, run_id: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def is_shown_alive(instance: DagsterInstance, run_id: str) -> bool:
+def has_liveness_lock(instance: DagsterInstance, run_id: str) -> bool:
     return (_folder(instance) / run_id).exists()
 
 

@@ -108,14 +108,14 @@ def _link(source: str, target: str) -> None:
 
 
 def _linked_interpreter(folder: Path) -> Path:
-    made, source = folder / "python", Path(sys.base_prefix)
-    (made / "bin").mkdir(parents=True)
-    _link(str(source / "bin" / _LIBRARY.name), str(made / "bin" / _LIBRARY.name))
+    interpreter, source = folder / "python", Path(sys.base_prefix)
+    (interpreter / "bin").mkdir(parents=True)
+    _link(str(source / "bin" / _LIBRARY.name), str(interpreter / "bin" / _LIBRARY.name))
     ignored = shutil.ignore_patterns("site-packages", "test", "config-*")
-    shutil.copytree(source / _LIBRARY, made / _LIBRARY, copy_function=_link, ignore=ignored)
+    shutil.copytree(source / _LIBRARY, interpreter / _LIBRARY, copy_function=_link, ignore=ignored)
     for shared in (source / "lib").glob("libpython*.so*"):
-        _link(str(shared), str(made / "lib" / shared.name))
-    return made
+        _link(str(shared), str(interpreter / "lib" / shared.name))
+    return interpreter
 
 
 def _link_environment(folder: Path, interpreter: Path) -> None:

@@ -25,13 +25,13 @@ class Local:
     def __init__(self, home: Path) -> None:
         self.stack = Stack(home, durable=False)
         self.start()
-        told = self.stack.client_environ()
+        addresses = self.stack.client_environ()
         self.s3: S3Client = boto3.client(
             "s3",
-            endpoint_url=told["AWS_ENDPOINT_URL"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-            region_name=told["AWS_DEFAULT_REGION"],
+            endpoint_url=addresses["AWS_ENDPOINT_URL"],
+            aws_access_key_id=addresses["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=addresses["AWS_SECRET_ACCESS_KEY"],
+            region_name=addresses["AWS_DEFAULT_REGION"],
             config=Config(max_pool_connections=32, retries={"total_max_attempts": 1}),
         )
 

@@ -61,15 +61,15 @@ def assert_it_works(installation: Installation) -> None:
     started = installation.stori("up")
     assert started.code == 0, started.err
     assert len(ports(installation)) == len(SERVERS)
-    told = settings(installation)
-    assert execute(told["STORI_SOURCE_BANK"], "SELECT current_user") == [("reader",)]
-    with MongoClient[dict[str, object]](told["STORI_SOURCE_EXCHANGE"]) as client:
+    addresses = settings(installation)
+    assert execute(addresses["STORI_SOURCE_BANK"], "SELECT current_user") == [("reader",)]
+    with MongoClient[dict[str, object]](addresses["STORI_SOURCE_EXCHANGE"]) as client:
         assert client.exchange.command("ping")["ok"] == 1
     synced = installation.stori("sync", "--json", "rates.daily")
     assert synced.code == 0, synced.err
     (rates,) = synced.json
     assert rates["kind"] == "snapshot"
-    assert execute(told["STORI_WAREHOUSE"], "SELECT COUNT(*) FROM rates.daily") == [(rates["rows_landed"],)]
+    assert execute(addresses["STORI_WAREHOUSE"], "SELECT COUNT(*) FROM rates.daily") == [(rates["rows_landed"],)]
 
 
 def test_a_folder_that_is_closed_to_others(place: Path) -> None:
@@ -158,15 +158,15 @@ def test_two_checkouts_side_by_side_have_servers_of_their_own(neighbours: Neighb
 
 def test_a_dagster_home_of_another_project_is_named_and_not_used(neighbours: Neighbours) -> None:
     """Regression: runs went to the other project's instance."""
-    here, there = neighbours.blanks, {"DAGSTER_HOME": str(neighbours.foreign)}
-    started = here.stori("up", env=there)
+    installation, foreign = neighbours.blanks, {"DAGSTER_HOME": str(neighbours.foreign)}
+    started = installation.stori("up", env=foreign)
     assert started.code == 0, started.err
-    synced = here.stori("sync", "--json", "rates.daily", env=there)
+    synced = installation.stori("sync", "--json", "rates.daily", env=foreign)
     assert synced.code == 0, synced.err
-    said = f"DAGSTER_HOME is {neighbours.foreign}, which belongs to another project. Runs go to {here.folder}, as in .env"
-    assert said in synced.err.splitlines()
+    warning = f"DAGSTER_HOME is {neighbours.foreign}, which belongs to another project. Runs go to {installation.folder}, as in .env"
+    assert warning in synced.err.splitlines()
     assert [path.name for path in neighbours.foreign.iterdir()] == ["dagster.yaml"]
-    storage = settings(here)["STORI_DAGSTER_STORAGE"].replace("+psycopg2", "")
+    storage = settings(installation)["STORI_DAGSTER_STORAGE"].replace("+psycopg2", "")
     assert execute(storage, "SELECT count(*) > 0, bool_and(status = 'SUCCESS') FROM runs") == [(True, True)]
 
 

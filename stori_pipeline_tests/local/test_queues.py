@@ -16,8 +16,8 @@ from stori_pipeline_tests.queues import TestQueue, queue
 
 @pytest.fixture
 def some(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def test_the_stack_has_a_queue_of_events_with_a_dead_letter_queue(stack: Stack, local_aws: None) -> None:

@@ -162,18 +162,18 @@ def test_a_form_that_uploads_is_refused_in_words(local: Local, own_bucket: str) 
     request = f"POST /{own_bucket} HTTP/1.0\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n"
     with socket.create_connection(("127.0.0.1", local.port), timeout=30) as connection:
         connection.sendall(request.encode())
-        said = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert b" 501 " in said
-    assert b"takes no uploads by form" in said
+        response = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b" 501 " in response
+    assert b"takes no uploads by form" in response
 
 
 def test_other_services_answer_at_the_same_address(local: Local) -> None:
-    told = local.stack.client_environ()
+    addresses = local.stack.client_environ()
     common = {
-        "endpoint_url": told["AWS_ENDPOINT_URL"],
+        "endpoint_url": addresses["AWS_ENDPOINT_URL"],
         "aws_access_key_id": "x",
         "aws_secret_access_key": "x",
-        "region_name": told["AWS_DEFAULT_REGION"],
+        "region_name": addresses["AWS_DEFAULT_REGION"],
     }
     sqs = boto3.client("sqs", **common)  # type: ignore[call-overload]
     url = sqs.create_queue(QueueName="q")["QueueUrl"]

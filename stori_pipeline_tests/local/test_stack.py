@@ -47,11 +47,11 @@ def own() -> Iterator[Stack]:
 
 
 def test_a_second_up_starts_nothing(own: Stack) -> None:
-    before, said = pids(own), list[str]()
-    own.up(say=said.append)
+    before, lines = pids(own), list[str]()
+    own.up(say=lines.append)
     assert pids(own) == before
-    assert len(said) == len(SERVERS)
-    assert all(line.endswith("was already running") for line in said)
+    assert len(lines) == len(SERVERS)
+    assert all(line.endswith("was already running") for line in lines)
 
 
 def test_status_names_every_server_and_its_address_without_credentials(own: Stack) -> None:
@@ -66,9 +66,9 @@ def test_status_of_a_stack_that_never_was(home: Path) -> None:
 
 
 def test_down_of_a_stack_that_never_was_does_nothing(home: Path) -> None:
-    said: list[str] = []
-    Stack(home).down(said.append)
-    assert said == []
+    lines: list[str] = []
+    Stack(home).down(lines.append)
+    assert lines == []
 
 
 def test_data_and_ports_survive_down_and_up(own: Stack) -> None:
@@ -80,10 +80,10 @@ def test_data_and_ports_survive_down_and_up(own: Stack) -> None:
         client.exchange.kept.insert_one({"_id": "exchange"})
     running = pids(own)
 
-    said: list[str] = []
-    own.down(said.append)
-    assert len(said) == len(SERVERS)
-    assert all(line.endswith("stopped") for line in said)
+    lines: list[str] = []
+    own.down(lines.append)
+    assert len(lines) == len(SERVERS)
+    assert all(line.endswith("stopped") for line in lines)
     assert [(server.up, server.pid) for server in own.status()] == [(False, None)] * len(SERVERS)
     assert not any(process.exists(pid) for pid in running.values() if pid)
 
@@ -97,7 +97,7 @@ def test_data_and_ports_survive_down_and_up(own: Stack) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_up_after_a_server_was_killed(own: Stack, name: str) -> None:
-    before, told = pids(own), own.environ()
+    before, addresses = pids(own), own.environ()
     victim = before[name]
     assert victim is not None
     os.kill(victim, signal.SIGKILL)
@@ -107,24 +107,24 @@ def test_up_after_a_server_was_killed(own: Stack, name: str) -> None:
     after = pids(own)
     assert after[name] not in (None, victim)
     assert {other: pid for other, pid in after.items() if other != name} == {other: pid for other, pid in before.items() if other != name}
-    assert own.environ() == told
+    assert own.environ() == addresses
     assert all(server.up for server in own.status())
 
 
 def test_what_was_acknowledged_before_a_kill_is_there_after_it(own: Stack) -> None:
-    told = own.environ()
-    execute(told["STORI_ADMIN_BANK"], "CREATE TABLE sudden (a int)")
-    with MongoClient[dict[str, object]](told["STORI_ADMIN_EXCHANGE"]) as client:
+    addresses = own.environ()
+    execute(addresses["STORI_ADMIN_BANK"], "CREATE TABLE sudden (a int)")
+    with MongoClient[dict[str, object]](addresses["STORI_ADMIN_EXCHANGE"]) as client:
         for n in range(20):
-            execute(told["STORI_ADMIN_BANK"], f"INSERT INTO sudden VALUES ({n})")
+            execute(addresses["STORI_ADMIN_BANK"], f"INSERT INTO sudden VALUES ({n})")
             client.exchange.sudden.insert_one({"_id": n})
     for name in ("sources", "mongo"):
         pid = pids(own)[name]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
     own.up()
-    assert execute(told["STORI_SOURCE_BANK"], "SELECT count(*) FROM sudden") == [(20,)]
-    with MongoClient[dict[str, object]](told["STORI_SOURCE_EXCHANGE"]) as client:
+    assert execute(addresses["STORI_SOURCE_BANK"], "SELECT count(*) FROM sudden") == [(20,)]
+    with MongoClient[dict[str, object]](addresses["STORI_SOURCE_EXCHANGE"]) as client:
         assert client.exchange.sudden.count_documents({}) == 20
 
 
@@ -235,10 +235,10 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log_and_where_it_is(hom
     (home / "sources" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(StackError) as caught:
         stack.up(only=["sources"])
-    said = str(caught.value)
-    assert str(home / "log" / "sources.log") in said
-    assert "not compatible" in said
-    assert stack.postgres_url("sources", "postgres", "bank").split("@")[0].rsplit(":", 1)[1] not in said
+    message = str(caught.value)
+    assert str(home / "log" / "sources.log") in message
+    assert "not compatible" in message
+    assert stack.postgres_url("sources", "postgres", "bank").split("@")[0].rsplit(":", 1)[1] not in message
 
 
 def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
@@ -251,8 +251,8 @@ def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
 
 
 def test_environ_names_everything_that_the_pipeline_asks_for(own: Stack) -> None:
-    told = own.environ()
-    assert set(told) == {
+    addresses = own.environ()
+    assert set(addresses) == {
         "STORI_SOURCE_BANK",
         "STORI_SOURCE_EXCHANGE",
         "STORI_SOURCE_DROPS",
@@ -278,8 +278,8 @@ def test_environ_names_everything_that_the_pipeline_asks_for(own: Stack) -> None
         "AWS_SECRET_ACCESS_KEY",
         "AWS_DEFAULT_REGION",
     }
-    assert all(told.values())
-    assert told["DAGSTER_HOME"] == str(own.home.parent)
+    assert all(addresses.values())
+    assert addresses["DAGSTER_HOME"] == str(own.home.parent)
 
 
 def test_passwords_are_for_the_owner_alone_and_in_no_repr_nor_command_line(own: Stack) -> None:

@@ -47,9 +47,9 @@ def url(past: SourceDatabase) -> str:
 
 
 def test_a_seed_gives_the_same_rows_on_every_machine_and_python() -> None:
-    made = [*app.registrations(300, 3), *app.movements(700, 300, 3)]
-    assert hashlib.sha256(repr([tuple(map(str, one)) for one in made]).encode()).hexdigest() == GOLDEN
-    assert [*app.registrations(300, 4)] != made[:300]
+    events = [*app.registrations(300, 3), *app.movements(700, 300, 3)]
+    assert hashlib.sha256(repr([tuple(map(str, one)) for one in events]).encode()).hexdigest() == GOLDEN
+    assert [*app.registrations(300, 4)] != events[:300]
 
 
 GOLDEN = "7ce8a55d9717f86503011a8118352595375c43390ec0ff2c78bb8b741ad5ce98"

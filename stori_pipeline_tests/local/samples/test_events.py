@@ -27,8 +27,8 @@ COUNT = 10_000
 
 
 def traffic(seed: int, count: int) -> list[Sent]:
-    made = Traffic(random.Random(seed))
-    return [made.next(NOON + timedelta(seconds=n / 10)) for n in range(count)]
+    traffic = Traffic(random.Random(seed))
+    return [traffic.next(NOON + timedelta(seconds=n / 10)) for n in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,8 @@ def test_events_tell_of_people_who_register_before_they_submit(sent: list[Sent])
 
 @pytest.fixture
 def events(local_aws: None) -> Iterator[TestQueue]:
-    with queue() as made:
-        yield made
+    with queue() as source_queue:
+        yield source_queue
 
 
 def test_the_producer_remembers_all_that_it_sent(events: TestQueue) -> None:

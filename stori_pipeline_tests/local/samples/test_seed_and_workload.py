@@ -68,13 +68,13 @@ def sources_with_data(empty: Sources) -> Iterator[Sources]:
 
 
 def test_seed_fills_both_sources_and_a_second_one_leaves_them_alone(empty: Sources) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     seen: dict[str, tuple[int, int]] = {}
 
     def progress(label: str, done: int, total: int) -> None:
         seen[label] = (done, total)
 
-    first = seed(empty.environ, empty.data_dir, rows=2_000, trades=800, say=said.append, progress=progress)
+    first = seed(empty.environ, empty.data_dir, rows=2_000, trades=800, say=lines.append, progress=progress)
     assert first.inserted == {"bank.transactions": 2_000, "exchange.trades": 800}
     assert seen == {
         "writing txns.csv": (2_000, 2_000),
@@ -82,7 +82,7 @@ def test_seed_fills_both_sources_and_a_second_one_leaves_them_alone(empty: Sourc
         "importing transactions": (2_000, 2_000),
         "importing trades": (800, 800),
     }
-    assert said == ["skipped, because the setting is not set: app (STORI_ADMIN_APP), totesys (STORI_ADMIN_TOTESYS)"]
+    assert lines == ["skipped, because the setting is not set: app (STORI_ADMIN_APP), totesys (STORI_ADMIN_TOTESYS)"]
     before = empty.transactions(), empty.documents()
     assert Counter("data" in document for document in before[1].values()) == {True: 20, False: 300}
 
@@ -92,12 +92,12 @@ def test_seed_fills_both_sources_and_a_second_one_leaves_them_alone(empty: Sourc
         "bank: skipped, because it has rows already",
         "exchange: skipped, because it has rows already",
     ]
-    again = seed(empty.environ, empty.data_dir, rows=9, trades=9, again=True, say=said.append)
+    again = seed(empty.environ, empty.data_dir, rows=9, trades=9, again=True, say=lines.append)
     assert list(again.lines()) == [
         "bank.transactions: 0 inserted, 2,000 existed already, 0 rejected",
         "exchange.trades: 0 inserted, 800 existed already, 0 rejected",
     ]
-    assert len([line for line in said if "is used unchanged" in line]) == 2
+    assert len([line for line in lines if "is used unchanged" in line]) == 2
     assert (empty.transactions(), empty.documents()) == before
 
 

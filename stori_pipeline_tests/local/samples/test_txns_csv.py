@@ -71,7 +71,7 @@ def test_line_ends_of_either_kind_and_empty_lines_are_fine(end: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "reason"),
     [
         (b"", "empty"),
         (b"Account No,DATE,TRANSACTION DETAILS,CHQ.NO.,VALUE DATE,WITHDRAWAL AMT,DEPOSIT AMT,BALANCE AMT", "chip_used"),
@@ -80,8 +80,8 @@ def test_line_ends_of_either_kind_and_empty_lines_are_fine(end: bytes) -> None:
         (b"x" * (MAX_LINE * 2), "not a header"),
     ],
 )
-def test_a_file_with_another_header_is_refused_whole(header: bytes, said: str) -> None:
-    with pytest.raises(ImportRefused, match=said):
+def test_a_file_with_another_header_is_refused_whole(header: bytes, reason: str) -> None:
+    with pytest.raises(ImportRefused, match=reason):
         read(header=header)
 
 
