@@ -19,9 +19,9 @@ run: $(READY) ## Run the main job from end to end on the local stack: seed, sync
 	@$(BIN)/stori demo
 
 test: $(READY) ## Run every test
-	@# Two processes, each with a local stack of its own, because tests mostly wait. By files, because the tests of a file share their set-up.
+	@# Three processes, each with a local stack of its own, because tests mostly wait. By files, because the tests of a file share their set-up.
 	@# A process that crashes ends the run: pytest-xdist would start another and wait for ever for the tests of the first.
-	@$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+	@$(BIN)/pytest -n 3 --dist loadfile --max-worker-restart 0
 
 test-long: $(READY) ## Run the random searches and the repeated kills at length, some half an hour
 	@TESTS_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 3600 $$(grep -rl --include='test_*.py' 'import extent' stori_pipeline_tests)

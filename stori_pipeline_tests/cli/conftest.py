@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.stack import Stack
-from stori_pipeline_tests.commands import Ended, inherited_environ
+from stori_pipeline_tests.commands import PATIENCE, Ended, inherited_environ, started
 from stori_pipeline_tests.conftest import empty_samples
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.stores import empty_bucket, empty_warehouse, s3_client
@@ -35,9 +35,15 @@ class ProjectFolder:
     environ: dict[str, str]
 
     def stori(self, *words: str, env: dict[str, str] | None = None) -> Ended:
-        """Run the command as it is installed; `.env` of the folder is what counts, but for what `env` says."""
-        environ = inherited_environ() | (env or {})
-        done = subprocess.run([STORI, *words], cwd=self.folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
+        """Run the command; `.env` of the folder is what counts, but for what `env` says."""
+        with started(words, env or {}, self.folder) as running:
+            return running.end()
+
+    def installed(self, *words: str) -> Ended:
+        """As `stori`, but as a person does: the script that the installation has put beside the interpreter."""
+        done = subprocess.run(
+            [STORI, *words], cwd=self.folder, env=inherited_environ(), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         return Ended(done.returncode, done.stdout, done.stderr, words)
 
     def bank(self, statement: str) -> None:
@@ -65,7 +71,7 @@ def project(stack: Stack, environ: dict[str, str]) -> Iterator[ProjectFolder]:
 @pytest.fixture(scope="package")
 def first_sync(project: ProjectFolder) -> Ended:
     """The output of the first `stori sync --json` of two tables. The other tables take the same path, so two are enough."""
-    return project.stori("sync", "--json", *TABLES)
+    return project.installed("sync", "--json", *TABLES)
 
 
 def _forget(project: ProjectFolder) -> None:
