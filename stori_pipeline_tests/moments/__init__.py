@@ -36,8 +36,10 @@ class Moment:
     each: bool = False
 
 
-def _next_leap_day(now: datetime) -> datetime:
-    year = next(year for year in range(now.year, now.year + 9) if _is_leap(year) and date(year, 2, 29) > now.date())
+def _leap_day(now: datetime) -> datetime:
+    """The first 29 February that is 430 days away or more: further than anything here that counts in days or keeps for a year."""
+    first = now.date() + timedelta(days=430)
+    year = next(year for year in range(first.year, first.year + 9) if _is_leap(year) and date(year, 2, 29) >= first)
     return datetime(year, 2, 29, 12, tzinfo=timezone.utc)
 
 
@@ -46,11 +48,8 @@ def _is_leap(year: int) -> bool:
 
 
 MOMENTS = (
-    Moment("in-430-days", lambda now: now + timedelta(days=430)),
-    Moment("on-29-february", _next_leap_day),
-    # The last of January: the next month does not have that day.
-    Moment("last-of-a-month", lambda now: datetime(now.year + 1, 1, 31, 18, tzinfo=timezone.utc)),
+    Moment("on-29-february", _leap_day),
     Moment("before-midnight", lambda now: datetime(now.year + 1, 7, 15, 23, 59, 50, tzinfo=timezone.utc), each=True),
-    # Half an hour into the next day there, while it is still morning in UTC.
-    Moment("14-hours-ahead", lambda now: datetime(now.year + 1, 9, 10, 10, 30, tzinfo=timezone.utc), zone="Pacific/Kiritimati"),
+    # The last of January: the next month does not have that day. There it is half an hour into February, and still morning in UTC.
+    Moment("a-month-ahead", lambda now: datetime(now.year + 1, 1, 31, 10, 30, tzinfo=timezone.utc), zone="Pacific/Kiritimati"),
 )

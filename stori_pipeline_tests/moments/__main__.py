@@ -17,7 +17,7 @@ from stori_pipeline_tests.moments import EACH_AT, MOMENTS, OFFSET, Moment
 _TESTS = Path(__file__).parents[1]
 _MARKED = sorted(str(path) for path in _TESTS.rglob("test_*.py") if "pytest.mark.clock" in path.read_text())
 """The files with marked tests: pytest would import all the others to find none in them."""
-_AT_ONCE = 5
+_AT_ONCE = 3
 _PATIENCE = 1_800.0
 _PATIENCE_TO_END = 120.0
 
