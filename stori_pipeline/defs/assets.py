@@ -80,7 +80,6 @@ def landing_asset(table: Table) -> AssetsDefinition:
     def landing(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         context: AssetExecutionContext, config: LandingConfig, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
     ):
-        from stori_pipeline.lake.upkeep import compact_if_due
         from stori_pipeline.pipeline.sync import changed_rows
 
         with only_transient():
@@ -94,16 +93,12 @@ def landing_asset(table: Table) -> AssetsDefinition:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
                 context.set_data_version(landing_key(table), version_of(rows.newest_order))
                 yield Output(rows)
-                # The IO manager has landed them: only now may the source forget.
-                rows.ack()
-            if rows.landed:
-                compact_if_due(store, table, rows.landed)
 
     return landing
 
 
-def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
-    """The mirror of a source table or of a star table. `aliases` are other names for it, as views."""
+def mirror_asset(table: Table) -> AssetsDefinition:
+    """The mirror of a source table or of a star table."""
 
     @asset(
         key=mirror_key(table),
@@ -127,11 +122,10 @@ def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
         context: AssetExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ):
         from stori_pipeline.pipeline.sync import new_batches
-        from stori_pipeline.warehouse.dialect import create_views
 
         with only_transient():
             mirrored = warehouse.open().ledger(table)
-            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored, views=create_views(table, aliases))
+            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored)
             version = version_of(new.order)
             known = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
             shown = {name: known[name] for name in ("dagster/row_count", "preview") if name in known}

@@ -30,10 +30,10 @@ from stori_pipeline.defs.sql_checks import file_checks, table_checks
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
-from stori_pipeline.model.table import Table
+from stori_pipeline.model.table import SMALL_BATCH, Table
 from stori_pipeline.pipeline.drift import drift
 from stori_pipeline.pipeline.gate import block_message, blocked_batches
-from stori_pipeline.pipeline.sync import batches_after, since_last_snapshot
+from stori_pipeline.pipeline.sync import new_batches, since_last_snapshot
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.verify.comparables import source_side
@@ -47,14 +47,17 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=landing_key(table),
         name=CONTRACT,
-        description=f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded.",
+        description=(
+            f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition, or so many of {SMALL_BATCH:,} rows in a "
+            "smaller batch; otherwise nothing is loaded."
+        ),
         blocking=True,
         retry_policy=RETRY,
     )
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All that a load would bring is shown, not this run's batch alone: a batch that was blocked stays blocked.
-            batches = batches_after(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table))
+            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table)).batches
         blocked = blocked_batches(table, batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:

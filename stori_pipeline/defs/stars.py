@@ -47,7 +47,6 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
         output_required=False,
     )
     def derived(context: AssetExecutionContext, config: StarConfig, lake: LakeResource, processed: ProcessedResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
-        from stori_pipeline.lake.upkeep import compact_if_due
         from stori_pipeline.pipeline.derive import derived_rows
         from stori_pipeline.pipeline.gate import LoadBlocked
 
@@ -65,7 +64,5 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
                 context.log.info(f"{table.full_name}: all batches of its inputs are read, because {rows.full_refresh_reason}")
             context.set_data_version(landing_key(table), version_of(rows.newest_order))
             yield Output(rows)
-            if rows.landed:
-                compact_if_due(processed.open(), table, rows.landed)
 
     return derived

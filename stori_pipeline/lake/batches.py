@@ -206,10 +206,7 @@ class Lake:
         """
         for manifest in manifests:
             if manifest.fingerprint != table.fingerprint:
-                raise LakeError(
-                    f"{table.full_name}: its definition changed since batch {manifest.batch} landed; land a new snapshot with "
-                    f"`stori sync --full {table.full_name}`"
-                )
+                raise LakeError(f"{table.full_name}: its definition changed since batch {manifest.batch} landed; {table.snapshot_advice}")
         parts = [part for manifest in manifests for part in manifest.parts]
         if not parts:
             return ""
@@ -232,13 +229,10 @@ class Lake:
         newest = at or self.newest(table)
         if newest is None:
             raise LakeError(f"{table.full_name}: nothing has landed in {self.bucket.name} yet; run its landing first")
-        parts = self.live_parts(table, newest)
-        if at:
-            parts = LiveParts(parts.compacted, [each for each in parts.batches if each.batch <= at.batch])
-        return live.live(self.scan(table, parts), table)
+        return live.live(self.scan(table, self.live_parts(table, newest)), table)
 
     def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
-        """Where the live rows of that batch's generation are: the newest compacted file, and the batches after it.
+        """Where the live rows of that batch's generation are, as of that batch: the newest compacted file, and the batches after it.
 
         Raises:
             LakeError: the generation's snapshot is gone.
@@ -248,7 +242,7 @@ class Lake:
             # Another process may have landed and compacted since `newest` was asked for.
             if (order := compacted_order(stored.key)) <= newest.order:
                 compacted, batch = self.bucket.url(stored.key), order[1]
-        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self._generation(table, newest))
+        return LiveParts(compacted, self._until(table, newest, batch) if compacted else self.generation(table, newest))
 
     def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
         """Every row of those files, in order, as it landed. Read when the frame is collected."""
@@ -256,31 +250,48 @@ class Lake:
 
         return live.scan(self._s3, parts.urls, table)
 
-    def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
-        """All rows of that batch's generation up to it, in order: the columns and types that they landed with, then `_batch`, `_seq` and
-        `_deleted`. The table's definition may have changed since. Read when the frame is collected.
+    def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
+        """All rows of one or more batches, in order: the columns and types that they landed with, then `_batch`, `_seq` and `_deleted`.
+        The table's definition may have changed since. Read when the frame is collected."""
+        from stori_pipeline.lake import live  # as above
+
+        return live.scan(self._s3, [part.url for each in manifests for part in each.parts], table)
+
+    def quarantined(self, table: Table, manifest: Manifest) -> pl.LazyFrame:
+        """The rejected rows of a batch that has some, in `contract.REJECTED`. Read when the frame is collected.
+
+        Raises:
+            LakeError: their file is gone.
+        """
+        from stori_pipeline.lake import live  # as above
+
+        if self.bucket.size(self.bucket.key(manifest.quarantine)) is None:
+            raise LakeError(
+                f"{table.full_name}: {manifest.quarantine}, the quarantine of batch {manifest.batch}, is gone, and {manifest.rejected} "
+                "rejected rows with it; restore the file"
+            )
+        return live.scan_files(self._s3, [manifest.quarantine])
+
+    def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
+        """The batches of that batch's generation up to it, in order.
 
         Raises:
             LakeError: the generation's snapshot is gone.
         """
-        from stori_pipeline.lake import live  # as above
-
-        batches = [each for each in self._generation(table, newest) if each.batch <= newest.batch]
-        return live.scan(self._s3, [part.url for each in batches for part in each.parts], table)
-
-    def _generation(self, table: Table, newest: Manifest) -> list[Manifest]:
-        """The batches of that batch's generation, in order."""
-        batches = self._later(table, newest, newest.snapshot - 1)
+        batches = self._until(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
-            raise LakeError(
-                f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; land a new one "
-                f"with `stori sync --full {table.full_name}`"
-            )
+            gone = f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone"
+            if table.is_derived:
+                raise LakeError(
+                    f"{gone}; remove everything under {self.bucket.url(table.prefix)}/, then the next sync makes the table again"
+                )
+            raise LakeError(f"{gone}; {table.snapshot_advice}")
         return batches
 
-    def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
-        """The batches of that batch's generation with a number above `number`, in order."""
-        return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
+    def _until(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
+        """The batches of that batch's generation with a number above `number`, up to that batch, in order."""
+        numbers = [each for each in self._numbers(table, number) if each <= newest.batch]
+        return [each for each in self._read(table, numbers) if each.generation == newest.generation]
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A
@@ -331,11 +342,8 @@ class Lake:
 
 def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
     if reading.kind == "changes" and newest is None:
-        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; land one with `stori sync --full {table.full_name}`")
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
     if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
-        raise LakeError(
-            f"{table.full_name}: its definition changed since batch {newest.batch} landed; "
-            f"land a new snapshot with `stori sync --full {table.full_name}`"
-        )
+        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
     if reading.taken_at.tzinfo is None:
         raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

@@ -31,14 +31,14 @@ some ten milliseconds whenever all are read; a few hundred thousand rows are wri
 
 
 def compact_if_due(lake: Lake, table: Table, landed: Manifest) -> bool:
-    """Compact after every fiftieth batch of a generation. To be called once a batch has landed; costs nothing after the others."""
+    """Compact after every fiftieth batch of a generation. Costs nothing after the others. `pipeline.sync` calls it after each landing."""
     since_snapshot = landed.batch - landed.snapshot
     return bool(since_snapshot) and since_snapshot % COMPACT_AFTER == 0 and compact(lake, table, more_than=COMPACT_AFTER - 1)
 
 
 def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
     """Write the live rows of a table as one file, from which later readers go on, if they lie in more than so many batches,
-    `COMPACT_AFTER` unless it is given.
+    `COMPACT_AFTER` unless it is given, and the contract blocks none of these.
 
     Returns whether it did. The file is no batch, and nothing is lost with it.
 
@@ -52,6 +52,8 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
     parts = lake.live_parts(table, newest)
     if len(parts.batches) <= (COMPACT_AFTER if more_than is None else more_than):
         return False
+    if any(table.blocks(each.rows, each.rejected) for each in parts.batches):
+        return False  # the gate judges batches, and a blocked one would be hidden in the file
     from stori_pipeline.lake import live  # polars is heavy, and most landings do without
 
     last = parts.batches[-1]

@@ -76,10 +76,6 @@ class Project:
         """Everything that a statement can read, by full name."""
         return frozenset(self.mirrors) | {report.full_name for report in self.reports}
 
-    def aliases(self, table: Table) -> tuple[str, ...]:
-        """Other names that the warehouse has for a star table, as views."""
-        return next((star.aliases for star in self.stars if star.table is table), ())
-
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report reads, directly or through other reports."""
         below: dict[str, frozenset[str]] = {name: frozenset([name]) for name in self.mirrors}

@@ -114,7 +114,7 @@ def _views(stars: Mapping[str, Star]) -> dict[str, Table]:
     """The warehouse's views of star tables by their full names: those of `warehouse.dialect.create_views`."""
     views: dict[str, Table] = {}
     for each in stars.values():
-        names = [*each.aliases, *([f"{each.name}_current"] if isinstance(each.table.changes, History) else [])]
+        names = [*each.table.aliases, *([f"{each.name}_current"] if isinstance(each.table.changes, History) else [])]
         views |= {f"{each.table.source.name}.{name}": each.table for name in names}
     return views
 

@@ -46,13 +46,11 @@ class Star:
             columns of the pipeline's own, which the function passes on; it does not compute the version's number, `_observed_at` and
             `_removed`.
         inputs: full names (`totesys.staff`, `star.fact_payment`) by parameter.
-        aliases: other names for the table in the warehouse, as views.
     """
 
     table: Table
     make: Callable[..., pl.LazyFrame]
     inputs: dict[str, str]
-    aliases: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -196,10 +194,11 @@ class StarSchema:
                 description=description,
                 sortkey=sortkey,
                 distkey=distkey,
+                aliases=aliases,
             )
             _refuse_bad_lineage(table, read)
             self._readable[full_name] = table
-            self._stars[full_name] = Star(table, make, {parameter: each.full_name for parameter, each in read.items()}, aliases)
+            self._stars[full_name] = Star(table, make, {parameter: each.full_name for parameter, each in read.items()})
             return make
 
         return define

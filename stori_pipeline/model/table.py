@@ -30,6 +30,10 @@ STALE_AFTER = timedelta(minutes=30)
 _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
 
 
+SMALL_BATCH = 1_000
+"""A smaller batch is judged as if it had so many rows: of three changed rows, one that is rejected is not yet a broken source."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -62,9 +66,10 @@ class Table:
         cursor: the instant or date column by which a past day is read again, if there is one.
         unnest: for documents, a field that may hold an array of rows; a document without it is one row itself.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
-        max_rejected: the share of a batch's rows that may go to quarantine before the load is blocked.
+        max_rejected: the share of a batch's rows that may go to quarantine before the load is blocked (see `blocks`).
         sortkey, distkey: Redshift's physical layout; empty leaves it to AUTO.
         arrivals: when rows arrive, where that is regular enough for their absence to mean something.
+        aliases: other names for the table in the warehouse, as views.
     """
 
     source: Source
@@ -80,6 +85,7 @@ class Table:
     sortkey: tuple[str, ...] = ()
     distkey: str = ""
     arrivals: BusinessHours | None = None
+    aliases: tuple[str, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +127,22 @@ class Table:
 
     def __getitem__(self, name: str) -> Column:
         return self._by_name[name]
+
+    def blocks(self, rows: int, rejected: int) -> bool:
+        """Whether too many of a batch's rows break the definition for the batch to be loaded.
+
+        Args:
+            rows: rows that landed.
+            rejected: rows that went to quarantine.
+        """
+        return rejected > self.max_rejected * max(rows + rejected, SMALL_BATCH)
+
+    @property
+    def snapshot_advice(self) -> str:
+        """For errors: what lands a new snapshot of the table, as a clause in the imperative."""
+        if self.is_derived:
+            return f"make the table from the beginning: materialize the asset `{self.prefix}` with `full: true` in its config"
+        return f"land a new snapshot with `stori sync --full {self.full_name}`"
 
     @property
     def is_derived(self) -> bool:

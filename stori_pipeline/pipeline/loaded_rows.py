@@ -1,4 +1,4 @@
-"""The rows that a mirror holds, as a polars frame, read from the lake.
+"""A table's rows as a polars frame, read from the lake: those that its mirror holds, and those that it may hold.
 
 Belongs here: up to which batch. Does not belong here: which rows are live (`lake.live`), or reading a table of the warehouse that is no
 mirror (`warehouse.frames`).
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stori_pipeline.lake import Lake, LakeError
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -37,3 +38,18 @@ def loaded_rows(table: Table, lake: Lake, warehouse: Warehouse) -> pl.LazyFrame:
             f"{table.full_name}: the mirror holds batch {order[1]} of generation {order[0]}, which the lake does not have; run `stori sync`"
         )
     return present(lake.live(table, manifest), table)
+
+
+def loadable_rows(table: Table, lake: Lake) -> pl.LazyFrame:
+    """The live rows of a table up to its newest batch, whether or not they are loaded yet. As `Lake.live` gives them.
+
+    Raises:
+        LoadBlocked: the contract blocks a batch since the last snapshot.
+        LakeError: nothing has landed yet.
+        LakeUnavailable: S3 is away.
+    """
+    newest = lake.newest(table)
+    if newest is not None:
+        # A compacted file holds no blocked batch (`lake.upkeep.compact`), so only the batches after it need be judged.
+        refuse_blocked(table, lake.live_parts(table, newest).batches)
+    return lake.live(table, newest)

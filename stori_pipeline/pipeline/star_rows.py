@@ -34,6 +34,10 @@ class Input:
     def name(self) -> str:
         return self.table.full_name
 
+    def batches(self, after: tuple[int, int] | None) -> list[Manifest]:
+        """The batches after a (generation, batch), up to the newest one; what lands meanwhile is not judged yet, so it is left out."""
+        return [each for each in self.lake.manifests(self.table, after=after) if each.order <= self.newest.order]
+
 
 @dataclass
 class StarRows:

@@ -86,13 +86,20 @@ class RowStream:
         return self._order if not self.is_empty else self.newest.order if self.newest else None
 
     def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
-        """Land the rows as one batch. Errors are those of `Lake.land`, and what the reading raises: then nothing has landed."""
+        """Land the rows as one batch, let the source forget them, and compact the lake if that is due.
+
+        Errors are those of `Lake.land`, and what the reading raises: then nothing has landed.
+        """
         if self.reading is not None:
-            chunks = chain([self.first] if self.first else [], self._chunks)
-            self.landed = self._lake.land(
-                self.table, self.reading, newest=self.newest, order=self._order, chunks=chunks, run_id=run_id, progress=progress
-            )
+            self.landed = self._land(self.reading, run_id, progress)
+            self.reading.ack()  # the rows are durable, in the lake or in quarantine: only now may the source forget them
+        if self.landed is not None:
+            compact_if_due(self._lake, self.table, self.landed)
         return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason)
+
+    def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
+        chunks = chain([self.first] if self.first else [], self._chunks)
+        return self._lake.land(self.table, reading, newest=self.newest, order=self._order, chunks=chunks, run_id=run_id, progress=progress)
 
 
 # --- landing -----------------------------------------------------------------------------------------------------------
@@ -110,11 +117,7 @@ def land(
 ) -> Landed:
     """Land what changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
     with changed_rows(table, reader, lake, full=full, day=day) as rows:
-        landed = rows.land(run_id=run_id, progress=progress)
-        rows.ack()
-    if landed.manifest:
-        compact_if_due(lake, table, landed.manifest)
-    return landed
+        return rows.land(run_id=run_id, progress=progress)
 
 
 @contextmanager
@@ -154,32 +157,28 @@ class ChangedRows(RowStream):
         self._reader = reader
         self._stack = stack
 
-    def read(self, since: Position | None, day: date | None = None) -> None:
-        """Begin to read. Errors are those of `Reader.read`."""
+    def read(self, since: Position | None, day: date | None = None) -> Reading:
+        """Begin to read; returns the reading. Errors are those of `Reader.read`."""
         reading = self._stack.enter_context(self._reader.read(self.table, since, day=day))
         if since is None and self.newest and not self.table.changes.is_replayable:
-            reading = Replay(self.table, self._lake, self.newest, reading)
+            reading = Replay(self.table, self._reader, self._lake, self.newest, reading)
         self.begin(reading)
+        return reading
 
-    def read_all(self, reason: str) -> None:
-        """Begin to read the whole table, for that reason."""
+    def read_all(self, reason: str) -> Reading:
+        """Begin to read the whole table, for that reason; returns the reading."""
         self._stack.close()
         self.full_refresh_reason = reason
-        self.read(None)
+        return self.read(None)
 
-    def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
+    def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         try:
-            return super().land(run_id=run_id, progress=progress)
+            return super()._land(reading, run_id, progress)
         except PositionLost as lost:
             if self.full_refresh_reason:
                 raise
-            self.read_all(str(lost))
-            return super().land(run_id=run_id, progress=progress)
-
-    def ack(self) -> None:
-        """Let the source forget what was read. To be called once that is durable: after `land`."""
-        if self.reading:
-            self.reading.ack()
+            reading = self.read_all(str(lost))
+            return super()._land(reading, run_id, progress)
 
 
 # --- loading -----------------------------------------------------------------------------------------------------------
@@ -187,17 +186,16 @@ class ChangedRows(RowStream):
 
 @dataclass(frozen=True)
 class NewBatches:
-    """The batches of a table that its mirror does not have yet, and that may be loaded. Made by `new_batches`.
+    """The batches of a table that its mirror does not have yet. Made by `new_batches`; whether they may be loaded, `load_new` asks.
 
     `after` is the ledger's entry that they follow. `batches` is empty where the mirror is up to date. Batches before the last snapshot
-    are left out: it makes them superfluous. `views` are the statements of views that belong to the mirror.
+    are left out: it makes them superfluous.
     """
 
     table: Table
     lake: Lake
     after: tuple[int, int] | None
     batches: tuple[Manifest, ...]
-    views: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[int, int] | None:
@@ -205,31 +203,21 @@ class NewBatches:
         return self.batches[-1].order if self.batches else self.after
 
 
-def batches_after(table: Table, lake: Lake, after: tuple[int, int] | None) -> list[Manifest]:
-    """The batches after a ledger's entry, from the last snapshot on, whether or not they may be loaded."""
-    return since_last_snapshot(lake.manifests(table, after=after))
-
-
 def since_last_snapshot(batches: Sequence[Manifest]) -> list[Manifest]:
     snapshots = [number for number, each in enumerate(batches) if each.kind == "snapshot"]
     return list(batches[snapshots[-1] :] if snapshots else batches)
 
 
-def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None, views: Sequence[str] = ()) -> NewBatches:
-    """The batches that a load brings.
+def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None) -> NewBatches:
+    """The batches that a load would bring: those after a ledger's entry, from the last snapshot on.
 
     Args:
         after: the (generation, batch) that the mirror holds (`Warehouse.ledger`), None where it holds nothing.
-
-    Raises:
-        LoadBlocked: the contract blocks one of them.
     """
-    batches = batches_after(table, lake, after)
-    refuse_blocked(table, batches)
-    return NewBatches(table, lake, after, tuple(batches), tuple(views))
+    return NewBatches(table, lake, after, tuple(since_last_snapshot(lake.manifests(table, after=after))))
 
 
-def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: Sequence[str] = ()) -> Loaded | None:
+def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
     """Bring the mirror up to the newest batch; None where it already is.
 
     Raises:
@@ -237,19 +225,21 @@ def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: 
         WarehouseUnavailable: the warehouse is away, or other loads of the table persisted.
         WarehouseError: the warehouse refused the load.
     """
-    return load_new(new_batches(table, lake, warehouse.ledger(table), views), warehouse, run_id=run_id)
+    return load_new(new_batches(table, lake, warehouse.ledger(table)), warehouse, run_id=run_id)
 
 
 def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
-    """Load batches that were found to be new. Where another load was faster, load what is new after that. Errors are those of `load`."""
+    """Load new batches, unless the contract blocks one. Where another load was faster, load what is new after that. Errors are those of
+    `load`. Every load of a mirror passes here."""
     for _ in range(_TRIES):
         if not new.batches:
             return None
+        refuse_blocked(new.table, new.batches)
         try:
-            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id, views=new.views)
+            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id)
         except LedgerMoved as error:
             moved = error
-            new = new_batches(new.table, new.lake, warehouse.ledger(new.table), new.views)
+            new = new_batches(new.table, new.lake, warehouse.ledger(new.table))
     raise moved
 
 

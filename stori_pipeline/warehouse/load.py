@@ -8,7 +8,6 @@ LOCK is the first statement of the transaction, before anything takes its snapsh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,18 +63,14 @@ class Loaded:
     rows_deleted: int
 
 
-def load_batches(
-    warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str, views: Sequence[str] = ()
-) -> Loaded:
-    """Bring a mirror up to `work.batch`, in one transaction.
+def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str) -> Loaded:
+    """Bring a mirror up to `work.batch`, in one transaction, which also makes those of its views that are missing.
 
     Rows and ledger commit together or not at all, so a load may be repeated at will. A conflict with another transaction is
     tried again whole, a few times.
 
     Args:
         after: what the ledger said when `work` was made (see `Warehouse.ledger`).
-        views: statements of `dialect.create_views`. Those whose view is missing are run in the same transaction. An existing view stays
-            as it is, because replacing it would lock its readers out.
 
     Raises:
         LedgerMoved: the ledger says something else by now.
@@ -91,7 +86,7 @@ def load_batches(
         retry=retry_if_exception(conflicted), stop=stop_after_attempt(_TRIES), wait=wait_random_exponential(0.2, max=5), reraise=True
     ):
         with attempt, warehouse.session(f"load of {table.full_name}") as connection, connection.cursor() as cursor:
-            return _load(warehouse, connection, cursor, table, work, after, run_id, views)
+            return _load(warehouse, connection, cursor, table, work, after, run_id)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -103,7 +98,6 @@ def _load(
     work: Pending,
     after: tuple[int, int] | None,
     run_id: str,
-    views: Sequence[str],
 ) -> Loaded:
     found = find_relations(cursor, table)
     connection.rollback()
@@ -123,13 +117,14 @@ def _load(
     if entry and not same_columns and not work.replaces:
         raise WarehouseError(
             f"load of {table.full_name}: its definition has changed since the mirror was made, and the new batches do not begin with a "
-            f"snapshot; land one with `stori sync --full {table.full_name}`"
+            f"snapshot; {table.snapshot_advice}"
         )
     if found.mirror and work.replaces and not same_columns:
         cursor.execute(dialect.drop_mirror(table))
         cursor.execute(dialect.create_mirror(table))
         names = frozenset()
-    for view in views:
+    for view in dialect.create_views(table):
+        # An existing view stays as it is, because replacing it would lock its readers out.
         if dialect.view_name(view) not in names:
             cursor.execute(view)
     loaded = _merge(cursor, table, work, warehouse.copy_role)
@@ -177,7 +172,7 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
     if copied != work.rows:
         raise WarehouseError(
             f"load of {table.full_name}: COPY brought {copied} rows where the manifests up to batch {work.batch} say {work.rows}; "
-            "nothing was loaded. Have parts been changed or removed by hand? `stori sync --full` lands a new snapshot"
+            f"nothing was loaded. Have parts been changed or removed by hand? If so, {table.snapshot_advice}"
         )
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))
