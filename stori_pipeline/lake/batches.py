@@ -229,10 +229,13 @@ class Lake:
         newest = at or self.newest(table)
         if newest is None:
             raise LakeError(f"{table.full_name}: nothing has landed in {self.bucket.name} yet; run its landing first")
-        return live.live(self.scan(table, self.live_parts(table, newest)), table)
+        parts = self.live_parts(table, newest)
+        if at:
+            parts = LiveParts(parts.compacted, [each for each in parts.batches if each.batch <= at.batch])
+        return live.live(self.scan(table, parts), table)
 
     def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
-        """Where the live rows of that batch's generation are, as of that batch: the newest compacted file, and the batches after it.
+        """Where the live rows of that batch's generation are: the newest compacted file, and the batches after it.
 
         Raises:
             LakeError: the generation's snapshot is gone.
@@ -242,7 +245,7 @@ class Lake:
             # Another process may have landed and compacted since `newest` was asked for.
             if (order := compacted_order(stored.key)) <= newest.order:
                 compacted, batch = self.bucket.url(stored.key), order[1]
-        return LiveParts(compacted, self._until(table, newest, batch) if compacted else self.generation(table, newest))
+        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self.generation(table, newest))
 
     def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
         """Every row of those files, in order, as it landed. Read when the frame is collected."""
@@ -273,12 +276,12 @@ class Lake:
         return live.scan_files(self._s3, [manifest.quarantine])
 
     def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
-        """The batches of that batch's generation up to it, in order.
+        """The batches of that batch's generation, in order, later ones among them.
 
         Raises:
             LakeError: the generation's snapshot is gone.
         """
-        batches = self._until(table, newest, newest.snapshot - 1)
+        batches = self._later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
             gone = f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone"
             if table.is_derived:
@@ -288,10 +291,9 @@ class Lake:
             raise LakeError(f"{gone}; {table.snapshot_advice}")
         return batches
 
-    def _until(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
-        """The batches of that batch's generation with a number above `number`, up to that batch, in order."""
-        numbers = [each for each in self._numbers(table, number) if each <= newest.batch]
-        return [each for each in self._read(table, numbers) if each.generation == newest.generation]
+    def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
+        """The batches of that batch's generation with a number above `number`, in order."""
+        return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A

@@ -60,7 +60,8 @@ class Replay:
         return self.reading.until
 
     def __iter__(self) -> Iterator[Chunk]:
-        for batches in _split_at_rejected(self.lake.generation(self.table, self.newest)):
+        known = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
+        for batches in _split_at_rejected(known):
             if batches[0].rejected:
                 yield from self._judged_again(batches[0])
             yield from self._landed(batches)
