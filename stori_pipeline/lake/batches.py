@@ -283,12 +283,9 @@ class Lake:
         """
         batches = self._later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
-            gone = f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone"
-            if table.is_derived:
-                raise LakeError(
-                    f"{gone}; remove everything under {self.bucket.url(table.prefix)}/, then the next sync makes the table again"
-                )
-            raise LakeError(f"{gone}; {table.snapshot_advice}")
+            again = f"remove everything under {self.bucket.url(table.prefix)}/, then the next sync makes the table again"
+            advice = again if table.is_derived else table.snapshot_advice
+            raise LakeError(f"{table.full_name}: batch {newest.snapshot}, the snapshot that its generation began with, is gone; {advice}")
         return batches
 
     def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
