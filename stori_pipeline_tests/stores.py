@@ -6,7 +6,7 @@ Belongs here: landing rows, loading them, reading the results, emptying both. Do
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -73,8 +73,8 @@ class Stores:
         reading = Given([chunk], kind="snapshot" if kind == "snapshot" else "changes", at=at, must_land=must_land)
         return self.lake.land(table, reading, newest=newest, run_id=f"land-{at}")
 
-    def load(self, table: Table, views: Sequence[str] = ()) -> Loaded | None:
-        return sync.load(table, self.lake, self.warehouse, run_id="run", views=views)
+    def load(self, table: Table) -> Loaded | None:
+        return sync.load(table, self.lake, self.warehouse, run_id="run")
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a SELECT in the warehouse."""

@@ -80,7 +80,7 @@ def test_the_documents_name_every_server_of_the_local_stack() -> None:
 def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
     schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
     assert schemas == set(names(WAREHOUSE, "Schemas"))
-    views = [alias for star in STARS.values() for alias in star.aliases]
+    views = [alias for star in STARS.values() for alias in star.table.aliases]
     views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
     assert sorted(name for name in (*STARS, *views) if f"`{name}`" not in WAREHOUSE) == []
 

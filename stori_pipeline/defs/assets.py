@@ -80,7 +80,6 @@ def landing_asset(table: Table) -> AssetsDefinition:
     def landing(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         context: AssetExecutionContext, config: LandingConfig, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
     ):
-        from stori_pipeline.lake.upkeep import compact_if_due
         from stori_pipeline.pipeline.sync import changed_rows
 
         with only_transient():
@@ -93,16 +92,12 @@ def landing_asset(table: Table) -> AssetsDefinition:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
                 yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
-                # The IO manager has landed the rows, so they can be acknowledged.
-                rows.ack()
-            if rows.landed:
-                compact_if_due(store, table, rows.landed)
 
     return landing
 
 
-def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
-    """The mirror of a source table or of a star table. `aliases` are other names of it, as views."""
+def mirror_asset(table: Table) -> AssetsDefinition:
+    """The mirror of a source table or of a star table."""
 
     @asset(
         key=mirror_key(table),
@@ -126,11 +121,10 @@ def mirror_asset(table: Table, aliases: Sequence[str] = ()) -> AssetsDefinition:
         context: AssetExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ):
         from stori_pipeline.pipeline.sync import new_batches
-        from stori_pipeline.warehouse.dialect import create_views
 
         with only_transient():
             mirrored = warehouse.open().ledger(table)
-            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored, views=create_views(table, aliases))
+            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored)
             version = version_of(new.order)
             last = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
             unchanged = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}

@@ -51,7 +51,7 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
     return Definitions(
         assets=[
             *assets_of(project.tables),
-            *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table, star.aliases))),
+            *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table))),
             *(report_asset(report, project) for report in project.reports),
             *(chart_asset(chart) for chart in project.charts),
         ],

@@ -28,11 +28,11 @@ from stori_pipeline.defs.resources import LakeResource, ProcessedResource, Sourc
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
-from stori_pipeline.model.table import Table
+from stori_pipeline.model.table import SMALL_BATCH, Table
 from stori_pipeline.pipeline.drift import drift
 from stori_pipeline.pipeline.gate import block_message, blocked_batches
 from stori_pipeline.pipeline.last_load import last_load
-from stori_pipeline.pipeline.sync import batches_after
+from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.verify.proof import prove
@@ -44,14 +44,17 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=landing_key(table),
         name=CONTRACT,
-        description=f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded.",
+        description=(
+            f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded. A batch of "
+            f"fewer than {SMALL_BATCH:,} rows counts as one of {SMALL_BATCH:,}."
+        ),
         blocking=True,
         retry_policy=RETRY,
     )
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
-            batches = batches_after(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table))
+            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table)).batches
         blocked = blocked_batches(table, batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:

@@ -36,7 +36,7 @@ class S3ParquetIOManager(ConfigurableIOManager):
     partitions), and replaces the previous one.
 
     Loads the type that the input's annotation names: `polars.LazyFrame` (the default), `polars.DataFrame` or `pyarrow.Table`. Of a table it
-    loads the live rows.
+    loads the live rows; the step fails with `LoadBlocked` if the contract blocks one of their batches.
     """
 
     lake: LakeResource
@@ -65,10 +65,11 @@ class S3ParquetIOManager(ConfigurableIOManager):
 
     def load_input(self, context: InputContext) -> Any:
         from stori_pipeline.lake.frames import as_annotated, scan_objects
+        from stori_pipeline.pipeline.loaded_rows import loadable_rows
 
         with only_transient():
             if table := self.table_of(context.asset_key):
-                frame = self.lake.open().live(table)
+                frame = loadable_rows(table, self.lake.open())
             else:
                 partitions = context.asset_partition_keys if context.has_asset_partitions else ["all"]
                 frame = scan_objects(self.lake.open_bucket(), [_object_key(context.asset_key, each) for each in partitions])

@@ -47,7 +47,6 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
         output_required=False,
     )
     def derived(context: AssetExecutionContext, config: StarConfig, lake: LakeResource, processed: ProcessedResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
-        from stori_pipeline.lake.upkeep import compact_if_due
         from stori_pipeline.pipeline.derive import derived_rows
         from stori_pipeline.pipeline.gate import LoadBlocked
 
@@ -64,7 +63,5 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
             if rows.full_refresh_reason:
                 context.log.info(f"{table.full_name}: all batches of its inputs are read, because {rows.full_refresh_reason}")
             yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
-            if rows.landed:
-                compact_if_due(processed.open(), table, rows.landed)
 
     return derived

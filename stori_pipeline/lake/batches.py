@@ -205,10 +205,7 @@ class Lake:
         """
         for manifest in manifests:
             if manifest.fingerprint != table.fingerprint:
-                raise LakeError(
-                    f"{table.full_name}: its definition changed since batch {manifest.batch} landed; land a new snapshot with "
-                    f"`stori sync --full {table.full_name}`"
-                )
+                raise LakeError(f"{table.full_name}: its definition changed since batch {manifest.batch} landed; {table.snapshot_advice}")
         parts = [part for manifest in manifests for part in manifest.parts]
         if not parts:
             return ""
@@ -247,7 +244,7 @@ class Lake:
             # Another process may have landed and compacted since `newest` was called.
             if (order := compacted_order(stored.key)) <= newest.order:
                 compacted, batch = self.bucket.url(stored.key), order[1]
-        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self._generation(table, newest))
+        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self.generation(table, newest))
 
     def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
         """Every row of these files, in order, as it landed. The files are read when the frame is collected."""
@@ -255,26 +252,39 @@ class Lake:
 
         return live.scan(self._s3, parts.urls, table)
 
-    def as_landed(self, table: Table, newest: Manifest) -> pl.LazyFrame:
-        """All rows of that batch's generation up to it, in order, with the columns and types with which they landed, then `_batch`, `_seq`
-        and `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected.
+    def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
+        """All rows of one or more batches, in order, with the columns and types with which they landed, then `_batch`, `_seq` and
+        `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected."""
+        from stori_pipeline.lake import live
+
+        return live.scan(self._s3, [part.url for each in manifests for part in each.parts], table)
+
+    def quarantined(self, table: Table, manifest: Manifest) -> pl.LazyFrame:
+        """The rejected rows of a batch that has some, in the schema `contract.REJECTED`. They are read when the frame is collected.
+
+        Raises:
+            LakeError: the batch's quarantine file is gone.
+        """
+        from stori_pipeline.lake import live
+
+        if self.bucket.size(self.bucket.key(manifest.quarantine)) is None:
+            raise LakeError(
+                f"{table.full_name}: {manifest.quarantine}, the quarantine of batch {manifest.batch}, is gone, and {manifest.rejected} "
+                "rejected rows with it; restore the file"
+            )
+        return live.scan_files(self._s3, [manifest.quarantine])
+
+    def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
+        """The batches of that batch's generation, in order, including later ones.
 
         Raises:
             LakeError: the generation's snapshot is gone.
         """
-        from stori_pipeline.lake import live
-
-        batches = [each for each in self._generation(table, newest) if each.batch <= newest.batch]
-        return live.scan(self._s3, [part.url for each in batches for part in each.parts], table)
-
-    def _generation(self, table: Table, newest: Manifest) -> list[Manifest]:
-        """The batches of that batch's generation, in order."""
         batches = self._later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
-            raise LakeError(
-                f"{table.full_name}: batch {newest.snapshot}, the snapshot of its generation, is gone; land a new one "
-                f"with `stori sync --full {table.full_name}`"
-            )
+            again = f"delete everything under {self.bucket.url(table.prefix)}/, then the next sync computes the table again"
+            advice = again if table.is_derived else table.snapshot_advice
+            raise LakeError(f"{table.full_name}: batch {newest.snapshot}, the snapshot of its generation, is gone; {advice}")
         return batches
 
     def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
@@ -330,11 +340,8 @@ class Lake:
 
 def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
     if reading.kind == "changes" and newest is None:
-        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; land one with `stori sync --full {table.full_name}`")
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
     if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
-        raise LakeError(
-            f"{table.full_name}: its definition changed since batch {newest.batch} landed; "
-            f"land a new snapshot with `stori sync --full {table.full_name}`"
-        )
+        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
     if reading.taken_at.tzinfo is None:
         raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

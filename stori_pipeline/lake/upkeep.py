@@ -31,14 +31,14 @@ about ten milliseconds; writing a few hundred thousand rows takes less than a se
 
 
 def compact_if_due(lake: Lake, table: Table, landed: Manifest) -> bool:
-    """Compacts after every fiftieth batch of a generation. Call it after each batch has landed."""
+    """Compacts after every fiftieth batch of a generation. `pipeline.sync` calls it after each landing."""
     since_snapshot = landed.batch - landed.snapshot
     return bool(since_snapshot) and since_snapshot % COMPACT_AFTER == 0 and compact(lake, table, more_than=COMPACT_AFTER - 1)
 
 
 def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
-    """Writes the live rows of a table as one file if they are in more than `more_than` batches (default: `COMPACT_AFTER`). Later readers
-    begin with this file.
+    """Writes the live rows of a table as one file if they are in more than `more_than` batches (default: `COMPACT_AFTER`), and the contract
+    blocks none of these batches. Later readers begin with this file.
 
     Returns whether it wrote one. The file is not a batch: without it, readers read the batches.
 
@@ -52,6 +52,8 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
     parts = lake.live_parts(table, newest)
     if len(parts.batches) <= (COMPACT_AFTER if more_than is None else more_than):
         return False
+    if any(table.blocks(each.rows, each.rejected) for each in parts.batches):
+        return False  # the gate judges batches, and would not find a blocked one in the file
     from stori_pipeline.lake import live  # polars is slow to import, and most landings do not need it
 
     last = parts.batches[-1]

@@ -46,13 +46,11 @@ class Star:
             rows, with columns of the pipeline's own, which the function passes on; it does not compute the version's number,
             `_observed_at` and `_removed`.
         inputs: full names (`totesys.staff`, `star.fact_payment`) by parameter.
-        aliases: other names of the table in the warehouse, as views.
     """
 
     table: Table
     make: Callable[..., pl.LazyFrame]
     inputs: dict[str, str]
-    aliases: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,7 +60,7 @@ class Star:
     def views(self) -> tuple[str, ...]:
         """Full names of the views over the table in the warehouse: its aliases, and `<name>_current` of a history."""
         current = (f"{self.name}_current",) if isinstance(self.table.changes, History) else ()
-        return tuple(f"{self.table.source.name}.{name}" for name in (*self.aliases, *current))
+        return tuple(f"{self.table.source.name}.{name}" for name in (*self.table.aliases, *current))
 
     @property
     def code_hash(self) -> str:
@@ -203,10 +201,11 @@ class StarSchema:
                 description=description,
                 sortkey=sortkey,
                 distkey=distkey,
+                aliases=aliases,
             )
             _refuse_bad_lineage(table, read)
             self._readable[full_name] = table
-            self._stars[full_name] = Star(table, make, {parameter: each.full_name for parameter, each in read.items()}, aliases)
+            self._stars[full_name] = Star(table, make, {parameter: each.full_name for parameter, each in read.items()})
             return make
 
         return define

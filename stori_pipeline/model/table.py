@@ -28,6 +28,10 @@ STALE_AFTER = timedelta(minutes=30)
 _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
 
 
+SMALL_BATCH = 1_000
+"""A smaller batch counts as one of this many rows: one rejected row of three does not yet mean a broken source."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -60,9 +64,10 @@ class Table:
         cursor: the instant or date column by which a past day is read again, if there is one.
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
-        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked.
+        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked (see `blocks`).
         sortkey, distkey: Redshift's physical layout; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
+        aliases: other names of the table in the warehouse, as views.
 
     Raises:
         DefinitionError: the definition is invalid. The message names the table and the column.
@@ -81,6 +86,7 @@ class Table:
     sortkey: tuple[str, ...] = ()
     distkey: str = ""
     arrivals: BusinessHours | None = None
+    aliases: tuple[str, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -122,6 +128,22 @@ class Table:
 
     def __getitem__(self, name: str) -> Column:
         return self._by_name[name]
+
+    def blocks(self, rows: int, rejected: int) -> bool:
+        """Whether so many of a batch's rows break the definition that the batch must not be loaded.
+
+        Args:
+            rows: rows that landed.
+            rejected: rows that went to quarantine.
+        """
+        return rejected > self.max_rejected * max(rows + rejected, SMALL_BATCH)
+
+    @property
+    def snapshot_advice(self) -> str:
+        """For errors: how to land a new snapshot of the table, as an imperative clause without a full stop."""
+        if self.is_derived:
+            return f"compute the table from the beginning: materialize the asset `{self.prefix}` with `full: true` in its config"
+        return f"land a new snapshot with `stori sync --full {self.full_name}`"
 
     @property
     def is_derived(self) -> bool:

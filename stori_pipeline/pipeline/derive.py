@@ -15,7 +15,6 @@ from collections.abc import Mapping
 import polars as pl
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
-from stori_pipeline.lake.upkeep import compact_if_due
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Table
@@ -31,10 +30,7 @@ def derive(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, T
     Raises:
         LandingConflict: another run derived it first; nothing was changed.
     """
-    landed = derived_rows(star, landing, processed, tables=tables, full=full).land(run_id=run_id)
-    if landed.manifest:
-        compact_if_due(processed, star.table, landed.manifest)
-    return landed
+    return derived_rows(star, landing, processed, tables=tables, full=full).land(run_id=run_id)
 
 
 def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], full: bool = False) -> RowStream:
@@ -63,7 +59,7 @@ def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[
         return RowStream(star.table, processed, newest)
     for each in inputs.values():
         position = newest.until.get(each.name) if newest else None
-        refuse_blocked(each.table, since_last_snapshot(each.lake.manifests(each.table, after=(*position,) if position else None)))
+        refuse_blocked(each.table, since_last_snapshot(each.batches((*position,) if position else None)))
     rows: StarRows | None
     if isinstance(star.table.changes, History):
         ((parameter, source),) = inputs.items()
@@ -93,7 +89,7 @@ def _full_refresh_reason(star: Star, newest: Manifest | None, full: bool) -> str
 
 def _present_rows(star: Star, inputs: Mapping[str, Input], processed: Lake, newest: Manifest | None, *, full: bool) -> StarRows | None:
     table = star.table
-    frames = {parameter: present(each.lake.live(each.table), each.table) for parameter, each in inputs.items()}
+    frames = {parameter: present(each.lake.live(each.table, each.newest), each.table) for parameter, each in inputs.items()}
     result = star.make(**frames).select(typed(table, [c.name for c in table.columns])).sort(table.key).collect()
     fitting = result.select(fits(table.columns)).to_series()
     rows, misfits = result.filter(fitting), result.filter(~fitting).to_dicts()

@@ -15,6 +15,7 @@ from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.sync import RowStream
 from stori_pipeline.readers import Reader
 from stori_pipeline.verify.compare import count_both, differences
 from stori_pipeline.warehouse import Warehouse
@@ -84,4 +85,4 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     deleted = [difference.key for difference in differing if difference.verdict == "not in the source"]
     if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
         raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
-    return lake.land(table, Tombstones(table, deleted, newest), newest=newest, run_id=run_id) if deleted else None
+    return RowStream(table, lake, newest, Tombstones(table, deleted, newest)).land(run_id=run_id).manifest if deleted else None

@@ -54,7 +54,7 @@ def version_rows(
             )
     before = present if position else present.clear()
 
-    manifests = source.lake.manifests(source.table, after=position)
+    manifests = source.batches(position)
     blocked = blocked_batches(source.table, manifests)  # a snapshot follows each of them, or `refuse_blocked` would have raised
     manifests = [each for each in manifests if each not in blocked]
     batches, rejected = _batches(star, parameter, source, manifests)

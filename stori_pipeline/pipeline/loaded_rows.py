@@ -1,4 +1,4 @@
-"""The rows of a mirror as a polars frame, read from the lake.
+"""A table's rows as a polars frame, read from the lake: those in its mirror, and those that may be loaded.
 
 Belongs here: the live rows up to the mirror's batch. Does not belong here: which rows are live (`lake.live`), or reading a table of the
 warehouse that is not a mirror (`warehouse.frames`).
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stori_pipeline.lake import Lake, LakeError
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -37,3 +38,18 @@ def loaded_rows(table: Table, lake: Lake, warehouse: Warehouse) -> pl.LazyFrame:
             f"{table.full_name}: the mirror holds batch {order[1]} of generation {order[0]}, which the lake does not have; run `stori sync`"
         )
     return present(lake.live(table, manifest), table)
+
+
+def loadable_rows(table: Table, lake: Lake) -> pl.LazyFrame:
+    """The live rows of a table up to its newest batch, loaded or not, in the columns of `Lake.live`.
+
+    Raises:
+        LoadBlocked: the contract blocks a batch since the last snapshot.
+        LakeError: nothing has landed yet.
+        LakeUnavailable: S3 cannot be reached.
+    """
+    newest = lake.newest(table)
+    if newest is not None:
+        # A compacted file has no rows of a blocked batch (`lake.upkeep.compact`), so only the batches after it must be judged.
+        refuse_blocked(table, lake.live_parts(table, newest).batches)
+    return lake.live(table, newest)

@@ -1,22 +1,31 @@
 """A full refresh of a source that cannot be replayed: the rows in the lake, then the new rows.
 
-Belongs here: one reading of both. A queue delivers each message once, so the lake has the only copy of landed rows, and a new generation
-begins with them. Does not belong here: when a full refresh is needed (`sync`).
+Belongs here: one reading of both. A queue delivers each message once, so the lake has the only copy, and a new generation begins with it:
+with the landed rows, and with the rows in quarantine, which are judged again. Does not belong here: when a full refresh is needed (`sync`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from stori_pipeline.contract import conform
+from stori_pipeline.contract import REJECTED, conform
 from stori_pipeline.lake import Lake, LakeError, Manifest
 from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
 from stori_pipeline.model.table import Table
+from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
+
+
+@runtime_checkable
+class ReadsQuarantine(Protocol):
+    """A reader that can judge rejected rows again, because quarantine has everything that it read of them."""
+
+    def judge_again(self, table: Table, raw: Sequence[str]) -> Chunk:
+        """The rows of these `raw` texts from quarantine, judged by the table's present definition."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +33,15 @@ class Replay:
     """The rows of a generation, converted to the table's present definition, followed by a reading.
 
     Yields every version of each row, in order, so memory is bounded and the last version wins. A column is found by its name, else by its
-    `path`; a new column is null.
+    `path`; a new column is null. Rows in quarantine come before the other rows of their batch. Those that still do not fit are rejected
+    again, so the gate counts them in the new batch.
 
     Raises:
-        LakeError: during iteration, if a landed row does not fit the present definition; it would be lost.
+        LakeError: during iteration, if a landed row does not fit the present definition, or a quarantine file is gone: rows would be lost.
     """
 
     table: Table
+    reader: Reader
     lake: Lake
     newest: Manifest
     reading: Reading
@@ -46,7 +57,26 @@ class Replay:
         return self.reading.until
 
     def __iter__(self) -> Iterator[Chunk]:
-        landed = self.lake.as_landed(self.table, self.newest)
+        known = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
+        for batches in _split_at_rejected(known):
+            if batches[0].rejected:
+                yield from self._judged_again(batches[0])
+            yield from self._landed(batches)
+        yield from self.reading
+
+    def _judged_again(self, batch: Manifest) -> Iterator[Chunk]:
+        """The rejected rows of a batch. If the reader cannot judge them again, they stay rejected."""
+        for part in self.lake.quarantined(self.table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+            if isinstance(self.reader, ReadsQuarantine):
+                yield self.reader.judge_again(self.table, part["raw"].to_list())
+            else:
+                (none, _) = conform(self.table, [])
+                yield from (Chunk(none, rejected) for rejected in part.to_arrow().cast(REJECTED).to_batches())
+
+    def _landed(self, batches: Sequence[Manifest]) -> Iterator[Chunk]:
+        if not any(each.parts for each in batches):
+            return
+        landed = self.lake.as_landed(self.table, *batches)
         landed_names = landed.collect_schema().names()
         names = {c.name: next((n for n in (c.name, c.source_path) if n in landed_names), "") for c in self.table.columns}
         for part in landed.collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
@@ -58,10 +88,21 @@ class Replay:
                     "Change the definition so that they fit, with a wider column or a nullable one. Nothing was changed"
                 )
             yield Chunk(rows, rejected)
-        yield from self.reading
 
     def ack(self) -> None:
         self.reading.ack()
+
+
+def _split_at_rejected(batches: Iterable[Manifest]) -> Iterator[list[Manifest]]:
+    """The batches in order, in groups that can be read together. A batch with rejected rows begins a new group."""
+    group: list[Manifest] = []
+    for batch in batches:
+        if batch.rejected and group:
+            yield group
+            group = []
+        group.append(batch)
+    if group:
+        yield group
 
 
 def _renamed(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -34,6 +34,10 @@ class Input:
     def name(self) -> str:
         return self.table.full_name
 
+    def batches(self, after: tuple[int, int] | None) -> list[Manifest]:
+        """The batches after a (generation, batch), up to `newest`. Later batches are left out, because the gate has not judged them."""
+        return [each for each in self.lake.manifests(self.table, after=after) if each.order <= self.newest.order]
+
 
 @dataclass
 class StarRows:

@@ -86,13 +86,20 @@ class RowStream:
         return self._order if not self.is_empty else self.newest.order if self.newest else None
 
     def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
-        """Lands the rows as one batch. Raises the errors of `Lake.land` and of the reading; nothing has landed then."""
+        """Lands the rows as one batch, acknowledges them to the source, and compacts the lake if that is due.
+
+        Raises the errors of `Lake.land` and of the reading; nothing has landed then.
+        """
         if self.reading is not None:
-            chunks = chain([self.first] if self.first else [], self._chunks)
-            self.landed = self._lake.land(
-                self.table, self.reading, newest=self.newest, order=self._order, chunks=chunks, run_id=run_id, progress=progress
-            )
+            self.landed = self._land(self.reading, run_id, progress)
+            self.reading.ack()  # only now, because the rows are durable, in the lake or in quarantine
+        if self.landed is not None:
+            compact_if_due(self._lake, self.table, self.landed)
         return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason)
+
+    def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
+        chunks = chain([self.first] if self.first else [], self._chunks)
+        return self._lake.land(self.table, reading, newest=self.newest, order=self._order, chunks=chunks, run_id=run_id, progress=progress)
 
 
 # --- landing -----------------------------------------------------------------------------------------------------------
@@ -110,11 +117,7 @@ def land(
 ) -> Landed:
     """Lands the rows that changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
     with changed_rows(table, reader, lake, full=full, day=day) as rows:
-        landed = rows.land(run_id=run_id, progress=progress)
-        rows.ack()
-    if landed.manifest:
-        compact_if_due(lake, table, landed.manifest)
-    return landed
+        return rows.land(run_id=run_id, progress=progress)
 
 
 @contextmanager
@@ -154,32 +157,28 @@ class ChangedRows(RowStream):
         self._reader = reader
         self._stack = stack
 
-    def read(self, since: Position | None, day: date | None = None) -> None:
-        """Begins to read. Raises the errors of `Reader.read`."""
+    def read(self, since: Position | None, day: date | None = None) -> Reading:
+        """Begins to read, and returns the reading. Raises the errors of `Reader.read`."""
         reading = self._stack.enter_context(self._reader.read(self.table, since, day=day))
         if since is None and self.newest and not self.table.changes.is_replayable:
-            reading = Replay(self.table, self._lake, self.newest, reading)
+            reading = Replay(self.table, self._reader, self._lake, self.newest, reading)
         self.begin(reading)
+        return reading
 
-    def read_all(self, reason: str) -> None:
-        """Begins to read all rows of the table, for that reason."""
+    def read_all(self, reason: str) -> Reading:
+        """Begins to read all rows of the table, for that reason, and returns the reading."""
         self._stack.close()
         self.full_refresh_reason = reason
-        self.read(None)
+        return self.read(None)
 
-    def land(self, *, run_id: str, progress: Progress = ignore) -> Landed:
+    def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         try:
-            return super().land(run_id=run_id, progress=progress)
+            return super()._land(reading, run_id, progress)
         except PositionLost as lost:
             if self.full_refresh_reason:
                 raise
-            self.read_all(str(lost))
-            return super().land(run_id=run_id, progress=progress)
-
-    def ack(self) -> None:
-        """Acknowledges the rows to the source. Call it after `land`, when they are durable."""
-        if self.reading:
-            self.reading.ack()
+            reading = self.read_all(str(lost))
+            return super()._land(reading, run_id, progress)
 
 
 # --- loading -----------------------------------------------------------------------------------------------------------
@@ -187,17 +186,16 @@ class ChangedRows(RowStream):
 
 @dataclass(frozen=True)
 class NewBatches:
-    """The batches of a table that its mirror does not have yet and that may be loaded. `new_batches` makes one.
+    """The batches of a table that its mirror does not have yet, blocked ones included. `new_batches` makes one.
 
     `after` is the ledger's entry that they follow. `batches` is empty if the mirror is up to date; it begins with the last snapshot, which
-    replaces the batches before it. `views` are the statements of the mirror's views.
+    replaces the batches before it.
     """
 
     table: Table
     lake: Lake
     after: tuple[int, int] | None
     batches: tuple[Manifest, ...]
-    views: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[int, int] | None:
@@ -205,31 +203,21 @@ class NewBatches:
         return self.batches[-1].order if self.batches else self.after
 
 
-def batches_after(table: Table, lake: Lake, after: tuple[int, int] | None) -> list[Manifest]:
-    """The batches after a ledger's entry, from the last snapshot on, including blocked ones."""
-    return since_last_snapshot(lake.manifests(table, after=after))
-
-
 def since_last_snapshot(batches: Sequence[Manifest]) -> list[Manifest]:
     snapshots = [number for number, each in enumerate(batches) if each.kind == "snapshot"]
     return list(batches[snapshots[-1] :] if snapshots else batches)
 
 
-def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None, views: Sequence[str] = ()) -> NewBatches:
-    """The batches to load.
+def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None) -> NewBatches:
+    """The batches after a ledger's entry, from the last snapshot on, blocked ones included.
 
     Args:
         after: the (generation, batch) of the mirror (`Warehouse.ledger`); None if nothing is loaded.
-
-    Raises:
-        LoadBlocked: the contract blocks one of them.
     """
-    batches = batches_after(table, lake, after)
-    refuse_blocked(table, batches)
-    return NewBatches(table, lake, after, tuple(batches), tuple(views))
+    return NewBatches(table, lake, after, tuple(since_last_snapshot(lake.manifests(table, after=after))))
 
 
-def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: Sequence[str] = ()) -> Loaded | None:
+def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
     """Brings the mirror up to the newest batch; None if it is up to date.
 
     Raises:
@@ -237,19 +225,23 @@ def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str, views: 
         WarehouseUnavailable: the warehouse cannot be reached, or other loads of the table were first each time.
         WarehouseError: the warehouse refused the load.
     """
-    return load_new(new_batches(table, lake, warehouse.ledger(table), views), warehouse, run_id=run_id)
+    return load_new(new_batches(table, lake, warehouse.ledger(table)), warehouse, run_id=run_id)
 
 
 def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
-    """Loads new batches. If another load was first, loads the batches after that. Raises the errors of `load`."""
+    """Loads new batches, unless the contract blocks one. Every load of a mirror calls it.
+
+    If another load was first, loads the batches after that. Raises the errors of `load`.
+    """
     for _ in range(_TRIES):
         if not new.batches:
             return None
+        refuse_blocked(new.table, new.batches)
         try:
-            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id, views=new.views)
+            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id)
         except LedgerMoved as error:
             moved = error
-            new = new_batches(new.table, new.lake, warehouse.ledger(new.table), new.views)
+            new = new_batches(new.table, new.lake, warehouse.ledger(new.table))
     raise moved
 
 

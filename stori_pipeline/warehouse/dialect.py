@@ -7,8 +7,6 @@ Does not belong here: a connection, or the order of statements (`load`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
@@ -87,8 +85,8 @@ def drop_mirror(table: Table) -> str:
     return f"DROP TABLE {relation(table)} CASCADE"
 
 
-def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
-    """The views of a mirror: one under each name in `also`; of a history also `<name>_current`, with the newest version of each row that is
+def create_views(table: Table) -> list[str]:
+    """The views of a mirror: one under each of its aliases; of a history also `<name>_current`, with the newest version of each row that is
     not removed."""
     views = []
     if isinstance(table.changes, History):
@@ -96,7 +94,7 @@ def create_views(table: Table, also: Sequence[str] = ()) -> list[str]:
         rank = f"ROW_NUMBER() OVER (PARTITION BY {_list(table.changes.of)} ORDER BY {quoted(table.key[0])} DESC) AS _rank"
         versions = f"(SELECT *, {rank} FROM {relation(table)}) AS version"
         views.append(_view(table, f"{table.name}_current") + f'SELECT {columns}\nFROM {versions}\nWHERE _rank = 1 AND NOT "_removed"')
-    return [*views, *(_view(table, name) + f"SELECT * FROM {relation(table)}" for name in also)]
+    return [*views, *(_view(table, name) + f"SELECT * FROM {relation(table)}" for name in table.aliases)]
 
 
 def _view(table: Table, name: str) -> str:

@@ -7,7 +7,6 @@ are new, or whether they may be loaded (`pipeline.sync`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,18 +63,14 @@ class Loaded:
     rows_deleted: int
 
 
-def load_batches(
-    warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str, views: Sequence[str] = ()
-) -> Loaded:
-    """Brings a mirror up to `work.batch`, in one transaction.
+def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str) -> Loaded:
+    """Brings a mirror up to `work.batch`, and creates its missing views, in one transaction.
 
     Rows and ledger commit together or not at all, so a load may be repeated. After a conflict with another transaction the whole load is
     tried again, a few times.
 
     Args:
         after: the ledger's entry from which `work` was determined (see `Warehouse.ledger`).
-        views: statements of `dialect.create_views`. A missing view is created in the same transaction. An existing view stays as it is,
-            because replacing it would lock out its readers.
 
     Raises:
         LedgerMoved: the ledger has another entry by now.
@@ -85,7 +80,7 @@ def load_batches(
     return with_retries(
         warehouse,
         f"load of {table.full_name}",
-        lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id, views),
+        lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id),
     )
 
 
@@ -97,7 +92,6 @@ def _load(
     work: Pending,
     after: tuple[int, int] | None,
     run_id: str,
-    views: Sequence[str],
 ) -> Loaded:
     existing = find_relations(cursor, table)
     connection.rollback()
@@ -117,13 +111,14 @@ def _load(
     if entry and not same_columns and not work.replaces:
         raise WarehouseError(
             f"load of {table.full_name}: its definition has changed since the mirror was created, and the new batches do not begin with a "
-            f"snapshot; land one with `stori sync --full {table.full_name}`"
+            f"snapshot; {table.snapshot_advice}"
         )
     if existing.mirror and work.replaces and not same_columns:
         cursor.execute(dialect.drop_mirror(table))
         cursor.execute(dialect.create_mirror(table))
         names = frozenset()
-    for view in views:
+    for view in dialect.create_views(table):
+        # An existing view stays as it is, because replacing it would lock out its readers.
         if dialect.view_name(view) not in names:
             cursor.execute(view)
     loaded = _merge(cursor, table, work, warehouse.copy_role)
@@ -153,7 +148,7 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
     if copied != work.rows:
         raise WarehouseError(
             f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
-            "nothing was loaded. Were parts changed or removed by hand? `stori sync --full` lands a new snapshot"
+            f"nothing was loaded. Were parts changed or removed by hand? If so, {table.snapshot_advice}"
         )
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
-from dagster import AssetCheckKey, DagsterInstance, Definitions, ExecuteInProcessResult, RunRequest
+from dagster import AssetCheckKey, AssetIn, DagsterInstance, Definitions, ExecuteInProcessResult, RunRequest, asset
 
 from stori_pipeline.cli import main
 from stori_pipeline.cli.sync import execute_sync
@@ -78,6 +79,19 @@ def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: D
     return _errors(job.execute_in_process(instance=instance, raise_on_error=False))
 
 
+@asset(key=["lab", "movements"], ins={"movements": AssetIn(landing_key(BANK))}, io_manager_key="warehouse_io")
+def movements(movements: pl.DataFrame) -> pl.DataFrame:
+    return movements
+
+
+def by_an_asset_of_ones_own(platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
+    """An asset that is not the project's takes a landing as a frame, and stores it in the warehouse."""
+    job = Definitions.merge(defs, Definitions([movements])).resolve_implicit_global_asset_job_def()
+    result = job.get_subset(asset_selection={movements.key}).execute_in_process(instance=instance, raise_on_error=False)
+    assert platform.query("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'lab'") == [(0,)]
+    return _errors(result)
+
+
 @pytest.mark.parametrize(
     "way",
     [
@@ -87,6 +101,7 @@ def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: D
         pytest.param(by_the_schedule, marks=pytest.mark.clock),
         pytest.param(by_the_sensor, marks=pytest.mark.clock),
         by_a_click_on_the_mirror,
+        by_an_asset_of_ones_own,
     ],
     ids=lambda way: way.__name__,
 )

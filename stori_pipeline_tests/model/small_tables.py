@@ -41,10 +41,11 @@ _SALE = Table(
     ),
     ("sale_record_id",),
     History(("id",)),
+    aliases=("fact_sales",),
 )
 STARS = {
     "dim_item": Star(_ITEM, _unmade, {"items": "shop.items"}),
-    "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}, aliases=("fact_sales",)),
+    "fact_sale": Star(_SALE, _unmade, {"orders": "shop.orders"}),
 }
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline.lake import Lake, LakeError
+from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, integer, super_, timestamptz, varchar
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
+from stori_pipeline.pipeline.gate import LoadBlocked
 from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline_tests.queues import TestQueue
+from stori_pipeline_tests.readings import Given
 from stori_pipeline_tests.stores import StoreTable
 
 if TYPE_CHECKING:
@@ -49,6 +53,11 @@ def rows(lake: Lake, table: Table = ORDERS) -> dict[int, dict[str, Any]]:
     return {row["id"]: row for row in lake.live(table).collect().to_dicts()}
 
 
+def _quarantine(lake: Lake, manifest: Manifest | None) -> list[dict[str, Any]]:
+    assert manifest is not None
+    return lake.quarantined(ORDERS, manifest).collect().to_dicts()
+
+
 def begun(messages: TestQueue, lake: Lake) -> None:
     """Two batches: three orders, of which the second has changed since."""
     messages.send({"id": 1, "note": "a", **MORE}, {"id": 2, "note": "b"})
@@ -64,7 +73,8 @@ def test_a_full_landing_begins_with_the_landed_rows(messages: TestQueue, lake: L
     refreshed = landed(messages, lake, full=True)
     assert refreshed.full_refresh_reason == "a full refresh was requested"
     assert refreshed.manifest is not None
-    assert (refreshed.manifest.kind, refreshed.manifest.batch, refreshed.manifest.rejected) == ("snapshot", 3, 0)
+    assert (refreshed.manifest.kind, refreshed.manifest.batch, refreshed.manifest.rejected) == ("snapshot", 3, 1)
+    assert [json.loads(json.loads(row["raw"])["body"]) for row in _quarantine(lake, refreshed.manifest)] == [{"note": "no id"}]
     assert {key: row["note"] for key, row in rows(lake).items()} == {1: "A", 2: "B", 3: "c", 4: "d"}
     assert {key: rows(lake)[key] for key in (2, 3)} == {key: before[key] for key in (2, 3)}
     assert messages.left() == 0
@@ -109,6 +119,79 @@ def test_a_full_landing_of_an_empty_queue_lands_the_same_rows_again(messages: Te
     for _ in range(2):
         assert landed(messages, lake, full=True).manifest is not None
         assert rows(lake) == before
+
+
+# ---- rows in quarantine
+
+
+LONG = "x" * 9
+"""One byte more than the definition allows."""
+
+
+def test_rejected_rows_land_in_their_original_order_when_the_definition_fits(messages: TestQueue, lake: Lake) -> None:
+    for note, other in (("a", LONG), (LONG, "b")):
+        messages.send({"id": 1, "note": note}, {"id": 2, "note": other})
+        landed(messages, lake)
+    assert {key: row["note"] for key, row in rows(lake).items()} == {1: "a", 2: "b"}
+    wider = orders(note=Column("note", varchar(9)))
+    refreshed = landed(messages, lake, wider).manifest
+    assert refreshed is not None
+    assert (refreshed.kind, refreshed.rows, refreshed.rejected) == ("snapshot", 4, 0)
+    assert {key: row["note"] for key, row in rows(lake, wider).items()} == {1: LONG, 2: "b"}
+
+
+def test_a_reader_that_cannot_judge_again_leaves_rows_rejected(messages: TestQueue, lake: Lake) -> None:
+    class Plain:
+        def head(self, *_: Any) -> str:
+            return ""
+
+        def read(self, *_: Any, **__: Any) -> AbstractContextManager[Reading]:
+            return nullcontext(Given())
+
+        def drift(self, *_: Any) -> list[str]:
+            return []
+
+    begun(messages, lake)
+    before = _quarantine(lake, lake.newest(ORDERS))
+    refreshed = sync.land(ORDERS, Plain(), lake, run_id="run", full=True).manifest
+    assert refreshed is not None
+    assert (refreshed.rows, refreshed.rejected) == (4, 1)
+    assert _quarantine(lake, refreshed) == before
+
+
+def test_a_full_landing_whose_quarantine_is_gone_changes_nothing(messages: TestQueue, lake: Lake) -> None:
+    begun(messages, lake)
+    newest = lake.newest(ORDERS)
+    assert newest is not None
+    lake.bucket.delete([lake.bucket.key(newest.quarantine)])
+    with pytest.raises(LakeError, match=r"the quarantine of batch 2, is gone, and 1 rejected rows with it; restore the file"):
+        landed(messages, lake, full=True)
+    assert lake.newest(ORDERS) == newest
+
+
+def test_a_full_landing_opens_the_gate_only_after_the_definition_is_corrected(messages: TestQueue, lake: Lake, store: StoreTable) -> None:
+    stored = store(ORDERS)
+    stores, table = stored.stores, stored.table
+    count = f"SELECT COUNT(*) FROM {table.full_name}"
+    messages.send(*({"id": number, "note": "a"} for number in range(50)))
+    landed(messages, lake, table)
+    stores.load(table)
+    messages.send({"id": 50, "note": "a"}, *({"id": number, "note": LONG} for number in range(51, 71)))
+    landed(messages, lake, table)
+    with pytest.raises(LoadBlocked, match="20 of the 21 rows of batch 2"):
+        stores.load(table)
+
+    refreshed = landed(messages, lake, table, full=True).manifest
+    assert refreshed is not None
+    assert (refreshed.kind, refreshed.rows, refreshed.rejected) == ("snapshot", 51, 20)
+    with pytest.raises(LoadBlocked, match="20 of the 71 rows of batch 3"):
+        stores.load(table)
+    assert stores.query(count) == [(50,)]
+
+    wider = replace(table, columns=tuple(replace(c, type=varchar(9)) if c.name == "note" else c for c in table.columns))
+    assert landed(messages, lake, wider).full_refresh_reason == "its definition has changed"
+    stores.load(wider)
+    assert stores.query(count) == [(71,)]
 
 
 # ---- with the warehouse

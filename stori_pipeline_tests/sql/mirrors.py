@@ -49,7 +49,7 @@ def make(cursor: Cursor, tables: Iterable[Table] = MIRRORED) -> None:
     for table in tables:
         cursor.execute(create_mirror(table))
         if table.source == STAR:
-            for statement in create_views(table, STARS[table.name].aliases):
+            for statement in create_views(table):
                 cursor.execute(statement)
 
 

@@ -23,7 +23,7 @@ from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.project import find_table
 from stori_pipeline.star import STARS
-from stori_pipeline.warehouse.dialect import create_views, relation
+from stori_pipeline.warehouse.dialect import relation
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.stores import Stores, under_own_source
 
@@ -63,7 +63,7 @@ class StarStores(Stores):
 
     def load_stars(self, *names: str) -> list[Loaded | None]:
         stars = [self.tables[name] for name in names or self.tables]
-        return [self.load(star.table, create_views(star.table, star.aliases)) for star in stars]
+        return [self.load(star.table) for star in stars]
 
     def rows(self, name: str, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
         return self.warehouse.query(f'SELECT {columns} FROM "{self.schema}"."{name}" {rest}')

@@ -33,7 +33,6 @@ from stori_pipeline.project import CHECKS_FOLDER
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.dialect import create_views
 from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.star import recomputed
 from stori_pipeline_tests.stores import Stores
@@ -77,7 +76,7 @@ class Totesys(Stores):
             if reached & {each.table.full_name, *each.inputs.values()}:
                 reached.add(each.table.full_name)
                 derive(each, self.lake, self.processed, tables=RECORDS, run_id="derive", full=full)
-                sync.load(each.table, self.processed, self.warehouse, run_id="load", views=create_views(each.table, each.aliases))
+                sync.load(each.table, self.processed, self.warehouse, run_id="load")
 
     def sync(self) -> None:
         self.arrive(self.land())

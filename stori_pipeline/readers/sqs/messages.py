@@ -22,6 +22,12 @@ def raw(message: Message) -> str:
     return json.dumps({"message_id": message.id, "sent": message.sent, "body": message.body}, ensure_ascii=False)
 
 
+def from_raw(text: str) -> Message:
+    """The message of a text in quarantine. Its handle is empty, because the queue no longer has the message."""
+    kept = json.loads(text)
+    return Message(kept["message_id"], "", kept["sent"], kept["body"])
+
+
 def covered(table: Table) -> frozenset[str]:
     """The fields of a body that columns read."""
     return frozenset(column.source_path.partition(".")[0] for column in table.columns)

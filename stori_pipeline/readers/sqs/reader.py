@@ -7,14 +7,15 @@ A queue has no rows to compare with a mirror, so this reader is not `Comparable`
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.contract import conform
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
-from stori_pipeline.readers.sqs import CHANGES, sampling
+from stori_pipeline.readers.sqs import CHANGES, messages, sampling
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unmapped_at
 
@@ -56,6 +57,10 @@ class SqsReader:
             )
         with QueueReading(self._opened(table), table, since, self._limits) as reading:
             yield reading
+
+    def judge_again(self, table: Table, raw: Sequence[str]) -> Chunk:
+        """The messages of these texts from quarantine, judged by the table's present definition."""
+        return Chunk(*conform(table, messages.rows(table, map(messages.from_raw, raw))))
 
     def past_drift(self, table: Table, since: Position) -> list[str]:
         """From the messages that were read up to a position, which are no longer in the queue."""
