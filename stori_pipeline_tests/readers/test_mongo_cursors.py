@@ -27,7 +27,8 @@ from stori_pipeline_tests.readers.mongo_servers import mongo_server
 pytestmark = pytest.mark.clock
 
 TRADES = replace(find_table("exchange.trades"), changes=Cursor("traded_at", lag=timedelta(minutes=5)))
-LONG_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=2)  # two, because a test may begin a day earlier than this module was imported
+LONG_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=2)
+"""Two days, because a test may begin a day earlier than this module was imported (`moments`)."""
 
 Documents = Collection[dict[str, Any]]
 
