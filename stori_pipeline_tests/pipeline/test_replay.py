@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -25,9 +25,6 @@ from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline_tests.queues import TestQueue
 from stori_pipeline_tests.readings import Given
 from stori_pipeline_tests.stores import StoreTable
-
-if TYPE_CHECKING:
-    pass
 
 
 def orders(*more: Column, **changed: Column) -> Table:
