@@ -6,7 +6,7 @@ versions. Does not belong here: tables of the present (`derive`), or what fits a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from stori_pipeline.lake import Lake, LakeError, Manifest
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.star import Star, refuse_unidentified_versions
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.batch_runs import runs
 from stori_pipeline.pipeline.gate import blocked_batches
 from stori_pipeline.pipeline.star_rows import Input, StarRows, fits, polars_types, rejected_rows, typed
 
@@ -139,7 +140,8 @@ def added_versions(table: Table, before: pl.DataFrame, highest: int, batches: Se
     """
     number = table.key[0]
     added = [before.clear()]
-    for run in _runs(batches):
+    # A snapshot begins a run, because the rows that it lacks depend on every version before it.
+    for run in runs(batches, lambda batch: batch.is_snapshot):
         numbers = (pl.int_range(pl.len()) + highest + 1).cast(before.schema[number], strict=True)
         versions = _added_by(table, before, run).select(numbers.alias(number), pl.exclude(number)).select(before.columns)
         added.append(versions)
@@ -152,18 +154,6 @@ def identifiers(table: Table) -> list[str]:
     """The columns that identify the row of the input that a version belongs to."""
     assert isinstance(table.changes, History)  # noqa: S101  (for the type checker: only histories come here)
     return list(table.changes.of)
-
-
-def _runs(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Batches that can be processed at once. A snapshot begins a run, because the rows that it lacks depend on every version before it."""
-    run: list[Batch] = []
-    for batch in batches:
-        if batch.is_snapshot and run:
-            yield run
-            run = []
-        run.append(batch)
-    if run:
-        yield run
 
 
 def _added_by(table: Table, before: pl.DataFrame, run: list[Batch]) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from stori_pipeline.contract import REJECTED, conform
 from stori_pipeline.lake import Lake, LakeError, Manifest
 from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.batch_runs import runs
 from stori_pipeline.readers import Reader
 
 _ROWS_AT_ONCE = 20_000
@@ -57,8 +58,8 @@ class Replay:
         return self.reading.until
 
     def __iter__(self) -> Iterator[Chunk]:
-        known = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
-        for batches in _split_at_rejected(known):
+        generation = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
+        for batches in runs(generation, lambda batch: batch.rejected > 0):
             if batches[0].rejected:
                 yield from self._judged_again(batches[0])
             yield from self._landed(batches)
@@ -91,18 +92,6 @@ class Replay:
 
     def ack(self) -> None:
         self.reading.ack()
-
-
-def _split_at_rejected(batches: Iterable[Manifest]) -> Iterator[list[Manifest]]:
-    """The batches in order, in groups that can be read together. A batch with rejected rows begins a new group."""
-    group: list[Manifest] = []
-    for batch in batches:
-        if batch.rejected and group:
-            yield group
-            group = []
-        group.append(batch)
-    if group:
-        yield group
 
 
 def _renamed(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
