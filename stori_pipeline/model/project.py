@@ -82,7 +82,7 @@ class Project:
     @functools.cached_property
     def relations(self) -> frozenset[str]:
         """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
-        return self.names | {view for star in self.stars for view in star.views}
+        return self.names | {view for table in self.mirrors.values() for view in table.views}
 
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report reads, directly or through other reports."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import NAME
 from stori_pipeline.model.sql_lineage import Relation, UnsupportedSql, follow, parse, table_names
@@ -93,13 +94,13 @@ def load_reports(folder: Path, tables: Sequence[Table], stars: Mapping[str, Star
     return _Loading(files, trees, _readable(tables, stars)).reports()
 
 
-def tables_of(sql: str, stars: Mapping[str, Star]) -> set[str]:
-    """Full names of the tables and reports that a SELECT reads. A view of a star table counts as the table.
+def tables_of(sql: str, tables: Iterable[Table]) -> set[str]:
+    """Full names of the tables and reports that a SELECT reads. A view over one of `tables` counts as the table.
 
     Raises:
         DefinitionError: `sql` is not one SELECT.
     """
-    views = _views(stars)
+    views = _views(tables)
     try:
         return {views[name].full_name if name in views else name for name in table_names(parse(sql))}
     except UnsupportedSql as error:
@@ -117,9 +118,9 @@ def dependents(report: Report, reports: Sequence[Report]) -> list[Report]:
     return readers
 
 
-def _views(stars: Mapping[str, Star]) -> dict[str, Table]:
-    """The views of star tables that `warehouse.dialect.create_views` creates: the table by the view's full name."""
-    return {view: each.table for each in stars.values() for view in each.views}
+def _views(tables: Iterable[Table]) -> dict[str, Table]:
+    """The views that `warehouse.dialect.create_views` creates: the table by the view's full name."""
+    return {view: table for table in tables for view in table.views}
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,16 @@ class _Readable:
 
 
 def _readable(tables: Iterable[Table], stars: Mapping[str, Star]) -> dict[str, _Readable]:
-    """The mirrors, and the views of star tables, by full name."""
+    """The mirrors, and the views over them, by full name."""
     readable = {}
-    for table in (*tables, *(each.table for each in stars.values())):
+    mirrors = (*tables, *(each.table for each in stars.values()))
+    for table in mirrors:
         deleted = ("_deleted",) if table.keep_deleted else ()
         columns = (*(column.name for column in table.columns), *deleted, "_batch", "_loaded_at")
         readable[table.full_name] = _Readable(Relation(table.full_name, columns), table.fingerprint)
-    for view, table in _views(stars).items():
+    for view, table in _views(mirrors).items():
         readable[view] = readable[table.full_name]
-        if view.endswith("_current"):
+        if isinstance(table.changes, History) and view == f"{table.full_name}_current":
             columns = tuple(column.name for column in table.columns if column.name != REMOVED.name)
             readable[view] = _Readable(Relation(table.full_name, columns), table.fingerprint)
     return readable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @functools.lru_cache(maxsize=1_000)
 def _tables_read(statement: str, project: Project) -> set[str]:
-    return tables_of(statement, {star.name: star for star in project.stars})
+    return tables_of(statement, project.mirrors.values())
 
 
 @dataclass(frozen=True)

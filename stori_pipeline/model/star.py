@@ -57,12 +57,6 @@ class Star:
         return self.table.name
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """Full names of the views over the table in the warehouse: its aliases, and `<name>_current` of a history."""
-        current = (f"{self.name}_current",) if isinstance(self.table.changes, History) else ()
-        return tuple(f"{self.table.source.name}.{name}" for name in (*self.table.aliases, *current))
-
-    @property
     def code_hash(self) -> str:
         """A short hash of the function's module: it changes with the code, even if the definition does not."""
         return hashlib.sha256(inspect.getsource(sys.modules[self.make.__module__]).encode()).hexdigest()[:16]

@@ -151,6 +151,12 @@ class Table:
         return self.changes.is_derived
 
     @property
+    def views(self) -> tuple[str, ...]:
+        """Full names of the views over the table in the warehouse: its aliases, and `<name>_current` of a history."""
+        current = (f"{self.name}_current",) if isinstance(self.changes, History) else ()
+        return tuple(f"{self.source.name}.{name}" for name in (*self.aliases, *current))
+
+    @property
     def full_name(self) -> str:
         """`bank.transactions`: the name in commands and messages, and the `schema.table` in the warehouse."""
         return f"{self.source.name}.{self.name}"

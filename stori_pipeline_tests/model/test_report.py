@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import Report, dependents, load_reports, tables_of
-from stori_pipeline_tests.model.small_tables import STARS, TABLES, reports_of
+from stori_pipeline_tests.model.small_tables import ITEMS, STARS, TABLES, reports_of
 
 
 def only(folder: Path, statement: str) -> Report:
@@ -109,11 +111,21 @@ def test_the_fingerprint_changes_with_everything_that_the_report_reads(tmp_path:
 
 
 def test_the_tables_of_a_select_have_their_own_full_names() -> None:
+    tables = [star.table for star in STARS.values()]
     sql = "WITH dim AS (SELECT 1 AS a) SELECT * FROM dim, STAR.Fact_Sales AS f WHERE f.id IN (SELECT batch FROM pipeline.loads)"
-    assert tables_of(sql, STARS) == {"star.fact_sale", "pipeline.loads"}
-    assert tables_of("SELECT 1 AS a FROM star.fact_sale_current -- star.dim_item", STARS) == {"star.fact_sale"}
+    assert tables_of(sql, tables) == {"star.fact_sale", "pipeline.loads"}
+    assert tables_of("SELECT 1 AS a FROM star.fact_sale_current -- star.dim_item", tables) == {"star.fact_sale"}
     with pytest.raises(DefinitionError, match="one SELECT"):
-        tables_of("DELETE FROM star.dim_item", STARS)
+        tables_of("DELETE FROM star.dim_item", tables)
+
+
+def test_a_report_and_a_check_read_a_source_table_under_its_alias(tmp_path: Path) -> None:
+    """An alias that ends like the view of a history has the table's own columns."""
+    items = replace(ITEMS, aliases=("things", "things_current"))
+    (tmp_path / "deleted.sql").write_text("-- What it shows.\nSELECT label FROM shop.things_current WHERE _deleted\n")
+    (report,) = load_reports(tmp_path, (items,), {})
+    assert (report.reads, tables_of("SELECT 1 AS a FROM shop.things", [items])) == (("shop.items",), {"shop.items"})
+    assert Project((items,)).relations == {"shop.items", "shop.things", "shop.things_current"}
 
 
 @pytest.mark.parametrize(
