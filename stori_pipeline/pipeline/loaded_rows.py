@@ -48,8 +48,12 @@ def loadable_rows(table: Table, lake: Lake) -> pl.LazyFrame:
         LakeError: nothing has landed yet.
         LakeUnavailable: S3 cannot be reached.
     """
+    from stori_pipeline.lake.live import live  # polars is slow to import, and most steps do not need it
+
     newest = lake.newest(table)
-    if newest is not None:
-        # A compacted file has no rows of a blocked batch (`lake.upkeep.compact`), so only the batches after it must be judged.
-        refuse_blocked(table, lake.live_parts(table, newest).batches)
-    return lake.live(table, newest)
+    if newest is None:
+        return lake.live(table)  # which says that nothing has landed
+    parts = lake.live_parts(table, newest)
+    # A compacted file has no rows of a blocked batch (`lake.upkeep.compact`), so only the batches after it must be judged.
+    refuse_blocked(table, parts.batches)
+    return live(lake.scan(table, parts), table)
