@@ -45,18 +45,21 @@ SELECT_TABLES = """\
 SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"""
 
-SELECT_LEDGER = """\
+# By time alone two loads could not be told apart: times are whole seconds.
+_NEWEST_FIRST = "ORDER BY generation DESC, batch DESC, finished_at DESC"
+
+SELECT_LEDGER = f"""\
 SELECT generation, batch, fingerprint FROM pipeline.loads
-WHERE target = %s ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1"""
+WHERE target = %s {_NEWEST_FIRST} LIMIT 1"""
 
-SELECT_LAST_LOADS = """\
+SELECT_LAST_LOADS = f"""\
 SELECT generation, batch, rows_copied FROM pipeline.loads
-WHERE target = %s ORDER BY finished_at DESC, generation DESC, batch DESC LIMIT 2"""
+WHERE target = %s {_NEWEST_FIRST} LIMIT 2"""
 
-SELECT_NEWEST_LOADS = """\
+SELECT_NEWEST_LOADS = f"""\
 SELECT target, generation, batch, loaded_at, rows_loaded FROM (
   SELECT target, generation, batch, finished_at AS loaded_at, rows_inserted AS rows_loaded,
-         ROW_NUMBER() OVER (PARTITION BY target ORDER BY generation DESC, batch DESC, finished_at DESC) AS newest
+         ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
   FROM pipeline.loads
 ) AS loads WHERE newest = 1 ORDER BY target"""
 """The newest load of every mirror that has one."""

@@ -148,8 +148,8 @@ def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], existi
     before = existing.columns if existing else {}
     after = {name.lower(): kind.catalog_name for name, kind in types.items()}
     if existing and list(before.items()) == list(after.items()):
-        places = ", ".join(["%s"] * len(target.partitions))
-        which = f" WHERE {quoted(target.partition_column)} IN ({places})" if target.partitions else ""
+        placeholders = ", ".join(["%s"] * len(target.partitions))
+        which = f" WHERE {quoted(target.partition_column)} IN ({placeholders})" if target.partitions else ""
         cursor.execute(f"DELETE FROM {target.relation}{which}", target.partitions or None)
         return
     if existing and target.partitions:

@@ -142,7 +142,7 @@ class Warehouse:
             return entry.order if entry else None
 
     def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
-        """The (generation, batch, rows copied) of the two loads of a mirror that ended last, the latest first."""
+        """The (generation, batch, rows copied) of the two newest loads of a mirror, the newest first."""
         rows = self.query(dialect.SELECT_LAST_LOADS, (full_name,), what=f"ledger of {full_name}")
         return [(int(generation), int(batch), int(copied)) for generation, batch, copied in rows]
 
