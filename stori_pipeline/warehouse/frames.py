@@ -90,8 +90,8 @@ def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type]
 
     Raises:
         WarehouseUnavailable: the warehouse cannot be reached, the table's readers did not finish, or conflicts persisted.
-        WarehouseError: the asset did not write the existing table, or views need the columns that differ; the warehouse refused a
-            statement, or COPY loaded another number of rows. The table is unchanged.
+        WarehouseError: the asset did not write the existing table, or views need the columns that differ; a row is outside the
+            partition; the warehouse refused a statement, or COPY loaded another number of rows. The table is unchanged.
     """
     if target.schema == "pipeline":
         raise WarehouseError(f"{target.what}: the schema pipeline holds the ledger, and no frames; give the asset another key_prefix")
@@ -115,12 +115,31 @@ def replace_rows(warehouse: Warehouse, target: Target, types: Mapping[str, Type]
             cursor.execute("SELECT pg_last_copy_count()")
             if (copied := int(only_value(cursor))) != rows:
                 raise WarehouseError(f"{target.what}: COPY loaded {copied} of {rows} rows; nothing was changed")
+        _refuse_rows_elsewhere(cursor, target, types)
         _make_room(cursor, target, types, existing)
         values = ", ".join(kind.load.format(quoted(name)) for name, kind in types.items())
         cursor.execute(f"INSERT INTO {target.relation} SELECT {values} FROM {_STAGE}")
         connection.commit()
 
     with_retries(warehouse, target.what, attempt)
+
+
+def _refuse_rows_elsewhere(cursor: Cursor, target: Target, types: Mapping[str, Type]) -> None:
+    """Rows outside the partition would not be replaced by its next load, which would add them again."""
+    if not target.partitions:
+        return
+    value = types[target.partition_column].load.format(quoted(target.partition_column))
+    outside = f"{value} IS NULL OR {value} NOT IN ({_placeholders(target)})"
+    cursor.execute(f"SELECT COUNT(*) FROM {_STAGE} WHERE {outside}", target.partitions)
+    if count := int(only_value(cursor)):
+        raise WarehouseError(
+            f"{target.what}: {count} rows are outside the partition {', '.join(target.partitions)}, by their {target.partition_column}; "
+            "nothing was changed. Return the rows of the partition only"
+        )
+
+
+def _placeholders(target: Target) -> str:
+    return ", ".join(["%s"] * len(target.partitions))
 
 
 def _existing(cursor: Cursor, target: Target) -> _Existing | None:
@@ -148,8 +167,7 @@ def _make_room(cursor: Cursor, target: Target, types: Mapping[str, Type], existi
     before = existing.columns if existing else {}
     after = {name.lower(): kind.catalog_name for name, kind in types.items()}
     if existing and list(before.items()) == list(after.items()):
-        placeholders = ", ".join(["%s"] * len(target.partitions))
-        which = f" WHERE {quoted(target.partition_column)} IN ({placeholders})" if target.partitions else ""
+        which = f" WHERE {quoted(target.partition_column)} IN ({_placeholders(target)})" if target.partitions else ""
         cursor.execute(f"DELETE FROM {target.relation}{which}", target.partitions or None)
         return
     if existing and target.partitions:

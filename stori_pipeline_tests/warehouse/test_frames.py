@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -76,6 +77,17 @@ def test_what_another_wrote_is_left_as_it_is(create: str, comment: str, warehous
     with pytest.raises(WarehouseError, match=rf"asset lab/prices: .*{target.full_name} that this asset did not write \(.*{comment}.*drop"):
         _replace(warehouse, lake, target, _prices("1.25"))
     assert warehouse.query(f"SELECT n FROM {target.full_name}") == [(1,)]
+
+
+@pytest.mark.parametrize("elsewhere", [None, "y"], ids=["of no partition", "of another partition"])
+def test_rows_outside_the_partition_are_refused(elsewhere: str | None, warehouse_url: str, lake: Bucket, target: Target) -> None:
+    """Regression: they were added again by each load of the partition."""
+    warehouse = Warehouse(warehouse_url, "arn:x")
+    part = replace(target, partition_column="p", partitions=("x",))
+    _replace(warehouse, lake, part, pl.DataFrame({"p": ["x"], "n": [1]}))
+    with pytest.raises(WarehouseError, match="1 rows are outside the partition x, by their p; nothing was changed"):
+        _replace(warehouse, lake, part, pl.DataFrame({"p": ["x", elsewhere], "n": [2, 3]}))
+    assert warehouse.query(f"SELECT p, n FROM {target.full_name}") == [("x", 1)]
 
 
 def test_the_schema_of_the_ledger_is_refused(warehouse_url: str, lake: Bucket) -> None:
