@@ -99,7 +99,15 @@ class Table:
             raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
+        key: object = self.key  # ("id") is a text, and each of its letters would be a column
+        if isinstance(key, str):
+            raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")
         for column in self.columns:
+            if not isinstance(column.type, Type):
+                raise DefinitionError(
+                    f"{where}, column {column.name!r}: {column.type!r} is no type; use one of stori_pipeline.model.types, such as "
+                    "`integer`, or `decimal(18, 2)` with its lengths"
+                )
             if column.name in RESERVED:
                 raise DefinitionError(
                     f"{where}, column {column.name!r}: the pipeline uses that name itself; rename the column and give its `path`"

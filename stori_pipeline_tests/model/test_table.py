@@ -44,6 +44,8 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
         ({"columns": (*COLUMNS, Column("Bad", bigint))}, "table shop.orders, column 'Bad'"),
         ({"columns": (*COLUMNS, Column("_deleted", bigint))}, "table shop.orders, column '_deleted'"),
         ({"columns": (*COLUMNS, COLUMNS[1], COLUMNS[2])}, "price, ratio is declared more than once"),
+        ({"key": "no"}, "its key is a text and not a tuple of names; write key=('no',), with a comma"),
+        ({"columns": (Column("no", bigint, nullable=False), Column("v", decimal))}, "column 'v': <function decimal"),  # type: ignore[arg-type]
         ({"key": ("nothing",)}, "its key names 'nothing', which is not one of its columns"),
         ({"key": ("maybe",)}, "column 'maybe': a key column must be declared nullable=False"),
         ({"columns": (Column("no", double, nullable=False),)}, "column 'no': a double column cannot be a key"),
