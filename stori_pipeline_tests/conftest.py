@@ -30,6 +30,7 @@ from stori_pipeline.local.samples.exchange_import import create_collection
 from stori_pipeline.local.stack import COPY_ROLE, SERVERS, Stack
 from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline_tests.collection import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue

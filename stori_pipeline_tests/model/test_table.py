@@ -60,7 +60,7 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
         ({"max_rejected": 1.5}, "max_rejected is a share between 0 and 1, not 1.5"),
         ({"max_rejected": -0.1}, "max_rejected is a share"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
 def test_an_invalid_definition_names_the_table_and_the_column(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DefinitionError, match=re.escape(message)) as raised:
