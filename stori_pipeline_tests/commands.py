@@ -57,7 +57,8 @@ class _Preloaded:
 
     def __init__(self) -> None:
         program = [sys.executable, "-m", "stori_pipeline_tests.preloaded"]
-        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=inherited_environ())
+        environ = inherited_environ() | {"OPENBLAS_NUM_THREADS": "1"}  # otherwise it starts threads, which a fork loses
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
         atexit.register(self._end)
 
     def ask(self, request: object) -> Any:

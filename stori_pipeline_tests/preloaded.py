@@ -1,27 +1,28 @@
 """The program `python -m stori_pipeline_tests.preloaded`: it has imported what every command imports, and forks a child for each command.
 
 Belongs here: forking, and how a child ended. Does not belong here: which command (`commands`). A child runs `stori_pipeline.cli.main`, as
-the installed command does. It saves the import of Dagster and of the drivers, the larger part of a short command's time.
+the installed command does. It saves the imports and the definitions, the larger part of a short command's time.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import boto3  # noqa: F401
-import dagster_aws.redshift
-import dagster_aws.s3  # noqa: F401
-import dagster_postgres  # noqa: F401
-import psycopg2  # noqa: F401
-import pymongo  # noqa: F401
-import sqlglot.optimizer.qualify  # noqa: F401
+from stori_pipeline.cli import main
+from stori_pipeline.definitions import defs
 
-# Nothing of the project, which may read the environment, and neither polars nor pyarrow: they start threads, which a fork loses.
+# Otherwise a child copies what it shares with this process when it collects garbage, and collects all of it when it ends.
+gc.collect()
+gc.freeze()
+
+_LOST = {"jemalloc_bg_thd", "polars-ooc-clea"}
+"""The threads of this process that a child does not have: they free memory and remove files of polars in the background."""
 
 
 def _become(command: dict[str, Any]) -> None:
@@ -35,8 +36,6 @@ def _become(command: dict[str, Any]) -> None:
         os.close(opened)
     faulthandler.enable()
     sys.argv = ["stori", *command["arguments"]]
-    from stori_pipeline.cli import main
-
     main()
 
 
@@ -48,8 +47,10 @@ def _exit_code(pid: int) -> int | None:
 
 def serve() -> None:
     """Answer each line of stdin with one of stdout: a command to run with the child's pid, a pid with its exit code."""
-    if (threads := len(list(Path("/proc/self/task").iterdir()))) != 1:
-        raise SystemExit(f"{threads} threads run; a child would have only one of them, and hang")
+    defs.get_repository_def()
+    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    if len(others := [name for name in names if name not in _LOST]) > 1:
+        raise SystemExit(f"the threads {others} run; a child would have only one of them, and could wait for another for ever")
     for line in sys.stdin:
         request = json.loads(line)
         if isinstance(request, int):

@@ -19,6 +19,7 @@ def main() -> None:
 
     On a laptop: `stori up`, `stori seed`, `stori sync`, `stori verify`; or `stori demo`, which does all of it.
     """
+    console.collect_garbage_less()
     console.restore_sigint()
     console.load_dotenv()
     logs.install()

@@ -5,6 +5,8 @@ Belongs here: printing, signals, and `.env`. Does not belong here: what any comm
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import signal
@@ -50,6 +52,16 @@ def restore_sigint() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def collect_garbage_less() -> None:
+    """Collect cyclic garbage less often, and not at the end of this process.
+
+    A command imports a quarter of a million objects that it needs until it ends. Looking through them again and again took a third of a
+    short command's time.
+    """
+    gc.set_threshold(10_000)
+    atexit.register(gc.freeze)
 
 
 def say(line: str) -> None:
