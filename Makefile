@@ -11,9 +11,9 @@ help: ## List the targets
 $(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml
 	@echo "Setting up .venv (two minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@# pip compiles on one processor only. Some packages hold files of other Pythons, which do not compile.
+	@# pip compiles on one processor only. Some packages hold files of other Pythons, which do not compile, or tests, which nobody runs.
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/sympy/' .venv/lib || true
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./redshift_local
 	@touch $@
 
@@ -21,9 +21,10 @@ run: $(READY) ## Run the main job from end to end on the local stack: seed, sync
 	@$(BIN)/stori demo
 
 test: $(READY) ## Run every test
-	@# Two processes, each with a local stack of its own, because tests mostly wait. By files, because the tests of a file share their set-up.
+	@# Three processes, each with a local stack of its own: on two cores two would wait for a fifth of the time. By files, because the tests
+	@# of a file share their set-up.
 	@# A process that crashes ends the run: pytest-xdist would start another and wait for ever for the tests of the first.
-	@$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+	@$(BIN)/pytest -n 3 --dist loadfile --max-worker-restart 0
 
 test-long: $(READY) ## Run the random searches and the repeated kills at length, some half an hour
 	@TESTS_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 3600 $$(grep -rl --include='test_*.py' 'import extent' stori_pipeline_tests)
