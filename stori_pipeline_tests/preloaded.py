@@ -17,10 +17,6 @@ from typing import Any
 from stori_pipeline.cli import main
 from stori_pipeline.definitions import defs
 
-# Otherwise a child copies what it shares with this process when it collects garbage, and collects all of it when it ends.
-gc.collect()
-gc.freeze()
-
 _LOST = {"jemalloc_bg_thd", "polars-ooc-clea"}
 """The threads of this process that a child does not have: they free memory and remove files of polars in the background."""
 
@@ -48,6 +44,9 @@ def _exit_code(pid: int) -> int | None:
 def serve() -> None:
     """Answer each line of stdin with one of stdout: a command to run with the child's pid, a pid with its exit code."""
     defs.get_repository_def()
+    # Otherwise a child copies what it shares with this process when it collects garbage, and collects all of it when it ends.
+    gc.collect()
+    gc.freeze()
     names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
     if len(others := [name for name in names if name not in _LOST]) > 1:
         raise SystemExit(f"the threads {others} run; a child would have only one of them, and could wait for another for ever")
