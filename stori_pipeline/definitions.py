@@ -9,9 +9,9 @@ from pathlib import Path
 from dagster import Definitions, load_from_defs_folder
 
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.project import load_project
+from stori_pipeline.project import PROJECT
 
-defs = build_defs(load_project())
+defs = build_defs(PROJECT.project)
 
 _ROOT = Path(__file__).parents[1]
 if (_ROOT / "pyproject.toml").exists():  # in a clone; `dg scaffold` does not write into an installed package

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 import stori_pipeline.model as vocabulary
-from stori_pipeline import catalog, settings
+from stori_pipeline import settings
 from stori_pipeline.api import create_app
 from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.cli import main
 from stori_pipeline.definitions import defs
-from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.project import REPORTS_FOLDER
 from stori_pipeline.readers import READERS
-from stori_pipeline.star import STARS
+from stori_pipeline.shipped.payments import extension
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE
+from stori_pipeline_tests.shipped import SERVERS, SOURCES, STARS
 
 PACKAGE = ROOT / "stori_pipeline"
 HOW_IT_WORKS = (ROOT / "docs" / "how-it-works.md").read_text()
@@ -52,7 +52,7 @@ def names(page: str, heading: str) -> list[str]:
 
 def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
-    assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
+    assert sorted(rows) == sorted((source.name, source.kind) for source in SOURCES)
     assert {kind for _, kind in rows} <= set(READERS)
 
 
@@ -78,7 +78,7 @@ def test_the_documents_name_every_server_of_the_local_stack() -> None:
 
 
 def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
-    schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
+    schemas = {source.name for source in SOURCES} | {"star", "reports", "pipeline"}
     assert schemas == set(names(WAREHOUSE, "Schemas"))
     views = [alias for star in STARS.values() for alias in star.table.aliases]
     views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
@@ -86,7 +86,9 @@ def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
 
 
 def test_the_documents_name_every_address_of_the_api() -> None:
-    app = create_app(settings.Settings({"STORI_WAREHOUSE_READER": "postgresql://nowhere", "STORI_PROCESSED_BUCKET": "none"}))
+    app = create_app(
+        settings.Settings({"STORI_WAREHOUSE_READER": "postgresql://nowhere", "STORI_PROCESSED_BUCKET": "none"}), extend=extension
+    )
     listed = {name.replace("<", "{").replace(">", "}") for name in names(WAREHOUSE, "The API")}
     assert listed == {*app.openapi()["paths"], "/docs", "/openapi.json"}
 

@@ -28,9 +28,10 @@ _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
 def select_tables(names: tuple[str, ...]) -> list[Table]:
     """The definitions of the named source tables; of all source tables if no name is given."""
-    from stori_pipeline.project import find_table, source_tables
+    from stori_pipeline.discovery import current
 
-    return [find_table(name) for name in names] or list(source_tables())
+    project = current()
+    return [project.find_table(name) for name in names] or list(project.tables)
 
 
 def reader_of(table: Table, settings: Settings) -> Reader:
@@ -193,15 +194,15 @@ def scaffold(table: str, url: str | None, kind: str | None) -> None:
     Examples: `stori scaffold bank.transactions` for a source of the project; `stori scaffold --url postgresql://… shop.orders` for another.
     """
     from stori_pipeline import readers
+    from stori_pipeline.discovery import current
     from stori_pipeline.model.errors import DefinitionError
-    from stori_pipeline.project import source_tables
     from stori_pipeline.settings import Settings
 
     source, _, name = table.partition(".")
     if not name:
         raise click.BadParameter(f"{table!r} is not SOURCE.TABLE, such as bank.transactions", param_hint="SOURCE.TABLE")
     with plain_errors():
-        kinds = {each.source.name: each.source.kind for each in source_tables()}
+        kinds = {each.source.name: each.source.kind for each in current().tables}
         if source not in kinds and not url:
             raise DefinitionError(f"the project has no source {source!r}; give its address with --url")
         kind = kind or kinds.get(source) or readers.kind_of_url(url or "")

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 import stori_pipeline
 from stori_pipeline.cli import console, main
 from stori_pipeline.local.samples.report import ImportRefused
-from stori_pipeline.local.stack import SERVERS
 from stori_pipeline.local.state import StackError
 from stori_pipeline.warehouse import WarehouseUnavailable
 from stori_pipeline_tests.cli.conftest import ProjectFolder
+from stori_pipeline_tests.shipped import SERVERS
 
 PACKAGE = Path(stori_pipeline.__file__).parent
 COMMANDS = ["api", "demo", "detect-deletes", "down", "scaffold", "seed", "status", "sync", "up", "verify", "workload"]
