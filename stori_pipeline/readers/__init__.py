@@ -68,8 +68,17 @@ class SourceKind(Protocol):
     URL_PREFIXES: tuple[str, ...]
     """Prefixes of the addresses of such sources. If prefixes of several kinds match, the longest one wins."""
 
+    EXAMPLE_URL: str
+    """An address, with capital words for what differs."""
+
+    GRANTS: str
+    """What the reader's role needs, in lines for a person."""
+
     def reader_at(self, url: str) -> Reader:
         """The reader of the source at that address."""
+
+    def describe(self, url: str, source: str) -> str:
+        """See `readers.describe`."""
 
     def scaffold(self, url: str, name: str, *, source: str) -> str:
         """See `readers.scaffold`."""
@@ -115,6 +124,19 @@ def scaffold(kind: str, url: str, source: str, name: str) -> str:
         SourceError: the source has no such table, or the role may not read it.
     """
     return source_kind(kind).scaffold(url, name, source=source)
+
+
+def describe(kind: str, url: str, source: str) -> str:
+    """What a source says of itself, in a line: its version, and what its role may read. Tries the connection.
+
+    Args:
+        source: the source's name, for errors.
+
+    Raises:
+        SourceUnavailable: the source cannot be reached now.
+        SourceError: it refuses the connection, or the address is wrong.
+    """
+    return source_kind(kind).describe(url, source)
 
 
 def kind_of_url(url: str) -> str:

@@ -17,7 +17,19 @@ from stori_pipeline.model.errors import DefinitionError
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "URL_PREFIXES", "ByDay", "ByPage", "Plausible", "RequestLimits", "reader_at", "scaffold"]
+__all__ = [
+    "CHANGES",
+    "EXAMPLE_URL",
+    "GRANTS",
+    "URL_PREFIXES",
+    "ByDay",
+    "ByPage",
+    "Plausible",
+    "RequestLimits",
+    "describe",
+    "reader_at",
+    "scaffold",
+]
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,9 @@ class ByPage(Changes):
 
 CHANGES: tuple[type[ByDay | ByPage], ...] = (ByDay, ByPage)
 URL_PREFIXES = ("https://", "http://")
+EXAMPLE_URL = "https://HOST/PATH?key=VALUE"
+GRANTS = """\
+A key that may read, as a parameter of the address or as user:password@ in it. The address is a secret then."""
 
 
 def reader_at(url: str) -> Reader:
@@ -148,6 +163,13 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.http_api.reader import HttpApiReader
 
     return HttpApiReader(url)
+
+
+def describe(url: str, source: str) -> str:
+    """See `readers.describe`."""
+    from stori_pipeline.readers.http_api.setup import describe
+
+    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

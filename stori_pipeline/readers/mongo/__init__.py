@@ -15,7 +15,7 @@ from stori_pipeline.model.changes import Changes, Cursor
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "ChangeStream", "describe", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class ChangeStream(Changes):
 
 CHANGES = (ChangeStream, Cursor)
 URL_PREFIXES = ("mongodb://", "mongodb+srv://")
+EXAMPLE_URL = "mongodb://reader:PASSWORD@HOST:27017/DATABASE?authSource=admin"
+GRANTS = """\
+As an administrator:
+  db.getSiblingDB("admin").createUser({user: "reader", pwd: "…", roles: [{role: "read", db: "DATABASE"}]})
+Change streams need a replica set; one member is enough."""
 
 
 def reader_at(url: str) -> Reader:
@@ -34,6 +39,13 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.mongo.reader import MongoReader
 
     return MongoReader(url)
+
+
+def describe(url: str, source: str) -> str:
+    """See `readers.describe`."""
+    from stori_pipeline.readers.mongo.setup import describe
+
+    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

@@ -14,7 +14,7 @@ from stori_pipeline.model.changes import Changes, Cursor
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "URL_PREFIXES", "Xmin", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Xmin", "describe", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,14 @@ class Xmin(Changes):
 
 CHANGES = (Xmin, Cursor)
 URL_PREFIXES = ("postgresql://", "postgres://", "host=", "service=")
+EXAMPLE_URL = "postgresql://reader:PASSWORD@HOST:5432/DATABASE"
+GRANTS = """\
+As the owner of the tables, for each schema:
+  CREATE ROLE reader LOGIN PASSWORD '…';
+  GRANT USAGE ON SCHEMA public TO reader;
+  GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+  ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader;
+Nothing else: no replication slot, no extension, no superuser."""
 
 
 def reader_at(url: str) -> Reader:
@@ -31,6 +39,13 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.postgres.reader import PostgresReader
 
     return PostgresReader(url)
+
+
+def describe(url: str, source: str) -> str:
+    """See `readers.describe`."""
+    from stori_pipeline.readers.postgres.setup import describe
+
+    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

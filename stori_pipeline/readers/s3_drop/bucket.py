@@ -108,6 +108,12 @@ class Bucket:
                 if each["Size"] > 0 and not each["Key"].endswith("/")
             )
 
+    def folders(self) -> list[str]:
+        """The top-level prefixes that end with a slash, such as `feed/`, at most 1,000 of them. One request."""
+        with self._explained("listing its folders"):
+            answer = self._s3.list_objects_v2(Bucket=self.name, Delimiter="/")
+            return [str(each["Prefix"]) for each in answer.get("CommonPrefixes", [])]
+
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:
         """The listed version of a file, in a temporary file; None if it was overwritten or removed since the listing."""
