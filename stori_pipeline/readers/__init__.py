@@ -51,6 +51,17 @@ class Reader(Protocol):
             SourceError: the source table no longer fits its definition (a column is missing or has another type), or reading it failed.
         """
 
+    def describe(self, source: str) -> str:
+        """What the source says of itself, in a line: what it is, and what its role may read. `stori add source` tries a connection so.
+
+        Args:
+            source: the source's name, for errors.
+
+        Raises:
+            SourceUnavailable: the source cannot be reached now.
+            SourceError: it refuses the connection, or the address is wrong.
+        """
+
     def drift(self, table: Table) -> list[str]:
         """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none.
 
@@ -76,9 +87,6 @@ class SourceKind(Protocol):
 
     def reader_at(self, url: str) -> Reader:
         """The reader of the source at that address."""
-
-    def describe(self, url: str, source: str) -> str:
-        """See `readers.describe`."""
 
     def scaffold(self, url: str, name: str, *, source: str) -> str:
         """See `readers.scaffold`."""
@@ -124,19 +132,6 @@ def scaffold(kind: str, url: str, source: str, name: str) -> str:
         SourceError: the source has no such table, or the role may not read it.
     """
     return source_kind(kind).scaffold(url, name, source=source)
-
-
-def describe(kind: str, url: str, source: str) -> str:
-    """What a source says of itself, in a line: its version, and what its role may read. Tries the connection.
-
-    Args:
-        source: the source's name, for errors.
-
-    Raises:
-        SourceUnavailable: the source cannot be reached now.
-        SourceError: it refuses the connection, or the address is wrong.
-    """
-    return source_kind(kind).describe(url, source)
 
 
 def kind_of_url(url: str) -> str:

@@ -15,7 +15,7 @@ from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
-from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, streams
+from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
 
 
@@ -50,6 +50,9 @@ class MongoReader:
                 yield cursors.CursorReading(connection, table, changes, since)
             else:
                 yield streams.StreamReading(connection, table, since)
+
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
 
     def drift(self, table: Table) -> list[str]:
         with self._opened(table) as connection:

@@ -14,7 +14,7 @@ from stori_pipeline.model.changes import Changes, Cursor
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Xmin", "describe", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Xmin", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.postgres.reader import PostgresReader
 
     return PostgresReader(url)
-
-
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.postgres.setup import describe
-
-    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

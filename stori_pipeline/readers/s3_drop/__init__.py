@@ -15,7 +15,7 @@ from stori_pipeline.model.changes import Changes
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "describe", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,6 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.s3_drop.reader import S3DropReader
 
     return S3DropReader(url)
-
-
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.s3_drop.setup import describe
-
-    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

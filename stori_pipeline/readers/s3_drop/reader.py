@@ -14,7 +14,7 @@ from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, changes_of
-from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, sampling
+from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, sampling, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 
 
@@ -53,6 +53,9 @@ class S3DropReader:
             yield reading.DayOfFilesReading(bucket, table, objects, since, day)
         else:
             yield reading.DropReading(bucket, table, objects, since)
+
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
 
     def drift(self, table: Table) -> list[str]:
         bucket, objects = self._opened(table)

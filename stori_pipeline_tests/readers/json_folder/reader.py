@@ -105,6 +105,12 @@ class JsonFolderReader:
             raise PositionLost(f"{table.full_name}: its position is none of files; a new generation must be read")
         yield _FolderReading(folder, table, since) if day is None else _DayOfFolderReading(folder, table, since, day)
 
+    def describe(self, source: str) -> str:
+        folder = Path(urlsplit(self._url).path)
+        if not folder.is_dir():
+            raise SourceUnavailable(f"{source} at {urlsplit(self._url).hostname}{folder}: the folder is not mounted; mount it")
+        return f"a folder with {len(list(folder.iterdir()))} tables"
+
     def drift(self, table: Table) -> list[str]:
         known = {column.source_path for column in table.columns}
         documents = self._folder(table).documents()
