@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import math
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
@@ -67,7 +67,7 @@ def _scalar(value: object) -> object:
         raise MisfitError("range", f"the document holds {shown(value)}")
     if isinstance(value, (str, int, type(None))):
         return value
-    if isinstance(value, (date, datetime)):
+    if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
