@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,9 @@ class Suggestion:
         return "; ".join(filter(None, (self.guess and f"a guess: {self.guess}", self.warning)))
 
 
+_EMPTY = Suggestion(WIDE_TEXT, "no row has a value")
+
+
 def as_it_is(_: Type, value: Any) -> Any:
     """The reader hands the value on as the source has it."""
     return value
@@ -60,10 +63,12 @@ def for_values(values: Collection[Any], *, handed: Handed = as_it_is, role: Role
         role: the role that the column has in its table.
         in_json: whether the values come from JSON or BSON. Those have numbers and booleans, so a text that looks like one is a text.
     """
-    some = _distinct(value for value in values if value is not None)
-    if not some:
-        return Suggestion(WIDE_TEXT, "no row has a value" if values else "there are no rows")
-    return _first_fit(some, [*_candidates(some, in_json=in_json)], handed, role)
+    some = _distinct(value for value in values if not (value is None or isinstance(value, Misfit)))
+    found = _first_fit(some, [*_candidates(some, in_json=in_json, role=role)], handed, role) if some else _EMPTY
+    misfits = [value for value in values if isinstance(value, Misfit)]
+    if misfits and not found.warning:
+        return replace(found, warning=f"{len(misfits):,} of {len(values):,} values go to quarantine: {misfits[0].reason}")
+    return found
 
 
 def for_column(arrow: Iterable[pa.DataType], values: Collection[Any], *, handed: Handed = as_it_is, role: Role | None = None) -> Suggestion:
@@ -120,12 +125,13 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return [*seen.values(), *others]
 
 
-def _candidates(values: Sequence[Any], *, in_json: bool) -> Iterator[tuple[str, str]]:
+def _candidates(values: Sequence[Any], *, in_json: bool, role: Role | None) -> Iterator[tuple[str, str]]:
     """Types in the order in which they are tried, each with what would be a guess in it."""
     kinds = set(map(type, values))
     if kinds == {str}:
         for kind in _types():
-            is_possible = not (in_json and _JSON_NATIVES & kind.suggested_for.natives.keys())
+            # A key of texts is asked of the source as the texts that they are.
+            is_possible = not in_json or not (role == "key" or _JSON_NATIVES & kind.suggested_for.natives.keys())
             for form, python in kind.suggested_for.texts.items() if is_possible else ():
                 if _match(form, values) and (sized := _sized(kind, python, values)):
                     yield sized, f"each of {len(values):,} texts reads as {_article(kind.base)}"
