@@ -13,17 +13,16 @@ which pairs can be read at all (`shape`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from psycopg2 import extensions
 
-from stori_pipeline.model.names import quoted
+from stori_pipeline.model.names import name_for, quoted
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import suggestions
 from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import shape
+from stori_pipeline.readers.postgres import names, shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
 from stori_pipeline.readers.scaffolding import definition_text, text
@@ -36,7 +35,7 @@ def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
     """A suggested definition of an existing table, as Python to paste into the project: imports and a `Table(…)`.
 
     Args:
-        schema_table: `schema.table`, or a table on the role's search path.
+        schema_table: a table as `names` has it.
         source: the project's name for the source, for errors; the definition itself says `SOURCE`.
 
     Raises:
@@ -44,7 +43,7 @@ def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
         SourceError: there is no such table, or the role may not read it.
     """
     address = Address(url)
-    name = ".".join(quoted(part) for part in schema_table.split(".", 1))
+    name = names.sql(schema_table)
     connection = address.connect()
     try:
         with address.errors(connection, f"{source}.{schema_table}".lstrip("."), name), connection.cursor() as cursor:
@@ -76,9 +75,9 @@ def _definition(cursor: extensions.cursor, relation: Relation) -> str:
     types = _types(cursor, relation.sql, relation.columns)
     cursor.execute("SELECT obj_description(%s, 'pg_class')", [relation.oid])
     return definition_text(
-        relation.name,
+        name_for(relation.name, prefix="t_"),
         [_column(each, types[each.name], nullable=not (each.not_null or each.name in key)) for each in relation.columns.values()],
-        [_name(each) for each in key],
+        [name_for(each) for each in key],
         "Xmin()",
         "stori_pipeline.readers.postgres",
         description=cursor.fetchall()[0][0] or "",
@@ -87,19 +86,13 @@ def _definition(cursor: extensions.cursor, relation: Relation) -> str:
 
 
 def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
-    name = _name(column.name)
+    name = name_for(column.name)
     arguments = [text(name), kind]
     arguments += [] if nullable else ["nullable=False"]
     arguments += [f"path={text(column.name)}"] if name != column.name else []
     arguments += [f"description={text(column.description)}"] if column.description else []
     naive = "  # naive in the source: read as UTC" if column.base == "timestamp without time zone" else ""
     return f"Column({', '.join(arguments)}),{naive}"
-
-
-def _name(name: str) -> str:
-    """A valid column name close to the source's name: `customer_id` for `customerID`."""
-    plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
-    return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
 
 
 def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:

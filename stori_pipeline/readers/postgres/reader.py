@@ -13,12 +13,11 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
-from stori_pipeline.readers.postgres import CHANGES, introspect, shape
+from stori_pipeline.readers.postgres import CHANGES, introspect, names, shape
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
@@ -43,7 +42,7 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
-            cursor.execute(_HEAD, [quoted(table.name)])
+            cursor.execute(_HEAD, [names.sql(table.name_in_source)])
             return json.dumps([since is None, *(cursor.fetchone() or ())])
 
     @contextmanager
@@ -52,7 +51,7 @@ class PostgresReader:
         changes_of(table, CHANGES)
         connection = self._address.connect()
         try:
-            with self._address.errors(connection, table.full_name, quoted(table.name)):
+            with self._address.errors(connection, table.full_name, names.sql(table.name_in_source)):
                 result = begin(self._address, connection, table, since, day)
             try:
                 yield result
@@ -85,7 +84,7 @@ class PostgresReader:
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
         with (
             closing(self._address.connect()) as connection,
-            self._address.errors(connection, table.full_name, quoted(table.name)),
+            self._address.errors(connection, table.full_name, names.sql(table.name_in_source)),
             connection.cursor() as cursor,
         ):
             yield cursor

@@ -18,7 +18,7 @@ from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import shape, xmin
+from stori_pipeline.readers.postgres import names, shape, xmin
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
@@ -107,11 +107,11 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Re
     Raises:
         SourceError: the role can see no such relation.
     """
-    relation = shape.find(cursor, quoted(table.name))
+    relation = shape.find(cursor, names.sql(table.name_in_source))
     if relation is None:
         raise SourceError(
-            f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
+            f"{table.full_name}: there is no table {table.name_in_source!r} that the role {address.role!r} can see at {address!r};"
+            f" create it, correct the definition's source_name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
         )
     return relation
 
