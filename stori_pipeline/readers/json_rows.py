@@ -17,7 +17,6 @@ from typing import Any
 
 from stori_pipeline.contract import Misfit
 
-
 _ESCAPED = re.compile(r"\\([.$\\])")
 _ESCAPED_OR_DOT = re.compile(rf"{_ESCAPED.pattern}|\.")
 

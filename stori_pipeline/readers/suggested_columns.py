@@ -58,15 +58,15 @@ class Sampled:
 
     def key(self) -> str:
         """The field that may identify a row: called like a key, with another value in each row; "" if there is none."""
-        names = [name for name in self.values if _KEY_NAME.search(name.strip()) and self._identifies(name)]
+        names = [name for name in self.values if has_path(name) and _KEY_NAME.search(name.strip()) and self._identifies(name)]
         return next((name for name in names if name.strip().casefold() in ("id", "_id")), names[0] if names else "")
 
     def _identifies(self, name: str) -> bool:
-        values = [value.strip() if isinstance(value, str) else value for value in self.values[name]]
-        try:
-            return len(set(values) - {None, ""}) == self.rows
-        except TypeError:  # documents and arrays identify nothing
+        values = self.values[name]
+        if any(isinstance(value, (dict, list)) for value in values):
             return False
+        # As texts, because a key with values of several types is one of texts.
+        return len({str(value).strip() for value in values if value is not None} - {""}) == self.rows
 
 
 _KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|key)$|[a-z0-9](Id|ID)$")
@@ -121,8 +121,8 @@ def columns_of(
 
 
 def uncovered(sampled: Sampled, covered: Iterable[str], taken: Iterable[str], *, suggest: Suggest = for_json) -> list[SuggestedColumn]:
-    """Suggested columns for what no path of a definition covers and any row has a value for. An object of which the definition reads some
-    members is looked into; any other is one column.
+    """Suggested columns for what no path of a definition covers and any row has a value for. The members of objects are columns of their
+    own, because the definition may read some of them.
 
     Args:
         covered: the definition's paths.
@@ -132,16 +132,17 @@ def uncovered(sampled: Sampled, covered: Iterable[str], taken: Iterable[str], *,
     found: list[SuggestedColumn] = []
 
     def look(fields: Sampled, before: str) -> None:
-        for name, values in fields.values.items():
+        for name, all_values in fields.values.items():
             path = f"{before}{path_of(name)}"
-            if not has_path(name) or path in paths:
+            values = [value for value in all_values if value is not None]
+            if not has_path(name) or path in paths or not values:
                 continue
-            if any(each.startswith(f"{path}.") for each in paths):
+            if all(isinstance(value, dict) for value in values):
                 inner = Sampled()
                 for value in values:
-                    inner.add(value if isinstance(value, dict) else {})
+                    inner.add(value)
                 look(inner, f"{path}.")
-            elif any(value is not None for value in values):
+            else:
                 ours = name_for(name)
                 ours = name_for(path, names) if ours in names else ours
                 names.add(ours)

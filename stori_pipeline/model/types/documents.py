@@ -104,6 +104,8 @@ def document_text(value: object) -> str:
         return json_text(_plain(value))
     except RecursionError:
         raise MisfitError("too_deep", "the document is nested too deeply to be written") from None
+    except UnicodeEncodeError as error:  # of a member's name
+        raise MisfitError("unicode", f"the document is not valid Unicode: {error.reason}") from None
 
 
 def _refused_constant(name: str) -> None:

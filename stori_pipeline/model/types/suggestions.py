@@ -8,7 +8,7 @@ suggested definition takes every value that it was made from. Does not belong he
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -115,14 +115,10 @@ def _types() -> list[Type]:
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """The values, each of the hashable ones once. To Python, 1, 1.0 and True are equal, but they are values of different types."""
-    seen: dict[tuple[type, Any], Any] = {}
-    others = []
-    for value in values:
-        try:
-            seen[type(value), value] = value
-        except TypeError:  # a document or an array
-            others.append(value)
-    return [*seen.values(), *others]
+    some = list(values)
+    hashable = [value for value in some if isinstance(value, Hashable) and not isinstance(value, tuple)]
+    others = [value for value in some if not isinstance(value, Hashable) or isinstance(value, tuple)]
+    return [*{(type(value), value): value for value in hashable}.values(), *others]
 
 
 def _candidates(values: Sequence[Any], *, in_json: bool, role: Role | None) -> Iterator[tuple[str, str]]:
@@ -139,7 +135,8 @@ def _candidates(values: Sequence[Any], *, in_json: bool, role: Role | None) -> I
     elif kinds <= _NUMBERS:
         yield from _for_numbers(kinds, values)
     elif len(kinds) == 1:
-        yield from ((python[native], "") for kind in _types() for native in kinds if native in (python := kind.suggested_for.natives))
+        (native,) = kinds
+        yield from ((python, "") for kind in _types() if (python := kind.suggested_for.natives.get(native, "")))
     yield "super_", "" if len(kinds) == 1 else f"values of {len(kinds)} types"
     yield WIDE_TEXT, "as text, because no other type takes every value"
 
@@ -178,7 +175,7 @@ def _first_fit(values: Sequence[Any], candidates: Sequence[tuple[str, str]], han
         kind = type_named(python)
         if role is not None and role not in kind.roles:
             continue
-        refused = list(_refusals(kind, values, handed))
+        refused = [reason for value in values if (reason := _refusal(kind, value, handed))]
         if not refused:
             return Suggestion(python, guess)
         warning = f"{len(refused):,} of {len(values):,} different values go to quarantine: {refused[0]}"
@@ -186,17 +183,15 @@ def _first_fit(values: Sequence[Any], candidates: Sequence[tuple[str, str]], han
     return min(tried, key=lambda each: each[0])[1] if tried else Suggestion(WIDE_TEXT)
 
 
-def _refusals(kind: Type, values: Sequence[Any], handed: Handed) -> Iterator[str]:
-    """For each value that the type does not take unchanged, the reason."""
-    for value in values:
-        try:
-            given = handed(kind, value)
-            if isinstance(given, Misfit):
-                yield given.reason
-            elif given is not None and not _is_same(given, kind.convert(given)):
-                yield f"{given!r} would change"
-        except MisfitError as error:
-            yield error.misfit.reason
+def _refusal(kind: Type, value: Any, handed: Handed) -> str:
+    """Why the type does not take a value unchanged; "" if it does."""
+    try:
+        given = handed(kind, value)
+        if isinstance(given, Misfit):
+            return given.reason
+        return "" if given is None or _is_same(given, kind.convert(given)) else f"{given!r} would change"
+    except MisfitError as error:
+        return error.misfit.reason
 
 
 def _is_same(value: Any, converted: Any) -> bool:

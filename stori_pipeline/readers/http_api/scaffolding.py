@@ -82,9 +82,7 @@ def _by_page(name: str, document: Any, where: str) -> str:
     changes = f"ByPage({', '.join(arguments)})"
     table = name_for(name.partition("?")[0], prefix="t_")
     lines = [column.line for column in columns.values()]
-    return definition_text(
-        table, lines, [columns[key].name], changes, _PACKAGE, key_comment=_KEY_COMMENT, notes=_notes(sampled)
-    )
+    return definition_text(table, lines, [columns[key].name], changes, _PACKAGE, key_comment=_KEY_COMMENT, notes=_notes(sampled))
 
 
 def _notes(sampled: Sampled) -> list[str]:

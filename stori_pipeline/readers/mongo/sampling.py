@@ -17,7 +17,7 @@ from stori_pipeline.model.names import name_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
-from stori_pipeline.readers.json_rows import path_of, value_at
+from stori_pipeline.readers.json_rows import value_at
 from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
 from stori_pipeline.readers.mongo.documents import json_value, native
 from stori_pipeline.readers.scaffolding import definition_text, text
@@ -54,7 +54,8 @@ def definition(collection: Collection[Document], name: str = "") -> str:
     sampled = _sampled(documents)
     key = SuggestedColumn("id", _suggestion(sampled.values.pop("_id"), is_key=True), "_id", is_key=True)
     columns = [key, *columns_of(sampled, suggest=_suggestion, taken=[key.name]).values()]
-    notes = [f"Suggested from {sampled.rows:,} documents, {'which is all' if is_all else 'the oldest and the newest'}. MongoDB promises no types."]
+    extent = "which is all" if is_all else "the oldest and the newest"
+    notes = [f"Suggested from {sampled.rows:,} documents, {extent}. MongoDB promises no types."]
     notes += [f"{field!r} is left out, because no path leads to it." for field in sampled.values if not has_path(field)]
     more = [] if name == collection.name else [f"source_name={text(collection.name)}"]
     lines = [column.line for column in columns]

@@ -119,7 +119,7 @@ class Bucket:
         if not found and objects.key_prefix == f"{objects.prefix}/" and (others := self.files(objects.prefix)):
             raise SourceError(
                 f"{self._where}: the folder {objects.key_prefix!r} has no file, but the bucket has {others[0].key!r}. Write "
-                f"Objects({objects.prefix + '*'!r}) to read every file whose key begins so, or Objects({objects.key_prefix!r}) for the folder"
+                f"Objects({objects.prefix + '*'!r}) for every file whose key begins so, or Objects({objects.key_prefix!r}) for the folder"
             )
         return found
 

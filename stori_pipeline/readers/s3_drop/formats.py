@@ -6,8 +6,8 @@ files are read (`position`).
 
 # Names. In CSV and Parquet, column names match without regard to case and surrounding white space, and white space, underscores and dots
 # are equal: ` WITHDRAWAL AMT ` is `withdrawal_amt`. A column of the file that a path names exactly belongs to that path only, so `Id` and
-# `ID` can be two columns. `a#2` is the second of several columns that are called `a`, and `#2` is a second column without a name. In JSON, a
-# `path` leads through objects by exact names.
+# `ID` can be two columns. `a#2` is the second of several columns that are called `a`, and `#2` the second of those without a name. In JSON,
+# a `path` leads through objects by exact names.
 #
 # Columns with these paths hold facts about the file: `$key` (the object's key), `$line` (the row's number in the file, from 1, without the
 # header), `$etag` and `$modified` (when it was dropped). Rows without a natural key can use (`$key`, `$line`).
@@ -225,7 +225,9 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
         own = exact.get(path)
         matches = [place for place in places.get(folded(path), [own] if own is not None else []) if place == own or place not in claimed]
         if len(matches) > 1:
-            raise BrokenFile(f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labels(names)[matches[1]]!r}")
+            raise BrokenFile(
+                f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labels(names)[matches[1]]!r}"
+            )
         if matches:
             columns.append((matches[0], column))
         elif not column.nullable:

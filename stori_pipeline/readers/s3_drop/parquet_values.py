@@ -4,8 +4,9 @@ Belongs here: what Parquet holds and Python's natives do not: units, bytes, shor
 table reads (`formats`).
 """
 
-# Instants are in microseconds; one that is finer comes as a text with all its digits, so that only a column of texts takes it. A float of 32 bits stands for its shortest decimal, 19.99 and not 19.989999771118164. A duration is its
-# number of units. Bytes are a text in UTF-8; with `$base64.` before the column's name in a path, they are read as their base64.
+# Instants are in microseconds; one that is finer comes as a text with all its digits, so that only a column of texts takes it. A float of
+# 32 bits stands for its shortest decimal, 19.99 and not 19.989999771118164. A duration is its number of units. Bytes are a text in UTF-8;
+# if a path has `$base64.` before the name, they are their base64.
 
 from __future__ import annotations
 

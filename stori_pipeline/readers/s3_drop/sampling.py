@@ -7,7 +7,8 @@ definition (`scaffolding`), or the rows of a table (`formats`).
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -38,7 +39,7 @@ class FileSample:
 
     Args:
         rows: the number of rows that were looked at.
-        values: by the label of a column (see `formats.labels`), or by the name of a JSON object's member, a value for each row that has one.
+        values: a value for each row that has one, by the label of a column (see `formats.labels`) or the name of a JSON object's member.
         types: the Arrow types of a Parquet file's columns.
         is_whole: whether there are no other rows.
         broken: why the file cannot be read; "" if it can.
@@ -115,17 +116,17 @@ def _csv(file: IO[bytes], sample: FileSample, rows: int) -> None:
 def _delimiter(file: IO[bytes], declared: str) -> str:
     """The character that parts the file's first lines into fields, as many in each; the declared one if none does."""
     text = formats.text_of(file).read(_BEGINNING)
-    lines = text.splitlines(keepends=True)
-    lines = lines[:-1] if len(text) == _BEGINNING else lines
-    counts = {each: _fields(lines, each) for each in dict.fromkeys((declared, *_DELIMITERS))}
+    whole_lines = text[: text.rfind("\n") + 1] if len(text) == _BEGINNING else text
+    counts = {each: _fields(whole_lines, each) for each in dict.fromkeys((declared, *_DELIMITERS))}
     best = max(counts.values())
     return next(each for each, count in counts.items() if count == best) if best > 1 else declared
 
 
-def _fields(lines: Sequence[str], delimiter: str) -> int:
+def _fields(text: str, delimiter: str) -> int:
     """The number of fields of each line; 0 if it is not the same for all."""
     try:
-        counts = {len(cells) for cells in csv.reader(lines, strict=True, delimiter=delimiter) if cells}
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        counts = {len(cells) for cells in lines if cells}
     except csv.Error:
         return 0
     return counts.pop() if len(counts) == 1 else 0

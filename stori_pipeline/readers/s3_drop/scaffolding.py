@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from stori_pipeline.model.names import name_for
+from stori_pipeline.model.names import name_for, names_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values
@@ -25,8 +27,9 @@ from stori_pipeline.readers.s3_drop.formats import folded
 from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
 from stori_pipeline.readers.scaffolding import definition_text, text
-from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, columns_of, for_json, handed_as_json, has_path, uncovered
+from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, for_json, handed_as_json, has_path, uncovered
 
+_EMPTY = for_json([])
 _DRIFT_FILES = 3
 _DRIFT_ROWS = 500
 
@@ -37,13 +40,13 @@ class Merged:
 
     sampled: Sampled
     types: dict[str, list[pa.DataType]]
-    kinds: dict[str, str]
-    """The format of the files in which a field was found first."""
+    kinds: dict[str, set[str]]
+    """The formats of the files that have a field."""
 
 
 def merged(files: Sequence[FileSample]) -> Merged:
-    """The fields of all files. A column of CSV or Parquet that differs from one of another file in case or white space is the same column, if
-    no file has both."""
+    """The fields of all files. A column of CSV or Parquet whose name differs from one of another file in case or white space is the same
+    column, if no file has both."""
     found = Merged(Sampled(), {}, {})
     for file in files:
         found.sampled.rows += file.rows
@@ -52,7 +55,7 @@ def merged(files: Sequence[FileSample]) -> Merged:
             name = _name(label, file, found, taken)
             taken.add(name)
             found.sampled.values.setdefault(name, []).extend(values)
-            found.kinds.setdefault(name, file.kind)
+            found.kinds.setdefault(name, set()).add(file.kind)
             if label in file.types:
                 found.types.setdefault(name, []).append(file.types[label])
     return found
@@ -69,24 +72,30 @@ def _name(label: str, file: FileSample, found: Merged, taken: set[str]) -> str:
 def columns(found: Merged, keys: Sequence[str] = (), taken: Sequence[str] = ()) -> dict[str, SuggestedColumn]:
     """The suggested columns, by the names of the files' fields."""
     values = found.sampled.values
-    suggested: dict[str, SuggestedColumn] = {}
-    for kind, suggest in (("json", for_json), ("csv", _for_csv), ("parquet", for_json)):
-        some = Sampled(found.sampled.rows, {name: values[name] for name in values if found.kinds[name] == kind})
-        path = path_of if kind == "json" else _path_of_label
-        names = [*taken, *(each.name for each in suggested.values())]
-        suggested |= columns_of(some, keys, suggest=suggest, path=path, taken=names)
-    for name, types in found.types.items():
-        if name in suggested and found.kinds[name] == "parquet":
-            suggested[name] = _of_parquet(suggested[name], types, values[name])
-    return {name: suggested[name] for name in values if name in suggested}
+    fields = [name for name in values if has_path(name)]
+    names = names_for(fields, taken)
+    suggested = {}
+    for name in fields:
+        path = path_of(name, members="json" in found.kinds[name])
+        column = SuggestedColumn(names[name], _EMPTY, path, name in keys)
+        suggested[name] = _typed(column, found.kinds[name], found.types.get(name, []), values[name])
+    return suggested
 
 
-def _path_of_label(label: str) -> str:
-    return path_of(label, members=False)
+def _typed(column: SuggestedColumn, kinds: set[str], types: Sequence[pa.DataType], values: list[Any]) -> SuggestedColumn:
+    role: Role | None = "key" if column.is_key else None
+    if kinds == {"parquet"}:
+        return _of_parquet(column, types, values)
+    if kinds == {"json"}:
+        return replace(column, type=for_json(values, is_key=column.is_key))
+    return replace(column, type=for_values(list(map(_as_csv, values)), handed=_handed, role=role, in_json=False))
 
 
-def _for_csv(values: list[Any], /, *, is_key: bool = False) -> Suggestion:
-    return for_values(values, handed=_handed, role="key" if is_key else None, in_json=False)
+def _as_csv(value: Any) -> Any:
+    """A value of another format as CSV has it, for columns that files of both formats have."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
 
 
 def _handed(kind: Type, value: Any) -> Any:
@@ -171,8 +180,10 @@ def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
     taken = [column.name for column in table.columns]
     # As in `formats`, names match exactly in JSON and in folded form elsewhere.
     covered = {folded(literal(plain_path(column))) for column in table.columns}
-    added = [column for name, column in columns(found, taken=taken).items() if found.kinds[name] != "json" and folded(name) not in covered]
-    objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name, kind in found.kinds.items() if kind == "json"})
+    in_json = {name for name, kinds in found.kinds.items() if kinds == {"json"}}
+    suggested = columns(found, taken=taken).items()
+    added = [column for name, column in suggested if name not in in_json and folded(name) not in covered]
+    objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name in in_json})
     added += uncovered(objects_only, [column.source_path for column in table.columns], [*taken, *(column.name for column in added)])
     return [
         f"the files have {column.path!r}, which the definition does not name; to read it add {column.python}"
