@@ -45,7 +45,8 @@ class Reader(Protocol):
         """
 
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> AbstractContextManager[Reading]:
-        """All rows that changed since the position; a snapshot of the table if `since` is None.
+        """All rows that changed since the position; a snapshot of the table if `since` is None, or if the strategy reads the whole table
+        (`Changes.reads_whole`) and any row has changed.
 
         With `day`: the rows whose `table.cursor` falls in that UTC day, as `changes` that do not move the position.
 

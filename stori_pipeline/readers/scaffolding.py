@@ -211,6 +211,7 @@ def definition_text(
     description: str = "",
     key_comment: str = "",
     more: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> str:
     """A definition as Python.
 
@@ -218,6 +219,7 @@ def definition_text(
         columns: `Column(…)`, each with its comma, and with a comment if it needs one.
         changes: the change strategy, such as `Queue()`. `package`, the package of a kind, declares it.
         more: further arguments, such as `cursor="day"`.
+        notes: sentences for the comment above it: what it was suggested from, and what it leaves out.
     """
     types = {match[1] for column in columns if (match := re.match(r'Column\("(?:[^"\\]|\\.)*", (\w+)', column))}
     imports: dict[str, set[str]] = {"stori_pipeline.model": {"Column", "Table"}}
@@ -229,6 +231,7 @@ def definition_text(
         *(f"from {module} import {', '.join(sorted(names))}" for module, names in imports.items()),
         f"from {package} import {', '.join(strategies)}",
         "",
+        *(f"# {note}" for note in notes),
         "Table(",
         "    source=SOURCE,",
         f"    name={text(name)},",

@@ -16,7 +16,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
 from stori_pipeline.readers.http_api import CHANGES, ByDay, days, pages, setup
 from stori_pipeline.readers.http_api.client import opened
-from stori_pipeline.readers.json_fields import column_text
+from stori_pipeline.readers.suggested_columns import column_text
 
 
 class HttpApiReader:

@@ -38,6 +38,7 @@ class Snapshot(Changes):
     """
 
     sees_deletes: ClassVar[bool] = True
+    reads_whole: ClassVar[bool] = True
 
 
 ROW = "$row"

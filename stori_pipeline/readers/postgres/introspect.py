@@ -52,11 +52,11 @@ def suggest(
 ) -> Suggestions:
     """See `readers.suggest`. With `names`, a table that cannot be read is an error; without, it is left out."""
     address = Address(url)
-    with closing(address.connect()) as connection, address.errors(connection, source, "…"), connection.cursor() as cursor:
+    with closing(address.connect()) as connection, address.errors(connection, source, "its tables"), connection.cursor() as cursor:
         oids = {each.full_name: _oid(cursor, each.name_in_source) for each in known}
         listed = [] if names else _listed(cursor)
         defined = set(oids.values())
-        wanted = list(names) or [each.name for each in listed if each.may_use_schema and each.may_read]
+        wanted = [_as_written(cursor, name) for name in names] or [each.name for each in listed if each.may_use_schema and each.may_read]
         wanted = [name for name in wanted if names or _oid(cursor, name) not in defined]
         asked = {_oid(cursor, name) for name in wanted}
         taken = {view.partition(".")[2] for each in known for view in each.views}
@@ -95,6 +95,17 @@ def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[s
 def _oid(cursor: extensions.cursor, name: str) -> int | None:
     cursor.execute("SELECT to_regclass(%s)::oid::bigint", [names.sql(name)])
     return cursor.fetchall()[0][0]  # type: ignore[no-any-return]  # the driver does not know the column's type
+
+
+def _as_written(cursor: extensions.cursor, name: str) -> str:
+    """The name without its schema if the search path leads to the table."""
+    cursor.execute(
+        "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(%s)",
+        [names.sql(name)],
+    )
+    row = cursor.fetchone()
+    return names.written("" if row[2] else row[0], row[1]) if row else name
 
 
 def _listed(cursor: extensions.cursor) -> list[_Listed]:

@@ -79,7 +79,7 @@ class Relation:
     may_lock: bool = True
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
-    """The unique indexes that hold for every row, the primary key first. A table with children has none, since an index covers its own rows."""
+    """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
 
@@ -199,7 +199,7 @@ def refuse_misfit(table: Table, relation: Relation) -> None:
 
 def is_unique(paths: Set[str], relation: Relation) -> bool:
     """Whether a unique index guarantees that no two rows have the same values in these columns."""
-    return any(paths.issuperset(index.columns) for index in relation.unique)
+    return any(paths >= set(index.columns) for index in relation.unique)
 
 
 def unguarded_key(table: Table, relation: Relation) -> str:

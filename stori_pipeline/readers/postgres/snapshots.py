@@ -14,7 +14,7 @@ from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import names, shape
+from stori_pipeline.readers.postgres import ROW, names, shape
 from stori_pipeline.readers.postgres.shape import Relation
 
 _KIND = "postgres_snapshot"
@@ -47,7 +47,7 @@ def content(cursor: extensions.cursor, table: Table, relation: Relation) -> Cont
     if distinct != rows:
         raise SourceError(
             f"{table.full_name}: {rows - distinct} of {rows} rows of {relation.sql} have the same key ({', '.join(table.key)}) as another"
-            f" row, which would be lost; correct the definition's key, or use a key column with path={shape.ROW!r}. Nothing was read"
+            f" row, which would be lost; correct the definition's key, or use a key column with path={ROW!r}. Nothing was read"
         )
     return Content(rows, int(total))
 

@@ -42,8 +42,8 @@ _OUTSIDE = {
     "timestamp without time zone": "(NOT isfinite({x}) OR {x} < '0001-01-01' OR {x} >= '10000-01-01')",
     "timestamp with time zone": "(NOT isfinite({x}) OR {x} < '0001-01-01' OR {x} >= '10000-01-01')",
     "time without time zone": "{x} = '24:00:00'",
-    "json": "({x}::text ~ '[0-9]{{300}}' OR NOT pg_input_is_valid({x}::text, 'jsonb'))",
-    "jsonb": "{x}::text ~ '[0-9]{{300}}'",
+    "json": "({x}::text ~ '[0-9]{{150}}[0-9]{{150}}' OR NOT pg_input_is_valid({x}::text, 'jsonb'))",
+    "jsonb": "{x}::text ~ '[0-9]{{150}}[0-9]{{150}}'",
 }
 """By type of Postgres: the condition that a value does not fit the type that is suggested for it."""
 _OUTSIDE["real"] = _OUTSIDE["double precision"]

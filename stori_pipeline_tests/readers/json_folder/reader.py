@@ -19,10 +19,10 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
-from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.json_rows import as_document
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 from stori_pipeline.readers.scaffolding import definition_text
+from stori_pipeline.readers.suggested_columns import column_text
 from stori_pipeline_tests.readers.json_folder import CHANGES
 
 
