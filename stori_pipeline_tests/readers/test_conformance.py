@@ -255,14 +255,6 @@ def test_an_empty_table_gives_an_empty_snapshot_with_a_position(rig: Rig) -> Non
     assert _ids(drained(rig.reader, rig.table, first.until)) == [1]
 
 
-def test_a_source_describes_itself_in_a_line(rig: Rig) -> None:
-    rig.insert(items(1))
-    said = rig.reader.describe("shop")
-    assert said
-    assert "\n" not in said
-    assert "s3cret" not in said
-
-
 def test_an_unreachable_source_is_unavailable_and_its_password_stays_secret(rig: Rig) -> None:
     away = rig.unreachable()
     key_range = row_checksum.KeyRange(0, 10)
