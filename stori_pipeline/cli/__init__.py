@@ -1,4 +1,4 @@
-"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `serve`, `demo`.
+"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `scaffold`, `serve`, `demo`.
 
 Belongs here: arguments, progress, tables and exit codes. Does not belong here: the work itself. Heavy imports stay inside the commands, so
 that `stori --help` and `stori status` answer at once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from stori_pipeline import logs
-from stori_pipeline.cli import console, data, demo, serve, stack
+from stori_pipeline.cli import console, data, demo, scaffold, serve, stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -25,5 +25,5 @@ def main() -> None:
     logs.install()
 
 
-for command in (*stack.COMMANDS, *data.COMMANDS, *serve.COMMANDS, demo.demo):
+for command in (*stack.COMMANDS, *data.COMMANDS, scaffold.scaffold, *serve.COMMANDS, demo.demo):
     main.add_command(command)
