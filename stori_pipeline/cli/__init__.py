@@ -1,4 +1,4 @@
-"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `serve`, `projects`.
+"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `scaffold`, `serve`, `projects`.
 
 Belongs here: arguments, progress, tables and exit codes. Does not belong here: the work itself. Heavy imports stay inside the commands, so
 that `stori --help` and `stori status` answer at once.
@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from stori_pipeline import logs
-from stori_pipeline.cli import console, data, projects, serve, stack
+from stori_pipeline.cli import console, data, projects, scaffold, serve, stack
 from stori_pipeline.discovery import NoProject, ProjectError, current, named_object, project_root
 
 
@@ -83,5 +83,5 @@ def main() -> None:
 
 
 main.add_command(projects.init)
-for command in (*stack.COMMANDS, *data.COMMANDS, *serve.COMMANDS, *projects.COMMANDS):
+for command in (*stack.COMMANDS, *data.COMMANDS, scaffold.scaffold, *serve.COMMANDS, *projects.COMMANDS):
     main.add_command(_in_project(command))

@@ -79,20 +79,20 @@ def test_texts_that_look_like_numbers_are_kept_as_they_are(drops: Drops) -> None
         ("01234", True, datetime(2024, 1, 5, 10, tzinfo=timezone.utc)),
         ("02134", False, datetime(2024, 1, 6, 11, tzinfo=timezone.utc)),
     ]
-    assert 'Column("created_at", timestamptz),  # a guess: each of 2 texts reads as a timestamptz' in text
-    assert 'Column("empty", varchar(65535)),  # a guess: no row has a value' in text
-    assert "# Suggested from 2 rows of 1 of 1 files, which is all.\n" in text
+    assert '# a guess: each of 2 texts reads as a timestamptz\n        Column("created_at", timestamptz),' in text
+    assert '# a guess: no row has a value\n        Column("empty", varchar(65535)),' in text
+    assert "# suggested from 2 rows of 1 of 1 files, which is all\n" in text
 
 
 def test_a_column_that_differs_in_each_row_is_the_key_and_marked(drops: Drops) -> None:
     drops.put("feed/1.csv", "id,a\n1,x\n2,x\n")
     text, table = suggested(drops, "feed")
     assert table.key == ("id",)
-    assert 'key=("id",),  # a guess: 2 of 2 rows differ in it. If rows may repeat it, write ("file", "line")' in text
+    assert '# a guess: 2 of 2 rows differ in it; if rows may repeat it, write ("file", "line")\n    key=("id",),' in text
     drops.put("feed/2.csv", "id,a\n2,y\n")
     text, table = suggested(drops, "feed")
     assert table.key == ("file", "line")
-    assert "# the place of a row in its file. If columns identify a row, name them" in text
+    assert "# the place of a row in its file; if other columns identify a row, name them, and" in text
     assert len(read(drops, table).rows) == 3
 
 
@@ -104,7 +104,7 @@ def test_the_delimiter_of_csv_is_found(drops: Drops, delimiter: str) -> None:
     drops.put("feed/3.csv", csv_text([rows[0], ["4", "", ""]], delimiter))
     text, table = suggested(drops, "feed")
     assert table.changes == Objects("feed/", delimiter=delimiter)
-    assert "feed/2.csv has another delimiter, ','; give its files a folder of their own." in text
+    assert "# feed/2.csv has another delimiter, ','; give its files a folder of their own\n" in text
     found = drained(drops.reader, table)
     assert [(row["id"], row["price_net"], row["note"]) for row in found.rows][:2] == [(1, "1,50", 'a "quoted"\nnote'), (2, "12,00", None)]
     assert [row["code"] for row in found.rejected] == ["file"]
