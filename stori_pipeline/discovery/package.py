@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.discovery.errors import ProjectError
 
 if TYPE_CHECKING:
     from stori_pipeline.model.project import Project
@@ -68,7 +68,7 @@ class ProjectPackage:
         """The folder of the package."""
         spec = importlib.util.find_spec(self.name)
         if spec is None or not spec.submodule_search_locations:
-            raise DefinitionError(f"the project's package {self.name!r} is not on the path of this Python; correct its name")
+            raise ProjectError(f"the project's package {self.name!r} is not on the path of this Python; correct its name")
         return Path(next(iter(spec.submodule_search_locations)))
 
     @functools.cached_property
@@ -95,6 +95,8 @@ class ProjectPackage:
         Raises:
             DefinitionError: the project does not have the table. The message lists its tables.
         """
+        from stori_pipeline.model.errors import DefinitionError
+
         for table in self.tables:
             if table.full_name == full_name:
                 return table
@@ -107,6 +109,8 @@ class ProjectPackage:
         Raises:
             DefinitionError: the project does not have it. The message lists its sources.
         """
+        from stori_pipeline.model.errors import DefinitionError
+
         for source in self.sources:
             if source.name == name:
                 return source
@@ -135,6 +139,7 @@ class ProjectPackage:
     @functools.cached_property
     def stars(self) -> tuple[Star, ...]:
         """The star tables of all modules, each after its inputs; else in the order of the modules."""
+        from stori_pipeline.model.errors import DefinitionError
         from stori_pipeline.model.star import StarSchema
 
         schemas = [module.SCHEMA for module in _modules(f"{self.name}.star") if isinstance(getattr(module, "SCHEMA", None), StarSchema)]
@@ -160,7 +165,7 @@ def _modules(package: str) -> tuple[ModuleType, ...]:
     except ModuleNotFoundError as error:
         if error.name == package:
             return ()
-        raise DefinitionError(f"the package {package} cannot be imported: {error}") from error
+        raise ProjectError(f"the package {package} cannot be imported: {error}") from error
     return tuple(importlib.import_module(f"{package}.{each.name}") for each in pkgutil.iter_modules(found.__path__))
 
 
@@ -168,10 +173,10 @@ def named_object(name: str) -> Any:
     """What `module:name` names.
 
     Raises:
-        DefinitionError: there is no such module, or it has no such name.
+        ProjectError: there is no such module, or it has no such name.
     """
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
-        raise DefinitionError(f"{name!r} names nothing: {error}; write it as `package.module:name`") from error
+        raise ProjectError(f"{name!r} names nothing: {error}; write it as `package.module:name`") from error

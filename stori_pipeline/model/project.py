@@ -7,12 +7,14 @@ Belongs here: the definition of a project, and what is downstream of a source ta
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.names import refuse_bad_source_name
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Project:
     python_checks: tuple[PythonCheck, ...] = ()
 
     def __post_init__(self) -> None:
+        self._refuse_bad_tables()
         self._refuse_bad_stars()
         reports = {report.name for report in self.reports}
         for chart in self.charts:
@@ -55,6 +58,12 @@ class Project:
                 )
         for check in self.python_checks:
             check.input_tables(self.mirrors)
+
+    def _refuse_bad_tables(self) -> None:
+        for name in sorted({table.source.name for table in self.tables}):
+            refuse_bad_source_name(name)
+        if repeated := [name for name, count in Counter(table.full_name for table in self.tables).items() if count > 1]:
+            raise DefinitionError(f"table {repeated[0]}: two definitions have that name; rename one, and give its `source_name`")
 
     def _refuse_bad_stars(self) -> None:
         defined = {table.full_name for table in self.tables}

@@ -38,12 +38,14 @@ def demo(rows: int, trades: int, users: int, events: int, changes: int, keep: bo
     Also calls the API, and stops a source on purpose to show its alert. Can be repeated: a later run continues with the data of the
     earlier one. Exit code 1 if a step gives a wrong result.
     """
+    from stori_pipeline.local.samples.report import SampleError
+
     with plain_errors():
         was_up = any(server.up for server in stack.local_stack().status())
     say("1/8  Starting the sources, S3, a queue, and the local Redshift")
     try:
         stack.start_stack()
-        with plain_errors():
+        with plain_errors(SampleError):
             problems = _run_steps(rows, trades, users, events, changes)
     finally:
         if not (keep or was_up):

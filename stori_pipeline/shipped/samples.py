@@ -44,9 +44,10 @@ def seed_sources(
 ) -> None:
     """Fill the sources with progress bars, as `stori seed` does, and print what was inserted."""
     from stori_pipeline.local.samples import seed as samples
+    from stori_pipeline.local.samples.report import SampleError
     from stori_pipeline.settings import Settings
 
-    with plain_errors(), progress() as show:
+    with plain_errors(SampleError), progress() as show:
         report = samples.seed(
             Settings.load().environ,
             data_dir,
@@ -73,6 +74,7 @@ def workload(sources: tuple[str, ...], rate: float, seconds: float | None, opera
 
     Without SOURCE, writes to every source whose address is set.
     """
+    from stori_pipeline.local.samples.report import SampleError
     from stori_pipeline.local.samples.workload import run_workload
     from stori_pipeline.settings import Settings
 
@@ -83,7 +85,7 @@ def workload(sources: tuple[str, ...], rate: float, seconds: float | None, opera
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
-    with plain_errors(), progress() as show:
+    with plain_errors(SampleError), progress() as show:
         counts = run_workload(
             Settings.load().environ,
             sources=sources,
