@@ -1,7 +1,7 @@
 """What `make docs` does beside building the pages of `docs/`: a hook of MkDocs.
 
-Belongs here: pages whose text is elsewhere in the repository (`ELSEWHERE`), and the check that a page loads nothing from another host.
-Does not belong here: the order of the pages, and how they look (`mkdocs.yml`).
+Belongs here: pages whose text is elsewhere in the repository (`ELSEWHERE`), the list of decisions, and the check that a page loads nothing
+from another host. Does not belong here: the order of the pages, and how they look (`mkdocs.yml`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ ELSEWHERE = {
 
 _LINK = re.compile(r"(!?)\[([^\]\[]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _FOREIGN = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill the section of decisions, so that a new one needs no line in `mkdocs.yml`."""
+    decisions = sorted(f"adr/{each.name}" for each in (ROOT / "docs" / "adr").glob("*.md"))
+    config.nav = [{name: decisions if place == "adr/" else place} for each in config.nav or [] for name, place in each.items()]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
