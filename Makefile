@@ -64,7 +64,7 @@ docs: $(DOCS) ## Build the documentation as a site in site/; a warning is an err
 wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an environment and a folder that hold nothing else
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist >/dev/null && cd redshift_local && ../$(BIN)/python -m hatchling build -d ../dist >/dev/null
 	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && \
-	sed -nE 's/^([A-Za-z0-9].*) \\$$/\1/p' requirements.txt >"$$empty/pins" && \
+	sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(.*) \\$$/\1\3/p' requirements.txt >"$$empty/pins" && \
 	$(BIN)/python -m venv "$$empty/venv" && \
 	"$$empty/venv/bin/pip" install -qq --disable-pip-version-check --find-links dist -c "$$empty/pins" 'stori-pipeline[local,api,charts]' && \
 	cd "$$empty" && venv/bin/stori --version && venv/bin/redshift-local --help >/dev/null && venv/bin/stori init shop && \
