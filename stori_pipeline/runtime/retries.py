@@ -41,7 +41,7 @@ def only_transient() -> Iterator[None]:
         raise Failure(description=str(error), allow_retries=False) from None
     except Exception as error:
         if isinstance(error, TRANSIENT) and _is_local(error):
-            error.args = (f"{error}. The command `stori up` starts the servers of the local stack",)
+            error.args = (f"{' '.join(str(error).split())}. The command `stori up` starts the servers of the local stack",)
         if isinstance(error, TRANSIENT) and not NO_RETRIES.get():
             raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error

@@ -249,6 +249,17 @@ def test_an_unavailable_source_is_retried_until_it_answers(
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(2,)]
 
 
+@pytest.mark.parametrize("setting", ["STORI_SOURCE_BANK", "AWS_ENDPOINT_URL", "STORI_WAREHOUSE"])
+def test_a_server_of_this_machine_that_is_down_names_the_command(
+    platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    platform.move(1)
+    monkeypatch.setenv(setting, at_port(os.environ[setting], closed_port()))
+    (bank,) = run_sync([BANK], instance=instance)
+    assert bank.error.endswith(". The command `stori up` starts the servers of the local stack")
+    assert "\n" not in bank.error
+
+
 def test_a_lost_lake_is_read_again_and_says_so(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(3)
     execute_sync([BANK], instance=instance)
