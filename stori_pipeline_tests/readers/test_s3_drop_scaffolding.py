@@ -185,6 +185,7 @@ PARQUET: Mapping[str, tuple[pa.Array, str, list[Any]]] = {
     "dictionary": (pa.array(["a"]).dictionary_encode(), "varchar(65535)", ["a"]),
     "struct": (pa.array([{"a": time(1), "b": b"\xff"}]), "super", [b'{"a":"01:00:00","b":"/w=="}']),
     "list": (pa.array([[1, None]]), "super", [b"[1,null]"]),
+    "map": (pa.array([[("k", 1), ("j", 2)]], pa.map_(pa.string(), pa.int64())), "super", [b'{"j":2,"k":1}']),
     "a.b": (pa.array([1]), "bigint", [1]),
     "$line": (pa.array([5]), "bigint", [5]),
 }
@@ -227,6 +228,16 @@ def test_an_int96_keeps_years_beyond_2262_and_refuses_to_lose_nanoseconds(drops:
 
 def _int96(table: pa.Table) -> bytes:
     return parquet_bytes(table, use_deprecated_int96_timestamps=True)
+
+
+def test_an_instant_beyond_pythons_years_rejects_its_own_row_and_is_told(drops: Drops) -> None:
+    instants = pa.array([253_402_300_800_000_000, 0], pa.timestamp("us"))
+    drops.put("feed/1.parquet", parquet_bytes(pa.table({"id": [1, 2], "at": instants})))
+    text, table = suggested(drops, "feed")
+    assert str(table["at"].type) == "timestamptz"
+    assert "# 1 of 2 values go to quarantine: a timestamp[us] outside the years 1 to 9999\n" in text
+    found = drained(drops.reader, table)
+    assert ([row["id"] for row in found.rows], [row["code"] for row in found.rejected]) == ([2], ["range"])
 
 
 def test_parquet_files_whose_columns_differ_are_one_table(drops: Drops) -> None:
