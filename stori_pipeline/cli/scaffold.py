@@ -6,6 +6,7 @@ the text of a module (`readers.definition_modules`).
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,14 @@ from stori_pipeline.cli.console import plain_errors, say
 if TYPE_CHECKING:
     from stori_pipeline.model.source import Source
     from stori_pipeline.model.table import Table
-    from stori_pipeline.readers.scaffolding import SuggestedTable
+    from stori_pipeline.readers.scaffolding import Suggestions
 
 
 def catalog_folder() -> Path:
     """The folder of the project's definitions: a module for each source."""
-    import stori_pipeline.catalog
+    from stori_pipeline import project
 
-    return Path(stori_pipeline.catalog.__file__).parent
+    return Path(project.__file__).parent / "catalog"
 
 
 @click.command()
@@ -50,15 +51,17 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
     source_name, _, name = table.partition(".")
     if every == bool(name):
         raise click.BadParameter(
-            f"{table!r} is not SOURCE.TABLE, such as bank.transactions, and not SOURCE with --all", param_hint="SOURCE[.TABLE]"
+            f"{table!r} is neither SOURCE.TABLE, such as bank.transactions, nor SOURCE with --all", param_hint="SOURCE[.TABLE]"
         )
     with plain_errors():
-        known = [each for each in source_tables() if each.source.name == source_name]
+        file = catalog_folder() / f"{source_name}.py"
+        defined, existing = _in_module(file) if file.exists() else (None, source_tables())
+        known = [each for each in existing if each.source.name == source_name]
         settings = Settings.load()
-        if not known and not url and not settings.environ.get(f"STORI_SOURCE_{source_name.upper()}"):
+        if not known and not defined and not url and not settings.environ.get(f"STORI_SOURCE_{source_name.upper()}"):
             raise DefinitionError(f"the project has no source {source_name!r}; give its address with --url")
         address = url or settings.source_url(source_name)
-        source = _source(source_name, known, address, kind)
+        source = defined or _source(source_name, known, address, kind)
         if name and not write:
             click.echo(readers.scaffold(source.kind, address, source_name, name))
             return
@@ -69,7 +72,7 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
         for line in found.left_out:
             say(f"Left out: {line}")
         if write:
-            _write(source, known, found.tables, found.left_out, yes=yes)
+            _write(file, source, known, found, yes=yes)
         else:
             click.echo(module_text(source, found.tables, found.left_out), nl=False)
 
@@ -88,13 +91,19 @@ def _source(name: str, known: Sequence[Table], url: str, kind: str | None) -> So
     return Source(name, kind, f"The {kind} source {name}.")
 
 
-def _write(source: Source, known: Sequence[Table], tables: Sequence[SuggestedTable], left_out: Sequence[str], *, yes: bool) -> None:
+def _in_module(file: Path) -> tuple[Source | None, Sequence[Table]]:
+    """The `SOURCE` and the `TABLES` of a module, also of one that the project does not name yet."""
+    names = runpy.run_path(str(file))
+    return names.get("SOURCE"), names.get("TABLES", ())
+
+
+def _write(file: Path, source: Source, known: Sequence[Table], found: Suggestions, *, yes: bool) -> None:
     from stori_pipeline.model.errors import DefinitionError
     from stori_pipeline.readers.definition_modules import extended, module_text
 
+    tables = found.tables
     if has := [each.name for each in tables if each.name in {table.name for table in known}]:
-        raise DefinitionError(f"the project has {source.name}.{has[0]} already; to see what is suggested now, leave out --write")
-    file = catalog_folder() / f"{source.name}.py"
+        raise DefinitionError(f"the project defines {source.name}.{has[0]} already; to see what is suggested now, leave out --write")
     if not tables:
         say(f"{file}: nothing to write; the project has every table of {source.name} that the role may read")
         return
@@ -104,8 +113,8 @@ def _write(source: Source, known: Sequence[Table], tables: Sequence[SuggestedTab
             f"there is no file {file}, but the project has the source {source.name!r}; paste what is printed without --write"
         )
     if text and not yes:
-        click.confirm(f"{file} exists. Add {len(tables)} definitions at its end?", abort=True, err=True)
-    file.write_text(extended(text, tables) if text else module_text(source, tables, left_out))
+        click.confirm(f"{file} exists. Add {len(tables)} definition{'s' if len(tables) > 1 else ''} at its end?", abort=True, err=True)
+    file.write_text(extended(text, tables) if text else module_text(source, tables, found.left_out))
     say(f"{file}: {'added' if text else 'wrote'} {', '.join(each.name for each in tables)}")
     if not text:
         say(f"Name the module `{source.name}` in {file.parent / '__init__.py'}, so that the project has it")
