@@ -41,7 +41,8 @@ def only_transient() -> Iterator[None]:
         raise Failure(description=str(error), allow_retries=False) from None
     except Exception as error:
         if isinstance(error, TRANSIENT) and _is_local(error):
-            error.args = (f"{' '.join(str(error).split())}. The command `stori up` starts the servers of the local stack",)
+            what = " ".join(str(error).split()).rstrip(".?")  # a driver's message has several lines, and may end with a question
+            error.args = (f"{what}. On a laptop, `stori up` starts it",)
         if isinstance(error, TRANSIENT) and not NO_RETRIES.get():
             raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error
