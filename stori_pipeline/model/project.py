@@ -30,7 +30,8 @@ class Project:
 
     Args:
         tables: the source tables.
-        stars, reports: the star tables and the reports, each after its inputs.
+        stars: the star tables, each after its inputs.
+        reports: the reports, each after its inputs.
         checks: the folder of checks in SQL, with files `<schema>/<name>/*.sql`; None if the project has none.
         charts: the charts of the reports.
         python_checks: the checks in Python.

@@ -65,7 +65,8 @@ class Table:
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
         max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked (see `blocks`).
-        sortkey, distkey: Redshift's physical layout; empty means AUTO.
+        sortkey: the columns by which Redshift sorts the mirror; empty means AUTO.
+        distkey: the column by which Redshift distributes the mirror; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
         aliases: other names of the table in the warehouse, as views.
         source_name: what the source itself calls the table (`labOrders`, `person.person`, `Order Details`); empty if that is `name`. The
