@@ -172,14 +172,14 @@ def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: 
 
 @pytest.mark.clock
 def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance) -> None:
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-05 12:00Z'")
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
     platform.move(4)
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-06 12:00Z'")
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-06 12:00Z'")
     platform.move(3)
     execute_sync([BANK], instance=instance)
     before = platform.lake.newest(BANK)
 
-    result = execute_sync([BANK], instance=instance, day=date(2026, 1, 5))
+    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
 
     assert result.success
     after = platform.lake.newest(BANK)
