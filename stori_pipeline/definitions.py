@@ -1,18 +1,9 @@
 """The definitions that Dagster loads. `workspace.yaml` and `dg` both name this module.
 
-Belongs here: merging the project's definitions with those that `dg scaffold defs` writes into the folder `defs`. Does not belong here:
-any definition.
+Belongs here: the same lines that any project has in its `definitions.py`. Does not belong here: any definition.
 """
 
-from pathlib import Path
+from stori_pipeline.defs.package import load_definitions
+from stori_pipeline.project import PROJECT
 
-from dagster import Definitions, load_from_defs_folder
-
-from stori_pipeline.defs.build import build_defs
-from stori_pipeline.project import load_project
-
-defs = build_defs(load_project())
-
-_ROOT = Path(__file__).parents[1]
-if (_ROOT / "pyproject.toml").exists():  # in a clone; `dg scaffold` does not write into an installed package
-    defs = Definitions.merge(defs, load_from_defs_folder(path_within_project=_ROOT))
+defs = load_definitions(PROJECT)

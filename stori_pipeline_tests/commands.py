@@ -138,8 +138,11 @@ class Running:
 
 
 def inherited_environ() -> dict[str, str]:
-    """This process's environment without settings of the pipeline, so that a developer's own settings do not leak in."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("STORI_", "AWS_", "DAGSTER_"))}
+    """This process's environment without settings of the pipeline, so that a developer's own settings do not leak in.
+
+    A test's folder has no `pyproject.toml`; the commands in it work for the shipped project."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STORI_", "AWS_", "DAGSTER_"))}
+    return kept | {"STORI_PROJECT": "stori_pipeline.project"}
 
 
 @contextmanager

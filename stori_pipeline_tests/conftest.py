@@ -27,13 +27,15 @@ from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples import app, totesys
 from stori_pipeline.local.samples.bank_import import create_schema
 from stori_pipeline.local.samples.exchange_import import create_collection
-from stori_pipeline.local.stack import COPY_ROLE, SERVERS, Stack
+from stori_pipeline.local.servers import COPY_ROLE
+from stori_pipeline.local.stack import Stack
 from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.collection import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue
+from stori_pipeline_tests.shipped import LOCAL, SERVERS
 from stori_pipeline_tests.stores import ITEMS, StoredTable, Stores, StoreTable, empty_bucket, empty_warehouse, s3_client, storing
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ ROOT = Path(__file__).parents[1]
 
 # What a test starts in a process of its own shall be this checkout too, even where the environment has another one installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+
+os.environ["STORI_PROJECT"] = "stori_pipeline.project"  # also for tests in a folder of their own
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -65,7 +69,7 @@ def _remove_leftovers() -> None:
         with suppress(FileNotFoundError):  # another process of this session may be at it too
             if owner.isdigit() and folder.stat().st_uid == os.geteuid() and not process.exists(int(owner)):
                 for home in list(folder.rglob(".stori")):
-                    Stack(home).down()
+                    Stack(home, LOCAL).down()
                 shutil.rmtree(folder)
 
 
@@ -75,7 +79,7 @@ def idle_stack() -> Iterator[Stack]:
     _remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     folder.chmod(0o711)  # as a project's folder mostly is: the account that Postgres may need can pass
-    stack = Stack(folder / ".stori", durable=False)
+    stack = Stack(folder / ".stori", LOCAL, durable=False)
     try:
         yield stack
     finally:

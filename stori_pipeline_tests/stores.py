@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from stori_pipeline.catalog import SOURCES
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -25,6 +24,7 @@ from stori_pipeline.warehouse.dialect import relation
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.readings import Given, rows
+from stori_pipeline_tests.shipped import SOURCES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

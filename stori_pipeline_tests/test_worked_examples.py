@@ -18,7 +18,8 @@ from dagster import materialize
 
 import stori_pipeline.catalog.checks as checks_module
 import stori_pipeline.star.totesys as star_module
-from stori_pipeline import catalog
+from stori_pipeline.catalog import bank, rates
+from stori_pipeline.catalog import totesys as trading
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.dotenv import write_env
@@ -35,7 +36,6 @@ from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.loaded_rows import loaded_rows
 from stori_pipeline.project import find_table, load_project
 from stori_pipeline.readers import reader_for
-from stori_pipeline.star import STARS
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import verify
 from stori_pipeline.warehouse import Warehouse
@@ -44,6 +44,7 @@ from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 from stori_pipeline_tests.readme import README, WAREHOUSE, example
+from stori_pipeline_tests.shipped import STARS, TABLES
 from stori_pipeline_tests.star.lineage import assert_lineage
 from stori_pipeline_tests.stores import Stores
 
@@ -113,7 +114,7 @@ def test_psql_lists_the_tables(loaded: Platform) -> None:
 def test_the_worked_example_of_adding_a_table_works(source_db: SourceDatabase, stores: Stores, tmp_path: Path) -> None:
     execute(source_db.admin_url, example("add-a-table source"))
     # Under another name than the bank's, whose mirrors other tests have.
-    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(catalog.bank))
+    table = pasted(example("add-a-table record"), Source("readme_bank", "postgres", "A bank."), **vars(bank))
     assert table.name == "branches"
     assert all(column.description for column in table.columns)
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), stores.lake, stores.warehouse
@@ -175,7 +176,7 @@ def _the_rule_in_python(table: Table) -> PythonCheck:
 
 def _star_of_example(name: str, schema: StarSchema | None = None) -> Star:
     """The star table that an example defines, pasted into the shipped module, with a schema of its own."""
-    module = vars(star_module) | {"SCHEMA": schema, "StarSchema": StarSchema, "totesys": catalog.totesys, "rates": catalog.rates}
+    module = vars(star_module) | {"SCHEMA": schema, "StarSchema": StarSchema, "totesys": trading, "rates": rates}
     exec(example(name), module)  # noqa: S102  (executing the example is the test)
     (star,) = module["SCHEMA"].stars
     assert isinstance(star, Star)
@@ -187,7 +188,7 @@ def test_the_worked_example_of_adding_a_star_table_works(source_db: SourceDataba
     reader, lake, warehouse = reader_for("postgres", source_db.reader_url), stores.lake, stores.warehouse
     inputs = {name: find_table(name) for name in ("totesys.department", "totesys.staff")}
     try:
-        star = _star_of_example("add-a-star-table", StarSchema(*catalog.totesys.TABLES))
+        star = _star_of_example("add-a-star-table", StarSchema(*trading.TABLES))
         assert_lineage(star)
         for statement, expected in (
             (
@@ -229,7 +230,7 @@ def test_the_example_queries_read_existing_relations(tmp_path: Path) -> None:
     assert len(queries) == 3
     for number, query in enumerate(queries):
         (tmp_path / f"query_{number}.sql").write_text(f"-- A query.\n{query.replace('COUNT(*)', 'COUNT(*) AS rows')}\n")
-    reports = load_reports(tmp_path, catalog.TABLES, STARS)
+    reports = load_reports(tmp_path, TABLES, STARS)
     assert {name for report in reports for name in report.reads} == {"star.fact_sales_order"}
 
 

@@ -1,8 +1,8 @@
-"""The HTTP API over the warehouse: payments, freshness, and a page that shows both beside the charts.
+"""The HTTP API over the warehouse: freshness, charts, what the project adds, and a page that shows all of it.
 
 Belongs here: putting the application together. Does not belong here: its addresses (`routes`), statements (`queries`), sessions (`store`),
-authentication (`guard`) and HTML (`page`). The API only reads, as a role that may not write, and caches each answer for a few seconds:
-many open pages ask the warehouse no more often than one.
+authentication (`guard`), HTML (`page`) and a project's own (`extension`). The API only reads, as a role that may not write, and caches
+each answer for a few seconds: many open pages ask the warehouse no more often than one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 
+from stori_pipeline.api.extension import Extend, Extension
 from stori_pipeline.api.guard import Guard, TooManyRequests, Unauthorized
 from stori_pipeline.api.routes import REFUSED, UNAVAILABLE, data_routes, health_routes, page_routes
 from stori_pipeline.api.store import Charts, Store, StoreUnavailable
@@ -22,12 +24,16 @@ from stori_pipeline.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, clock: Clock = utc_now, *, extend: Extend | None = None, title: str = "stori_pipeline"
+) -> FastAPI:
     """The application, for any ASGI server. It reads the settings once, here.
 
     Args:
         settings: by default those of the environment and `.env`.
-        clock: gives the day that payments are counted from by default.
+        clock: gives the present day.
+        extend: makes what the project adds (`ProjectPackage.api`).
+        title: the project's name.
 
     Raises:
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
@@ -35,6 +41,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     settings = settings or Settings.load()
     store = Store(settings.require("STORI_WAREHOUSE_READER", "the address of the warehouse for a role that may only read"))
     charts = Charts(settings.processed_bucket)
+    extension = extend(store, clock) if extend else Extension(APIRouter())
     key = settings.secret("STORI_API_KEY")
     dependencies = [Depends(Guard(key, settings.environ.get("STORI_API_RATE", "")))] if key else []
     # Without a key the OpenAPI document mentions none either.
@@ -45,17 +52,20 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         yield
         store.close()
 
-    app = FastAPI(
-        title="stori_pipeline",
-        description="Payments, and the freshness of the warehouse. Amounts are decimals, written as text so that no digit is lost.",
+    # FastAPI's own page of documentation takes its script and its style from another host.
+    app = FastAPIOffline(
+        title=title,
+        description="The freshness of the warehouse, its charts, and what the project adds.",
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,
     )
     _handle_errors(app)
     app.include_router(data_routes(store, clock), dependencies=dependencies, responses=responses)
+    app.include_router(extension.router, dependencies=dependencies, responses=responses)
     app.include_router(health_routes(store))
-    app.include_router(page_routes(store, charts, clock), dependencies=dependencies, responses=responses)
+    app.include_router(page_routes(store, charts, clock, extension.sections), dependencies=dependencies, responses=responses)
     return app
 
 

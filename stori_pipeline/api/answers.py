@@ -5,23 +5,10 @@ Belongs here: response models and their descriptions. Does not belong here: read
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
-
-
-class Payment(BaseModel):
-    """One payment, in the currency of its order."""
-
-    payment_id: int
-    payment_date: date = Field(description="The agreed day of payment.")
-    paid: bool = Field(description="The source's flag. The source never sets it for a payment that fell due on a weekend.")
-    payment_type: str | None = Field(description="Such as SALES_RECEIPT; null until the row of its dimension has arrived.")
-    counterparty: str | None = Field(description="The legal name; null until the row of its dimension has arrived.")
-    amount: Decimal
-    currency: str | None = Field(description="ISO 4217 code, such as GBP; null until the row of its dimension has arrived.")
 
 
 class TableFreshness(BaseModel):

@@ -6,10 +6,11 @@ Belongs here: the HTML. Does not belong here: reading what it shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from html import escape
 
-from stori_pipeline.api.answers import Freshness, Payment
+from stori_pipeline.api.answers import Freshness
+from stori_pipeline.api.extension import Section
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --quiet: #777; --late: #b3541e; }
@@ -25,27 +26,23 @@ th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-n
 """
 
 
-def render(
-    *, as_of: date, last: Sequence[Payment], due: Sequence[Payment], freshness: Freshness, rows: Mapping[str, int], charts: Sequence[str]
-) -> str:
+def render(*, sections: Sequence[Section], freshness: Freshness, rows: Mapping[str, int], charts: Sequence[str]) -> str:
     """The page as HTML.
 
     Args:
-        last: the payments made last, up to `as_of`.
-        due: the payments due next, from `as_of` on.
+        sections: those of the project.
         rows: number of rows by table.
         charts: names of the charts in the bucket.
     """
     pictures = "".join(f'<img src="charts/{escape(name)}.svg" alt="{escape(name.replace("_", " "))}" loading="lazy">' for name in charts)
+    own = "".join(f"<section><h2>{escape(each.title)}</h2>{each.html}</section>\n" for each in sections)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Warehouse</title><style>{_STYLE}</style></head><body>
 <h1>Warehouse</h1>
 <p>As of {freshness.as_of:%Y-%m-%d %H:%M:%S} UTC. As JSON: <a href="freshness">freshness</a>, <a href="docs">all addresses</a>.</p>
 <div class="side">
-<section><h2>Payments made last, up to {as_of}</h2>{_payments(last)}</section>
-<section><h2>Payments due next, from {as_of}</h2>{_payments(due)}</section>
-</div>
+{own}</div>
 <h2>Tables</h2>
 <p>Rows, and time since the last load. A table is loaded only when its source has changed.</p>
 {_tables(freshness, rows)}
@@ -54,33 +51,21 @@ def render(
 </body></html>"""
 
 
-def _payments(payments: Sequence[Payment]) -> str:
-    if not payments:
-        return "<p>No payments.</p>"
-    return _grid(
-        ["Date", "Counterparty", "Kind", ("Amount", "n")],
-        (
-            (
-                f"{p.payment_date}",
-                p.counterparty or "",
-                (p.payment_type or "").replace("_", " ").lower(),
-                f"{p.amount:,} {p.currency or ''}",
-            )
-            for p in payments
-        ),
-    )
-
-
 def _tables(freshness: Freshness, rows: Mapping[str, int]) -> str:
     if not freshness.tables:
         return "<p>Nothing has been loaded yet.</p>"
-    return _grid(
+    return grid(
         ["Table", ("Rows", "n"), ("Last load", "n"), ("Rows of that load", "n")],
         ((t.table, f"{rows.get(t.table, 0):,}", f"{_ago(t.lag_seconds)} ago", f"{t.rows_loaded:,}") for t in freshness.tables),
     )
 
 
-def _grid(columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
+def grid(columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
+    """A table as HTML, with every text escaped.
+
+    Args:
+        columns: titles; a pair is a title and a class, such as `("Amount", "n")` for numbers, which are aligned right.
+    """
     heads = [each if isinstance(each, tuple) else (each, "") for each in columns]
     classes = [f' class="{name}"' if name else "" for _, name in heads]
     head = "".join(f"<th{css}>{escape(title)}</th>" for (title, _), css in zip(heads, classes, strict=True))

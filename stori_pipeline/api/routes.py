@@ -6,31 +6,20 @@ Belongs here: paths, parameters and descriptions. Does not belong here: statemen
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BeforeValidator
 
 from stori_pipeline.api import page, queries
-from stori_pipeline.api.answers import Freshness, Health, Payment, Problem
+from stori_pipeline.api.answers import Freshness, Health, Problem
+from stori_pipeline.api.extension import AsOf, Section
 from stori_pipeline.api.store import Charts, Store
 from stori_pipeline.clock import Clock, utc_day
 
 Responses = dict[int | str, dict[str, Any]]
-
-
-def _iso_day(value: object) -> object:
-    """Accept a day as YYYY-MM-DD only: pydantic would read 0 as 1970-01-01."""
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-        raise ValueError("a day is written YYYY-MM-DD")
-    return value
-
-
-_AS_OF = Query(description="The day to count from, as YYYY-MM-DD; by default today in UTC.", examples=["2024-11-15"])
-AsOf = Annotated[Annotated[date, BeforeValidator(_iso_day)] | None, _AS_OF]
 
 
 def problem(description: str) -> dict[str, Any]:
@@ -49,16 +38,6 @@ REFUSED: Responses = {
 def data_routes(store: Store, clock: Clock) -> APIRouter:
     """The addresses that return JSON."""
     router = APIRouter()
-
-    @router.get("/payments/last5", tags=["payments"])
-    def last5(as_of: AsOf = None) -> list[Payment]:
-        """The five payments made last, up to and including a day, the latest first."""
-        return queries.last_payments(store, as_of or utc_day(clock()))
-
-    @router.get("/payments/next5", tags=["payments"])
-    def next5(as_of: AsOf = None) -> list[Payment]:
-        """The next five payments that are not paid yet, from a day on, by date and number."""
-        return queries.next_payments(store, as_of or utc_day(clock()))
 
     @router.get("/freshness", tags=["operation"])
     def freshness() -> Freshness:
@@ -81,19 +60,16 @@ def health_routes(store: Store) -> APIRouter:
     return router
 
 
-def page_routes(store: Store, charts: Charts, clock: Clock) -> APIRouter:
-    """The page for people, and its charts."""
+def page_routes(store: Store, charts: Charts, clock: Clock, sections: Callable[[date], Sequence[Section]]) -> APIRouter:
+    """The page for people, and its charts. `sections` are those of the project."""
     router = APIRouter()
 
     @router.get("/", response_class=HTMLResponse, tags=["page"])
     def front(as_of: AsOf = None) -> str:
-        """A page for people: payments, freshness and rows of each table, and the charts."""
+        """A page for people: the sections of the project, freshness and rows of each table, and the charts."""
         now = clock()
-        day = as_of or utc_day(now)
         return page.render(
-            as_of=day,
-            last=queries.last_payments(store, day),
-            due=queries.next_payments(store, day),
+            sections=sections(as_of or utc_day(now)),
             freshness=queries.freshness(store, now),
             rows=queries.row_counts(store),
             charts=charts.names(),

@@ -116,18 +116,22 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn the project's own errors into one line and exit code 1. Any other error is a bug and keeps its traceback."""
+def plain_errors(*more: type[Exception]) -> Iterator[None]:
+    """Turn the platform's own errors into one line and exit code 1. Any other error is a bug and keeps its traceback.
+
+    Args:
+        more: errors of the project's own commands.
+    """
     try:
         yield
-    except _own_errors() as error:
+    except (*_own_errors(), *more) as error:
         # Database drivers write several lines; a log needs one.
         raise click.ClickException(" ".join(str(error).split())) from error
 
 
 _OWN_ERRORS = (
+    ("stori_pipeline.discovery", "ProjectError"),
     ("stori_pipeline.lake", "LakeError"),
-    ("stori_pipeline.local.samples.report", "SampleError"),
     ("stori_pipeline.local.state", "StackError"),
     ("stori_pipeline.model.errors", "DefinitionError"),
     ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),

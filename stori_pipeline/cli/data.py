@@ -28,9 +28,10 @@ _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
 def select_tables(names: tuple[str, ...]) -> list[Table]:
     """The definitions of the named source tables; of all source tables if no name is given."""
-    from stori_pipeline.project import find_table, source_tables
+    from stori_pipeline.discovery import current
 
-    return [find_table(name) for name in names] or list(source_tables())
+    project = current()
+    return [project.find_table(name) for name in names] or list(project.tables)
 
 
 def reader_of(table: Table, settings: Settings) -> Reader:

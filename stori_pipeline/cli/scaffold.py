@@ -6,7 +6,6 @@ the text of a module (`readers.definition_modules`).
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 def catalog_folder() -> Path:
     """The folder of the project's definitions: a module for each source."""
-    from stori_pipeline import project
+    from stori_pipeline.discovery import current
 
-    return Path(project.__file__).parent / "catalog"
+    return current().folder / "catalog"
 
 
 @click.command()
@@ -43,8 +42,7 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
     scaffold --url postgresql://… shop.orders` for a source that the project does not have.
     """
     from stori_pipeline import readers
-    from stori_pipeline.model.errors import DefinitionError
-    from stori_pipeline.project import source_tables
+    from stori_pipeline.discovery import current
     from stori_pipeline.readers.definition_modules import module_text
     from stori_pipeline.settings import Settings
 
@@ -54,14 +52,12 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
             f"{table!r} is neither SOURCE.TABLE, such as bank.transactions, nor SOURCE with --all", param_hint="SOURCE[.TABLE]"
         )
     with plain_errors():
-        file = catalog_folder() / f"{source_name}.py"
-        defined, existing = _in_module(file) if file.exists() else (None, source_tables())
-        known = [each for each in existing if each.source.name == source_name]
-        settings = Settings.load()
-        if not known and not defined and not url and not settings.environ.get(f"STORI_SOURCE_{source_name.upper()}"):
-            raise DefinitionError(f"the project has no source {source_name!r}; give its address with --url")
-        address = url or settings.source_url(source_name)
-        source = defined or _source(source_name, known, address, kind)
+        project = current()
+        if not url and not kind:
+            project.find_source(source_name)  # the error says how to add it
+        known = [each for each in project.tables if each.source.name == source_name]
+        address = url or Settings.load().source_url(source_name)
+        source = _source(source_name, project.sources, address, kind)
         if name and not write:
             click.echo(readers.scaffold(source.kind, address, source_name, name))
             return
@@ -72,49 +68,44 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
         for line in found.left_out:
             say(f"Left out: {line}")
         if write:
-            _write(file, source, known, found, yes=yes)
+            _write(source, known, found, yes=yes)
         else:
             click.echo(module_text(source, found.tables, found.left_out), nl=False)
 
 
-def _source(name: str, known: Sequence[Table], url: str, kind: str | None) -> Source:
+def _source(name: str, sources: Sequence[Source], url: str, kind: str | None) -> Source:
     """The project's source of that name, or a new one of the kind that its address shows."""
     from stori_pipeline import readers
     from stori_pipeline.model.errors import DefinitionError
     from stori_pipeline.model.source import Source
 
+    known = next((each for each in sources if each.name == name), None)
     if known and not kind:
-        return known[0].source
+        return known
     kind = kind or readers.kind_of_url(url)
     if not kind:
         raise DefinitionError(f"the address of {name!r} does not show its kind; give the kind with --kind: {', '.join(readers.READERS)}")
     return Source(name, kind, f"The {kind} source {name}.")
 
 
-def _in_module(file: Path) -> tuple[Source | None, Sequence[Table]]:
-    """The `SOURCE` and the `TABLES` of a module, also of one that the project does not name yet."""
-    names = runpy.run_path(str(file))
-    return names.get("SOURCE"), names.get("TABLES", ())
-
-
-def _write(file: Path, source: Source, known: Sequence[Table], found: Suggestions, *, yes: bool) -> None:
+def _write(source: Source, known: Sequence[Table], found: Suggestions, *, yes: bool) -> None:
     from stori_pipeline.model.errors import DefinitionError
     from stori_pipeline.readers.definition_modules import extended, module_text
 
-    tables = found.tables
+    file, tables = catalog_folder() / f"{source.name}.py", found.tables
     if has := [each.name for each in tables if each.name in {table.name for table in known}]:
         raise DefinitionError(f"the project defines {source.name}.{has[0]} already; to see what is suggested now, leave out --write")
     if not tables:
         say(f"{file}: nothing to write; the project has every table of {source.name} that the role may read")
         return
-    text = file.read_text() if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
     if not text and known:
         raise DefinitionError(
             f"there is no file {file}, but the project has the source {source.name!r}; paste what is printed without --write"
         )
-    if text and not yes:
+    untouched = not text or text == module_text(source, ())  # as `stori add source` wrote it
+    if not untouched and not yes:
         click.confirm(f"{file} exists. Add {len(tables)} definition{'s' if len(tables) > 1 else ''} at its end?", abort=True, err=True)
-    file.write_text(extended(text, tables) if text else module_text(source, tables, found.left_out))
+    written = module_text(source, tables, found.left_out) if untouched else extended(text, tables)
+    file.write_text(written, encoding="utf-8")
     say(f"{file}: {'added' if text else 'wrote'} {', '.join(each.name for each in tables)}")
-    if not text:
-        say(f"Name the module `{source.name}` in {file.parent / '__init__.py'}, so that the project has it")

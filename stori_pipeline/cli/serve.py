@@ -16,7 +16,9 @@ from stori_pipeline.cli.console import plain_errors, say
 )
 @click.option("--port", default=8000, show_default=True, help="The port to listen at; 0 takes any free port.")
 def api(host: str, port: int) -> None:
-    """Serve payments, freshness and charts over HTTP, with a page at / and the documentation at /docs."""
+    """Serve freshness, charts and what the project adds over HTTP, with a page at / and the documentation at /docs."""
+    from stori_pipeline.discovery import current, named_object
+
     try:
         from stori_pipeline.api import create_app
         from stori_pipeline.api.serving import bind
@@ -24,7 +26,9 @@ def api(host: str, port: int) -> None:
         raise click.ClickException(f"{error.name} is not installed; install the extra `api` of this package") from error
 
     with plain_errors():
-        server, sock = bind(create_app(), host, port)
+        package = current()
+        extend = named_object(package.api) if package.api else None
+        server, sock = bind(create_app(extend=extend, title=package.name), host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
 

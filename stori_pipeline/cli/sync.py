@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
-from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
 from stori_pipeline.defs.materialization_metadata import NOTHING_NEW
+from stori_pipeline.discovery import current
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
-from stori_pipeline.project import load_project
 from stori_pipeline.runtime.failures import failure_message, run_failure_message, steps_about
 from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline.runtime.logging import TO_CONSOLE
@@ -72,25 +71,22 @@ def execute_sync(
     detect_deletes: bool = False,
     prove: bool = False,
     day: date | None = None,
-    clock: Clock = utc_now,
 ) -> ExecuteInProcessResult:
     """Run the job `sync` for these source tables and everything downstream.
 
     Args:
         instance: Dagster's instance.
-        project: by default the shipped project.
+        project: by default the one that the command stands in.
         full: read the whole tables again.
         detect_deletes: also find rows that the sources deleted.
         prove: also run the checks of the schedule, which compare source and mirror.
-        day: a past day to land again; by default the changes land into today's partition.
-        clock: gives the day of the request.
+        day: a day to read again; by default the run lands what changed.
     """
-    project = project or load_project()
-    affected, today = downstream(project, tables), utc_day(clock())
+    project = project or current().project
+    affected = downstream(project, tables)
     request = sync_request(
         affected,
-        day=today,
-        partition=day or today,
+        day=day,
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
         full=full,
         detect_deletes=detect_deletes,
@@ -114,13 +110,13 @@ def run_sync(
         A result for each source table, star table, report and chart, in this order. A failed one has its error in `error`.
 
     Args:
-        project: by default the shipped project.
+        project: by default the one that the command stands in.
         full: read the whole tables again.
         detect_deletes: also find rows that the sources deleted.
         progress: called with a table's name and the number of its rows read so far.
         instance: Dagster's instance; by default the one of `DAGSTER_HOME`.
     """
-    project = project or load_project()
+    project = project or current().project
     with ExitStack() as stack:
         stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
         stack.callback(NO_RETRIES.reset, NO_RETRIES.set(True))

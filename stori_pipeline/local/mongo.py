@@ -92,9 +92,8 @@ class Mongo(Program):
                 raise StackError(f"mongo could not be set up; its log {log} ends with\n{process.tail(log)}")
             with _client(f"{self.address(port)}/?directConnection=true") as client:
                 client.admin.command("createUser", ADMIN, pwd=self._password(ADMIN), roles=["root"])
-                for user, role in _ROLE.items():
-                    roles = [{"role": role, "db": database} for database in self._databases]
-                    client.admin.command("createUser", user, pwd=self._password(user), roles=roles)
+                for user in _ROLE:
+                    client.admin.command("createUser", user, pwd=self._password(user), roles=[])
         finally:
             # Killed, because every acknowledged write is on disk, and a clean shutdown takes two seconds.
             process.stop(pid, command, signal.SIGKILL, _PATIENCE)
@@ -131,6 +130,10 @@ class Mongo(Program):
 
     def answers(self, port: int) -> bool:
         return probe.mongo(port)
+
+    def settle(self, port: int) -> None:
+        for database in self._databases:
+            self.create_database(port, database)
 
     def create_database(self, port: int, database: str) -> None:
         """Give `app` and `reader` access to one more database. Open connections do not get it."""

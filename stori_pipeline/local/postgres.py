@@ -116,18 +116,25 @@ class PostgresCluster(Program):
 
 
 class Sources(PostgresCluster):
-    """The databases of the sources. The role `app` writes, and `reader` reads."""
+    """The databases of the sources. The role `app` writes, and `reader` reads.
+
+    Args:
+        databases: their names.
+    """
 
     name = "sources"
     preferred_port = 54321
-    databases: Mapping[str, str] = {"bank": "app", "app": "app", "totesys": "app"}
     # Text sorts the same on every machine. It is not the locale C, because a real source has a collation.
     locale = ("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
     settings: Mapping[str, str] = {"wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20"}
 
+    def __init__(self, home: Path, state: State, databases: tuple[str, ...], *, durable: bool) -> None:
+        self.databases = dict.fromkeys(databases, "app")
+        super().__init__(home, state, durable=durable)
+
     @property
     def roles(self) -> tuple[str, ...]:
-        return (*super().roles, "reader")
+        return ("app", "reader")
 
     def grants(self, database: str) -> list[str]:
         """`reader` may SELECT from every present and future table of `public`, and nothing more."""

@@ -79,6 +79,14 @@ class Program(ABC):
         """Create what the users of a ready server need. Does nothing if it exists."""
 
 
+class SourceProgram(Program):
+    """A server that is a source, under the source's name."""
+
+    @abstractmethod
+    def source_url(self, port: int) -> str:
+        """The address of the source, with credentials if it needs some: the value of `STORI_SOURCE_<NAME>`."""
+
+
 def without(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
     """The environment without the variables whose names start with one of the prefixes."""
     return {name: value for name, value in environ.items() if not name.startswith(prefixes)}

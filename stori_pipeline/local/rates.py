@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from stori_pipeline.local import probe
-from stori_pipeline.local.program import Program
+from stori_pipeline.local.program import SourceProgram
 
 BASE = "GBP"
 """The base currency of the rates that the pipeline requests."""
 
 
-class Rates(Program):
+class Rates(SourceProgram):
     """Daily rates over HTTP, in the format of public APIs of central banks' rates."""
 
     name = "rates"

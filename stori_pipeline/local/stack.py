@@ -1,8 +1,8 @@
 """The local stack: its servers, and starting, stopping and checking them.
 
-Belongs here: order, ports and processes of the servers, and the pipeline's settings. Does not belong here: each server's own start
-(`postgres`, `mongo`, `aws`, `rates`, `warehouse`), and data. Nothing needs cleaning by hand: each step checks what exists. A killed server
-is started again, a running server of an earlier command is kept, and an incomplete set-up is repeated.
+Belongs here: order, ports and processes of the servers. Does not belong here: which servers there are (`servers`), and data. Nothing
+needs cleaning by hand: each step checks what exists. A killed server is started again, a running server of an earlier command is kept, and
+an incomplete set-up is repeated.
 """
 
 from __future__ import annotations
@@ -18,23 +18,10 @@ from pathlib import Path
 from redshift_local.embedded import process
 from redshift_local.embedded.cluster import REFUSED_CHARACTERS
 from redshift_local.embedded.ports import free_port, is_free
-from stori_pipeline.local.aws import Aws
-from stori_pipeline.local.mongo import Mongo
-from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
+from stori_pipeline.discovery import LocalSources
 from stori_pipeline.local.program import Program
-from stori_pipeline.local.rates import Rates
+from stori_pipeline.local.servers import Servers
 from stori_pipeline.local.state import Run, StackError, State, stack_lock
-from stori_pipeline.local.warehouse import Redshift
-
-SERVERS = ("sources", "mongo", "aws", "rates", "platform", "redshift")
-LANDING_BUCKET = "stori-landing"
-PROCESSED_BUCKET = "stori-processed"
-DROPS_BUCKET = "stori-drops"
-EVENTS_QUEUE = "app-events"
-ALERTS_TOPIC = "stori-alerts"
-ALERTS_QUEUE = "alerts"
-"""The queue that receives every message of the topic."""
-COPY_ROLE = "arn:aws:iam::123456789012:role/stori-copy"
 
 _REFUSED = REFUSED_CHARACTERS | {"%"}
 """Dagster writes the path of its migrations into a file in which % starts a variable."""
@@ -63,22 +50,20 @@ class Stack:
 
     Args:
         home: the stack's folder, which `up` creates. Its parent is the project's folder.
+        local: the sources that the stack serves. Without it only what every project needs: S3, the warehouse and Dagster's storage.
         durable: whether acknowledged writes survive a crash of the machine, and not only of a process.
     """
 
-    def __init__(self, home: Path, *, durable: bool = True) -> None:
+    def __init__(self, home: Path, local: LocalSources | None = None, *, durable: bool = True) -> None:
         self.home = home.absolute()
         self._state = State.read(self.home / "state.json")
-        self._sources = Sources(self.home, self._state, durable=durable)
-        self._mongo = Mongo(self.home, self._state, ("exchange",))
-        self._aws = Aws(
-            self.home, (LANDING_BUCKET, PROCESSED_BUCKET, DROPS_BUCKET), (EVENTS_QUEUE,), {ALERTS_TOPIC: ALERTS_QUEUE}, durable=durable
-        )
-        self._rates = Rates(self.home)
-        self._platform = Platform(self.home, self._state, durable=durable)
-        self._redshift = Redshift(self.home, backend=self._backend, s3=self._s3)
-        programs: tuple[Program, ...] = (self._sources, self._mongo, self._aws, self._rates, self._platform, self._redshift)
-        self._programs = {program.name: program for program in programs}
+        self._servers = Servers(self.home, self._state, local or LocalSources(), self._port, durable=durable)
+        self._programs = self._servers.by_name
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Names of the servers that `up` starts, in a fixed order."""
+        return self._servers.names
 
     # ---- commands
 
@@ -86,20 +71,20 @@ class Stack:
         self,
         *,
         ports: Mapping[str, int] | None = None,
-        only: Iterable[str] = SERVERS,
+        only: Iterable[str] | None = None,
         say: Callable[[str], None] = _silent,
     ) -> list[Server]:
         """Start every server that is not running, and return when all are ready.
 
         Args:
             ports: ports by server name; 0 means any free port. Any other server gets its last port, or its usual port, or a free one.
-            only: start only these servers and those they need.
+            only: start only these servers and those they need; by default all.
             say: called with one line per server.
 
         Raises:
             StackError: a server did not start, or a requested port is taken. The other servers run.
         """
-        wanted = self._with_needs(only)
+        wanted = self._with_needs(self.servers if only is None else only)
         for folder in (self.home, Path(sys.prefix)):
             if refused := _REFUSED & set(str(folder)):
                 raise StackError(
@@ -108,7 +93,7 @@ class Stack:
                 )
         requested = dict(ports or {})
         if unknown := [name for name in requested if name not in self._programs]:
-            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")
+            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(self.servers)}")
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o711)  # Postgres's account can enter the folder, and cannot list it
         (self.home / "log").mkdir(mode=0o700, exist_ok=True)
@@ -133,7 +118,7 @@ class Stack:
             return self.status()
         with stack_lock(self.home, _LOCK_PATIENCE):
             self._reread()
-            running = [name for name in SERVERS if name in self._state.runs]
+            running = [name for name in self._programs if name in self._state.runs]
             problems = self._each([name for name in running if self._programs[name].needs], self._stop, say)
             problems += self._each([name for name in running if not self._programs[name].needs], self._stop, say)
             for program in self._programs.values():
@@ -145,73 +130,49 @@ class Stack:
     def status(self) -> list[Server]:
         """Each server, running or not, in a fixed order. Takes two seconds at most, because all are checked at once."""
         self._reread()
-        with ThreadPoolExecutor(len(SERVERS)) as threads:
-            return list(threads.map(self._status, SERVERS))
+        with ThreadPoolExecutor(len(self.servers)) as threads:
+            return list(threads.map(self._status, self.servers))
 
     def environ(self) -> dict[str, str]:
         """The pipeline's settings, for `.env`: addresses, names and credentials."""
         self._reread()
-        sources, mongo, platform = (self._port(name) for name in ("sources", "mongo", "platform"))
-        return {
-            "STORI_SOURCE_BANK": self._sources.url(sources, "reader", "bank"),
-            "STORI_SOURCE_EXCHANGE": self._mongo.url(mongo, "reader", "exchange"),
-            "STORI_SOURCE_APP": self._sources.url(sources, "reader", "app"),
-            "STORI_SOURCE_TOTESYS": self._sources.url(sources, "reader", "totesys"),
-            "STORI_SOURCE_EVENTS": self._aws.queue_url(self._port("aws"), EVENTS_QUEUE),
-            "STORI_SOURCE_DROPS": f"s3://{DROPS_BUCKET}",
-            "STORI_SOURCE_RATES": self._rates.source_url(self._port("rates")),
-            "STORI_ADMIN_BANK": self._sources.url(sources, "app", "bank"),
-            "STORI_ADMIN_EXCHANGE": self._mongo.url(mongo, "app", "exchange"),
-            "STORI_ADMIN_APP": self._sources.url(sources, "app", "app"),
-            "STORI_ADMIN_TOTESYS": self._sources.url(sources, "app", "totesys"),
-            "STORI_WAREHOUSE": self.warehouse_url(),
-            "STORI_WAREHOUSE_READER": self._platform.url(self._port("redshift"), "reader", "dev"),
-            "STORI_COPY_ROLE": COPY_ROLE,
-            "STORI_LANDING_BUCKET": LANDING_BUCKET,
-            "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
-            "STORI_ALERT_TOPIC": self._aws.topic_arn(ALERTS_TOPIC),
-            "STORI_METRICS": "1",
-            # The URL names the driver: only SQLAlchemy reads it, and SQLAlchemy prefers a driver that Dagster does not install.
-            "STORI_DAGSTER_STORAGE": self._platform.url(platform, "dagster", "dagster").replace("://", "+psycopg2://", 1),
-            "DAGSTER_HOME": str(self.home.parent),
-            **self._s3(),
-        }
+        return self._servers.environ()
 
     def warehouse_url(self) -> str:
         """The address of the local Redshift for the role that loads it."""
         self._reread()
-        return self._platform.url(self._port("redshift"), "loader", "dev")
+        return self._servers.warehouse_url()
 
     def client_environ(self) -> dict[str, str]:
         """The part of `environ` that clients of the local AWS need. Only that server must have been started."""
         self._reread()
-        return self._s3()
+        return self._servers.s3()
 
     def mongo_url(self, user: str, database: str) -> str:
         """The address of a MongoDB database for the user `admin`, `app` or `reader`."""
         self._reread()
-        return self._mongo.url(self._port("mongo"), user, database)
+        return self._servers.mongo.url(self._port("mongo"), user, database)
 
     def create_mongo_database(self, name: str) -> None:
         """Create a MongoDB database that `app` may write and `reader` may read."""
-        self._mongo.create_database(self._port("mongo"), name)
+        self._servers.mongo.create_database(self._port("mongo"), name)
 
     def drop_mongo_database(self, name: str) -> None:
         """Drop a MongoDB database."""
-        self._mongo.drop_database(self._port("mongo"), name)
+        self._servers.mongo.drop_database(self._port("mongo"), name)
 
     def postgres_url(self, cluster: str, role: str, database: str) -> str:
         """The address of a database in the Postgres cluster `sources` or `platform`, for one of its roles or the superuser `postgres`."""
         self._reread()
-        return self._cluster(cluster).url(self._port(cluster), role, database)
+        return self._servers.cluster(cluster).url(self._port(cluster), role, database)
 
     def create_source_database(self, name: str) -> None:
         """Create a database in the cluster `sources`, with the roles and rights of the others."""
-        self._sources.create_database(self._port("sources"), name, "app")
+        self._servers.sources.create_database(self._port("sources"), name, "app")
 
     def drop_source_database(self, name: str) -> None:
         """Drop a database of the cluster `sources`, and end its sessions."""
-        self._sources.drop_database(self._port("sources"), name)
+        self._servers.sources.drop_database(self._port("sources"), name)
 
     # ---- one server
 
@@ -317,10 +278,10 @@ class Stack:
 
     def _with_needs(self, only: Iterable[str]) -> list[str]:
         wanted = set(only)
-        if unknown := sorted(wanted - set(SERVERS)):
-            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(SERVERS)}")
+        if unknown := sorted(wanted - set(self._programs)):
+            raise StackError(f"there is no server {unknown[0]!r}; the stack has {', '.join(self.servers)}")
         wanted |= {need for name in wanted for need in self._programs[name].needs}
-        return [name for name in SERVERS if name in wanted]
+        return [name for name in self._programs if name in wanted]
 
     def _reread(self) -> None:
         """Load what other commands have stored since."""
@@ -329,19 +290,8 @@ class Stack:
         self._state.runs.update(fresh.runs)
         self._state.passwords.update(fresh.passwords)
 
-    def _cluster(self, name: str) -> PostgresCluster:
-        clusters: dict[str, PostgresCluster] = {"sources": self._sources, "platform": self._platform}
-        return clusters[name]
-
     def _port(self, name: str) -> int:
         try:
             return self._state.runs[name].port
         except KeyError:
             raise StackError(f"{name} was never started; run `stori up`") from None
-
-    def _backend(self) -> str:
-        """The address of the database behind the local Redshift, for the superuser that sets it up."""
-        return self.postgres_url("platform", "postgres", "dev")
-
-    def _s3(self) -> dict[str, str]:
-        return self._aws.client_environ(self._port("aws"))

@@ -22,6 +22,9 @@ OWN_NAME = re.compile(r"_[a-z][a-z0-9_]{0,61}")
 RESERVED = ("_batch", "_seq", "_deleted", "_loaded_at")
 """The columns that the pipeline adds to landed rows or to mirrors."""
 
+OWN_SCHEMAS = ("star", "reports", "charts", "pipeline", "landing", "warehouse", "public", "information_schema", "pg_catalog", "pg_internal")
+"""Names that no source may have: schemas of the platform or of Redshift, and first parts of asset keys."""
+
 SYSTEM_COLUMNS = ("oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid", "deletexid")
 """Names that Redshift refuses for columns, even if quoted: each of its tables has such a column."""
 
@@ -33,6 +36,13 @@ def refuse_bad_name(where: str, name: str) -> None:
     """Raises DefinitionError if `name` is not a valid name; `where` says whose name it is."""
     if not NAME.fullmatch(name):
         raise DefinitionError(f"{where}: {name!r} is not a name of lower-case letters, digits and underscores that starts with a letter")
+
+
+def refuse_bad_source_name(name: str) -> None:
+    """Raises DefinitionError if no source may have the name: it is a schema in the warehouse, too."""
+    refuse_bad_name("source", name)
+    if name in OWN_SCHEMAS or name.startswith("pg_"):
+        raise DefinitionError(f"source: {name!r} is a name of the platform or of Redshift itself; choose another name")
 
 
 def names_for(source_names: Sequence[str], taken: Iterable[str] = (), *, prefix: str = "c_") -> dict[str, str]:

@@ -56,6 +56,17 @@ class Reader(Protocol):
             SourceError: the source table no longer fits its definition (a column is missing or has another type), or reading it failed.
         """
 
+    def describe(self, source: str) -> str:
+        """What the source says of itself, in a line: what it is, and what its role may read. `stori add source` tries a connection so.
+
+        Args:
+            source: the source's name, for errors.
+
+        Raises:
+            SourceUnavailable: the source cannot be reached now.
+            SourceError: it refuses the connection, or the address is wrong.
+        """
+
     def drift(self, table: Table) -> list[str]:
         """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none.
 
@@ -72,6 +83,12 @@ class SourceKind(Protocol):
 
     URL_PREFIXES: tuple[str, ...]
     """Prefixes of the addresses of such sources. If prefixes of several kinds match, the longest one wins."""
+
+    EXAMPLE_URL: str
+    """An address, with capital words for what differs."""
+
+    GRANTS: str
+    """What the reader's role needs, in lines for a person."""
 
     def reader_at(self, url: str) -> Reader:
         """The reader of the source at that address."""

@@ -13,8 +13,9 @@ from stori_pipeline.api import create_app
 from stori_pipeline.clock import Clock, utc_now
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.settings import Settings
-from stori_pipeline.star import STARS
+from stori_pipeline.shipped.payments import extension
 from stori_pipeline.warehouse import Warehouse, dialect
+from stori_pipeline_tests.shipped import STARS
 
 PAYMENTS = (
     # number, date, paid, counterparty, amount
@@ -38,7 +39,7 @@ class Surroundings:
 
     def app(self, clock: Clock = utc_now, **more: str) -> TestClient:
         """A client that shows what a person would see: an unexpected error of the application is a response 500."""
-        return TestClient(create_app(Settings(self.environ | more), clock), raise_server_exceptions=False)
+        return TestClient(create_app(Settings(self.environ | more), clock, extend=extension), raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="package")

@@ -17,6 +17,7 @@ from stori_pipeline.api import create_app
 from stori_pipeline.api.serving import serve_in_thread
 from stori_pipeline.api.store import SESSIONS, Store, StoreUnavailable
 from stori_pipeline.settings import Settings
+from stori_pipeline.shipped.payments import extension
 from stori_pipeline_tests.api.conftest import Surroundings
 
 
@@ -162,7 +163,7 @@ def test_the_api_has_exactly_these_paths(client: TestClient) -> None:
 @pytest.mark.parametrize("key_setting", [{}, {"STORI_API_KEY": "k3y", "STORI_API_RATE": "1000000/minute"}], ids=["open", "with a key"])
 def test_schemathesis_finds_nothing(surroundings: Surroundings, key_setting: dict[str, str], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
-    with serve_in_thread(create_app(Settings(surroundings.environ | key_setting))) as address:
+    with serve_in_thread(create_app(Settings(surroundings.environ | key_setting), extend=extension)) as address:
         command = [
             str(program),
             "run",

@@ -22,8 +22,9 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table as Grid
 
-from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.bench import table
+from stori_pipeline_tests.shipped import LOCAL, SERVERS
 
 _BOUND = 900.0  # seconds for one step
 out = Console(width=120, highlight=False)
@@ -97,7 +98,7 @@ def _redshift_peak(stack: Stack) -> float:
 def run(rows: int, repeats: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="stori-bench-"))
     folder.chmod(0o711)
-    stack = Stack(folder / ".stori")
+    stack = Stack(folder / ".stori", LOCAL)
     try:
         stack.up(ports=dict.fromkeys(SERVERS, 0))
         stack.create_source_database("bench")

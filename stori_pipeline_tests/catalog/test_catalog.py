@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from stori_pipeline.catalog import SOURCES, TABLES, totesys
+from stori_pipeline.catalog import totesys
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import find_table
 from stori_pipeline.readers import READERS
+from stori_pipeline_tests.shipped import SOURCES, TABLES
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

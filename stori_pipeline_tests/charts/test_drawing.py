@@ -14,15 +14,14 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from stori_pipeline import catalog
 from stori_pipeline.catalog.charts import CHARTS
 from stori_pipeline.charts.drawing import EMPTY, OTHERS, chart_figure, draw
 from stori_pipeline.charts.rows import MAX_PANELS, MAX_SERIES, Point, Rows, read
 from stori_pipeline.model.chart import Chart
 from stori_pipeline.model.report import load_reports, tables_of
 from stori_pipeline.project import REPORTS_FOLDER
-from stori_pipeline.star import STARS
 from stori_pipeline_tests.charts.conftest import COLUMNS, Reports
+from stori_pipeline_tests.shipped import STARS, TABLES
 
 BY_NAME = {chart.name: chart for chart in CHARTS}
 FIRST = date(2024, 10, 1)
@@ -98,7 +97,7 @@ def look(chart: Chart, rows: Rows) -> Look:
 
 
 def test_charts_read_their_own_report_and_columns_that_it_has() -> None:
-    known = {report.name: report for report in load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)}
+    known = {report.name: report for report in load_reports(REPORTS_FOLDER, TABLES, STARS)}
     for chart in CHARTS:
         assert tables_of(chart.statement, [star.table for star in STARS.values()]) == {chart.relation}
         assert {column.split()[0] for column in COLUMNS[chart.report].split(", ")} <= set(known[chart.report].columns)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import find_table
+from stori_pipeline_tests import shipped
 from stori_pipeline_tests.cli.conftest import TABLES, ProjectFolder
 from stori_pipeline_tests.commands import Ended
 from stori_pipeline_tests.pasting import pasted
@@ -159,7 +159,7 @@ def test_detect_deletes_refuses_a_source_without_rows_unless_forced(project: Pro
 # ---- scaffold
 
 
-@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
+@pytest.mark.parametrize("table", shipped.TABLES, ids=lambda t: t.full_name)
 def test_scaffold_prints_a_definition_that_can_be_pasted(project: ProjectFolder, table: Table) -> None:
     if not table.changes.is_replayable:  # what a queue's messages hold can only be seen while they wait
         assert project.stori("workload", "events", "--operations", "20", "--rate", "200").code == 0
@@ -233,7 +233,7 @@ def test_workload_writes_only_to_the_given_source(project: ProjectFolder) -> Non
 def test_an_unknown_table_is_refused_with_the_list_of_tables(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "the project has no source table 'bank.transaction'; it has " in line
-    assert all(table.full_name in line for table in catalog.TABLES)
+    assert all(table.full_name in line for table in shipped.TABLES)
 
 
 @pytest.mark.parametrize("command", ["verify", "detect-deletes"])

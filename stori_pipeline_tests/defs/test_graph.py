@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from dagster import AssetKey, Definitions
 
-from stori_pipeline.catalog import TABLES
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import refuse_stray_checks
 from stori_pipeline.model.sql_check import parse_check, table_checks
 from stori_pipeline.project import load_project
+from stori_pipeline_tests.shipped import TABLES
 
 GOLDEN = Path(__file__).parent / "graph.json"
 

@@ -13,6 +13,7 @@ import pytest
 
 from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.local.local_s3 import Local
+from stori_pipeline_tests.shipped import LOCAL
 
 
 @pytest.fixture(scope="module")
@@ -40,5 +41,5 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
     folder.chmod(0o711)
     yield folder / ".stori"
-    Stack(folder / ".stori").down()
+    Stack(folder / ".stori", LOCAL).down()
     shutil.rmtree(folder)

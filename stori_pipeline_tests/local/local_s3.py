@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.conftest import ANY_PORTS
+from stori_pipeline_tests.shipped import LOCAL
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,7 +24,7 @@ class Local:
     """A local AWS of the test's own, which it may kill."""
 
     def __init__(self, home: Path) -> None:
-        self.stack = Stack(home, durable=False)
+        self.stack = Stack(home, LOCAL, durable=False)
         self.start()
         addresses = self.stack.client_environ()
         self.s3: S3Client = boto3.client(

@@ -20,11 +20,12 @@ from dotenv import dotenv_values
 from pymongo import MongoClient
 
 from redshift_local.embedded.account import closed_folders
-from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.stack import Stack
 from stori_pipeline.local.state import StackError
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.local.installations import Installation, installed, open_folder
 from stori_pipeline_tests.local.stacks import running_in
+from stori_pipeline_tests.shipped import LOCAL, SERVERS
 
 LENGTH = 150
 
@@ -110,7 +111,7 @@ class Neighbours:
 
 @pytest.fixture(scope="module")
 def neighbours(place: Path) -> Iterator[Neighbours]:
-    preferred = {program.preferred_port for program in Stack(place / ".stori")._programs.values()}
+    preferred = {program.preferred_port for program in Stack(place / ".stori", LOCAL)._programs.values()}
     foreign = place / "another project of Dagster"
     foreign.mkdir()
     (foreign / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
@@ -178,5 +179,5 @@ def test_a_path_that_the_servers_cannot_take_is_refused_before_anything_is_made(
     """Regression: `up` succeeded below a folder with a %, and every sync ended in a traceback of Dagster's."""
     folder = place / f"a{character}b"
     with pytest.raises(StackError, match="cannot use; move the project"):
-        Stack(folder / ".stori").up()
+        Stack(folder / ".stori", LOCAL).up()
     assert not folder.exists()

@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from stori_pipeline.local.stack import EVENTS_QUEUE, Stack
+from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.queues import TestQueue, queue
+from stori_pipeline_tests.shipped import EVENTS_QUEUE
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from stori_pipeline.local.stack import LANDING_BUCKET, PROCESSED_BUCKET
+from stori_pipeline.local.servers import LANDING_BUCKET, PROCESSED_BUCKET
 from stori_pipeline_tests.local.local_s3 import Local, refusal
 
 MB = 1024 * 1024

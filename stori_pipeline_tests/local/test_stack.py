@@ -22,11 +22,12 @@ from pymongo import MongoClient
 
 from redshift_local.embedded import process
 from redshift_local.embedded.ports import free_port, is_free
-from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.stack import Stack
 from stori_pipeline.local.state import Run, StackError, State
 from stori_pipeline_tests.conftest import ANY_PORTS
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.local.stacks import PATIENCE, pids, running_in, until
+from stori_pipeline_tests.shipped import LOCAL, SERVERS
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def own() -> Iterator[Stack]:
     """A whole stack that this module's tests may kill and stop; each leaves it running."""
     folder = Path(tempfile.mkdtemp(prefix=f"stori-tests-{os.getpid()}-"))
     folder.chmod(0o711)
-    stack = Stack(folder / ".stori", durable=False)
+    stack = Stack(folder / ".stori", LOCAL, durable=False)
     try:
         stack.up(ports=ANY_PORTS)
         yield stack
@@ -61,13 +62,13 @@ def test_status_names_every_server_and_its_address_without_credentials(own: Stac
 
 
 def test_status_of_a_stack_that_never_was(home: Path) -> None:
-    assert [(server.up, server.pid) for server in Stack(home).status()] == [(False, None)] * len(SERVERS)
+    assert [(server.up, server.pid) for server in Stack(home, LOCAL).status()] == [(False, None)] * len(SERVERS)
     assert not home.exists()
 
 
 def test_down_of_a_stack_that_never_was_does_nothing(home: Path) -> None:
     lines: list[str] = []
-    Stack(home).down(lines.append)
+    Stack(home, LOCAL).down(lines.append)
     assert lines == []
 
 
@@ -129,7 +130,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(own: Stack) -> No
 
 
 def test_two_ups_at_once_start_each_server_once(home: Path) -> None:
-    stacks, found = [Stack(home, durable=False) for _ in range(3)], list[dict[str, int | None]]()
+    stacks, found = [Stack(home, LOCAL, durable=False) for _ in range(3)], list[dict[str, int | None]]()
 
     def start(stack: Stack) -> None:
         stack.up(only=["platform", "aws", "redshift"], ports=ANY_PORTS)
@@ -167,12 +168,12 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(home: 
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(StackError, match=f"mongo: another program uses port {port}"):
-            Stack(home).up(only=["mongo"], ports={"mongo": port})
+            Stack(home, LOCAL).up(only=["mongo"], ports={"mongo": port})
 
 
 def test_a_port_that_was_asked_for_is_used(home: Path) -> None:
     port = free_port()
-    stack = Stack(home, durable=False)
+    stack = Stack(home, LOCAL, durable=False)
     stack.up(only=["aws"], ports={"aws": port})
     assert stack.client_environ()["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
 
@@ -208,7 +209,7 @@ def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: S
         return is_free(port)
 
     monkeypatch.setattr("stori_pipeline.local.stack.is_free", once_too_early)
-    stack = Stack(home, durable=False)
+    stack = Stack(home, LOCAL, durable=False)
     servers = stack.up()
     assert believed == set(theirs.values())
     assert all(server.up for server in servers)
@@ -220,16 +221,16 @@ def test_a_port_that_another_stack_takes_in_the_last_moment_is_left_to_it(own: S
 
 def test_an_unknown_server_is_an_error_that_lists_the_known(home: Path) -> None:
     with pytest.raises(StackError, match="no server 'oracle'; the stack has sources, mongo"):
-        Stack(home).up(only=["oracle"])
+        Stack(home, LOCAL).up(only=["oracle"])
     with pytest.raises(StackError, match="no server 'oracle'"):
-        Stack(home).up(ports={"oracle": 1521})
+        Stack(home, LOCAL).up(ports={"oracle": 1521})
 
 
 # ---- errors
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log_and_where_it_is(home: Path) -> None:
-    stack = Stack(home, durable=False)
+    stack = Stack(home, LOCAL, durable=False)
     stack.up(only=["sources"], ports=ANY_PORTS)
     stack.down()
     (home / "sources" / "PG_VERSION").write_text("9.6\n")
@@ -244,7 +245,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log_and_where_it_is(hom
 def test_data_without_their_passwords_are_refused_in_words(home: Path) -> None:
     (home / "mongo").mkdir(parents=True)
     with pytest.raises(StackError, match="lacks their passwords"):
-        Stack(home).up(only=["mongo"])
+        Stack(home, LOCAL).up(only=["mongo"])
 
 
 # ---- what the pipeline is told
@@ -299,7 +300,7 @@ def test_passwords_are_for_the_owner_alone_and_in_no_repr_nor_command_line(own: 
 def test_the_project_may_be_in_a_folder_that_is_closed_to_others(home: Path) -> None:
     closed = home.parent / "closed"
     closed.mkdir(mode=0o700)
-    stack = Stack(closed / "project" / ".stori", durable=False)
+    stack = Stack(closed / "project" / ".stori", LOCAL, durable=False)
     try:
         stack.up(only=["sources"], ports=ANY_PORTS)
         assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]

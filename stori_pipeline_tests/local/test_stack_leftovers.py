@@ -11,10 +11,11 @@ import pytest
 from pymongo import MongoClient
 
 from redshift_local.embedded.account import Account
-from stori_pipeline.local.stack import SERVERS, Stack
+from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.conftest import ANY_PORTS
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.local.stacks import PATIENCE, pids, running_in, until
+from stori_pipeline_tests.shipped import LOCAL, SERVERS
 
 
 def sleeper(account: Account | None = None) -> subprocess.Popen[bytes]:
@@ -29,7 +30,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_recycled_pid_is_never_taken_for_a_server_nor_killed(home: Path) -> None:
-    own = Stack(home, durable=False)
+    own = Stack(home, LOCAL, durable=False)
     own.up(only=["aws"], ports=ANY_PORTS)
     own.down()
     stranger = sleeper()
@@ -50,7 +51,7 @@ def test_a_recycled_pid_is_never_taken_for_a_server_nor_killed(home: Path) -> No
 
 
 def test_a_recycled_pid_in_postgres_own_lock_file_does_not_keep_it_down(home: Path) -> None:
-    stack = Stack(home, durable=False)
+    stack = Stack(home, LOCAL, durable=False)
     stack.up(only=["sources"], ports=ANY_PORTS)
     stack.down()
     stranger = sleeper(Account.for_servers(home / "sources"))
@@ -68,7 +69,7 @@ def test_a_cluster_that_was_half_made_is_made_anew(home: Path) -> None:
     half = home / "sources.new.4711" / "data"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    stack = Stack(home, durable=False)
+    stack = Stack(home, LOCAL, durable=False)
     stack.up(only=["sources"], ports=ANY_PORTS)
     assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
     assert not list(home.glob("*.new*"))
@@ -84,7 +85,7 @@ def test_an_up_that_is_killed_on_its_way_needs_no_cleaning(home: Path, name: str
         until(lambda: bool(list(home.glob(reached))), reached)
     finally:
         end(child)
-    stack = Stack(home)
+    stack = Stack(home, LOCAL)
     stack.up(only=[name])
     if name == "sources":
         assert execute(stack.postgres_url("sources", "reader", "bank"), "SELECT 1") == [(1,)]
@@ -104,6 +105,6 @@ def test_down_after_an_up_that_was_killed_leaves_nothing_running(home: Path, nam
         until(lambda: bool(list(home.glob(reached))), reached)
     finally:
         end(child)
-    Stack(home).down()
+    Stack(home, LOCAL).down()
     # A program that was not yet started when `up` was killed ends by itself, in a moment.
     until(lambda: not running_in(home), "the end of every process")

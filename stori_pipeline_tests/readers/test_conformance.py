@@ -260,6 +260,7 @@ def test_an_unreachable_source_is_unavailable_and_its_password_stays_secret(rig:
     key_range = row_checksum.KeyRange(0, 10)
     acts: list[Callable[[], object]] = [
         lambda: drained(away, rig.table),
+        lambda: away.describe("shop"),
         lambda: away.drift(rig.table) if rig.shows_unread_rows else away.head(rig.table, None),
     ]
     if isinstance(away, Comparable):

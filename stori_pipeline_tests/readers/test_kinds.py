@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import READERS, SourceError, kind_of_url, source_kind
+from stori_pipeline_tests.shipped import TABLES
 
 DRIVERS = {"psycopg2", "pymongo", "bson", "boto3", "botocore", "httpx", "tenacity", "polars"}
 
@@ -36,7 +36,7 @@ def test_the_package_of_a_kind_implements_source_kind(kind: str) -> None:
     assert callable(package.scaffold)
 
 
-@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.full_name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.full_name)
 def test_every_table_has_a_change_strategy_of_its_kind(table: Table) -> None:
     assert isinstance(table.changes, source_kind(table.source.kind).CHANGES)
 

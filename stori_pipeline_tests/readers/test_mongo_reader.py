@@ -98,7 +98,7 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
         "the documents have details.fee.paid, which the definition does not name; "
         'to read it add Column("paid", boolean, path="details.fee.paid")',
         "the documents have venueName, which the definition does not name; "
-        'to read it add Column("venue_name", varchar(16), path="venueName")',
+        'to read it add Column("venue_name", varchar(65535), path="venueName")',
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, rea
         ]
     )
     table = pasted(scaffold("mongodb", mongo_db.url, "exchange", "orders"), TRADES.source)
-    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
+    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "when"]
     result = drained(reader, table)
     assert (len(result.rows), result.rejected) == (3, [])
     with pytest.raises(SourceError, match="no documents"):

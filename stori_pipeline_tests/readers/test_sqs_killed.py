@@ -16,7 +16,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, connect
 from stori_pipeline.local.samples.events_producer import EventProducer
-from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.local.servers import COPY_ROLE
 from stori_pipeline.pipeline import sync
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.verify import compare

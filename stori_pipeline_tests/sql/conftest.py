@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.local.servers import COPY_ROLE
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.sql import mirrors, report_rows
 

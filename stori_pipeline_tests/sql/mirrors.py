@@ -11,14 +11,13 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
-from stori_pipeline.catalog import TABLES
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.star import STAR
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import super_
 from stori_pipeline.project import find_table
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse.dialect import create_mirror, create_views, relation
+from stori_pipeline_tests.shipped import STARS, TABLES
 
 MIRRORED: tuple[Table, ...] = (*TABLES, *(star.table for star in STARS.values()))
 SCHEMAS = (*sorted({table.source.name for table in MIRRORED}), "reports")

@@ -12,10 +12,9 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the driver's class is lower-case)
 
-from stori_pipeline.catalog import TABLES
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.project import REPORTS_FOLDER
-from stori_pipeline.star import STARS
+from stori_pipeline_tests.shipped import STARS, TABLES
 from stori_pipeline_tests.sql import mirrors
 
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.lake import Lake
-from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.local.servers import COPY_ROLE
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.pipeline import sync
 from stori_pipeline.project import REPORTS_FOLDER, find_table
 from stori_pipeline.readers.sqs.reader import SqsReader
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.databases import drop_schemas
 from stori_pipeline_tests.queues import TestQueue
+from stori_pipeline_tests.shipped import STARS, TABLES
 
 if TYPE_CHECKING:
     pass
@@ -77,7 +76,7 @@ def test_an_event_counts_once_on_its_own_day_even_if_it_is_late(messages: TestQu
         event(6, "bob", "another_event", "2018-01-30 11:01"),
         event(7, "eve", DONE, "2018-01-29 08:00"),  # before she began
     )
-    reports = load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)
+    reports = load_reports(REPORTS_FOLDER, TABLES, STARS)
     report = next(each for each in reports if each.name == "events_by_day")
     assert report.reads == ("events.app_events",)
     make_report(report, warehouse, run_id="run", reports=reports)

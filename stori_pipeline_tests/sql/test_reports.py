@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model.report import Report, load_reports
 from stori_pipeline.project import REPORTS_FOLDER
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.readme import example
+from stori_pipeline_tests.shipped import STARS, TABLES
 
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
-    return {report.name: report for report in load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)}
+    return {report.name: report for report in load_reports(REPORTS_FOLDER, TABLES, STARS)}
 
 
 def day(text: str) -> date:
@@ -202,7 +201,7 @@ def test_a_column_comes_from_where_its_lineage_says(name: str, column: str, repo
 
 
 def test_the_lineage_of_every_report_column_names_existing_columns(reports: dict[str, Report]) -> None:
-    own = {table.full_name: {c.name for c in table.columns} for table in (*catalog.TABLES, *(each.table for each in STARS.values()))}
+    own = {table.full_name: {c.name for c in table.columns} for table in (*TABLES, *(each.table for each in STARS.values()))}
     own |= {report.full_name: set(report.columns) for report in reports.values()}
     for report in reports.values():
         assert tuple(report.lineage) == report.columns
@@ -218,7 +217,7 @@ VIEWS = ("fact_sales_order_current", "fact_purchase_orders_current", "fact_payme
 @pytest.mark.parametrize("name", ["star.dim_staff", "star.fact_payment", "app.users", *(f"star.{view}" for view in VIEWS)])
 def test_a_star_in_sql_selects_the_columns_of_the_warehouse(name: str, reported: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "x.sql").write_text(f"-- All of it.\nSELECT * FROM {name}")
-    (report,) = load_reports(tmp_path, catalog.TABLES, STARS)
+    (report,) = load_reports(tmp_path, TABLES, STARS)
     with reported.session("columns") as connection, connection.cursor() as cursor:
         cursor.execute(report.statement)
         assert tuple(column.name for column in cursor.description or ()) == report.columns
@@ -227,7 +226,7 @@ def test_a_star_in_sql_selects_the_columns_of_the_warehouse(name: str, reported:
 def test_the_worked_example_of_adding_a_report_works(reported: Warehouse, tmp_path: Path) -> None:
     shutil.copytree(REPORTS_FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "accounts_by_month.sql").write_text(example("add-a-report"))
-    reports = load_reports(tmp_path, catalog.TABLES, STARS)
+    reports = load_reports(tmp_path, TABLES, STARS)
     (report,) = (each for each in reports if each.name == "accounts_by_month")
     assert report.reads == ("reports.account_balances_by_day",)
     assert report.lineage["taken_in"] == [("reports.account_balances_by_day", "deposits")]

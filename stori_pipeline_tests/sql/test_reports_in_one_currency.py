@@ -8,14 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model.report import load_reports
 from stori_pipeline.project import REPORTS_FOLDER, find_table
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.dialect import create_mirror
 from stori_pipeline.warehouse.reports import make_report
 from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.shipped import STARS, TABLES
 
 # Among the sales: 500 at 4.00 in USD on 2024-01-05, and 10 at 2.00 in a currency that has not arrived on 2024-02-01.
 _RATES = [
@@ -38,7 +37,7 @@ def warehouse(reported: Warehouse, warehouse_url: str) -> Iterator[Warehouse]:
 
 
 def test_sales_in_pounds_use_the_last_rate_before_each_order_and_show_it(warehouse: Warehouse) -> None:
-    reports = load_reports(REPORTS_FOLDER, catalog.TABLES, STARS)
+    reports = load_reports(REPORTS_FOLDER, TABLES, STARS)
     (report,) = [each for each in reports if each.name == "sales_by_month_in_gbp"]
     assert report.reads == ("rates.daily", "star.dim_currency", "star.fact_sales_order")
     make_report(report, warehouse, run_id="run", reports=reports)

@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
-from stori_pipeline import catalog
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Column
-from stori_pipeline.star import STARS
+from stori_pipeline_tests import shipped
+from stori_pipeline_tests.shipped import STARS
 
 UTC = timezone.utc
-TABLES = {table.full_name: table for table in (*catalog.TABLES, *(star.table for star in STARS.values()))}
+TABLES = {table.full_name: table for table in (*shipped.TABLES, *(star.table for star in STARS.values()))}
 _OWN = {"_batch": 1, "_seq": 0, "_deleted": False}
 
 

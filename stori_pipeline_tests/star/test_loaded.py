@@ -15,16 +15,15 @@ import polars as pl
 import psycopg2
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.project import find_table
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse.dialect import relation
 from stori_pipeline.warehouse.load import Loaded
+from stori_pipeline_tests.shipped import STARS, TABLES
 from stori_pipeline_tests.stores import Stores, under_own_source
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class StarStores(Stores):
         assert self.land_rows(find_table(f"totesys.{name}"), kind, *given, must_land=True) is not None
 
     def derive(self, *names: str) -> None:
-        tables = {table.full_name: table for table in (*catalog.TABLES, *(star.table for star in self.tables.values()))}
+        tables = {table.full_name: table for table in (*TABLES, *(star.table for star in self.tables.values()))}
         for name in names or self.tables:
             derive(self.tables[name], self.lake, self.lake, tables=tables, run_id="run")
 
@@ -90,7 +89,7 @@ def stars(stores: Stores) -> Iterator[StarStores]:
         for name, star in STARS.items()
     }
     stars = StarStores(**vars(stores), tables=tables, schema=schema.name)
-    for table in catalog.TABLES:
+    for table in TABLES:
         if table.source.name == "totesys" and table.name != "sales_order":
             stars.land("snapshot", table.name)
     stars.land("snapshot", "sales_order", {"sales_order_id": 1, **ORDER}, {"sales_order_id": 2, **ORDER})

@@ -22,7 +22,8 @@ import pytest
 from stori_pipeline.catalog import totesys as catalog
 from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.totesys import late_order, simulate_day, write_past
-from stori_pipeline.local.stack import COPY_ROLE, Stack
+from stori_pipeline.local.servers import COPY_ROLE
+from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.sql_check import parse_check
 from stori_pipeline.model.table import Table
@@ -31,9 +32,9 @@ from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.project import CHECKS_FOLDER
 from stori_pipeline.readers.postgres.reader import PostgresReader
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.databases import drop_schemas, execute
+from stori_pipeline_tests.shipped import STARS
 from stori_pipeline_tests.star import recomputed
 from stori_pipeline_tests.stores import Stores
 

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from stori_pipeline.model.star import Star
-from stori_pipeline.star import STARS, totesys
+from stori_pipeline.star import totesys
+from stori_pipeline_tests.shipped import STARS
 from stori_pipeline_tests.star.lineage import TABLES, assert_lineage, inputs, own_columns
 
 UTC = timezone.utc

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from stori_pipeline import catalog
 from stori_pipeline.model.row_checksum import KeyRange, digests_sql, key_range_sql, row_checksums_sql
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.star import Star
@@ -19,10 +18,10 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, super_, time, varchar
 from stori_pipeline.project import find_table
 from stori_pipeline.readers.postgres import Xmin
-from stori_pipeline.star import STARS
 from stori_pipeline.warehouse import dialect
 from stori_pipeline_tests import golden
 from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.shipped import STARS, TABLES
 from stori_pipeline_tests.stores import StoredTable, StoreTable
 from stori_pipeline_tests.warehouse.statements import Recorder
 
@@ -30,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("table", catalog.TABLES, ids=lambda t: t.full_name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda t: t.full_name)
 def test_golden_ddl_of_every_mirror(table: Table) -> None:
     golden.check(ROOT / "sql" / "warehouse" / f"{table.full_name}.sql", f"{dialect.create_mirror(table)};\n")
 
@@ -142,7 +141,7 @@ def _statements(table: Table) -> list[str]:
 
 def test_golden_fingerprints_of_every_tables_definition_and_statements() -> None:
     """The whole loads show the statements of four tables; this test holds those of every shipped table."""
-    tables = [*catalog.TABLES, *(star.table for star in STARS.values())]
+    tables = [*TABLES, *(star.table for star in STARS.values())]
     digests = [hashlib.sha256(";".join(_statements(table)).encode()).hexdigest()[:16] for table in tables]
     lines = [f"{table.full_name} {table.fingerprint} {digest}" for table, digest in zip(tables, digests, strict=True)]
     golden.check(GOLDEN / "fingerprints.txt", "\n".join(["table definition statements", *lines]) + "\n")

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 
-from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.local.servers import COPY_ROLE
 from stori_pipeline.pipeline import sync
 from stori_pipeline.warehouse import Warehouse, WarehouseUnavailable
 from stori_pipeline.warehouse.load import Loaded

@@ -12,7 +12,7 @@ import pytest
 
 from stori_pipeline.lake import LakeError
 from stori_pipeline.lake.manifest import Manifest
-from stori_pipeline.local.stack import COPY_ROLE
+from stori_pipeline.local.servers import COPY_ROLE
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.pipeline import sync

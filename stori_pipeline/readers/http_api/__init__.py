@@ -15,9 +15,25 @@ from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from stori_pipeline.readers import Reader
+    from collections.abc import Callable, Sequence
 
-__all__ = ["CHANGES", "URL_PREFIXES", "ByDay", "ByPage", "Plausible", "RequestLimits", "reader_at", "scaffold"]
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
+
+__all__ = [
+    "CHANGES",
+    "EXAMPLE_URL",
+    "GRANTS",
+    "URL_PREFIXES",
+    "ByDay",
+    "ByPage",
+    "Plausible",
+    "RequestLimits",
+    "reader_at",
+    "scaffold",
+    "suggest",
+]
 
 
 @dataclass(frozen=True)
@@ -141,6 +157,9 @@ class ByPage(Changes):
 
 CHANGES: tuple[type[ByDay | ByPage], ...] = (ByDay, ByPage)
 URL_PREFIXES = ("https://", "http://")
+EXAMPLE_URL = "https://HOST/PATH?key=VALUE"
+GRANTS = """\
+A key that may read, as a parameter of the address or as user:password@ in it. The address is a secret then."""
 
 
 def reader_at(url: str) -> Reader:
@@ -151,7 +170,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`. Uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
-    from stori_pipeline.readers.http_api.scaffolding import scaffold
+    """See `readers.scaffold`; uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; an API does not list its tables, so `names` are needed."""
+    from stori_pipeline.readers.http_api.scaffolding import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
     from stori_pipeline.readers.scaffolding import Suggestions
 
-__all__ = ["CHANGES", "ROW", "URL_PREFIXES", "Snapshot", "Xmin", "reader_at", "scaffold", "suggest"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "ROW", "URL_PREFIXES", "Snapshot", "Xmin", "reader_at", "scaffold", "suggest"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ ROW = "$row"
 
 CHANGES = (Xmin, Cursor, Snapshot)
 URL_PREFIXES = ("postgresql://", "postgres://", "host=", "service=")
+EXAMPLE_URL = "postgresql://reader:PASSWORD@HOST:5432/DATABASE"
+GRANTS = """\
+As the owner of the tables, for each schema:
+  CREATE ROLE reader LOGIN PASSWORD '…';
+  GRANT USAGE ON SCHEMA public TO reader;
+  GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+  ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader;
+Nothing else: no replication slot, no extension, no superuser."""
 
 
 def reader_at(url: str) -> Reader:

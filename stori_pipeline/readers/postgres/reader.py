@@ -17,7 +17,7 @@ from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
-from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, shape, snapshots
+from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
@@ -62,6 +62,9 @@ class PostgresReader:
                 result.close()
         finally:
             connection.close()
+
+    def describe(self, source: str) -> str:
+        return setup.describe(self._address, source)
 
     def drift(self, table: Table) -> list[str]:
         with self._snapshot(table) as (cursor, relation):

@@ -1,8 +1,8 @@
 """The kind `s3_drop`: files that others drop into a bucket.
 
 Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
-(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`), columns that no
-definition names (`sampling`), or S3 (`bucket`).
+(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`, `parquet_values`),
+suggested definitions (`sampling`, `scaffolding`), or S3 (`bucket`).
 """
 
 from __future__ import annotations
@@ -11,27 +11,55 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from stori_pipeline.readers import Reader
+    from collections.abc import Callable, Sequence
 
-__all__ = ["CHANGES", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
+
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "reader_at", "scaffold", "suggest"]
 
 
 @dataclass(frozen=True)
 class Objects(Changes):
-    """Reads the files under `prefix` of a bucket, each once, and again when it is overwritten.
+    """Reads the files of a folder of a bucket, each once, and again when it is overwritten.
 
-    `format` is `json` (an array, an object per line, or an object whose `data` holds the array), `csv` or `parquet`; each may be gzipped.
-    If empty, the ending of a file's name decides.
+    Args:
+        prefix: the folder, with all folders in it: `feed/`, which `feed` means, too. It never reads `feed_de/`. `feed*` reads every file
+            whose key begins with `feed`; "" reads the whole bucket.
+        format: `json` (an array, an object per line, or an object whose `data` holds the array), `csv` or `parquet`; each may be gzipped.
+            If empty, the ending of a file's name decides.
+        delimiter: the character between the fields of a line of CSV.
+
+    Raises:
+        DefinitionError: the delimiter is no single character.
     """
 
     prefix: str
     format: str = ""
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise DefinitionError(f"Objects({self.prefix!r}): the delimiter {self.delimiter!r} must be one character, such as ';' or '\\t'")
+
+    @property
+    def key_prefix(self) -> str:
+        """What the keys of the files begin with."""
+        if self.prefix.endswith("*"):
+            return self.prefix[:-1]
+        return self.prefix if not self.prefix or self.prefix.endswith("/") else f"{self.prefix}/"
 
 
 CHANGES = (Objects,)
 URL_PREFIXES = ("s3://",)
+EXAMPLE_URL = "s3://BUCKET"
+GRANTS = """\
+The role of the pipeline needs s3:ListBucket on the bucket and s3:GetObject on its files. Credentials come from the standard
+AWS settings, such as AWS_PROFILE or the role of the machine."""
 
 
 def reader_at(url: str) -> Reader:
@@ -42,7 +70,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; `name` is the prefix of the files. The definition is suggested from the newest of them."""
-    from stori_pipeline.readers.s3_drop.reader import scaffold
+    """See `readers.scaffold`; `name` is the folder of the files, which need not end with a slash; `feed*` is for all keys that begin so."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; tables are the folders of the bucket, each with all folders in it."""
+    from stori_pipeline.readers.s3_drop.reader import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

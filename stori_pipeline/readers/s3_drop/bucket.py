@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers.s3_drop import Objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -107,6 +108,27 @@ class Bucket:
                 for each in page.get("Contents", [])
                 if each["Size"] > 0 and not each["Key"].endswith("/")
             )
+
+    def top(self) -> tuple[list[str], list[str]]:
+        """The folders at the top of the bucket, each with its slash, and the keys of the files beside them."""
+        with self._explained("listing its folders"):
+            pages = list(self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Delimiter="/"))
+        folders = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return folders, [each["Key"] for page in pages for each in page.get("Contents", []) if each["Size"] > 0]
+
+    def of_table(self, objects: Objects) -> list[Dropped]:
+        """The files of a table, as `files` gives them.
+
+        Raises:
+            SourceError: the prefix names a folder without a slash, there is no such folder, and keys of files begin with it.
+        """
+        found = self.files(objects.key_prefix)
+        if not found and objects.key_prefix == f"{objects.prefix}/" and (others := self.files(objects.prefix)):
+            raise SourceError(
+                f"{self._where}: the folder {objects.key_prefix!r} has no file, but the bucket has {others[0].key!r}. Write "
+                f"Objects({objects.prefix + '*'!r}) for every file whose key begins so, or Objects({objects.key_prefix!r}) for the folder"
+            )
+        return found
 
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:

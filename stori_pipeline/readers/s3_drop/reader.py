@@ -1,21 +1,22 @@
 """The reader of files that others drop into a bucket.
 
-Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `sampling`).
+Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `scaffolding`).
 Files have no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
-from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, changes_of
-from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, sampling
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
+from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
+from stori_pipeline.readers.scaffolding import Suggestions
 
 
 class S3DropReader:
@@ -41,7 +42,7 @@ class S3DropReader:
         bucket, objects = self._opened(table)
         if since is None or "before" not in since:
             return "new"
-        new = position.new_files(bucket.files(objects.prefix), since)
+        new = position.new_files(bucket.of_table(objects), since)
         return f"{len(new)} {sum(int(position.identity(file), 16) for file in new):x}" if new else ""
 
     @contextmanager
@@ -54,19 +55,32 @@ class S3DropReader:
         else:
             yield reading.DropReading(bucket, table, objects, since)
 
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
+
     def drift(self, table: Table) -> list[str]:
         bucket, objects = self._opened(table)
-        return sampling.drift(bucket, table, objects)
+        return scaffolding.drift(bucket, table, objects)
 
 
-def scaffold(url: str, prefix: str, *, source: str = "") -> str:
-    """A suggested definition of the files under a prefix, from the newest of them.
-
-    Raises:
-        SourceError: there is no readable file, or the bucket cannot be read.
-    """
-    bucket = Bucket(url, f"{source}.{prefix}".lstrip("."), source)
-    text = sampling.definition(bucket, Source(source or "drops", "s3_drop", ""), prefix)
-    if not text:
-        raise SourceError(f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first")
-    return text
+def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
+    """See `readers.suggest`; tables are the bucket's folders."""
+    bucket = Bucket(url, source, source)
+    read = [each.changes.key_prefix for each in known if isinstance(each.changes, Objects)]
+    folders, files = ([], []) if names else bucket.top()
+    wanted = list(names) or [each for each in folders if not any(each.startswith(prefix) for prefix in read)]
+    ours = names_for(wanted, (each.name for each in known), prefix="t_")
+    tables, left_out = [], []
+    if files and "" not in read:
+        left_out.append(f'{files[0]} and {len(files) - 1:,} other files are in no folder; Objects("") reads every file of the bucket')
+    for each in wanted:
+        progress(each)
+        try:
+            tables.append(scaffolding.suggested_table(bucket, each, ours[each]))
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            if names:
+                raise
+            left_out.append(str(error))
+    return Suggestions(tuple(tables), tuple(left_out))

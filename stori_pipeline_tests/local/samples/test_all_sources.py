@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from stori_pipeline.catalog import TABLES
 from stori_pipeline.local.samples.report import SampleError, SeedReport
 from stori_pipeline.local.samples.seed import seed
 from stori_pipeline.local.samples.workload import APPLICATIONS, late_transaction, round_of_changes, run_workload
@@ -15,6 +14,7 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline.settings import SettingError
 from stori_pipeline_tests.conftest import mongo_database, source_database
 from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.shipped import TABLES
 
 SEEDED = ("bank", "exchange", "app", "totesys")
 POSTGRES = ("bank", "app", "totesys")

@@ -19,10 +19,10 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
-from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.json_rows import as_document
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
-from stori_pipeline.readers.scaffolding import definition_text
+from stori_pipeline.readers.scaffolding import SuggestedTable, definition
+from stori_pipeline.readers.suggested_columns import Sampled, column_text, columns_of
 from stori_pipeline_tests.readers.json_folder import CHANGES
 
 
@@ -105,6 +105,12 @@ class JsonFolderReader:
             raise PositionLost(f"{table.full_name}: its position is none of files; a new generation must be read")
         yield _FolderReading(folder, table, since) if day is None else _DayOfFolderReading(folder, table, since, day)
 
+    def describe(self, source: str) -> str:
+        folder = Path(urlsplit(self._url).path)
+        if not folder.is_dir():
+            raise SourceUnavailable(f"{source} at {urlsplit(self._url).hostname}{folder}: the folder is not mounted; mount it")
+        return f"a folder with {len(list(folder.iterdir()))} tables"
+
     def drift(self, table: Table) -> list[str]:
         known = {column.source_path for column in table.columns}
         documents = self._folder(table).documents()
@@ -114,7 +120,8 @@ class JsonFolderReader:
 
 def scaffold(url: str, name: str, *, source: str) -> str:
     """See `readers.scaffold`."""
-    documents = _Folder(url, f"{source}.{name}", name).documents()
-    fields = sorted({field for document in documents for field in document})
-    columns = [f"{column_text(field, [each[field] for each in documents if field in each], key=field == 'id')}," for field in fields]
-    return definition_text(name, columns, ["id"], "RowFiles()", "stori_pipeline_tests.readers.json_folder")
+    sampled = Sampled()
+    for document in _Folder(url, f"{source}.{name}", name).documents():
+        sampled.add(document)
+    columns = tuple(columns_of(sampled, ["id"]).values())
+    return definition(SuggestedTable(name, columns, ("id",), "RowFiles()", "stori_pipeline_tests.readers.json_folder"))

@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 
-from stori_pipeline.cli import data, demo_report, stack
+from stori_pipeline.cli import data, stack
 from stori_pipeline.cli.console import plain_errors, say
+from stori_pipeline.shipped import demo_report
+from stori_pipeline.shipped.samples import seed, seed_sources, workload
 
 _FACTS = {"fact_sales_order": "sales_order", "fact_purchase_orders": "purchase_order", "fact_payment": "payment"}
 """Fact table to the table of totesys whose row versions it keeps."""
@@ -36,18 +38,18 @@ def demo(rows: int, trades: int, users: int, events: int, changes: int, keep: bo
     Also calls the API, and stops a source on purpose to show its alert. Can be repeated: a later run continues with the data of the
     earlier one. Exit code 1 if a step gives a wrong result.
     """
-    from stori_pipeline.local.stack import Stack
+    from stori_pipeline.local.samples.report import SampleError
 
     with plain_errors():
-        was_up = any(server.up for server in Stack(stack.HOME).status())
+        was_up = any(server.up for server in stack.local_stack().status())
     say("1/8  Starting the sources, S3, a queue, and the local Redshift")
     try:
         stack.start_stack()
-        with plain_errors():
+        with plain_errors(SampleError):
             problems = _run_steps(rows, trades, users, events, changes)
     finally:
         if not (keep or was_up):
-            Stack(stack.HOME).down()
+            stack.local_stack().down()
     if problems:
         raise click.ClickException("; ".join(problems))
     say("Every step gave the expected result. Next: `make dev` and http://127.0.0.1:3000, or `stori up` and psql.")
@@ -61,7 +63,7 @@ def _run_steps(rows: int, trades: int, users: int, events: int, changes: int) ->
     # A new seed for each run: with the same seed a second run would repeat the writes of the first.
     seed = time.time_ns() % 1_000_000
     say("2/8  Seeding the sources")
-    stack.seed_sources(rows, trades, Path("data"), users=users)
+    seed_sources(rows, trades, Path("data"), users=users)
     write_events(os.environ["STORI_SOURCE_EVENTS"], events, seed=seed)
 
     say("3/8  First sync: all rows of the sources")
@@ -170,3 +172,7 @@ def _timed(what: str) -> Iterator[None]:
     began = time.monotonic()
     yield
     say(f"{what} in {time.monotonic() - began:.1f} s")
+
+
+COMMANDS = (seed, workload, demo)
+"""What the shipped project adds to `stori`."""

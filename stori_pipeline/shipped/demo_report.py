@@ -77,9 +77,10 @@ def report_api(as_of: date) -> list[str]:
 
     from stori_pipeline.api import create_app
     from stori_pipeline.api.serving import serve_in_thread
+    from stori_pipeline.shipped.payments import extension
 
     problems = []
-    with serve_in_thread(create_app()) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with serve_in_thread(create_app(extend=extension)) as address, httpx.Client(base_url=address, timeout=60) as client:
         for which in ("last5", "next5"):
             response = client.get(f"/payments/{which}", params={"as_of": as_of.isoformat()})
             payments = response.json() if response.status_code == 200 else []
@@ -131,7 +132,7 @@ def _read_alerts() -> list[dict[str, Any]]:
     """The messages that the local topic has sent to its queue since the last call."""
     import boto3
 
-    from stori_pipeline.local.stack import ALERTS_QUEUE
+    from stori_pipeline.local.servers import ALERTS_QUEUE
 
     queue = boto3.resource("sqs").get_queue_by_name(QueueName=ALERTS_QUEUE)
     received: list[dict[str, Any]] = []
