@@ -38,7 +38,7 @@ def create_app(
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
     """
     settings = settings or Settings.load()
-    store = Store(settings.require("STORI_WAREHOUSE_READER", "the address of the warehouse for a role that may only read"))
+    store = Store(settings.require("STORI_WAREHOUSE_READER"))
     charts = Charts(settings.processed_bucket)
     extension = extend(store, clock) if extend else Extension(APIRouter())
     key = settings.secret("STORI_API_KEY")

@@ -6,6 +6,7 @@ text (`dialect`), or changing rows (`load`, `reports`).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
 from stori_pipeline.model.table import Table
+from stori_pipeline.settings import foreign, secrets
 from stori_pipeline.warehouse import dialect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+_log = logging.getLogger(__name__)
 
 
 class WarehouseError(RuntimeError):
@@ -85,6 +90,7 @@ def connect(url: str, what: str = "connection") -> Connection:
         ) from None
     if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
         dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
+    _log.debug("%s: connecting to the warehouse at %s:%s as %s", what, dsn.get("host"), dsn.get("port"), dsn.get("user"))
     try:
         return psycopg2.connect(
             make_dsn(**dsn),
@@ -95,7 +101,9 @@ def connect(url: str, what: str = "connection") -> Connection:
             keepalives_count=3,
         )
     except psycopg2.OperationalError as error:
-        raise WarehouseUnavailable(f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}") from error
+        secrets.forget()  # its password may have been rotated
+        where = f"the warehouse at {dsn.get('host')}:{dsn.get('port')}"
+        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres')}") from error
 
 
 class Warehouse:

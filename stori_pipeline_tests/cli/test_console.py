@@ -22,7 +22,7 @@ from stori_pipeline_tests.cli.conftest import ProjectFolder
 from stori_pipeline_tests.shipped import SERVERS
 
 PACKAGE = Path(stori_pipeline.__file__).parent
-COMMANDS = ["add", "api", "detect-deletes", "down", "init", "scaffold", "status", "sync", "up", "verify"]
+COMMANDS = ["add", "api", "completion", "detect-deletes", "down", "init", "scaffold", "settings", "status", "sync", "up", "verify"]
 OWN = ["demo", "seed", "workload"]
 """What the shipped project adds."""
 
@@ -117,6 +117,7 @@ def test_every_error_class_that_the_command_translates_exists() -> None:
 # Errors that no command lets out, and what becomes of each.
 _NEVER_SEEN = {
     "BrokenFile": "becomes a rejected row",
+    "Failed": "the command raises it, and prints its lines",
     "DrawingError": "fails its step, whose message the command prints",
     "MetricsError": "the alerts go on, and warn",
     "MisfitError": "becomes a rejected row",

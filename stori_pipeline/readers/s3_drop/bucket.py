@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -79,11 +80,13 @@ class Bucket:
             ResponseStreamingError,
         )
 
-        where = f"{self._where}: {doing}"
+        where, settings = f"{self._where}: {doing}", hint("aws")
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
-            raise SourceUnavailable(f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?") from error
+            raise SourceUnavailable(
+                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{settings}"
+            ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
             if code in _TRANSIENT or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
@@ -94,7 +97,9 @@ class Bucket:
                 f"{where}: S3 refuses with {code}; the reader's role needs s3:ListBucket on the bucket and s3:GetObject on its files"
             ) from error
         except BotoCoreError as error:
-            raise SourceError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
+            raise SourceError(
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){settings}"
+            ) from error
 
     def files(self, prefix: str) -> list[Dropped]:
         """Every file under a prefix, in the order in which files are read. Takes a request per thousand files and about 300 bytes of
