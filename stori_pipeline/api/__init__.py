@@ -26,10 +26,10 @@ __all__ = ["create_app"]
 def create_app(
     settings: Settings | None = None, clock: Clock = utc_now, *, extend: Extend | None = None, title: str = "stori_pipeline"
 ) -> FastAPI:
-    """The application, for any ASGI server. It reads the settings once, here.
+    """The application, for any ASGI server.
 
     Args:
-        settings: by default those of the environment and `.env`.
+        settings: by default those of the environment and `.env`, which are read again for each new session and each request.
         clock: gives the present day.
         extend: makes what the project adds (`ProjectPackage.api`).
         title: the project's name.
@@ -37,12 +37,19 @@ def create_app(
     Raises:
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
     """
-    settings = settings or Settings.load()
-    store = Store(settings.require("STORI_WAREHOUSE_READER"))
+    given = settings
+
+    def present() -> Settings:
+        return given or Settings.load()
+
+    settings = present()
+    settings.require("STORI_WAREHOUSE_READER")
+    store = Store(lambda: present().require("STORI_WAREHOUSE_READER"))
     charts = Charts(settings.processed_bucket)
     extension = extend(store, clock) if extend else Extension(APIRouter())
     key = settings.secret("STORI_API_KEY")
-    dependencies = [Depends(Guard(key, settings.environ.get("STORI_API_RATE", "")))] if key else []
+    guard = Guard(lambda: present().secret("STORI_API_KEY"), settings.secret("STORI_API_RATE"))
+    dependencies = [Depends(guard)] if key else []
     # Without a key the OpenAPI document mentions none either.
     responses = UNAVAILABLE | REFUSED if key else UNAVAILABLE
 

@@ -65,7 +65,7 @@ def _model(declared: tuple[Setting, ...], environ: Mapping[str, str]) -> type[Ba
             return {name: environ[name.upper()] for name in self.settings_cls.model_fields if name.upper() in environ}
 
     class Base(BaseSettings):
-        model_config = SettingsConfigDict(extra="ignore")
+        model_config = SettingsConfigDict(extra="ignore", validate_default=False)
 
         @classmethod
         def settings_customise_sources(
@@ -98,7 +98,7 @@ def _listed(setting: Setting, settings: Settings, problem: str) -> Listed:
     origin = ".env" if name in settings.from_file else "environment"
     if is_secret_arn(value):
         return Listed(name, value, f"Secrets Manager, by its ARN in {origin}", setting.meaning, setting.secret, problem)
-    shown = _without_secret(value) if setting.secret else value
+    shown = value if not setting.secret else "…" if problem else _without_secret(value)
     return Listed(name, shown, origin, setting.meaning, setting.secret, problem)
 
 
@@ -109,6 +109,6 @@ def _without_secret(value: str) -> str:
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return "…"
-    if not parts.scheme or not host or parts.netloc.count("@") > 1:
-        return "…"
+    if not parts.scheme or not host or value.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1:
+        return "…"  # a password with a special character that is not escaped ends anywhere
     return f"{parts.username}@{host}" if parts.username else host

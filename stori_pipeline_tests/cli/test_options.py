@@ -86,7 +86,7 @@ def test_without_json_a_usage_error_is_text(project: ProjectFolder) -> None:
 @pytest.mark.parametrize("command", ["sync", "status", "settings", "down", "verify"])
 def test_outside_a_project_is_one_clear_line(command: str, tmp_path: Path) -> None:
     """Regression: it printed a table of blanks, and advice about DAGSTER_HOME."""
-    done = run([STORI, command], tmp_path, DAGSTER_HOME=str(tmp_path / "another"))
+    done = run([STORI, command], tmp_path, DAGSTER_HOME=str(tmp_path / "another"), STORI_PROJECT="")
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr == f"Error: {tmp_path} is in no project of stori; change into a project's folder, or make one with `stori init NAME`\n"
@@ -105,21 +105,21 @@ def test_help_and_completion_answer_in_a_broken_project(broken: str, tmp_path: P
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "__init__.py").touch()
     (tmp_path / "broken" / "project.py").write_text(broken)
-    assert completed("sync ba", tmp_path) == []
-    assert "sync" in completed("sy", tmp_path)
-    done = run([STORI, "--help"], tmp_path)
+    assert completed("sync ba", tmp_path, STORI_PROJECT="") == []
+    assert "sync" in completed("sy", tmp_path, STORI_PROJECT="")
+    done = run([STORI, "--help"], tmp_path, STORI_PROJECT="")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- completion
 
 
-def completed(line: str, folder: Path) -> list[str]:
+def completed(line: str, folder: Path, **environ: str) -> list[str]:
     """What bash would offer at the end of `stori LINE`."""
     words = ["stori", *line.split(" ")]
-    done = run([STORI], folder, _STORI_COMPLETE="bash_complete", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1))
+    done = run([STORI], folder, **environ, _STORI_COMPLETE="bash_complete", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1))
     assert done.stderr == ""
-    return [each.partition(",")[2] for each in done.stdout.splitlines()]
+    return [each.partition(",")[2] for each in done.stdout.splitlines() if each]
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,14 @@ def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what 
     # Cached, because creating a client takes a tenth of a second and a sensor runs every few seconds.
     import boto3  # slow to import
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
-    # A session of its own, because boto3's default session is not safe for threads.
-    return boto3.session.Session().client(
-        "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
-    )
+    config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
+    try:
+        # A session of its own, because boto3's default session is not safe for threads.
+        return boto3.session.Session().client("s3", config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
 
 
 class Bucket:
