@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 
 from stori_pipeline.api.extension import Extend, Extension
 from stori_pipeline.api.guard import Guard, TooManyRequests, Unauthorized
@@ -58,12 +59,14 @@ def create_app(
         yield
         store.close()
 
-    app = FastAPI(
+    # FastAPI's own page of documentation takes its script and its style from another host.
+    app = FastAPIOffline(
         title=title,
         description="The freshness of the warehouse, its charts, and what the project adds.",
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,
     )
     _handle_errors(app)
     app.include_router(data_routes(store, clock), dependencies=dependencies, responses=responses)

@@ -74,7 +74,7 @@ def source(name: str, kind: str | None, url: str | None, description: str) -> No
                 say(f"The connection was not tried. Set {setting} in .env, and repeat `stori add source {name}`.")
                 return
             _remember(setting, url)
-        say(f"The connection works: {readers.describe(kind, url or Settings.load().source_url(name), name)}")
+        say(f"The connection works: {readers.reader_for(kind, url or Settings.load().source_url(name)).describe(name)}")
         say(f"Next: `stori scaffold {name} --all --write`.")
 
 

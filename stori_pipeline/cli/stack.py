@@ -22,8 +22,11 @@ DOTENV = Path(".env")
 def local_stack() -> Stack:
     """The local stack of the project that the command stands in."""
     from stori_pipeline.discovery import current
-    from stori_pipeline.local.stack import Stack
 
+    try:
+        from stori_pipeline.local.stack import Stack
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; the local stack needs the extra `local` of stori-pipeline") from error
     return Stack(HOME, current().local)
 
 

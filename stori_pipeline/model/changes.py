@@ -22,6 +22,8 @@ class Changes:
     """Whether the source keeps the rows that it has delivered, so that a full refresh can read them again."""
     sees_deletes: ClassVar[bool] = False
     """Whether the reader yields a deleted row for each row that the source deleted."""
+    reads_whole: ClassVar[bool] = False
+    """Whether a reading gives all rows, as a snapshot, if any row has changed."""
     is_derived: ClassVar[bool] = False
     """Whether the table is computed from other tables instead of read from a source."""
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from stori_pipeline.model.business_hours import BusinessHours
 from stori_pipeline.model.changes import Changes, History
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.names import OWN_NAME, RESERVED, refuse_bad_name
+from stori_pipeline.model.names import OWN_NAME, RESERVED, SYSTEM_COLUMNS, refuse_bad_name
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.types import Type, registered
 
@@ -68,6 +68,8 @@ class Table:
         sortkey, distkey: Redshift's physical layout; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
         aliases: other names of the table in the warehouse, as views.
+        source_name: what the source itself calls the table (`labOrders`, `person.person`, `Order Details`); empty if that is `name`. The
+            kind of the source says how it is written, for Postgres in `readers.postgres.names`.
 
     Raises:
         DefinitionError: the definition is invalid. The message names the table and the column.
@@ -87,6 +89,7 @@ class Table:
     distkey: str = ""
     arrivals: BusinessHours | None = None
     aliases: tuple[str, ...] = ()
+    source_name: str = ""
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -108,9 +111,9 @@ class Table:
                     f"{where}, column {column.name!r}: {column.type!r} is no type; use one of stori_pipeline.model.types, such as "
                     "`integer`, or `decimal(18, 2)` with its lengths"
                 )
-            if column.name in RESERVED:
+            if column.name in RESERVED or column.name in SYSTEM_COLUMNS:
                 raise DefinitionError(
-                    f"{where}, column {column.name!r}: the pipeline uses that name itself; rename the column and give its `path`"
+                    f"{where}, column {column.name!r}: the pipeline or Redshift uses that name; rename the column, and give its `path`"
                 )
             if not (isinstance(self.changes, History) and OWN_NAME.fullmatch(column.name)):
                 refuse_bad_name(f"{where}, column {column.name!r}", column.name)
@@ -175,6 +178,11 @@ class Table:
         return f"{self.source.name}/{self.name}"
 
     @property
+    def name_in_source(self) -> str:
+        """What the source itself calls the table."""
+        return self.source_name or self.name
+
+    @property
     def source_path(self) -> list[str]:
         """The asset key of the source table."""
         return [self.source.name, self.name]
@@ -212,6 +220,7 @@ class Table:
         """A short hash of everything that determines what lands and which columns the mirror has. Batches with different fingerprints
         cannot be merged."""
         parts = [f"{c.name} {c.type} {c.nullable} {c.source_path}" for c in self.columns] + [f"key {self.key}", f"unnest {self.unnest}"]
+        parts += [f"source name {self.source_name}"] if self.source_name else []
         parts += ["keep_deleted"] if self.keep_deleted else []
         parts += [f"history of {self.changes.of}"] if isinstance(self.changes, History) else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

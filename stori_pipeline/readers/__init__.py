@@ -7,13 +7,17 @@ packages beside this module), which rows fit a definition (`contract`), or where
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
+
+if TYPE_CHECKING:
+    from stori_pipeline.readers.scaffolding import Suggestions
 
 
 class SourceError(RuntimeError):
@@ -41,7 +45,8 @@ class Reader(Protocol):
         """
 
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> AbstractContextManager[Reading]:
-        """All rows that changed since the position; a snapshot of the table if `since` is None.
+        """All rows that changed since the position; a snapshot of the table if `since` is None, or if the strategy reads the whole table
+        (`Changes.reads_whole`) and any row has changed.
 
         With `day`: the rows whose `table.cursor` falls in that UTC day, as `changes` that do not move the position.
 
@@ -49,6 +54,17 @@ class Reader(Protocol):
             SourceUnavailable: the source cannot be reached now; try again.
             PositionLost: `since` is too old, or belongs to another server; read with None.
             SourceError: the source table no longer fits its definition (a column is missing or has another type), or reading it failed.
+        """
+
+    def describe(self, source: str) -> str:
+        """What the source says of itself, in a line: what it is, and what its role may read. `stori add source` tries a connection so.
+
+        Args:
+            source: the source's name, for errors.
+
+        Raises:
+            SourceUnavailable: the source cannot be reached now.
+            SourceError: it refuses the connection, or the address is wrong.
         """
 
     def drift(self, table: Table) -> list[str]:
@@ -77,11 +93,17 @@ class SourceKind(Protocol):
     def reader_at(self, url: str) -> Reader:
         """The reader of the source at that address."""
 
-    def describe(self, url: str, source: str) -> str:
-        """See `readers.describe`."""
-
     def scaffold(self, url: str, name: str, *, source: str) -> str:
         """See `readers.scaffold`."""
+
+
+class Suggests(Protocol):
+    """What the package of a kind defines in addition if it can list the tables of a source."""
+
+    def suggest(
+        self, url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+    ) -> Suggestions:
+        """See `readers.suggest`."""
 
 
 READERS: dict[str, str] = {
@@ -126,17 +148,31 @@ def scaffold(kind: str, url: str, source: str, name: str) -> str:
     return source_kind(kind).scaffold(url, name, source=source)
 
 
-def describe(kind: str, url: str, source: str) -> str:
-    """What a source says of itself, in a line: its version, and what its role may read. Tries the connection.
+def suggest(
+    kind: str,
+    url: str,
+    source: str,
+    *,
+    names: Sequence[str] = (),
+    known: Sequence[Table] = (),
+    progress: Callable[[str], object] = str,
+) -> Suggestions:
+    """Suggested definitions of the tables of a source that have none, and what is left out.
 
     Args:
-        source: the source's name, for errors.
+        source: the project's name for the source, for errors.
+        names: the source's names for the tables; without any, all tables that the role may read.
+        known: the source's tables that the project has. Without `names` they are left alone; no other table gets a name of theirs.
+        progress: called with the source's name for each table before it is looked at.
 
     Raises:
         SourceUnavailable: the source cannot be reached now.
-        SourceError: it refuses the connection, or the address is wrong.
+        SourceError: tables of that kind cannot be listed, or one of `names` does not exist.
     """
-    return source_kind(kind).describe(url, source)
+    package = source_kind(kind)
+    if not hasattr(package, "suggest"):
+        raise SourceError(f"the tables of a source of the kind {kind} cannot be listed; name one: `stori scaffold {source}.TABLE`")
+    return cast(Suggests, package).suggest(url, source=source, names=names, known=known, progress=progress)
 
 
 def kind_of_url(url: str) -> str:

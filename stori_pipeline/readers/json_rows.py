@@ -1,21 +1,48 @@
 """Values of rows that come as JSON objects, or as documents like them.
 
-Belongs here: the value at a path, and what a text in a column of documents is. Does not belong here: which values fit (`contract`), or
-suggested columns (`json_fields`).
+Belongs here: paths, the value at a path, and what a text in a column of documents is. Does not belong here: which values fit (`contract`),
+or suggested columns (`suggested_columns`).
 """
+
+# A path names members from the outside in, with dots between them. In a name, a backslash stands before a dot or a backslash, and before a
+# `$` at its beginning, because a path such as `$line` is a fact of a reader's own.
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stori_pipeline.contract import Misfit
 
+_ESCAPED = re.compile(r"\\([.$\\])")
+_ESCAPED_OR_DOT = re.compile(rf"{_ESCAPED.pattern}|\.")
+
+
+@functools.lru_cache(maxsize=4_096)
+def steps(path: str) -> tuple[str, ...]:
+    """The names of the members that a path leads through."""
+    if "\\" not in path:
+        return tuple(path.split("."))
+    return tuple(_ESCAPED_OR_DOT.sub(lambda match: match[1] or "\0", path).split("\0"))  # no path has a NUL
+
+
+def literal(path: str) -> str:
+    """The path as a single name, for files whose columns have no members."""
+    return _ESCAPED.sub(r"\1", path)
+
+
+def path_of(name: str, *, members: bool = True) -> str:
+    """The path of a member with that name; with `members=False`, the path for `literal`, in which dots need no backslash."""
+    path = re.sub(r"[.\\]" if members else r"\\(?=[.$\\])", r"\\\g<0>", name)
+    return f"\\{path}" if name.startswith("$") else path
+
 
 def value_at(document: Any, path: str, default: Any = None) -> Any:
-    """The value at a dotted path, the default where it leads nowhere; the document itself where the path is empty."""
-    for name in path.split(".") if path else ():
+    """The value at a path, the default where it leads nowhere; the document itself where the path is empty."""
+    for name in steps(path) if path else ():
         if not isinstance(document, Mapping) or name not in document:
             return default
         document = document[name]

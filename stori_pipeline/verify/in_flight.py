@@ -16,7 +16,7 @@ from stori_pipeline.readers import PositionLost, Reader
 
 
 def keys_in_flight(table: Table, reader: Reader, lake: Lake, mirrored: tuple[int, int] | None) -> set[tuple[str, ...]]:
-    """The keys of all rows that changed since the mirror's position.
+    """The keys of all rows that changed since the mirror's position. None if the source tells only that a row changed, and not which.
 
     If the source itself is compared, it is read from the position of the mirror's batch; nothing is landed or acknowledged. Otherwise the
     lake is compared, and the keys are those of the batches that are not loaded yet.
@@ -26,6 +26,8 @@ def keys_in_flight(table: Table, reader: Reader, lake: Lake, mirrored: tuple[int
     """
     batch = lake.find(table, mirrored[1]) if mirrored else None
     if batch is None or batch.order != mirrored:
+        return set()
+    if table.changes.reads_whole:
         return set()
     if not isinstance(reader, Comparable):
         later = lake.rows(table, *lake.manifests(table, after=mirrored)).select(table.key).collect()

@@ -148,6 +148,9 @@ def test_a_reader_that_cannot_judge_again_leaves_rows_rejected(messages: TestQue
         def drift(self, *_: Any) -> list[str]:
             return []
 
+        def describe(self, *_: Any) -> str:
+            return "given"
+
     begun(messages, lake)
     before = _quarantine(lake, lake.newest(ORDERS))
     refreshed = sync.land(ORDERS, Plain(), lake, run_id="run", full=True).manifest

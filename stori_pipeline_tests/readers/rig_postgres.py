@@ -13,7 +13,7 @@ from psycopg2.extras import Json
 
 from stori_pipeline.model.changes import Changes, Cursor
 from stori_pipeline.readers import Reader, reader_for
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres import Snapshot, Xmin
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.readers.mongo_servers import free_port
 from stori_pipeline_tests.readers.shop import Row, now, shop_table
@@ -21,7 +21,11 @@ from stori_pipeline_tests.readers.shop import Row, now, shop_table
 
 class PostgresRig:
     kind = "postgres"
-    ways: ClassVar[Mapping[str, Changes]] = {"xmin": Xmin(), "cursor": Cursor("changed_at", lag=timedelta(minutes=5))}
+    ways: ClassVar[Mapping[str, Changes]] = {
+        "xmin": Xmin(),
+        "cursor": Cursor("changed_at", lag=timedelta(minutes=5)),
+        "snapshot": Snapshot(),
+    }
     missing_is_empty = False
     whole_rows = True
     shows_unread_rows = True

@@ -57,6 +57,19 @@ def test_a_server_that_goes_away_during_a_reading_is_unavailable(tmp_path: Path,
                 running.close()
 
 
+def test_a_collection_is_read_by_the_name_that_it_has_in_its_source(mongo_db: MongoSource, reader: MongoReader) -> None:
+    mongo_db.database["labOrders"].insert_many([a_trade(str(n)) for n in range(3)])
+    table = replace(TRADES, name="lab_orders", source_name="labOrders")
+    read = drained(reader, table)
+    assert len(read.rows) == 3
+    mongo_db.database["labOrders"].insert_one(a_trade("3"))
+    assert reader.head(table, read.until) != reader.head(table, drained(reader, table).until)
+    rows, key_range = reader.key_range(table)
+    assert (rows, len(reader.checksums(table, key_range))) == (4, 4)
+    assert sum(digest.rows for digest in reader.digests(table, key_range, key_range.width(4)).values()) == 4
+    assert not [line for line in reader.drift(table) if "no collection" in line]
+
+
 def test_a_reader_without_the_right_to_read_is_refused_and_the_role_it_needs_named(mongo_db: MongoSource) -> None:
     for url in (mongo_db.url.replace("reader:", "nobody:"), mongo_db.url.replace(f"/{mongo_db.name}", "/admin")):
         with pytest.raises(SourceError, match="role `read`") as raised:
@@ -85,7 +98,7 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
         "the documents have details.fee.paid, which the definition does not name; "
         'to read it add Column("paid", boolean, path="details.fee.paid")',
         "the documents have venueName, which the definition does not name; "
-        'to read it add Column("venue_name", varchar(16), path="venueName")',
+        'to read it add Column("venue_name", varchar(65535), path="venueName")',
     ]
 
 
@@ -101,7 +114,7 @@ def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, rea
         ]
     )
     table = pasted(scaffold("mongodb", mongo_db.url, "exchange", "orders"), TRADES.source)
-    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "at"]
+    assert [column.name for column in table.columns] == ["id", "customer_name", "total", "lines", "when"]
     result = drained(reader, table)
     assert (len(result.rows), result.rejected) == (3, [])
     with pytest.raises(SourceError, match="no documents"):

@@ -12,7 +12,7 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, timestamptz, varchar
 from stori_pipeline.readers import SourceError, scaffold
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres import Snapshot, Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.pasting import pasted
@@ -29,8 +29,8 @@ EVERYTHING = Table(
         Column("order_id", bigint, nullable=False, path="orderID"),
         Column("small", smallint),
         Column("amount", decimal(18, 2)),
-        Column("loose", decimal(38, 4)),
-        Column("huge", varchar(256)),
+        Column("loose", decimal(38, 10)),
+        Column("huge", varchar(53)),
         Column("rounded", decimal(7, 0)),
         Column("price", decimal(19, 2)),
         Column("ratio", double),
@@ -44,15 +44,15 @@ EVERYTHING = Table(
         Column("tags", super_),
         Column("code", varchar(40)),
         Column("fixed", varchar(12)),
-        Column("name", varchar(64), description='A "name", it\'s\nsaid \\ é'),
-        Column("long", varchar(8192)),
-        Column("empty", varchar(16)),
+        Column("name", varchar(65535), description='A "name", it\'s\nsaid \\ é'),
+        Column("long", varchar(65535)),
+        Column("empty", varchar(65535)),
         Column("longest", super_),
         Column("ref", varchar(36)),
-        Column("feeling", varchar(16)),
-        Column("raw", varchar(16)),
-        Column("took", varchar(16)),
-        Column("c_7th", varchar(16), path="7th"),
+        Column("feeling", varchar(256)),
+        Column("raw", varchar(65535)),
+        Column("took", varchar(128)),
+        Column("c_7th", varchar(65535), path="7th"),
     ),
     ("order_id", "region"),
     Xmin(),
@@ -103,14 +103,15 @@ def test_a_scaffolded_definition_of_every_type_reads_its_table(app: extensions.c
     assert reader.drift(table) == []
 
 
-def test_without_a_primary_key_a_unique_index_or_a_comment_is_suggested(app: extensions.connection, source_db: SourceDatabase) -> None:
+def test_without_a_primary_key_a_unique_index_or_a_hash_is_the_key(app: extensions.connection, source_db: SourceDatabase) -> None:
     run(
         app,
         "CREATE TABLE keyed (a int, b int NOT NULL UNIQUE, UNIQUE (a))",
         "CREATE TABLE keyless (a int)",
     )
     assert pasted(scaffold("postgres", source_db.reader_url, "shop", "keyed"), SOURCE).key == ("b",)
-    assert "key=(),  # it has no primary key" in scaffold("postgres", source_db.reader_url, "shop", "keyless")
+    keyless = pasted(scaffold("postgres", source_db.reader_url, "shop", "keyless"), SOURCE)
+    assert (keyless.key, keyless["row_id"].path, keyless.changes) == (("row_id",), "$row", Snapshot())
 
 
 def test_no_definition_is_scaffolded_of_a_missing_table(source_db: SourceDatabase) -> None:
@@ -126,6 +127,6 @@ def test_drift_names_each_new_column_with_the_line_to_add(app: extensions.connec
     run(app, "ALTER TABLE orders ADD note text, ADD paid boolean NOT NULL", "INSERT INTO orders VALUES (1, 'twenty characters...', true)")
     note, paid = reader.drift(table)
     assert note.startswith("shop.orders: ")
-    assert note.endswith('Column("note", varchar(64)),')
+    assert note.endswith('Column("note", varchar(65535)),')
     assert paid.endswith('Column("paid", boolean),')
     assert [row["id"] for row in drained(reader, table).rows] == [1], "a new column stops nothing"

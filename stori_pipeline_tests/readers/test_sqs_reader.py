@@ -273,7 +273,7 @@ def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, la
     sync.land(EVENTS, reader(events), lake, run_id="run")
     lines = drift(EVENTS, reader(events), lake)
     assert [line.partition("add ")[2] for line in lines] == [
-        'Column("colour", varchar(16))',
+        'Column("colour", varchar(65535))',
         'Column("extra", super_)',
         'Column("size", bigint)',
     ]
@@ -290,12 +290,12 @@ def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: L
     sync.land(EVENTS, reader(events), lake, run_id="run")
     events.send(event(4))
     sync.land(EVENTS, reader(events), lake, run_id="run")
-    assert lines() == ['Column("colour", varchar(16))', 'Column("size", bigint)']
+    assert lines() == ['Column("colour", varchar(65535))', 'Column("size", bigint)']
     wider = replace(EVENTS, columns=(*EVENTS.columns, Column("colour", varchar(16)), Column("size", bigint)))
     assert lines(wider) == []
     events.send(event(5, colour="blue", shape="round"))
     sync.land(wider, reader(events), lake, run_id="run")
-    assert lines(wider) == ['Column("shape", varchar(16))']
+    assert lines(wider) == ['Column("shape", varchar(65535))']
 
 
 def test_a_scaffolded_definition_reads_the_messages_that_wait(events: TestQueue) -> None:
@@ -307,9 +307,9 @@ def test_a_scaffolded_definition_reads_the_messages_that_wait(events: TestQueue)
     text = scaffold("sqs", events.url, "web", "visits")
     table = pasted(text, Source("web", "sqs", "The web."))
     assert {c.name: str(c.type) for c in table.columns} == {
-        "id": "varchar(16)",
+        "id": "varchar(65535)",
         "at": "timestamptz",
-        "user_name": "varchar(16)",
+        "user_name": "varchar(65535)",
         "n": "decimal(38,10)",
         "m": "decimal(38,10)",
         "ok": "boolean",

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import math
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
@@ -67,7 +67,7 @@ def _scalar(value: object) -> object:
         raise MisfitError("range", f"the document holds {shown(value)}")
     if isinstance(value, (str, int, type(None))):
         return value
-    if isinstance(value, (date, datetime)):
+    if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
@@ -104,6 +104,8 @@ def document_text(value: object) -> str:
         return json_text(_plain(value))
     except RecursionError:
         raise MisfitError("too_deep", "the document is nested too deeply to be written") from None
+    except UnicodeEncodeError as error:  # of a member's name
+        raise MisfitError("unicode", f"the document is not valid Unicode: {error.reason}") from None
 
 
 def _refused_constant(name: str) -> None:

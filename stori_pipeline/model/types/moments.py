@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import SuggestedFor, Type, register
 
-# A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z.
+# A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z, and a zone that is written UTC.
 _INSTANT = re.compile(
-    r"(\d{4,7})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?( BC)?", re.ASCII
+    r"(\d{4,7})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?\s?(Z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?( BC)?",
+    re.ASCII,
 )
 
 
@@ -48,7 +49,7 @@ def _parsed_instant(text: str, kind: str) -> dt.datetime:
     except ValueError as error:
         raise MisfitError("bad_date", f"{text}: {error}") from None
     try:
-        return local if zone in (None, "Z") else local - _offset(zone)
+        return local if zone in (None, "Z", "UTC") else local - _offset(zone)
     except OverflowError:
         raise MisfitError("range", f"{text} is outside the years 1 to 9999 in UTC") from None
 
@@ -141,6 +142,7 @@ date = register(
         suggested_for=SuggestedFor(
             postgres={"date": "date"},
             arrow=lambda arrow: "date" if pa.types.is_date(arrow) else "",
+            natives={dt.date: "date"},
             texts={r"\s*\d{4}-\d\d-\d\d\s*": "date"},
         ),
         unfit_code="bad_date",
@@ -196,6 +198,10 @@ time = register(
         canonical_sql=lambda x, _: f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')",
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"time without time zone": "{x}"},
+        suggested_for=SuggestedFor(
+            arrow=lambda arrow: "time" if pa.types.is_time(arrow) else "",
+            natives={dt.time: "time"},
+        ),
         catalog_name="time without time zone",
         in_frames=pa.time64("us"),
         docs="a time of day, in microseconds",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
@@ -96,9 +96,10 @@ bigint = _integer(
     "a whole number of 64 bits",
     SuggestedFor(
         postgres={"bigint": "bigint", "oid": "bigint"},
-        arrow=lambda arrow: "bigint" if pa.types.is_integer(arrow) else "",
+        # A duration is read as its number of units. An unsigned integer of 64 bits may be too large.
+        arrow=lambda arrow: "bigint" if (pa.types.is_integer(arrow) and arrow != pa.uint64()) or pa.types.is_duration(arrow) else "",
         natives={int: "bigint"},
-        texts={r"\s*-?\d{1,18}\s*": "bigint"},
+        texts={r"\s*(0|-?[1-9]\d*)\s*": "bigint"},  # not 007: a number does not keep its zeros
     ),
 )
 integer = _integer(
@@ -135,9 +136,10 @@ def decimal(precision: int, scale: int) -> Type:
         of_arrow=lambda arrow: (arrow.precision, arrow.scale) if pa.types.is_decimal(arrow) else None,
         suggested_for=SuggestedFor(
             postgres={"money": "decimal(19, 2)"},
-            arrow=lambda arrow: f"decimal({min(arrow.precision, 38)}, {max(arrow.scale, 0)})" if pa.types.is_decimal(arrow) else "",
+            arrow=_for_arrow,
             natives={Decimal: "decimal(38, 10)"},
-            texts={r"\s*-?\d{1,20}(\.\d{1,10})?\s*": "decimal(38, 10)"},
+            texts={r"\s*-?(0|[1-9]\d*)(\.\d+)?\s*": "decimal(38, 10)"},
+            sized=_with_room,
         ),
         catalog_name=f"numeric({precision},{scale})",
         docs="an exact number of so many digits, so many of them behind the point",
@@ -161,6 +163,44 @@ def _to_decimal(name: str, precision: int, scale: int) -> Callable[[Any], Decima
             raise MisfitError("scale", f"{shown(value)} has more than {scale} places behind the point") from None
 
     return convert
+
+
+_TEXT_FRACTION = re.compile(r"\.(\d*)")
+
+
+def _for_arrow(arrow: pa.DataType) -> str:
+    if arrow == pa.uint64():
+        return "decimal(20, 0)"
+    return f"decimal({min(arrow.precision, 38)}, {max(arrow.scale, 0)})" if pa.types.is_decimal(arrow) else ""
+
+
+def _with_room(values: Sequence[Any]) -> str:
+    """The decimal with room for the digits of these numbers, or of texts that are numbers; "" if there is none. Beyond `decimal(38, 10)`,
+    what they leave of 38 digits is shared between both sides of the point."""
+    if not all(map(_keeps_its_zeros(values), values)):
+        return ""
+    before, behind = 0, 0
+    for value in values:
+        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        exponent = exact.as_tuple().exponent
+        if not isinstance(exponent, int):  # NaN or an infinity
+            return ""
+        if exact:
+            digits = "".join(map(str, exact.as_tuple().digits))
+            zeros = len(digits) - len(digits.rstrip("0"))
+            before, behind = max(before, exact.adjusted() + 1), max(behind, -(exponent + zeros))
+    if before <= 28 and behind <= 10:
+        return "decimal(38, 10)"
+    spare = 38 - before - behind
+    return f"decimal(38, {min(37, behind + spare // 2)})" if spare >= 0 else ""
+
+
+def _keeps_its_zeros(values: Sequence[Any]) -> Callable[[Any], bool]:
+    """Whether a text can be written again from its number. `1.10` beside `1.9` may be a version and not a number; with as many places in
+    each text, or with no zero at the end of any but `1.0`, the texts are numbers."""
+    fractions = {match[1] for value in values if isinstance(value, str) and (match := _TEXT_FRACTION.search(value))}
+    is_even = len({len(fraction) for fraction in fractions}) <= 1
+    return lambda value: is_even or not isinstance(value, str) or not re.search(r"\.\d+0\s*$", value)
 
 
 register(decimal(18, 2), decimal)

@@ -27,8 +27,8 @@ MAX_BYTES = 65_535
 def _to_boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value in ("t", "true", "f", "false"):
-        return value in ("t", "true")
+    if isinstance(value, str) and value.lower() in ("t", "true", "f", "false"):
+        return value[0] in "tT"
     raise wrong_type(value, "boolean")
 
 
@@ -51,6 +51,7 @@ boolean = register(
             postgres={"boolean": "boolean"},
             arrow=lambda arrow: "boolean" if pa.types.is_boolean(arrow) else "",
             natives={bool: "boolean"},
+            texts={r"\s*(?i:true|false)\s*": "boolean"},
         ),
         docs="true or false",
     )
@@ -76,10 +77,16 @@ def varchar(length: int) -> Type:
         is_text=True,
         postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},
         of_arrow=lambda arrow: (MAX_BYTES,) if _is_text(arrow) else None,
-        suggested_for=SuggestedFor(postgres={"uuid": "varchar(36)"}),
+        suggested_for=SuggestedFor(postgres={"uuid": "varchar(36)"}, arrow=_for_arrow, natives={bytes: f"varchar({MAX_BYTES})"}),
         catalog_name=f"character varying({length})",
         docs="text, of at most so many bytes of UTF-8",
     )
+
+
+def _for_arrow(arrow: pa.DataType) -> str:
+    # Bytes are read as their base64.
+    is_bytes = pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow) or pa.types.is_fixed_size_binary(arrow)
+    return f"varchar({MAX_BYTES})" if is_bytes or _is_text(arrow) else ""
 
 
 def _is_text(arrow: pa.DataType) -> bool:

@@ -49,13 +49,16 @@ class SuggestedFor:
         postgres: by Postgres's type, if its values need not be measured.
         arrow: for an Arrow type of a Parquet file; "" if another type is suggested.
         natives: by Python type of the values of a field in JSON or BSON. A field with several types of numbers counts as `Decimal`.
-        texts: by regular expression that all texts of a field match.
+        texts: by regular expression that all texts of a field match. `convert` must take them, too.
+        sized: the type, with its lengths, for these values: numbers or texts, None not among them; "" if it has none that takes them. If
+            None, the type is as declared in the fields above.
     """
 
     postgres: Mapping[str, str] = field(default_factory=dict)
     arrow: Callable[[pa.DataType], str] = _nothing
     natives: Mapping[type, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    sized: Callable[[Sequence[Any]], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -165,13 +165,6 @@ def reader_at(url: str) -> Reader:
     return HttpApiReader(url)
 
 
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.http_api.setup import describe
-
-    return describe(url, source)
-
-
 def scaffold(url: str, name: str, *, source: str) -> str:
     """See `readers.scaffold`. Uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
     from stori_pipeline.readers.http_api.scaffolding import scaffold

@@ -14,9 +14,9 @@ from typing import Any
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
-from stori_pipeline.readers.http_api import CHANGES, ByDay, days, pages
+from stori_pipeline.readers.http_api import CHANGES, ByDay, days, pages, setup
 from stori_pipeline.readers.http_api.client import opened
-from stori_pipeline.readers.json_fields import column_text
+from stori_pipeline.readers.suggested_columns import column_text
 
 
 class HttpApiReader:
@@ -57,6 +57,9 @@ class HttpApiReader:
                 yield pages.DayOfPagesReading(source, table, since, day) if day else pages.PagesReading(source, table, since)
             else:
                 yield days.DayOfAnswersReading(source, table, since, day) if day else days.DaysReading(source, table, since)
+
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
 
     def drift(self, table: Table) -> list[str]:
         """From the newest day's response or the first page; see `past_drift` for later pages."""

@@ -11,13 +11,14 @@ from contextlib import suppress
 from datetime import date
 from typing import Any
 
+from stori_pipeline.model.names import name_for
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import RequestLimits
 from stori_pipeline.readers.http_api.answers import parse
 from stori_pipeline.readers.http_api.client import Api, opened
-from stori_pipeline.readers.json_fields import column_name, column_text
-from stori_pipeline.readers.json_rows import value_at
+from stori_pipeline.readers.json_rows import path_of, value_at
 from stori_pipeline.readers.scaffolding import definition_text, text
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path
 
 _PACKAGE = "stori_pipeline.readers.http_api"
 _LATEST = "latest"
@@ -55,26 +56,37 @@ def _by_day(name: str, document: Any, where: str) -> str:
     place, rows = _rows(document, where, entries=True)
     entry = not isinstance(rows, list)
     elements = [{"name": each, "value": value} for each, value in rows.items()] if isinstance(rows, dict) else rows
-    around = {member: [value] for member, value in members.items() if member != day_at}
-    columns = {"day": f'Column("day", date, nullable=False, path={text(day_at)}),'}
-    for field, values in (around | _fields(elements)).items():
-        columns.setdefault(column_name(field), f"{column_text(field, values, key=field in around or (entry and field == 'name'))},")
+    sampled = _sampled(elements)
+    sampled.values.pop(day_at, None)
+    own_key = "name" if entry else _key(sampled, where)
+    around = {member: [value] for member, value in members.items() if member != day_at and member not in sampled.values}
+    sampled.values |= around
+    keys = [*(member for member, values in around.items() if has_path(member) and values != [None]), own_key]
+    columns = columns_of(sampled, keys, taken=["day"])
+    lines = [f'Column("day", date, nullable=False, path={text(path_of(day_at))}),', *(column.line for column in columns.values())]
     arguments = [f"start=datetime.date({day.year}, {day.month}, {day.day})", f"latest={text(_LATEST)}", f"day_at={text(day_at)}"]
     arguments += [f"rows_at={text(place)}"] if place else []
     arguments += ['entry=("name", "value")'] if entry else []
-    key = ["day", *map(column_name, around), "name" if entry else _first(elements, where)]
     changes = f"ByDay({', '.join(arguments)})"
-    return definition_text(name, list(columns.values()), key, changes, _PACKAGE, key_comment=_KEY_COMMENT, more=['cursor="day"'])
+    key, more = ["day", *(columns[each].name for each in keys)], ['cursor="day"']
+    ours = name_for(name, prefix="t_")
+    return definition_text(ours, lines, key, changes, _PACKAGE, key_comment=_KEY_COMMENT, more=more, notes=_notes(sampled))
 
 
 def _by_page(name: str, document: Any, where: str) -> str:
     place, elements = _rows(document, where, entries=False)
-    first = _first(elements, where)
-    columns = {column_name(field): f"{column_text(field, values, key=field == first)}," for field, values in _fields(elements).items()}
-    arguments = [f"path={text(name)}", 'after="after"', f"mark_at={text(first)}", *([f"rows_at={text(place)}"] if place else [])]
+    sampled = _sampled(elements)
+    key = _key(sampled, where)
+    columns = columns_of(sampled, [key])
+    arguments = [f"path={text(name)}", 'after="after"', f"mark_at={text(path_of(key))}", *([f"rows_at={text(place)}"] if place else [])]
     changes = f"ByPage({', '.join(arguments)})"
-    table = column_name(name.partition("?")[0])
-    return definition_text(table, list(columns.values()), [column_name(first)], changes, _PACKAGE, key_comment=_KEY_COMMENT)
+    table = name_for(name.partition("?")[0], prefix="t_")
+    lines = [column.line for column in columns.values()]
+    return definition_text(table, lines, [columns[key].name], changes, _PACKAGE, key_comment=_KEY_COMMENT, notes=_notes(sampled))
+
+
+def _notes(sampled: Sampled) -> list[str]:
+    return [f"Suggested from {sampled.rows:,} rows of one answer. An API promises no types."]
 
 
 def _members(document: Any) -> Mapping[str, Any]:
@@ -89,26 +101,24 @@ def _day(value: object) -> date | None:
 
 def _rows(document: Any, where: str, *, entries: bool) -> tuple[str, Any]:
     """The path of the rows, and the rows: the first array, or the first object whose members may be rows."""
-    for place in ("", *_members(document)):
+    for place in ("", *map(path_of, filter(has_path, _members(document)))):
         rows = value_at(document, place)
         if isinstance(rows, list) or (entries and place and isinstance(rows, dict)):
             return place, rows
     raise SourceError(f"{where}: its answer has no array or object of rows at its top, so no definition can be suggested")
 
 
-def _fields(elements: Sequence[Any]) -> dict[str, list[Any]]:
-    """Every field of the rows with its values; nulls do not count."""
-    fields: dict[str, list[Any]] = {}
+def _sampled(elements: Sequence[Any]) -> Sampled:
+    sampled = Sampled()
     for element in elements:
-        for field, value in _members(element).items():
-            if value is not None:
-                fields.setdefault(field, []).append(value)
-    return fields
+        if isinstance(element, Mapping):
+            sampled.add(element)
+    return sampled
 
 
-def _first(elements: Sequence[Any], where: str) -> str:
-    """The field that may identify a row: `id`, or else the first."""
-    fields = _fields(elements)
+def _key(sampled: Sampled, where: str) -> str:
+    """The field that may identify a row: called like a key and different in each, or else `id`, or the first that has a path."""
+    fields = [name for name, values in sampled.values.items() if has_path(name) and None not in values]
     if not fields:
         raise SourceError(f"{where}: its answer has no rows with values now, so no definition can be suggested; try again later")
-    return "id" if "id" in fields else next(iter(fields))
+    return sampled.key() or next((name for name in fields if name.casefold() == "id"), fields[0])

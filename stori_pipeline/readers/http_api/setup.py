@@ -10,7 +10,7 @@ from stori_pipeline.readers.http_api.client import opened
 
 
 def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
+    """See `readers.Reader.describe`."""
     with opened(url, source, source, RequestLimits(attempts=2)) as api:
         answer = api.get("")
     return f"it answers {answer.status}" + (" at its root; give `stori scaffold` the path of its rows" if answer.status == 404 else "")

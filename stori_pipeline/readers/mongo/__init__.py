@@ -15,7 +15,7 @@ from stori_pipeline.model.changes import Changes, Cursor
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "ChangeStream", "describe", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.mongo.reader import MongoReader
 
     return MongoReader(url)
-
-
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.mongo.setup import describe
-
-    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

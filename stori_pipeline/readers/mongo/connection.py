@@ -125,12 +125,12 @@ def _brief(error: Exception) -> str:
 
 def committed(database: Database[Document], table: Table) -> Collection[Document]:
     """The table's collection with read concern "majority", which never returns a write that may be rolled back."""
-    return database.get_collection(table.name, read_concern=ReadConcern("majority"))
+    return database.get_collection(table.name_in_source, read_concern=ReadConcern("majority"))
 
 
 def identity(database: Database[Document], table: Table, session: ClientSession | None = None) -> str:
     """The collection's UUID, which differs if the collection is created again or is on another server; "" if it does not exist."""
-    for collection in database.list_collections(session=session, filter={"name": table.name}):
+    for collection in database.list_collections(session=session, filter={"name": table.name_in_source}):
         uuid = collection.get("info", {}).get("uuid")
         return bytes(uuid).hex() if uuid else ""
     return ""

@@ -114,7 +114,7 @@ class DayOfCollectionReading(DayReading):
 
         where = column.between(low, high, or_without=False)
         with self._connection.translated():
-            batches = scans.batches(self._connection.database[self._table.name], where)
+            batches = scans.batches(self._connection.database[self._table.name_in_source], where)
             yield from scans.chunks(documents, batches, of_day)
 
 
@@ -142,7 +142,7 @@ class CursorReading(ReadingSince):
             if self._since is not None and self._since["collection"] not in ("", collection):
                 raise PositionLost(f"{self._table.full_name}: its collection was dropped or created again; a new generation must be read")
             where = None if self._from is None else self._column.between(self._from, None, or_without=True)
-            documents = scans.batches(self._connection.database[self._table.name], where)
+            documents = scans.batches(self._connection.database[self._table.name_in_source], where)
             bound, at_bound = self._from, dict[int, Bound]()
             for chunk in scans.chunks(Documents(self._table), documents, self._is_from_bound):
                 bound = self._next_bound(bound, chunk.rows.column(self._column.name))

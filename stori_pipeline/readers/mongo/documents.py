@@ -20,16 +20,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import bson
 from bson import json_util
 from bson.binary import UUID_SUBTYPE, Binary
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
+from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.readers.json_rows import as_document, value_or_misfit
+from stori_pipeline.readers.json_rows import as_document, steps, value_or_misfit
 from stori_pipeline.readers.mongo.connection import Document
 
 Row = Mapping[str, object]
@@ -60,7 +62,8 @@ def native(value: Any) -> object:
     return value if convert is None else convert(value)
 
 
-def _json_value(value: Any) -> object:
+def json_value(value: Any) -> object:
+    """A BSON value for a column of documents."""
     # The contract reads bytes in a super column as JSON, as it does a text.
     value = native(value)
     return as_document(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
@@ -81,7 +84,7 @@ class Documents:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self._columns = [(c.name, tuple(c.source_path.split(".")), _converter(c)) for c in table.columns]
+        self._columns = [(c.name, steps(c.source_path), _converter(c)) for c in table.columns]
         self._unnest = tuple(table.unnest.split(".")) if table.unnest else ()
         self._key_paths = [table[name].source_path for name in table.key]
         self.own_key = len(table.key) == 1 and not table.unnest and self._key_paths == ["_id"]
@@ -197,11 +200,23 @@ class Documents:
                 stored.append(ObjectId(value))
             if isinstance(value, str) and _UUID.fullmatch(value):
                 stored.append(Binary.from_uuid(UUID(value)))
+            if isinstance(value, str):
+                stored += _of_text(value)
         paths = [self._key_paths[0]]
         paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
         paths += ["_id"] if self._may_use_id and "_id" not in paths else []
         return [{path: {"$in": stored}} for path in paths]
 
 
+def _of_text(text: str) -> list[object]:
+    """The number, boolean or document that a column of texts holds as this text. Numbers too large for BSON are left out."""
+    try:
+        value = json.loads(text)
+        bson.encode({"_id": value})
+    except (ValueError, RecursionError, OverflowError, ArithmeticError, BSONError):
+        return []
+    return [] if value is None or isinstance(value, (str, list)) else [value]
+
+
 def _converter(column: Column) -> Callable[[Any], object]:
-    return _json_value if column.type.is_document else native
+    return json_value if column.type.is_document else native

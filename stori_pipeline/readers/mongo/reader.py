@@ -15,7 +15,7 @@ from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
-from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, streams
+from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
 
 
@@ -51,23 +51,26 @@ class MongoReader:
             else:
                 yield streams.StreamReading(connection, table, since)
 
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
+
     def drift(self, table: Table) -> list[str]:
         with self._opened(table) as connection:
             if not identity(connection.database, table):
-                return [f"there is no collection {table.name}; MongoDB creates it with its first document"]
-            return sampling.drift(connection.database[table.name], table)
+                return [f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"]
+            return sampling.drift(connection.database[table.name_in_source], table)
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._opened(table) as connection:
-            return proof.key_range(connection.database[table.name], table)
+            return proof.key_range(connection.database[table.name_in_source], table)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._opened(table) as connection:
-            return proof.digests(connection.database[table.name], table, key_range, width, keys_only=keys_only)
+            return proof.digests(connection.database[table.name_in_source], table, key_range, width, keys_only=keys_only)
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._opened(table) as connection:
-            return proof.checksums(connection.database[table.name], table, *ranges)
+            return proof.checksums(connection.database[table.name_in_source], table, *ranges)
 
 
 def scaffold(url: str, collection: str, *, source: str = "") -> str:

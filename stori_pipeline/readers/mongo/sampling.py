@@ -1,111 +1,113 @@
-"""Fields of a collection that no column reads, and a suggested definition of a collection.
+"""Fields of a collection that no column reads, and suggested definitions of collections.
 
-Belongs here: what follows from a sample of documents. Does not belong here: reading tables (`streams`, `cursors`).
+Belongs here: what follows from a sample of documents. Does not belong here: reading tables (`streams`, `cursors`), or the text of a
+definition (`readers.scaffolding`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Any
 
-from bson.decimal128 import Decimal128
-from bson.int64 import Int64
+import bson
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
+from stori_pipeline.model.names import name_for
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import suggestions
-from stori_pipeline.readers.json_fields import column_name
-from stori_pipeline.readers.mongo.connection import SCAN_MS, Document
-from stori_pipeline.readers.scaffolding import definition_text
+from stori_pipeline.model.types import Type
+from stori_pipeline.model.types.suggestions import Suggestion, for_values
+from stori_pipeline.readers.json_rows import value_at
+from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
+from stori_pipeline.readers.mongo.documents import json_value, native
+from stori_pipeline.readers.scaffolding import definition_text, text
+from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, columns_of, has_path, uncovered
 
-_EACH_END = 500
-"""The sample has this many of the oldest documents and as many of the newest."""
+_DOCUMENTS = 20_000
+_BYTES = 100_000_000
+"""The bounds of a sample: the oldest documents and as many of the newest."""
 
-_NATIVES: dict[type, type] = {Int64: int, Decimal128: Decimal}
-"""The Python types of BSON's own numbers."""
+_DRIFT_DOCUMENTS = 1_000
 
 
 def drift(collection: Collection[Document], table: Table) -> list[str]:
     """See `readers.Reader.drift`."""
-    samples = _samples(collection)
-    if not samples:
-        return []
-    covered = {column.source_path for column in table.columns}
-    rows = list(_unnested(samples, table.unnest)) if table.unnest else samples
-    lines = []
-    for path, values in _leaves(rows).items():
-        if path != "_id" and not any(path == each or path.startswith(f"{each}.") for each in covered):
-            taken = {column.name for column in table.columns}
-            lines.append(f"the documents have {path}, which the definition does not name; to read it add {_column(path, values, taken)}")
-    return sorted(lines)
+    documents, _ = _samples(collection, _DRIFT_DOCUMENTS)
+    sampled = _sampled(_unnested(documents, table.unnest) if table.unnest else documents)
+    covered = [*(column.source_path for column in table.columns), "_id"]
+    added = uncovered(sampled, covered, [column.name for column in table.columns], suggest=_suggestion)
+    return sorted(
+        f"the documents have {column.path}, which the definition does not name; to read it add {column.python}" for column in added
+    )
 
 
-def definition(collection: Collection[Document]) -> str:
+def definition(collection: Collection[Document], name: str = "") -> str:
     """A suggested definition of a collection, from a sample of its documents; "" if it has none.
 
-    Lengths are at least twice that of the longest text, and a field that holds numbers of several types becomes a decimal.
+    Args:
+        name: our name for the table; by default, the one closest to the collection's.
     """
-    leaves = _leaves(_samples(collection))
-    if not leaves:
+    documents, is_all = _samples(collection, _DOCUMENTS)
+    if not documents:
         return ""
-    names: set[str] = set()
-    columns = []
-    for path, values in leaves.items():
-        column = _column(path, values, names, key=path == "_id")
-        names.add(column.split('"')[1])
-        columns.append(f"{column},")
-    return definition_text(column_name(collection.name), columns, ["id"], "ChangeStream()", "stori_pipeline.readers.mongo")
+    name = name or name_for(collection.name, prefix="t_")
+    sampled = _sampled(documents)
+    key = SuggestedColumn("id", _suggestion(sampled.values.pop("_id"), is_key=True), "_id", is_key=True)
+    columns = [key, *columns_of(sampled, suggest=_suggestion, taken=[key.name]).values()]
+    extent = "which is all" if is_all else "the oldest and the newest"
+    notes = [f"Suggested from {sampled.rows:,} documents, {extent}. MongoDB promises no types."]
+    notes += [f"{field!r} is left out, because no path leads to it." for field in sampled.values if not has_path(field)]
+    more = [] if name == collection.name else [f"source_name={text(collection.name)}"]
+    lines = [column.line for column in columns]
+    return definition_text(name, lines, [key.name], "ChangeStream()", "stori_pipeline.readers.mongo", more=more, notes=notes)
 
 
-def _samples(collection: Collection[Document]) -> list[Document]:
-    ends: dict[str, Document] = {}
-    for direction in (1, -1):
-        for document in collection.find({}, limit=_EACH_END, sort=[("_id", direction)], max_time_ms=SCAN_MS):
-            ends[repr(document["_id"])] = document
-    return list(ends.values())
+def _samples(collection: Collection[Document], count: int) -> tuple[list[Document], bool]:
+    """The oldest and the newest documents, and whether there are no others."""
+    oldest, is_all = _end(collection, 1, count)
+    if is_all:
+        return oldest, True
+    newest, _ = _end(collection, -1, count // 2)
+    documents = {repr(document["_id"]): document for document in [*oldest[: count // 2], *newest]}
+    return list(documents.values()), False
+
+
+def _end(collection: Collection[Document], direction: int, count: int) -> tuple[list[Document], bool]:
+    """The first documents by `_id`, and whether there are no others."""
+    documents: list[Document] = []
+    size = 0
+    cursor: Any = collection.find_raw_batches({}, limit=count + 1, batch_size=1_000, sort=[("_id", direction)], max_time_ms=SCAN_MS)
+    try:
+        for raw in cursor:
+            documents += bson.decode_all(raw, CODEC)
+            size += len(raw)
+            if size > _BYTES // 2:
+                return documents[:count], False
+    finally:
+        cursor.close()
+    return documents[:count], len(documents) <= count
+
+
+def _sampled(documents: Iterable[Document]) -> Sampled:
+    sampled = Sampled()
+    for document in documents:
+        sampled.add(document)
+    return sampled
 
 
 def _unnested(documents: Iterable[Document], path: str) -> Iterator[Document]:
     for document in documents:
-        value: Any = document
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        elements = value[:_EACH_END] if isinstance(value, list) else [document]
+        value = value_at(document, path)
+        elements = value[:_DRIFT_DOCUMENTS] if isinstance(value, list) else [document]
         yield from (element for element in elements if isinstance(element, dict))
 
 
-def _leaves(documents: Iterable[Document]) -> dict[str, list[Any]]:
-    """The values at each path that holds any; nulls do not count."""
-    leaves: dict[str, list[Any]] = {}
-
-    def walk(fields: Document, prefix: str) -> None:
-        for name, value in fields.items():
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{name}.")
-            elif value is not None:
-                leaves.setdefault(f"{prefix}{name}", []).append(value)
-
-    for document in documents:
-        walk(document, "")
-    return leaves
-
-
-def _column(path: str, values: list[Any], taken: set[str], *, key: bool = False) -> str:
-    name = "id" if key else column_name(path.rpartition(".")[2])
-    if name in taken or (name == "id" and not key):
-        name = column_name(path)
-    arguments = [f'"{name}"', _type(values)]
-    arguments += ["nullable=False"] if key else []
-    arguments += [f'path="{path}"'] if name != path else []
-    return f"Column({', '.join(arguments)})"
-
-
-def _type(values: list[Any]) -> str:
-    kinds = {str if isinstance(value, str) else _NATIVES.get(type(value), type(value)) for value in values}
-    if kinds == {str}:
-        return suggestions.for_longest(suggestions.longest_of(values))
+def _suggestion(values: list[Any], *, is_key: bool = False) -> Suggestion:
+    kinds = set(map(type, values)) - {type(None)}
     if kinds == {ObjectId}:
-        return "varchar(24)"
-    return suggestions.for_natives(kinds) or "super_"
+        return Suggestion("varchar(24)", f"each of {len(values):,} values is an ObjectId")
+    return for_values([native(value) for value in values], handed=_handed, role="key" if is_key else None)
+
+
+def _handed(kind: Type, value: Any) -> Any:
+    return json_value(value) if kind.is_document else value

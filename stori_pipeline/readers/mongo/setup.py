@@ -9,7 +9,7 @@ from stori_pipeline.readers.mongo.connection import opened
 
 
 def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
+    """See `readers.Reader.describe`."""
     with opened(url, source, source) as connection:
         hello = connection.database.command("hello")
         names = connection.database.list_collection_names(filter={"name": {"$not": {"$regex": "^system[.]"}}})

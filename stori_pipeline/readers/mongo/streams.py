@@ -132,7 +132,7 @@ class _Stream:
         self._table = table
         self._from_start = token is None
         # Raw documents, so that the size of an event is known; `__iter__` decodes them.
-        watched = database.get_collection(table.name, codec_options=CodecOptions(document_class=RawBSONDocument))
+        watched = database.get_collection(table.name_in_source, codec_options=CodecOptions(document_class=RawBSONDocument))
         self._stream: CollectionChangeStream[Any] = watched.watch(
             pipeline,
             full_document="updateLookup",

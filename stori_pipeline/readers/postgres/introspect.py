@@ -1,152 +1,181 @@
 """Suggested definitions of a database's tables, and of columns that are missing in a definition.
 
-Belongs here: what the catalog and the values say of a column, as a suggestion that a person reads and pastes. Does not belong here:
-which pairs can be read at all (`shape`).
+Belongs here: which relations there are, and the key, the change strategy and the names of each, as a suggestion that a person can read.
+Does not belong here: the types of its columns (`suggested_types`), or which pairs of types can be read at all (`shape`).
 """
-
-# A type's own object says what it is suggested for (`Type.suggested_for`). The rest is measured here:
-#
-#     numeric(p,s)                decimal(p,s); without p and s: decimal(38,s) with the most places found
-#     arrays                      super_
-#     varchar(n), char(n)         varchar(4 * n): a character takes up to four bytes
-#     text and everything else    by the longest value found
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import NamedTuple
 
 from psycopg2 import extensions
 
-from stori_pipeline.model.names import quoted
+from stori_pipeline.model.names import name_for, names_for, quoted
 from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import suggestions
-from stori_pipeline.model.types.texts import MAX_BYTES
-from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import shape
+from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers.postgres import ROW, names, shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
-from stori_pipeline.readers.scaffolding import definition_text, text
+from stori_pipeline.readers.postgres.suggested_types import ColumnType, types_of
+from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions
 
 _SAMPLE = 10_000
-"""The number of rows from which `drift` suggests a length. `scaffold` uses all rows."""
+"""The number of rows from which `drift` suggests a type. `suggest` uses all rows."""
+
+_PACKAGE = "stori_pipeline.readers.postgres"
 
 
-def scaffold(url: str, schema_table: str, *, source: str = "") -> str:
-    """A suggested definition of an existing table, as Python to paste into the project: imports and a `Table(…)`.
+class _Listed(NamedTuple):
+    """A relation in the catalogue. `name` is as a definition writes it: without the schema if the search path leads to it."""
 
-    Args:
-        schema_table: `schema.table`, or a table on the role's search path.
-        source: the project's name for the source, for errors; the definition itself says `SOURCE`.
+    name: str
+    sql: str
+    schema: str
+    may_use_schema: bool
+    may_read: bool
 
-    Raises:
-        SourceUnavailable: the server cannot be reached now.
-        SourceError: there is no such table, or the role may not read it.
-    """
+
+# Relations of extensions are theirs, not the application's.
+_LISTED = """
+SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), has_schema_privilege(n.oid, 'USAGE'), has_any_column_privilege(c.oid, 'SELECT')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY n.nspname, c.relname
+"""
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`. With `names`, a table that cannot be read is an error; without, it is left out."""
     address = Address(url)
-    name = ".".join(quoted(part) for part in schema_table.split(".", 1))
-    connection = address.connect()
-    try:
-        with address.errors(connection, f"{source}.{schema_table}".lstrip("."), name), connection.cursor() as cursor:
-            relation = shape.find(cursor, name)
-            if relation is None:
-                raise SourceError(f"there is no table {schema_table!r} that the role {address.role!r} can see at {address!r}")
-            begin_snapshot(connection, relation.sql if relation.lockable else "")
-            return _definition(cursor, relation)
-    finally:
-        connection.close()
+    with closing(address.connect()) as connection, address.errors(connection, source, "its tables"), connection.cursor() as cursor:
+        oids = {each.full_name: _oid(cursor, each.name_in_source) for each in known}
+        listed = [] if names else _listed(cursor)
+        defined = set(oids.values())
+        wanted = [_as_written(cursor, name) for name in names] or [each.name for each in listed if each.may_use_schema and each.may_read]
+        wanted = [name for name in wanted if names or _oid(cursor, name) not in defined]
+        asked = {_oid(cursor, name) for name in wanted}
+        taken = {view.partition(".")[2] for each in known for view in each.views}
+        taken |= {each.name for each in known if oids[each.full_name] not in asked or oids[each.full_name] is None}
+    ours = names_for(wanted, taken, prefix="t_")
+    tables, left_out = [], [_without_rights(source, each, address.role) for each in listed if not (each.may_use_schema and each.may_read)]
+    for name in wanted:
+        progress(name)
+        try:
+            tables.append(_suggested(address, source, name, ours[name]))
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            if names:
+                raise
+            left_out.append(str(error))
+    return Suggestions(tuple(tables), tuple(left_out))
 
 
 def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[str]:
     """See `readers.Reader.drift`."""
     named = {column.source_path for column in table.columns}
-    added = {name: column for name, column in relation.columns.items() if name not in named}
+    added = {name: column for name, column in relation.columns.items() if name not in named and column.readable}
     if not added:
         return []
-    types = _types(cursor, f"(SELECT * FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
+    columns = ", ".join(map(quoted, added))
+    types = types_of(cursor, f"(SELECT {columns} FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
+    ours = names_for(list(added), (column.name for column in table.columns))
     return [
         f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the definition does not name; to land it, add"
-        f" {_column(column, types[name], nullable=True)}"
+        f" {_column(column, ours[name], types[name], is_key=False, declared_null=True).python},"
         for name, column in added.items()
     ]
 
 
-def _definition(cursor: extensions.cursor, relation: Relation) -> str:
-    key = _key(cursor, relation)
-    types = _types(cursor, relation.sql, relation.columns)
-    cursor.execute("SELECT obj_description(%s, 'pg_class')", [relation.oid])
-    return definition_text(
-        relation.name,
-        [_column(each, types[each.name], nullable=not (each.not_null or each.name in key)) for each in relation.columns.values()],
-        [_name(each) for each in key],
-        "Xmin()",
-        "stori_pipeline.readers.postgres",
-        description=cursor.fetchall()[0][0] or "",
-        key_comment="" if key else "it has no primary key: name the columns that identify a row",
-    )
+def _oid(cursor: extensions.cursor, name: str) -> int | None:
+    cursor.execute("SELECT to_regclass(%s)::oid::bigint", [names.sql(name)])
+    return cursor.fetchall()[0][0]  # type: ignore[no-any-return]  # the driver does not know the column's type
 
 
-def _column(column: SourceColumn, kind: str, *, nullable: bool) -> str:
-    name = _name(column.name)
-    arguments = [text(name), kind]
-    arguments += [] if nullable else ["nullable=False"]
-    arguments += [f"path={text(column.name)}"] if name != column.name else []
-    arguments += [f"description={text(column.description)}"] if column.description else []
-    naive = "  # naive in the source: read as UTC" if column.base == "timestamp without time zone" else ""
-    return f"Column({', '.join(arguments)}),{naive}"
-
-
-def _name(name: str) -> str:
-    """A valid column name close to the source's name: `customer_id` for `customerID`."""
-    plain = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name), flags=re.ASCII).lower().strip("_")
-    return plain[:63] if re.match(r"[a-z]", plain) else f"c_{plain}"[:63].rstrip("_")
-
-
-def _key(cursor: extensions.cursor, relation: Relation) -> list[str]:
-    """The columns of the primary key, in its order; without one, those of the first unique index over NOT NULL columns."""
+def _as_written(cursor: extensions.cursor, name: str) -> str:
+    """The name without its schema if the search path leads to the table."""
     cursor.execute(
-        "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i"
-        " CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, place)"
-        " LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-        " WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND k.place <= i.indnkeyatts"
-        " GROUP BY i.indexrelid, i.indisprimary HAVING bool_and(a.attnotnull AND a.attnum > 0)"
-        " ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1",
-        [relation.oid],
+        "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(%s)",
+        [names.sql(name)],
     )
     row = cursor.fetchone()
-    return list(row[0]) if row else []
+    return names.written("" if row[2] else row[0], row[1]) if row else name
 
 
-def _types(cursor: extensions.cursor, rows: str, columns: Mapping[str, SourceColumn]) -> dict[str, str]:
-    """The type for each column, as Python. One pass over the rows measures the columns that declare no size."""
-    measures = {name: measure for name, column in columns.items() if (measure := _measure(column))}
-    sizes: dict[str, int] = {}
-    if measures:
-        cursor.execute(f"SELECT {', '.join(measures.values())} FROM {rows}")
-        sizes = dict(zip(measures, (int(value or 0) for value in cursor.fetchall()[0]), strict=True))
-    return {name: _type(column, sizes.get(name, 0)) for name, column in columns.items()}
+def _listed(cursor: extensions.cursor) -> list[_Listed]:
+    cursor.execute(_LISTED)
+    return [
+        _Listed(names.written("" if visible else schema, table), f"{quoted(schema)}.{quoted(table)}", schema, may_use, may_read)
+        for schema, table, visible, may_use, may_read in cursor.fetchall()
+    ]
 
 
-def _is_document(column: SourceColumn) -> bool:
-    return column.base.endswith("[]")
+def _without_rights(source: str, listed: _Listed, role: str) -> str:
+    grants = [] if listed.may_use_schema else [f"GRANT USAGE ON SCHEMA {quoted(listed.schema)} TO {quoted(role)}"]
+    grants += [] if listed.may_read else [f"GRANT SELECT ON {listed.sql} TO {quoted(role)}"]
+    return f"{source}.{listed.name}: the role {role!r} may not read it; as the table's owner, run {'; '.join(grants)}"
 
 
-def _measure(column: SourceColumn) -> str:
-    if column.base == "numeric":
-        return "" if column.digits else f"max(scale({quoted(column.name)}))"
-    if suggestions.for_postgres(column.base) or column.characters or _is_document(column):
-        return ""
-    return f"max(octet_length({quoted(column.name)}::text))"
+def _suggested(address: Address, source: str, name: str, ours: str) -> SuggestedTable:
+    sql = names.sql(name)
+    where = f"{source}.{name}".lstrip(".")
+    with closing(address.connect()) as connection, address.errors(connection, where, sql), connection.cursor() as cursor:
+        relation = shape.find(cursor, sql)
+        if relation is None:
+            raise SourceError(f"{where}: there is no table {name!r} that the role {address.role!r} can see at {address!r}")
+        begin_snapshot(connection, relation.lock)
+        return _definition(cursor, relation, name, ours, where, address.role)
 
 
-def _type(column: SourceColumn, measured: int) -> str:
-    if column.base == "numeric":
-        precision, scale = column.digits or (38, measured)
-        if 0 <= scale <= min(37, precision) and precision <= 38:
-            return f"decimal({precision}, {scale})"
-        return "varchar(256)" if precision > 38 else f"decimal({min(38, precision - scale)}, 0)"
-    if suggested := suggestions.for_postgres(column.base):
-        return suggested
-    if _is_document(column):
-        return "super_"
-    return f"varchar({min(4 * column.characters, MAX_BYTES)})" if column.characters else suggestions.for_longest(measured)
+def _definition(cursor: extensions.cursor, relation: Relation, name: str, ours: str, where: str, role: str) -> SuggestedTable:
+    columns = {each.name: each for each in relation.columns.values() if each.readable and each.name != ROW}
+    hidden = [each for each in relation.columns if each not in columns]
+    if not columns:
+        raise SourceError(f"{where}: it has no column that the role {role!r} may read; GRANT SELECT ON {relation.sql} TO {quoted(role)}")
+    key, key_notes = _key(cursor, relation, columns)
+    types = types_of(cursor, relation.sql, columns, key)
+    column_names = names_for(list(columns))
+    suggested = [_column(each, column_names[each.name], types[each.name], is_key=each.name in key) for each in columns.values()]
+    if not key:
+        row = name_for("row_id", column_names.values())
+        about = "A hash of the row, and a number among equal rows."
+        suggested.insert(0, SuggestedColumn(row, "varchar(64)", nullable=False, path=ROW, description=about))
+    cursor.execute("SELECT COALESCE(obj_description(%s, 'pg_class'), '')", [relation.oid])
+    return SuggestedTable(
+        ours,
+        tuple(suggested),
+        tuple(column_names[each] for each in key) or (suggested[0].name,),
+        "Xmin()" if key and relation.kind in "rp" else "Snapshot()",
+        _PACKAGE,
+        source_name=name,
+        description=cursor.fetchall()[0][0],
+        notes=(f"the role {role} may not read {', '.join(hidden)}; to land them, GRANT SELECT ON {relation.sql}",) if hidden else (),
+        key_notes=key_notes,
+    )
+
+
+def _key(cursor: extensions.cursor, relation: Relation, columns: dict[str, SourceColumn]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of the primary key, in its order; without one, those of the first unique index over columns that are never null; and
+    notes about it. No columns if nothing guarantees that rows differ in any."""
+    unique = [index for index in relation.unique if columns.keys() >= set(index.columns)]
+    for index in unique:
+        if index.is_key:
+            return index.columns, ()
+    for index in unique if relation.kind == "m" else []:  # its columns are never declared NOT NULL
+        cursor.execute(f"SELECT bool_or({' OR '.join(f'{quoted(each)} IS NULL' for each in index.columns)}) FROM {relation.sql}")
+        if not cursor.fetchall()[0][0]:
+            return index.columns, ("a guess: it has a unique index on these columns, and no row has a null in them now",)
+    what = {"v": "a view", "m": "a materialized view without a unique index", "f": "a foreign table"}.get(relation.kind, "no unique key")
+    return (), (f"{what}: if columns identify a row, name them here instead",)
+
+
+def _column(column: SourceColumn, ours: str, kind: ColumnType, *, is_key: bool, declared_null: bool = False) -> SuggestedColumn:
+    nullable = not is_key and (declared_null or kind.nullable or not column.not_null)
+    path = "" if ours == column.name else column.name
+    return SuggestedColumn(ours, kind.python, nullable=nullable, path=path, description=column.description, notes=kind.notes)

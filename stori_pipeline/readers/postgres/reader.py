@@ -13,12 +13,11 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
-from stori_pipeline.readers.postgres import CHANGES, introspect, shape
+from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
@@ -43,16 +42,19 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
-            cursor.execute(_HEAD, [quoted(table.name)])
+            if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
+                return json.dumps([since is None, of_rows])
+            cursor.execute(_HEAD, [names.sql(table.name_in_source)])
             return json.dumps([since is None, *(cursor.fetchone() or ())])
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
-        """See `readers.Reader.read`. `Xmin` scans the table sequentially; its position is valid for two billion transactions."""
+        """See `readers.Reader.read`. `Xmin` scans the table sequentially; its position is valid for two billion transactions. `Snapshot`
+        reads all rows or, if none has changed, no row."""
         changes_of(table, CHANGES)
         connection = self._address.connect()
         try:
-            with self._address.errors(connection, table.full_name, quoted(table.name)):
+            with self._address.errors(connection, table.full_name, names.sql(table.name_in_source)):
                 result = begin(self._address, connection, table, since, day)
             try:
                 yield result
@@ -61,31 +63,36 @@ class PostgresReader:
         finally:
             connection.close()
 
+    def describe(self, source: str) -> str:
+        return setup.describe(self._address, source)
+
     def drift(self, table: Table) -> list[str]:
         with self._snapshot(table) as (cursor, relation):
-            return introspect.drift(cursor, table, relation)
+            unguarded = shape.unguarded_key(table, relation)
+            lines = introspect.drift(cursor, table, relation)
+            return [*lines, f"{table.full_name}: {unguarded}"] if unguarded else lines
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(row_checksum.key_range_sql(table, relation.sql, shape.dialect(relation)))
+            cursor.execute(row_checksum.key_range_sql(table, relation.rows, shape.dialect(relation)))
             rows, low, high = cursor.fetchall()[0]
         return rows, KeyRange(int(low), int(high) + 1) if low is not None else KeyRange(0, 0)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(row_checksum.digests_sql(table, relation.sql, shape.dialect(relation), key_range, width, keys_only=keys_only))
+            cursor.execute(row_checksum.digests_sql(table, relation.rows, shape.dialect(relation), key_range, width, keys_only=keys_only))
             return {int(bucket): Digest(rows, int(checksum)) for bucket, rows, checksum in cursor.fetchall()}
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._snapshot(table) as (cursor, relation):
-            cursor.execute(row_checksum.row_checksums_sql(table, relation.sql, shape.dialect(relation), *ranges))
+            cursor.execute(row_checksum.row_checksums_sql(table, relation.rows, shape.dialect(relation), *ranges))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
         with (
             closing(self._address.connect()) as connection,
-            self._address.errors(connection, table.full_name, quoted(table.name)),
+            self._address.errors(connection, table.full_name, names.sql(table.name_in_source)),
             connection.cursor() as cursor,
         ):
             yield cursor
@@ -95,7 +102,7 @@ class PostgresReader:
         """A consistent snapshot of the table. Raises SourceError if the table does not fit its definition."""
         with self._cursor(table) as cursor:
             relation = relation_of(self._address, cursor, table)
-            begin_snapshot(cursor.connection, relation.sql if relation.lockable else "")
+            begin_snapshot(cursor.connection, relation.lock)
             relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
             yield cursor, relation

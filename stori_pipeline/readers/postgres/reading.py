@@ -18,7 +18,7 @@ from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import shape, xmin
+from stori_pipeline.readers.postgres import ROW, Snapshot, names, shape, snapshots, xmin
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
@@ -78,6 +78,8 @@ class PostgresReading:
 
 def begin(address: Address, connection: extensions.connection, table: Table, since: Position | None, day: date | None) -> PostgresReading:
     """The reading, in a transaction on that connection. Close it before the connection."""
+    if isinstance(table.changes, Snapshot):
+        return _begin_whole(address, connection, table, since, day)
     before = None if since is None else Reached.from_json(table, since)
     with connection.cursor() as cursor:
         relation = relation_of(address, cursor, table)
@@ -85,7 +87,7 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         reached = look(cursor, table, relation, before)
         if before:
             before.refuse_if_lost(table, reached)
-        begin_snapshot(connection, relation.sql if relation.lockable else "")
+        begin_snapshot(connection, relation.lock)
         # Look up the columns again: the lock now prevents changes. This query also takes the snapshot.
         relation = relation_of(address, cursor, table)
         shape.refuse_misfit(table, relation)
@@ -96,7 +98,29 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         "changes" if before else "snapshot",
         since if day is not None and since is not None else reached.to_json(),
         must_land=before is not None and day is None and _should_be_renewed(before, reached),
-        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.sql}{where}) TO STDOUT", BlockParser(table).parse),
+        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
+        errors=lambda: address.errors(connection, table.full_name, relation.sql),
+    )
+
+
+def _begin_whole(
+    address: Address, connection: extensions.connection, table: Table, since: Position | None, day: date | None
+) -> PostgresReading:
+    """Of a table that is read as a whole: all rows, no row if none has changed, or those of a day."""
+    with connection.cursor() as cursor:
+        begin_snapshot(connection, relation_of(address, cursor, table).lock)
+        relation = relation_of(address, cursor, table)
+        shape.refuse_misfit(table, relation)
+        until = snapshots.content(cursor, table, relation).to_json()
+    is_unchanged = since is not None and dict(since) == until
+    where = f" WHERE {_of_day(table, relation, since, day)}" if day is not None else " WHERE false" if is_unchanged else ""
+    columns = ", ".join(shape.selected(table, relation))
+    return PostgresReading(
+        table,
+        "changes" if where else "snapshot",
+        since if day is not None and since is not None else until,
+        must_land=False,
+        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
     )
 
@@ -107,19 +131,24 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Re
     Raises:
         SourceError: the role can see no such relation.
     """
-    relation = shape.find(cursor, quoted(table.name))
+    relation = shape.find(cursor, names.sql(table.name_in_source))
     if relation is None:
         raise SourceError(
-            f"{table.full_name}: there is no table {table.name!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the definition's name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
+            f"{table.full_name}: there is no table {table.name_in_source!r} that the role {address.role!r} can see at {address!r};"
+            f" create it, correct the definition's source_name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
         )
-    return relation
+    return shape.with_row_keys(table, relation)
 
 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
     if not relation.has_xmin:
         raise SourceError(
-            f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found; read its tables"
+            f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found;"
+            " write changes=Snapshot() in its definition, or read its tables"
+        )
+    if any(column.source_path == ROW for column in table.columns):
+        raise SourceError(
+            f"{table.full_name}: a column with path={ROW!r} needs changes=Snapshot(), because the numbers of equal rows change"
         )
     if relation.version < 140000:
         raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
@@ -127,17 +156,21 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
 
 def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, reference: int) -> str:
     if day is not None:
-        if before is None:
-            raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
-        if not table.cursor:
-            raise SourceError(f"{table.full_name}: its definition names no cursor, the column by which a day is read again")
-        return f" WHERE {shape.on_day(table, table.cursor, relation, day)}"
+        return f" WHERE {_of_day(table, relation, before, day)}"
     if before is None:
         return ""
     conditions = [before.unseen.filter(reference)]
     if isinstance(table.changes, ByCursor) and before.bound is not None:
         conditions.append(shape.from_bound(table, table.changes.column, relation, before.bound))
     return f" WHERE {' AND '.join(conditions)}"
+
+
+def _of_day(table: Table, relation: Relation, since: object | None, day: date) -> str:
+    if since is None:
+        raise SourceError(f"{table.full_name}: a day can be read again only after the first snapshot of the table")
+    if not table.cursor:
+        raise SourceError(f"{table.full_name}: its definition names no cursor, the column by which a day is read again")
+    return shape.on_day(table, table.cursor, relation, day)
 
 
 def _should_be_renewed(before: Reached, reached: Reached) -> bool:

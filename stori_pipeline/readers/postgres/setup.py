@@ -14,9 +14,8 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT IN ('pg
 AND has_schema_privilege(n.oid, 'USAGE')"""
 
 
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    address = Address(url)
+def describe(address: Address, source: str) -> str:
+    """See `readers.Reader.describe`."""
     connection = address.connect()
     try:
         with address.errors(connection, source, "its tables"), connection.cursor() as cursor:

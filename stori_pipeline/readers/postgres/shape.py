@@ -6,7 +6,8 @@ definitions (`introspect`), or checking single values (`contract`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
@@ -16,8 +17,9 @@ from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
+from stori_pipeline.readers.postgres import ROW
 
-_TELLS_VALID = 160000
+TELLS_VALID = 160000
 """The version of Postgres that has `pg_input_is_valid`."""
 
 
@@ -33,6 +35,10 @@ class SourceColumn:
     modifier: int
     not_null: bool
     description: str
+    category: str = "b"
+    """The category of that type: `b` base, `c` composite, `e` enum, `r` range, `m` multirange."""
+    readable: bool = True
+    """Whether the role may read it."""
 
     @property
     def digits(self) -> tuple[int, int] | None:
@@ -50,6 +56,15 @@ class SourceColumn:
 
 
 @dataclass(frozen=True)
+class UniqueIndex:
+    """A unique index over all rows and over plain columns."""
+
+    columns: tuple[str, ...]
+    is_key: bool
+    """Whether none of its columns can be null, so that it identifies every row."""
+
+
+@dataclass(frozen=True)
 class Relation:
     """A table as its database declares it."""
 
@@ -61,14 +76,25 @@ class Relation:
     columns: dict[str, SourceColumn]
     version: int
     """The server's version, such as 180006."""
+    may_lock: bool = True
+    """False if the role may read some columns only: Postgres lets it lock none then."""
+    unique: tuple[UniqueIndex, ...] = ()
+    """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    rows: str = ""
+    """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            object.__setattr__(self, "rows", self.sql)
 
     @property
     def sql(self) -> str:
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     @property
-    def lockable(self) -> bool:
-        return self.kind in "rp"
+    def lock(self) -> str:
+        """The relation to lock while its rows are read; "" if there is none."""
+        return self.sql if self.kind in "rp" and self.may_lock else ""
 
     @property
     def has_xmin(self) -> bool:
@@ -77,7 +103,8 @@ class Relation:
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(base.oid, NULL), base.modifier, a.attnotnull,
-       COALESCE(col_description(a.attrelid, a.attnum), '')
+       COALESCE(col_description(a.attrelid, a.attnum), ''), base.category,
+       has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 FROM pg_attribute a
 CROSS JOIN LATERAL (
   WITH RECURSIVE resolved(oid, modifier, depth) AS (
@@ -85,26 +112,61 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT t.typbasetype, CASE WHEN r.modifier = -1 THEN t.typtypmod ELSE r.modifier END, r.depth + 1
     FROM resolved r JOIN pg_type t ON t.oid = r.oid AND t.typtype = 'd')
-  SELECT oid, modifier FROM resolved ORDER BY depth DESC LIMIT 1) base
+  SELECT r.oid, r.modifier, t.typtype::text AS category
+  FROM resolved r JOIN pg_type t ON t.oid = r.oid ORDER BY r.depth DESC LIMIT 1) base
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
+"""
+
+_UNIQUE = """
+SELECT array_agg(a.attname::text ORDER BY k.place), bool_and(a.attnotnull)
+FROM pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, place)
+LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND a.attnum > 0
+WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND k.place <= i.indnkeyatts
+GROUP BY i.indexrelid, i.indisprimary
+HAVING bool_and(a.attnum IS NOT NULL)
+ORDER BY i.indisprimary DESC, i.indexrelid
 """
 
 
 def find(cursor: extensions.cursor, name: str) -> Relation | None:
     """The relation of that (quoted) name on the role's search path, by default `public`; None if the role sees none."""
     cursor.execute(
-        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text,"
+        " has_table_privilege(c.oid, 'SELECT') OR NOT has_any_column_privilege(c.oid, 'SELECT'),"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
         [name],
     )
     row = cursor.fetchone()
     if row is None:
         return None
-    oid, schema, relname, kind = row
+    oid, schema, relname, kind, may_lock, has_children = row
     cursor.execute(_COLUMNS, [oid])
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
-    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version)
+    cursor.execute(_UNIQUE, [oid])
+    unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
+    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
+
+
+def with_row_keys(table: Table, relation: Relation) -> Relation:
+    """The relation with the column `$row`, if the definition has one.
+
+    Equal rows are interchangeable, so a number among them tells them apart, whatever the order in which the server finds them. Rows are
+    equal if every column of the definition has the same text: that works for every type, also for those without `=`.
+    """
+    if all(column.source_path != ROW for column in table.columns):
+        return relation
+    names = [quoted(name) for column in table.columns if (name := column.source_path) != ROW and name in relation.columns]
+    columns = ", ".join(dict.fromkeys(names))
+    rows = (
+        f"(SELECT {columns}, md5(texts.{quoted(ROW)}) || '-' || row_number() OVER (PARTITION BY texts.{quoted(ROW)}) AS {quoted(ROW)}"
+        f' FROM (SELECT {columns}, ROW({columns})::text COLLATE "C" AS {quoted(ROW)} FROM {relation.sql}) texts) keyed'
+    )
+    identity = SourceColumn(ROW, "a hash of the row", "text", -1, not_null=True, description="")
+    return replace(relation, columns={**relation.columns, ROW: identity}, unique=(UniqueIndex((ROW,), is_key=True),), rows=rows)
 
 
 def _expression(column: Column, source: SourceColumn) -> str | None:
@@ -112,8 +174,13 @@ def _expression(column: Column, source: SourceColumn) -> str | None:
 
 
 def refuse_misfit(table: Table, relation: Relation) -> None:
-    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type."""
+    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type, and a
+    key that does not identify the source's rows."""
+    key = {table[name].source_path for name in table.key}
     wrong = []
+    if any(index.is_key for index in relation.unique) and not is_unique(key, relation):
+        theirs = ", ".join(next(index.columns for index in relation.unique if index.is_key))
+        wrong.append(f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart")
     for column in table.columns:
         source = relation.columns.get(column.source_path)
         if source is None:
@@ -128,6 +195,21 @@ def refuse_misfit(table: Table, relation: Relation) -> None:
             f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(wrong)}."
             " Nothing was read; change the definition or the source table"
         )
+
+
+def is_unique(paths: Set[str], relation: Relation) -> bool:
+    """Whether a unique index guarantees that no two rows have the same values in these columns."""
+    return any(paths >= set(index.columns) for index in relation.unique)
+
+
+def unguarded_key(table: Table, relation: Relation) -> str:
+    """For a table whose key the source does not guarantee: a sentence that says so and what to do; "" otherwise."""
+    if relation.kind not in "rp" or is_unique({table[name].source_path for name in table.key}, relation):
+        return ""
+    return (
+        f"{relation.sql} has no unique index on ({', '.join(table.key)}), the definition's key, so rows with the same key become one row;"
+        f" add a unique index or, if rows may have the same key, read the table with changes=Snapshot() and a key with path={ROW!r}"
+    )
 
 
 def selected(table: Table, relation: Relation) -> list[str]:
@@ -148,7 +230,7 @@ def _extracted(column: Column, relation: Relation) -> str:
 
 def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
     """The condition that the column's expression does not fail for a value; "" where it never does, or where the server cannot tell."""
-    condition = column.type.postgres_valid.get(source.base, "") if relation.version >= _TELLS_VALID else ""
+    condition = column.type.postgres_valid.get(source.base, "") if relation.version >= TELLS_VALID else ""
     return condition.format(x=quoted(source.name))
 
 

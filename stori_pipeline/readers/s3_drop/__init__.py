@@ -1,8 +1,8 @@
 """The kind `s3_drop`: files that others drop into a bucket.
 
 Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
-(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`), columns that no
-definition names (`sampling`), or S3 (`bucket`).
+(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`, `parquet_values`),
+suggested definitions (`sampling`, `scaffolding`), or S3 (`bucket`).
 """
 
 from __future__ import annotations
@@ -11,23 +11,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.errors import DefinitionError
 
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "describe", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
 class Objects(Changes):
-    """Reads the files under `prefix` of a bucket, each once, and again when it is overwritten.
+    """Reads the files of a folder of a bucket, each once, and again when it is overwritten.
 
-    `format` is `json` (an array, an object per line, or an object whose `data` holds the array), `csv` or `parquet`; each may be gzipped.
-    If empty, the ending of a file's name decides.
+    Args:
+        prefix: the folder, with all folders in it: `feed/`, which `feed` means, too. It never reads `feed_de/`. `feed*` reads every file
+            whose key begins with `feed`; "" reads the whole bucket.
+        format: `json` (an array, an object per line, or an object whose `data` holds the array), `csv` or `parquet`; each may be gzipped.
+            If empty, the ending of a file's name decides.
+        delimiter: the character between the fields of a line of CSV.
+
+    Raises:
+        DefinitionError: the delimiter is no single character.
     """
 
     prefix: str
     format: str = ""
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise DefinitionError(f"Objects({self.prefix!r}): the delimiter {self.delimiter!r} must be one character, such as ';' or '\\t'")
+
+    @property
+    def key_prefix(self) -> str:
+        """What the keys of the files begin with."""
+        if self.prefix.endswith("*"):
+            return self.prefix[:-1]
+        return self.prefix if not self.prefix or self.prefix.endswith("/") else f"{self.prefix}/"
 
 
 CHANGES = (Objects,)
@@ -43,13 +63,6 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.s3_drop.reader import S3DropReader
 
     return S3DropReader(url)
-
-
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.s3_drop.setup import describe
-
-    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

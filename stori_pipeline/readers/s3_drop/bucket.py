@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers.s3_drop import Objects
 from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
@@ -121,6 +122,20 @@ class Bucket:
         with self._explained("listing its folders"):
             answer = self._s3.list_objects_v2(Bucket=self.name, Delimiter="/")
             return [str(each["Prefix"]) for each in answer.get("CommonPrefixes", [])]
+
+    def of_table(self, objects: Objects) -> list[Dropped]:
+        """The files of a table, as `files` gives them.
+
+        Raises:
+            SourceError: the prefix names a folder without a slash, there is no such folder, and keys of files begin with it.
+        """
+        found = self.files(objects.key_prefix)
+        if not found and objects.key_prefix == f"{objects.prefix}/" and (others := self.files(objects.prefix)):
+            raise SourceError(
+                f"{self._where}: the folder {objects.key_prefix!r} has no file, but the bucket has {others[0].key!r}. Write "
+                f"Objects({objects.prefix + '*'!r}) for every file whose key begins so, or Objects({objects.key_prefix!r}) for the folder"
+            )
+        return found
 
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:

@@ -5,7 +5,9 @@ files are read (`position`).
 """
 
 # Names. In CSV and Parquet, column names match without regard to case and surrounding white space, and white space, underscores and dots
-# are equal: ` WITHDRAWAL AMT ` is `withdrawal_amt`. In JSON, a `path` leads through objects by exact names.
+# are equal: ` WITHDRAWAL AMT ` is `withdrawal_amt`. A column of the file that a path names exactly belongs to that path only, so `Id` and
+# `ID` can be two columns. `a#2` is the second of several columns that are called `a`, and `#2` the second of those without a name. In JSON,
+# a `path` leads through objects by exact names.
 #
 # Columns with these paths hold facts about the file: `$key` (the object's key), `$line` (the row's number in the file, from 1, without the
 # header), `$etag` and `$modified` (when it was dropped). Rows without a natural key can use (`$key`, `$line`).
@@ -21,21 +23,21 @@ import io
 import re
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stori_pipeline.contract import RAW_CHARACTERS, raw_text
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.model.types.documents import json_text
-from stori_pipeline.readers.json_rows import as_document, value_or_misfit
-from stori_pipeline.readers.s3_drop import json_values
+from stori_pipeline.readers.json_rows import as_document, literal, steps, value_or_misfit
+from stori_pipeline.readers.s3_drop import json_values, parquet_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
 
 Row = Mapping[str, object]
@@ -48,7 +50,9 @@ FILE_COLUMNS = (Column("file", varchar(1024), nullable=False, path="$key"), Colu
 
 _GZIP = b"\x1f\x8b"
 _MOST_BYTES = 20_000_000_000  # the limit for an unpacked gzip file
-_PARQUET_ROWS = 5_000
+
+# The module's own limit, 128 kB, is shorter than a document may be.
+csv.field_size_limit(64_000_000)
 
 
 class BrokenFile(ValueError):
@@ -101,8 +105,11 @@ def unzipped(file: IO[bytes]) -> Iterator[IO[bytes]]:
         yield plain
 
 
-def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator[Row]:
+def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped, delimiter: str = ",") -> Iterator[Row]:
     """The file's rows, with a value for each of the table's columns. May be called again for the same file.
+
+    Args:
+        delimiter: the character between the fields of a line of CSV.
 
     Raises:
         BrokenFile: the file is broken. Rows before the broken place have been yielded by then.
@@ -112,7 +119,7 @@ def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped) -> Iterator
     own = {column.name: facts[column.source_path] for column in table.columns if column.source_path in facts}
     numbered = [column.name for column in table.columns if column.source_path == "$line"]
     with complete():
-        for line, row in enumerate(_READ[kind](table, file), start=1):
+        for line, row in enumerate(_READ[kind](table, file, delimiter), start=1):
             # A value that is not an object is yielded as it is; the contract rejects it.
             yield {**row, **own, **dict.fromkeys(numbered, line)} if isinstance(row, dict) else row
 
@@ -140,8 +147,8 @@ def fields(table: Table) -> list[Column]:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    paths = [(column.name, column.source_path.split("."), column.type.is_document) for column in fields(table)]
+def _json(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
+    paths = [(column.name, steps(column.source_path), column.type.is_document) for column in fields(table)]
     for value in json_values.values(text_of(file)):
         if not isinstance(value, dict):
             yield value
@@ -189,6 +196,17 @@ class _Unclosed(io.BufferedIOBase):
 # --- CSV and Parquet -------------------------------------------------------------------------------------------------
 
 
+def labels(names: Sequence[str]) -> list[str]:
+    """For each column of a file, the name by which a path names it exactly: `a`, or `a#2` if several are called `a`."""
+    counts = Counter(names)
+    numbers: Counter[str] = Counter()
+    found = []
+    for name in names:
+        numbers[name] += 1
+        found.append(f"{name}#{numbers[name]}" if counts[name] > 1 or not name else name)
+    return found
+
+
 def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     """The table's columns that the file has, each with its index in the file.
 
@@ -196,13 +214,20 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
         BrokenFile: two columns of the file match the same column, or a column that may not be null is missing.
     """
     columns = []
+    exact = {label: place for place, label in enumerate(labels(names))}
+    paths = {column.name: literal(parquet_values.plain_path(column)) for column in fields(table)}
+    claimed = {exact[path] for path in paths.values() if path in exact}
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         places.setdefault(folded(name), []).append(place)
     for column in fields(table):
-        matches = places.get(folded(column.source_path), [])
+        path = paths[column.name]
+        own = exact.get(path)
+        matches = [place for place in places.get(folded(path), [own] if own is not None else []) if place == own or place not in claimed]
         if len(matches) > 1:
-            raise BrokenFile(f"it has more than one column {column.source_path!r}")
+            raise BrokenFile(
+                f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labels(names)[matches[1]]!r}"
+            )
         if matches:
             columns.append((matches[0], column))
         elif not column.nullable:
@@ -210,41 +235,43 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     return columns
 
 
-def _csv(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    lines = csv.reader(text_of(file), strict=True)
-    header = next(lines, [])
+def lines(file: IO[bytes], delimiter: str) -> Iterator[list[str]]:
+    """The header of a file of CSV, then the fields of each row; blank lines are left out.
+
+    Raises:
+        BrokenFile: a row has more or fewer fields than the header.
+    """
+    found = csv.reader(text_of(file), strict=True, delimiter=delimiter)
+    header = next(found, [])
+    yield header
+    for cells in found:
+        if cells and len(cells) != len(header):
+            raise BrokenFile(f"line {found.line_num} has {len(cells)} fields, but the header has {len(header)}")
+        if cells:
+            yield cells
+
+
+def cell(text: str, *, verbatim: bool) -> str | None:
+    """A field of CSV. CSV has no null, so an empty one is null. Numbers and dates may be padded; texts are `verbatim`."""
+    return (text if verbatim else text.strip()) or None
+
+
+def _csv(table: Table, file: IO[bytes], delimiter: str) -> Iterator[Any]:
+    found = lines(file, delimiter)
+    header = next(found)
     columns = [(place, column.name, column.type.is_text) for place, column in _columns(table, header)]
-    for cells in lines:
-        if not cells:
-            continue  # a blank line
-        if len(cells) != len(header):
-            raise BrokenFile(f"line {lines.line_num} has {len(cells)} fields, but the header has {len(header)}")
+    for cells in found:
         row: dict[str, object] = {"_raw": partial(raw_text, dict(zip(header, cells, strict=True)))}
         for place, name, verbatim in columns:
-            # CSV has no null, so an empty cell is null. Numbers and dates may be padded.
-            row[name] = (cells[place] if verbatim else cells[place].strip()) or None
+            row[name] = cell(cells[place], verbatim=verbatim)
         yield row
 
 
-def _parquet(table: Table, file: IO[bytes]) -> Iterator[Any]:
-    # Not memory-mapped: a broken file must raise an error, not crash the process.
-    with pq.ParquetFile(file) as opened:
-        columns = _columns(table, opened.schema_arrow.names)
-        for batch in opened.iter_batches(_PARQUET_ROWS, columns=[opened.schema_arrow.names[place] for place, _ in columns]):
-            names = {folded(name): place for place, name in enumerate(batch.schema.names)}
-            values = {column.name: _natives(batch.column(names[folded(column.source_path)])) for _, column in columns}
-            for index in range(batch.num_rows):
-                yield {name: column[index] for name, column in values.items()}
+def _parquet(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
+    with parquet_values.opened(file) as source:
+        columns = _columns(table, source.names)
+        for values in source.batches([(source.names[place], column) for place, column in columns]):
+            yield from values
 
 
-def _natives(array: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
-        try:
-            array = array.cast(pa.timestamp("us", array.type.tz))
-        except pa.ArrowInvalid:
-            array = array.cast(pa.string())  # with all digits, so that the contract rejects it
-    values: list[Any] = array.to_pylist()  # a text in a super column is JSON, for which Parquet has no type of its own
-    return values
-
-
-_READ: dict[str, Callable[[Table, IO[bytes]], Iterator[Any]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
+_READ: dict[str, Callable[[Table, IO[bytes], str], Iterator[Any]]] = {"json": _json, "csv": _csv, "parquet": _parquet}

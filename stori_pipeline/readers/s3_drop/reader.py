@@ -1,6 +1,6 @@
 """The reader of files that others drop into a bucket.
 
-Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `sampling`).
+Belongs here: the functions of the protocol. Does not belong here: how they work (`position`, `reading`, `formats`, `scaffolding`).
 Files have no rows with which a mirror could be compared, so this reader is not `Comparable`; the mirror is compared with the lake.
 """
 
@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.model.reading import Position, Reading
-from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, changes_of
-from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, sampling
+from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 
 
@@ -41,7 +40,7 @@ class S3DropReader:
         bucket, objects = self._opened(table)
         if since is None or "before" not in since:
             return "new"
-        new = position.new_files(bucket.files(objects.prefix), since)
+        new = position.new_files(bucket.of_table(objects), since)
         return f"{len(new)} {sum(int(position.identity(file), 16) for file in new):x}" if new else ""
 
     @contextmanager
@@ -54,9 +53,12 @@ class S3DropReader:
         else:
             yield reading.DropReading(bucket, table, objects, since)
 
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
+
     def drift(self, table: Table) -> list[str]:
         bucket, objects = self._opened(table)
-        return sampling.drift(bucket, table, objects)
+        return scaffolding.drift(bucket, table, objects)
 
 
 def scaffold(url: str, prefix: str, *, source: str = "") -> str:
@@ -66,7 +68,7 @@ def scaffold(url: str, prefix: str, *, source: str = "") -> str:
         SourceError: there is no readable file, or the bucket cannot be read.
     """
     bucket = Bucket(url, f"{source}.{prefix}".lstrip("."), source)
-    text = sampling.definition(bucket, Source(source or "drops", "s3_drop", ""), prefix)
+    text = scaffolding.definition(bucket, prefix)
     if not text:
         raise SourceError(f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first")
     return text

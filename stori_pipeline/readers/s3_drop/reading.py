@@ -39,7 +39,7 @@ class _Files:
     """The chunks of a table's files."""
 
     def __init__(self, bucket: Bucket, table: Table, objects: Objects) -> None:
-        self._bucket, self._table, self._format = bucket, table, objects.format
+        self._bucket, self._table, self._objects = bucket, table, objects
         self.missed: set[Dropped] = set()
         """The files that were removed or overwritten since the listing."""
 
@@ -50,7 +50,7 @@ class _Files:
                 self.missed.add(dropped)
                 return
             try:
-                kind = formats.format_of(self._table, self._format, dropped)
+                kind = formats.format_of(self._table, self._objects.format, dropped)
                 with formats.unzipped(file) as plain:
                     yield from self._checked(kind, plain, dropped)
             except BrokenFile as error:
@@ -58,10 +58,10 @@ class _Files:
 
     def _checked(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
         """The rows of a file. Reads the file to its end before it yields the first row, so that a broken file yields none."""
-        rows = formats.rows(self._table, kind, plain, dropped)
+        rows = formats.rows(self._table, kind, plain, dropped, self._objects.delimiter)
         some = _next(rows, plain)
         if sum(1 for _ in rows):
-            rows = formats.rows(self._table, kind, plain, dropped)
+            rows = formats.rows(self._table, kind, plain, dropped, self._objects.delimiter)
             some = _next(rows, plain)
         while some:
             yield Chunk(*conform(self._table, some))
@@ -122,7 +122,7 @@ class DropReading(ReadingSince):
         self.must_land = False
 
     def __iter__(self) -> Iterator[Chunk]:
-        listed = self._bucket.files(self._objects.prefix)
+        listed = self._bucket.of_table(self._objects)
         new = position.new_files(listed, self._since)
         unread = set(new)
         reader = _Files(self._bucket, self._table, self._objects)
@@ -142,7 +142,7 @@ class DayOfFilesReading(DayReading):
     def __init__(self, bucket: Bucket, table: Table, objects: Objects, since: Position | None, day: date) -> None:
         super().__init__(table, since, day)
         self._files = _Files(bucket, table, objects)
-        self._listed = bucket.files(objects.prefix)
+        self._listed = bucket.of_table(objects)
 
     def __iter__(self) -> Iterator[Chunk]:
         if self._table[self._table.cursor].source_path == "$modified":

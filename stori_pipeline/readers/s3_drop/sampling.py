@@ -1,123 +1,150 @@
-"""Columns of dropped files that no definition names, and a suggested definition of files.
+"""Samples of dropped files: which columns the files have, and values of each.
 
-Belongs here: what follows from a sample of the newest files. Does not belong here: reading tables (`reading`).
+Belongs here: fetching files up to a bound, and what their rows hold before any definition reads them. Does not belong here: a suggested
+definition (`scaffolding`), or the rows of a table (`formats`).
 """
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import suggestions
-from stori_pipeline.model.types.texts import MAX_BYTES
-from stori_pipeline.readers.json_fields import column_name, type_text
-from stori_pipeline.readers.s3_drop import Objects, formats, json_values
-from stori_pipeline.readers.s3_drop.bucket import Bucket
-from stori_pipeline.readers.s3_drop.formats import BrokenFile, folded
-from stori_pipeline.readers.scaffolding import definition_text, text
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import super_, varchar
+from stori_pipeline.readers.s3_drop import Objects, formats, json_values, parquet_values
+from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
+from stori_pipeline.readers.s3_drop.formats import BrokenFile
 
-_FILES = 3
-_ROWS = 500
+FILES = 200
+ROWS = 20_000
+_BYTES = 500_000_000
+"""The bounds of a sample, of all files together. A file is fetched in full, and the bound of bytes looked at before."""
 
+_DELIMITERS = ",;\t|"
+_BEGINNING = 1 << 16
 
-def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
-    """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
-    added: dict[str, str] = {}
-    covered: set[str] = set()
-    for kind, names in _newest(bucket, table, objects):
-        # As in `formats`, names match exactly in JSON and in folded form elsewhere.
-        comparable = (lambda name: name) if kind == "json" else folded
-        covered = {comparable(column.source_path) for column in table.columns}
-        for name, type_ in names.items():
-            each = comparable(name)
-            if not any(each == path or each.startswith(f"{path}.") for path in covered):
-                added.setdefault(name, type_)
-    taken = {column.name for column in table.columns}
-    return [
-        f"the files have {name!r}, which the definition does not name; to read it add {_column(name, type_, taken)}"
-        for name, type_ in sorted(added.items())
-    ]
+Values = dict[str, list[Any]]
 
 
-def definition(bucket: Bucket, source: Source, prefix: str) -> str:
-    """A suggested definition of the files under a prefix, from the newest of them; "" if there are none."""
-    objects = Objects(prefix)
-    name = column_name(prefix) if re.search("[A-Za-z0-9]", prefix) else "files"
-    table = Table(source, name, formats.FILE_COLUMNS, ("file", "line"), objects)
-    types: dict[str, str] = {}
-    for _, names in _newest(bucket, table, objects):
-        types = {**names, **types}
-    if not types:
-        return ""
-    taken = {column.name for column in table.columns}
-    columns = [
-        'Column("file", varchar(1024), nullable=False, path="$key"),',
-        'Column("line", bigint, nullable=False, path="$line"),',
-        *(f"{_column(name, type_, taken)}," for name, type_ in types.items()),
-    ]
-    return definition_text(table.name, columns, ["file", "line"], f"Objects({text(prefix)})", "stori_pipeline.readers.s3_drop")
+@dataclass
+class FileSample:
+    """What a file holds.
+
+    Args:
+        rows: the number of rows that were looked at.
+        values: a value for each row that has one, by the label of a column (see `formats.labels`) or the name of a JSON object's member.
+        types: the Arrow types of a Parquet file's columns.
+        is_whole: whether there are no other rows.
+        broken: why the file cannot be read; "" if it can.
+    """
+
+    file: Dropped
+    kind: str = ""
+    rows: int = 0
+    values: Values = field(default_factory=dict)
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    delimiter: str = ","
+    is_whole: bool = True
+    broken: str = ""
 
 
-def _newest(bucket: Bucket, table: Table, objects: Objects) -> Iterator[tuple[str, dict[str, str]]]:
-    """The format of each of the newest files, and its columns, each with a suggested type."""
-    for dropped in bucket.files(objects.prefix)[-_FILES:]:
-        with bucket.fetched(dropped) as file:
-            if file is None:
-                continue
-            try:
-                kind = formats.format_of(table, objects.format, dropped)
-                with formats.unzipped(file) as plain, formats.complete():
-                    yield kind, _LOOK[kind](plain)
-            except BrokenFile:
-                continue
+def samples(bucket: Bucket, objects: Objects, *, files: int = FILES, rows: int = ROWS) -> tuple[list[FileSample], int]:
+    """Samples of the newest files, newest first, and the number of all files. Small files are read first, so that what they leave of the
+    bound is for the larger ones."""
+    listed = bucket.of_table(objects)
+    chosen: list[Dropped] = []
+    for dropped in reversed(listed[-files:]):
+        if chosen and dropped.size + sum(each.size for each in chosen) > _BYTES:
+            break
+        chosen.append(dropped)
+    by_size = sorted(chosen, key=lambda each: each.size)
+    found: dict[Dropped, FileSample] = {}
+    for place, dropped in enumerate(by_size):
+        share = (rows - sum(each.rows for each in found.values())) // (len(by_size) - place)
+        if (sample := _sample(bucket, objects, dropped, max(share, 1))) is not None:
+            found[dropped] = sample
+    return [found[dropped] for dropped in chosen if dropped in found], len(listed)
 
 
-def _json(file: IO[bytes]) -> dict[str, str]:
-    members: dict[str, list[Any]] = {}
-
-    def walk(value: dict[str, Any], before: str) -> None:
-        for name, inner in value.items():
-            if isinstance(inner, dict):
-                walk(inner, f"{before}{name}.")
-            elif inner is not None:
-                members.setdefault(before + name, []).append(inner)
-
-    for value in islice(json_values.values(formats.text_of(file)), _ROWS):
-        if isinstance(value, dict):
-            walk(value, "")
-    return {name: type_text(values) for name, values in members.items()}
+def _sample(bucket: Bucket, objects: Objects, dropped: Dropped, rows: int) -> FileSample | None:
+    sample = FileSample(dropped, delimiter=objects.delimiter)
+    with bucket.fetched(dropped) as file:
+        if file is None:
+            return None
+        try:
+            sample.kind = formats.format_of(_ANY, objects.format, dropped)
+            with formats.unzipped(file) as plain, formats.complete():
+                _LOOK[sample.kind](plain, sample, rows)
+        except BrokenFile as error:
+            return FileSample(dropped, sample.kind, broken=str(error))
+    return sample
 
 
-def _of_texts(texts: list[str]) -> str:
-    # Never a document: in CSV a text without quotes is no JSON.
-    return suggestions.for_texts(texts) or suggestions.for_longest(min(suggestions.longest_of(texts), MAX_BYTES))
+_ANY = Table(Source("drops", "s3_drop", ""), "files", (Column("file", varchar(1024), nullable=False),), ("file",), Objects(""))
+"""A table for the errors of functions that want one."""
 
 
-def _csv(file: IO[bytes]) -> dict[str, str]:
-    lines = csv.reader(formats.text_of(file), strict=True)
-    header = next(lines, [])
-    rows = [cells for cells in islice(lines, _ROWS) if len(cells) == len(header)]
-    return {name: _of_texts([cells[place] for cells in rows if cells[place].strip()]) for place, name in enumerate(header)}
+def _json(file: IO[bytes], sample: FileSample, rows: int) -> None:
+    found = json_values.values(formats.text_of(file))
+    for value in islice(found, rows):
+        sample.rows += 1
+        for name, member in value.items() if isinstance(value, dict) else ():
+            sample.values.setdefault(name, []).append(member)
+    sample.is_whole = next(found, None) is None
 
 
-def _parquet(file: IO[bytes]) -> dict[str, str]:
-    with pq.ParquetFile(file) as opened:
-        return {field.name: suggestions.for_arrow(field.type) or "varchar(256)" for field in opened.schema_arrow}
+def _csv(file: IO[bytes], sample: FileSample, rows: int) -> None:
+    sample.delimiter = _delimiter(file, sample.delimiter)
+    file.seek(0)
+    lines = formats.lines(file, sample.delimiter)
+    header = formats.labels(next(lines))
+    sample.values = {label: [] for label in header}
+    for cells in islice(lines, rows):
+        sample.rows += 1
+        for label, text in zip(header, cells, strict=True):
+            sample.values[label].append(text or None)
+    sample.is_whole = next(lines, None) is None
 
 
-def _column(path: str, type_: str, taken: set[str]) -> str:
-    name = column_name(path.rpartition(".")[2])
-    if name in taken:
-        name = column_name(path)
-    taken.add(name)
-    return f'Column("{name}", {type_}' + (f", path={path!r})" if name != path else ")")
+def _delimiter(file: IO[bytes], declared: str) -> str:
+    """The character that parts the file's first lines into fields, as many in each; the declared one if none does."""
+    text = formats.text_of(file).read(_BEGINNING)
+    whole_lines = text[: text.rfind("\n") + 1] if len(text) == _BEGINNING else text
+    counts = {each: _fields(whole_lines, each) for each in dict.fromkeys((declared, *_DELIMITERS))}
+    best = max(counts.values())
+    return next(each for each, count in counts.items() if count == best) if best > 1 else declared
 
 
-_LOOK = {"json": _json, "csv": _csv, "parquet": _parquet}
+def _fields(text: str, delimiter: str) -> int:
+    """The number of fields of each line; 0 if it is not the same for all."""
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        counts = {len(cells) for cells in lines if cells}
+    except csv.Error:
+        return 0
+    return counts.pop() if len(counts) == 1 else 0
+
+
+def _parquet(file: IO[bytes], sample: FileSample, rows: int) -> None:
+    with parquet_values.opened(file) as source:
+        sample.types = {each.name: each.type for each in source.schema}
+        columns = [(name, Column(name, super_)) for name in sample.types]  # for which bytes and instants stay what they are
+        sample.values = {name: [] for name in sample.types}
+        for batch in source.batches(columns):
+            for row in batch[: rows - sample.rows]:
+                for name, value in row.items():
+                    sample.values[name].append(value)
+            sample.rows += min(len(batch), rows - sample.rows)
+            if sample.rows == rows:
+                break
+        sample.is_whole = sample.rows == source.rows
+
+
+_LOOK: dict[str, Callable[[IO[bytes], FileSample, int], None]] = {"json": _json, "csv": _csv, "parquet": _parquet}

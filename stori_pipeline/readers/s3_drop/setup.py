@@ -9,7 +9,7 @@ from stori_pipeline.readers.s3_drop.bucket import Bucket
 
 
 def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
+    """See `readers.Reader.describe`."""
     bucket = Bucket(url, source, source)
     folders = bucket.folders()
     return f"bucket {bucket.name}: files under {', '.join(repr(each) for each in folders) or 'no prefix yet'}"

@@ -15,7 +15,7 @@ from stori_pipeline.model.changes import Changes
 if TYPE_CHECKING:
     from stori_pipeline.readers import Reader
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Queue", "describe", "reader_at", "scaffold"]
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Queue", "reader_at", "scaffold"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ def reader_at(url: str) -> Reader:
     from stori_pipeline.readers.sqs.reader import SqsReader
 
     return SqsReader(url)
-
-
-def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
-    from stori_pipeline.readers.sqs.setup import describe
-
-    return describe(url, source)
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

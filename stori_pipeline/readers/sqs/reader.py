@@ -15,7 +15,7 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
-from stori_pipeline.readers.sqs import CHANGES, messages, sampling
+from stori_pipeline.readers.sqs import CHANGES, messages, sampling, setup
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unmapped_at
 
@@ -65,6 +65,9 @@ class SqsReader:
     def past_drift(self, table: Table, since: Position) -> list[str]:
         """From the messages that were read up to a position, which are no longer in the queue."""
         return sampling.lines(table, unmapped_at(since))
+
+    def describe(self, source: str) -> str:
+        return setup.describe(self._url, source)
 
     def drift(self, table: Table) -> list[str]:
         """Nothing; `past_drift` has it all. To look at a message is to receive it, and after so many receipts SQS moves it to the

@@ -24,9 +24,9 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
-from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.sqs import messages
 from stori_pipeline.readers.sqs.connection import MESSAGES_AT_ONCE, Connection, Message
+from stori_pipeline.readers.suggested_columns import column_text
 
 _log = logging.getLogger(__name__)
 

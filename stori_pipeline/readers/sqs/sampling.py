@@ -1,19 +1,18 @@
 """Fields of a queue's messages that no column reads, and a suggested definition of a queue.
 
 Belongs here: what follows from a sample of messages. Does not belong here: reading tables (`reading`), or the column for a field
-(`readers.json_fields`).
+(`readers.suggested_columns`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.json_fields import column_name, column_text
 from stori_pipeline.readers.scaffolding import definition_text
 from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.messages import covered, parsed
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path
 
 
 def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
@@ -27,22 +26,24 @@ def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
 
 
 def definition(name: str, messages: Iterable[Message]) -> str:
-    """A suggested definition, from some of a queue's messages; "" if none can be read. Lengths are at least twice that of the longest text,
-    and the key is `id`, or else the first field."""
-    fields = _fields(messages)
-    if not fields:
-        return ""
-    key = "id" if "id" in fields else next(iter(fields))
-    columns = [f"{column_text(field, values, key=field == key)}," for field, values in fields.items()]
-    return definition_text(name, columns, [column_name(key)], "Queue()", "stori_pipeline.readers.sqs")
-
-
-def _fields(messages: Iterable[Message]) -> dict[str, list[Any]]:
-    """The values of each field that has any; nulls do not count."""
-    fields: dict[str, list[Any]] = {}
+    """A suggested definition, from some of a queue's messages; "" if none can be read. The key is `id`, another field that differs in each
+    message, or else the first field."""
+    sampled = Sampled()
     for message in messages:
         body = parsed(message)
-        for field, value in body.items() if isinstance(body, dict) else ():
-            if value is not None:
-                fields.setdefault(field, []).append(value)
-    return fields
+        if isinstance(body, dict):
+            sampled.add(body)
+    fields = [name for name in sampled.values if has_path(name)]
+    if not fields:
+        return ""
+    key = sampled.key() or next((name for name in fields if name.casefold() == "id"), fields[0])
+    columns = columns_of(sampled, [key])
+    return definition_text(
+        name,
+        [column.line for column in columns.values()],
+        [columns[key].name],
+        "Queue()",
+        "stori_pipeline.readers.sqs",
+        key_comment="a guess: name the fields that are the same when a message is delivered twice, and differ otherwise",
+        notes=[f"Suggested from {sampled.rows:,} waiting messages, which stay in the queue. A queue promises no types."],
+    )

@@ -9,5 +9,5 @@ from stori_pipeline.readers.sqs.connection import opened
 
 
 def describe(url: str, source: str) -> str:
-    """See `readers.describe`."""
+    """See `readers.Reader.describe`."""
     return f"a queue with about {opened(url, source, source).waiting()} messages waiting"

@@ -134,8 +134,8 @@ def test_a_suggested_definition_with_the_type_can_be_pasted(shifts: Table, sourc
 
 
 def test_it_is_suggested_for_files_too(timetz: Type) -> None:
-    assert suggestions.for_texts(["08:00:00+01", "22:15:00.5-03:30"]) == "timetz"
-    assert suggestions.for_texts(["08:00:00+01", "noon"]) == ""
+    assert suggestions.for_values(["08:00:00+01", "22:15:00.5-03:30"]).python == "timetz"
+    assert suggestions.for_values(["08:00:00+01", "noon"]).python == suggestions.WIDE_TEXT
     assert suggestions.for_arrow(pa.time64("ns")) == "timetz"
 
 

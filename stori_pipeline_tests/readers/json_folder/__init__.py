@@ -23,6 +23,8 @@ class RowFiles(Changes):
 
 CHANGES = (RowFiles,)
 URL_PREFIXES = ("json-folder://",)
+EXAMPLE_URL = "json-folder://USER:PASSWORD@HOST/FOLDER"
+GRANTS = "The folder must be mounted, and the pipeline must be able to read it."
 
 
 def reader_at(url: str) -> Reader:

@@ -19,10 +19,10 @@ from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
-from stori_pipeline.readers.json_fields import column_text
 from stori_pipeline.readers.json_rows import as_document
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 from stori_pipeline.readers.scaffolding import definition_text
+from stori_pipeline.readers.suggested_columns import column_text
 from stori_pipeline_tests.readers.json_folder import CHANGES
 
 
@@ -104,6 +104,12 @@ class JsonFolderReader:
         if since is not None and "files" not in since:
             raise PositionLost(f"{table.full_name}: its position is none of files; a new generation must be read")
         yield _FolderReading(folder, table, since) if day is None else _DayOfFolderReading(folder, table, since, day)
+
+    def describe(self, source: str) -> str:
+        folder = Path(urlsplit(self._url).path)
+        if not folder.is_dir():
+            raise SourceUnavailable(f"{source} at {urlsplit(self._url).hostname}{folder}: the folder is not mounted; mount it")
+        return f"a folder with {len(list(folder.iterdir()))} tables"
 
     def drift(self, table: Table) -> list[str]:
         known = {column.source_path for column in table.columns}

@@ -1,0 +1,142 @@
+"""The values of a Parquet file's columns as the contract takes them.
+
+Belongs here: what Parquet holds and Python's natives do not: units, bytes, short floats. Does not belong here: which columns of the file a
+table reads (`formats`).
+"""
+
+# Instants are in microseconds; one that is finer comes as a text with all its digits, so that only a column of texts takes it. A float of
+# 32 bits stands for its shortest decimal, 19.99 and not 19.989999771118164. A duration is its number of units. Bytes are a text in UTF-8;
+# if a path has `$base64.` before the name, they are their base64.
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stori_pipeline.contract import Misfit
+from stori_pipeline.model.table import Column
+
+BASE64 = "$base64."
+_ROWS = 5_000
+
+
+def plain_path(column: Column) -> str:
+    """A column's path without `$base64.`."""
+    return column.source_path.removeprefix(BASE64)
+
+
+class ParquetValues:
+    """An open file. INT96, in which old writers have instants, is read in microseconds; in nanoseconds it would wrap around in 2262."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # Not memory-mapped: a broken file must raise an error, not crash the process.
+        handle = pa.PythonFile(file, mode="r")
+        self._micros = pq.ParquetFile(handle, coerce_int96_timestamp_unit="us")
+        self.schema: pa.Schema = self._micros.schema_arrow
+        leaves = [self._micros.schema.column(place) for place in range(len(self._micros.schema))]
+        self._int96 = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"} & set(self.schema.names)
+        # Read a second time, to see what microseconds would cut off.
+        self._nanos = pq.ParquetFile(handle) if self._int96 else self._micros
+
+    @property
+    def names(self) -> list[str]:
+        names: list[str] = self.schema.names
+        return names
+
+    @property
+    def rows(self) -> int:
+        return int(self._micros.metadata.num_rows)
+
+    def batches(self, columns: Sequence[tuple[str, Column]]) -> Iterator[list[dict[str, Any]]]:
+        """The rows in batches, with the value of each column of the table by its name; `columns` has its name in the file, too."""
+        names = [name for name, _ in columns]
+        finer = [name for name in names if name in self._int96]
+        nanos = self._nanos.iter_batches(_ROWS, columns=finer) if finer else itertools.repeat(None)
+        for batch, exact in zip(self._micros.iter_batches(_ROWS, columns=names), nanos, strict=False):
+            values = {column.name: natives(batch.column(name), column) for name, column in columns}
+            values |= {column.name: _exact(batch.column(name), exact.column(name)) for name, column in columns if name in finer}
+            yield [{name: each[index] for name, each in values.items()} for index in range(batch.num_rows)]
+
+    def close(self) -> None:
+        self._nanos.close()
+        self._micros.close()
+
+
+@contextmanager
+def opened(file: IO[bytes]) -> Iterator[ParquetValues]:
+    source = ParquetValues(file)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def natives(array: pa.Array, column: Column) -> list[Any]:
+    """The values of an array for a column of a table, as Python natives."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    if is_bytes(kind):
+        return _of_bytes(array, column)
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        array = _shortest(array)
+    elif pa.types.is_duration(kind):
+        array = array.cast(pa.int64())
+    elif pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns":
+        array = _in_micros(array, as_text=column.type.is_text)
+    values: list[Any] = array.to_pylist()  # a text in a super column is JSON, for which Parquet has no type of its own
+    return values
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _of_bytes(array: pa.Array, column: Column) -> list[Any]:
+    found: Mapping[bool, Any] = {True: _base64, False: bytes if column.type.is_document else _text}
+    convert = found[column.source_path.startswith(BASE64)]
+    return [None if value is None else convert(value) for value in array.to_pylist()]
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _text(value: bytes) -> object:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        return Misfit("unicode", f"bytes that are not UTF-8: {error.reason} at byte {error.start}; path={BASE64!r} reads them as base64")
+
+
+def _shortest(array: pa.Array) -> pa.Array:
+    # Arrow writes the shortest text from which the same float of 32 bits is read.
+    return pc.cast(pc.cast(pc.cast(array, pa.float32()), pa.string()), pa.float64())
+
+
+def _in_micros(array: pa.Array, *, as_text: bool) -> pa.Array:
+    if as_text:
+        return array.cast(pa.string())
+    micros = pa.time64("us") if pa.types.is_time(array.type) else pa.timestamp("us", array.type.tz)
+    try:
+        return array.cast(micros)
+    except pa.ArrowInvalid:
+        return array.cast(pa.string())  # with all digits, so that the contract rejects it
+
+
+def _exact(micros: pa.Array, nanos: pa.Array) -> list[Any]:
+    """Instants in microseconds, but the text of each that is finer. Nanoseconds that have wrapped around are far from the microseconds."""
+    finer = [
+        ns is not None and ns % 1_000 != 0 and 0 < ns - us * 1_000 < 1_000
+        for us, ns in zip(micros.cast(pa.int64()).to_pylist(), nanos.cast(pa.int64()).to_pylist(), strict=True)
+    ]
+    texts = nanos.cast(pa.string()).to_pylist() if any(finer) else []
+    return [texts[index] if finer[index] else value for index, value in enumerate(micros.to_pylist())]

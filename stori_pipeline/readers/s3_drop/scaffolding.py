@@ -1,0 +1,191 @@
+"""Suggested definitions of dropped files, and columns of files that no definition names.
+
+Belongs here: what follows from samples of files. Does not belong here: fetching them (`sampling`), reading tables (`reading`), or the text
+of a definition (`readers.scaffolding`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from stori_pipeline.model.names import name_for, names_for
+from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import Type
+from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values
+from stori_pipeline.model.types.type import Role
+from stori_pipeline.readers.json_rows import literal, path_of
+from stori_pipeline.readers.s3_drop import Objects, formats
+from stori_pipeline.readers.s3_drop.bucket import Bucket
+from stori_pipeline.readers.s3_drop.formats import folded
+from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
+from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
+from stori_pipeline.readers.scaffolding import definition_text, text
+from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, for_json, handed_as_json, has_path, uncovered
+
+_EMPTY = for_json([])
+_DRIFT_FILES = 3
+_DRIFT_ROWS = 500
+
+
+@dataclass
+class Merged:
+    """The samples of several files as one: the rows by the fields' names, and what the files declare."""
+
+    sampled: Sampled
+    types: dict[str, list[pa.DataType]]
+    kinds: dict[str, set[str]]
+    """The formats of the files that have a field."""
+
+
+def merged(files: Sequence[FileSample]) -> Merged:
+    """The fields of all files. A column of CSV or Parquet whose name differs from one of another file in case or white space is the same
+    column, if no file has both."""
+    found = Merged(Sampled(), {}, {})
+    for file in files:
+        found.sampled.rows += file.rows
+        taken: set[str] = set()
+        for label, values in file.values.items():
+            name = _name(label, file, found, taken)
+            taken.add(name)
+            found.sampled.values.setdefault(name, []).extend(values)
+            found.kinds.setdefault(name, set()).add(file.kind)
+            if label in file.types:
+                found.types.setdefault(name, []).append(file.types[label])
+    return found
+
+
+def _name(label: str, file: FileSample, found: Merged, taken: set[str]) -> str:
+    """The name of the field that a file's column adds to: its own, or that of a field that is spelled in another way."""
+    if label in found.kinds or file.kind == "json":
+        return label
+    alike = (name for name in found.kinds if folded(name) == folded(label) and name not in taken and name not in file.values)
+    return next(alike, label)
+
+
+def columns(found: Merged, keys: Sequence[str] = (), taken: Sequence[str] = ()) -> dict[str, SuggestedColumn]:
+    """The suggested columns, by the names of the files' fields."""
+    values = found.sampled.values
+    fields = [name for name in values if has_path(name)]
+    names = names_for(fields, taken)
+    suggested = {}
+    for name in fields:
+        path = path_of(name, members="json" in found.kinds[name])
+        column = SuggestedColumn(names[name], _EMPTY, path, name in keys)
+        suggested[name] = _typed(column, found.kinds[name], found.types.get(name, []), values[name])
+    return suggested
+
+
+def _typed(column: SuggestedColumn, kinds: set[str], types: Sequence[pa.DataType], values: list[Any]) -> SuggestedColumn:
+    role: Role | None = "key" if column.is_key else None
+    if kinds == {"parquet"}:
+        return _of_parquet(column, types, values)
+    if kinds == {"json"}:
+        return replace(column, type=for_json(values, is_key=column.is_key))
+    return replace(column, type=for_values(list(map(_as_csv, values)), handed=_handed, role=role, in_json=False))
+
+
+def _as_csv(value: Any) -> Any:
+    """A value of another format as CSV has it, for columns that files of both formats have."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
+
+
+def _handed(kind: Type, value: Any) -> Any:
+    return formats.cell(value, verbatim=kind.is_text) if isinstance(value, str) else handed_as_json(kind, value)
+
+
+def _of_parquet(column: SuggestedColumn, types: Sequence[pa.DataType], values: Sequence[Any]) -> SuggestedColumn:
+    role: Role | None = "key" if column.is_key else None
+    if not any(map(is_bytes, types)):
+        return replace(column, type=for_column(types, values, role=role))
+    path = column.path
+    try:
+        texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+        guess = "each value is a text in UTF-8"
+    except UnicodeDecodeError:
+        texts, path, guess = [None if value is None else "" for value in values], f"{BASE64}{path}", "bytes, read as base64"
+    found = for_column([pa.string()], texts, role=role)
+    return replace(column, path=path, type=Suggestion(found.python, "; ".join(filter(None, (guess, found.guess))), found.warning))
+
+
+# --- a definition ----------------------------------------------------------------------------------------------------
+
+
+def definition(bucket: Bucket, prefix: str) -> str:
+    """A suggested definition of the files of a folder; "" if there are none that can be read."""
+    objects = Objects(prefix if not prefix or prefix.endswith(("/", "*")) else f"{prefix}/")
+    files, count = samples(bucket, objects)
+    readable = [file for file in files if not file.broken]
+    if not any(file.rows for file in readable):
+        return ""
+    delimiter = Counter(file.delimiter for file in readable if file.kind == "csv").most_common(1)
+    objects = replace(objects, delimiter=delimiter[0][0] if delimiter else ",")
+    used = [file for file in readable if file.kind != "csv" or file.delimiter == objects.delimiter]
+    found = merged(used)
+    key = found.sampled.key()
+    own = [column.name for column in formats.FILE_COLUMNS]
+    suggested = columns(found, [key] if key else [], own)
+    lines = [
+        'Column("file", varchar(1024), nullable=False, path="$key"),',
+        'Column("line", bigint, nullable=False, path="$line"),',
+        *(column.line for column in suggested.values()),
+    ]
+    return definition_text(
+        name_for(objects.key_prefix.strip("/") or "files", prefix="t_"),
+        lines,
+        [suggested[key].name] if key else own,
+        _strategy(objects),
+        "stori_pipeline.readers.s3_drop",
+        key_comment=_key_comment(found.sampled, key),
+        notes=_notes(files, used, count, found),
+    )
+
+
+def _strategy(objects: Objects) -> str:
+    more = [] if objects.delimiter == "," else [f"delimiter={text(objects.delimiter)}"]
+    return f"Objects({', '.join([text(objects.prefix), *more])})"
+
+
+def _key_comment(sampled: Sampled, key: str) -> str:
+    if key:
+        return f'a guess: {sampled.rows:,} of {sampled.rows:,} rows differ in it. If rows may repeat it, write ("file", "line")'
+    return "the place of a row in its file. If columns identify a row, name them, and declare them nullable=False"
+
+
+def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, found: Merged) -> list[str]:
+    is_all = len(files) == count and all(file.is_whole for file in used)
+    notes = [f"Suggested from {found.sampled.rows:,} rows of {len(used)} of {count} files" + (", which is all." if is_all else ".")]
+    notes += [f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken]
+    others = [file for file in files if not file.broken and file not in used]
+    notes += [f"{file.file.key} has another delimiter, {file.delimiter!r}; give its files a folder of their own." for file in others]
+    notes += [f"{name!r} is left out, because no path leads to it." for name in found.sampled.values if not has_path(name)]
+    return notes
+
+
+# --- drift -----------------------------------------------------------------------------------------------------------
+
+
+def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
+    """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
+    files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_FILES * _DRIFT_ROWS)
+    found = merged([file for file in files if not file.broken])
+    taken = [column.name for column in table.columns]
+    # As in `formats`, names match exactly in JSON and in folded form elsewhere.
+    covered = {folded(literal(plain_path(column))) for column in table.columns}
+    in_json = {name for name, kinds in found.kinds.items() if kinds == {"json"}}
+    suggested = columns(found, taken=taken).items()
+    added = [column for name, column in suggested if name not in in_json and folded(name) not in covered]
+    objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name in in_json})
+    added += uncovered(objects_only, [column.source_path for column in table.columns], [*taken, *(column.name for column in added)])
+    return [
+        f"the files have {column.path!r}, which the definition does not name; to read it add {column.python}"
+        for column in sorted(added, key=lambda column: column.path)
+    ]
