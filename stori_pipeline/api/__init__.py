@@ -7,7 +7,7 @@ each answer for a few seconds: many open pages ask the warehouse no more often t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from stori_pipeline.api.extension import Extend, Extension
 from stori_pipeline.api.guard import Guard, TooManyRequests, Unauthorized
+from stori_pipeline.api.queries import Lags
 from stori_pipeline.api.routes import REFUSED, UNAVAILABLE, data_routes, health_routes, page_routes
 from stori_pipeline.api.store import Charts, Store, StoreUnavailable
 from stori_pipeline.clock import Clock, utc_now
@@ -24,8 +25,17 @@ from stori_pipeline.settings import Settings
 __all__ = ["create_app"]
 
 
+def _no_lags(_now: float) -> Mapping[str, float]:
+    return {}
+
+
 def create_app(
-    settings: Settings | None = None, clock: Clock = utc_now, *, extend: Extend | None = None, title: str = "stori_pipeline"
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    *,
+    extend: Extend | None = None,
+    title: str = "stori_pipeline",
+    lags: Lags = _no_lags,
 ) -> FastAPI:
     """The application, for any ASGI server.
 
@@ -34,6 +44,7 @@ def create_app(
         clock: gives the present day.
         extend: makes what the project adds (`ProjectPackage.api`).
         title: the project's name.
+        lags: the lag of each table; without it, no lag is shown. Only Dagster's instance knows the lags, and the API does not know Dagster.
 
     Raises:
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
@@ -69,10 +80,10 @@ def create_app(
         redoc_url=None,
     )
     _handle_errors(app)
-    app.include_router(data_routes(store, clock), dependencies=dependencies, responses=responses)
+    app.include_router(data_routes(store, clock, lags), dependencies=dependencies, responses=responses)
     app.include_router(extension.router, dependencies=dependencies, responses=responses)
     app.include_router(health_routes(store))
-    app.include_router(page_routes(store, charts, clock, extension.sections), dependencies=dependencies, responses=responses)
+    app.include_router(page_routes(store, charts, clock, lags, extension.sections), dependencies=dependencies, responses=responses)
     return app
 
 

@@ -72,7 +72,7 @@ def _connections(settings: Settings, package: ProjectPackage) -> Iterator[tuple[
     from stori_pipeline.warehouse import connect
 
     def source(name: str, kind: str) -> Check:
-        return lambda: readers.describe(kind, settings.source_url(name), name)
+        return lambda: readers.reader_for(kind, settings.source_url(name)).describe(name)
 
     def database(setting: str) -> Check:
         def check() -> str:

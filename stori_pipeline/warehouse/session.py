@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
@@ -148,6 +149,15 @@ class Warehouse:
             existing = find_relations(cursor, table)
             entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
             return entry.order if entry else None
+
+    def load_times(self) -> dict[str, datetime]:
+        """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
+        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pipeline' AND table_name = 'loads'")
+            if not only_value(cursor):
+                return {}
+            cursor.execute(dialect.SELECT_NEWEST_LOADS)
+            return {target: at.astimezone(timezone.utc) for target, _, _, at, *_ in cursor.fetchall()}
 
     def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
         """The (generation, batch, rows copied) of the two newest loads of a mirror, the newest first."""

@@ -155,9 +155,10 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_status_json_has_its_shape_and_says_that_all_answer(project: ProjectFolder) -> None:
     ended = project.stori("status", "--json")
     assert ended.code == 0
-    assert [list(each) for each in ended.json] == [["name", "address", "up"]] * len(SERVERS)
-    assert [each["name"] for each in ended.json] == list(SERVERS)
-    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in ended.json)
+    servers = ended.json["servers"]
+    assert [list(each) for each in servers] == [["name", "address", "up"]] * len(SERVERS)
+    assert [each["name"] for each in servers] == list(SERVERS)
+    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in servers)
     assert "@" not in ended.out  # no credentials
 
 
