@@ -187,9 +187,11 @@ _OWN_ERRORS = (
     ("stori_pipeline.local.state", "StackError"),
     ("stori_pipeline.model.errors", "DefinitionError"),
     ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),
+    ("stori_pipeline.pipeline.drop", "DropRefused"),
     ("stori_pipeline.pipeline.gate", "LoadBlocked"),
     ("stori_pipeline.readers", "SourceError"),
     ("stori_pipeline.runtime.alerts", "AlertsBusy"),
+    ("stori_pipeline.runtime.instance", "InstanceError"),
     ("stori_pipeline.settings", "SettingError"),
     ("stori_pipeline.warehouse", "WarehouseError"),
 )

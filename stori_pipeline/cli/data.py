@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import click
 
-from stori_pipeline.cli.console import Failed, grid, plain_errors, print_json, print_line, progress, say
+from stori_pipeline.cli.console import Failed, grid, plain_errors, print_json, print_line, progress, say, warn
 
 if TYPE_CHECKING:
     from stori_pipeline.lake import Lake
@@ -61,7 +61,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
-    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless.
+    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless. A check that fails is named on stderr, and
+    is no failure of the sync.
     """
     with plain_errors():
         results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
@@ -77,6 +78,9 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
             say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream were drawn again.")
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
+    for result in results:
+        for check in result.failed_checks:
+            warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
     failed = [result for result in results if result.error]
     if failed:
         raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])

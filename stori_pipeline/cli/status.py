@@ -124,11 +124,10 @@ def _ask_stores(project: Project, settings: Settings, now: float) -> _Known:
 
 
 def _looks(project: Project, now: float) -> tuple[dict[str, float], dict[str, float], dict[str, float | None]]:
-    from dagster import DagsterInstance
-
+    from stori_pipeline.runtime.instance import open_instance
     from stori_pipeline.runtime.lag import lag_seconds, last_looks, verified_through
 
-    with DagsterInstance.get() as instance:
+    with open_instance() as instance:
         verified = {table.full_name: verified_through(instance, table) for table in project.tables}
         return lag_seconds(instance, project, now), last_looks(instance, project), verified
 

@@ -15,6 +15,7 @@ from dagster import AssetKey, AssetMaterialization, DagsterEventType, DagsterIns
 
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.instance import open_instance
 from stori_pipeline.runtime.names import PROOF
 
 _MOST_LOOKS = 200
@@ -105,5 +106,5 @@ def verified_through(instance: DagsterInstance, table: Table) -> float | None:
 
 def instants_now(project: Project) -> dict[str, float]:
     """`mirror_instants` with the Dagster instance of `DAGSTER_HOME`, for commands."""
-    with DagsterInstance.get() as instance:
+    with open_instance() as instance:
         return mirror_instants(instance, project)

@@ -22,7 +22,9 @@ from stori_pipeline_tests.cli.conftest import ProjectFolder
 from stori_pipeline_tests.shipped import SERVERS
 
 PACKAGE = Path(stori_pipeline.__file__).parent
-COMMANDS = ["add", "api", "completion", "detect-deletes", "down", "init", "scaffold", "settings", "status", "sync", "up", "verify"]
+COMMANDS = [
+    *("add", "api", "completion", "detect-deletes", "down", "drop-table", "init", "scaffold", "settings", "status", "sync", "up", "verify"),
+]
 OWN = ["demo", "seed", "workload"]
 """What the shipped project adds."""
 
