@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+DOCS := .venv-docs/ready
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -32,13 +33,16 @@ test-long: $(READY) ## Run the random searches and the repeated kills at length,
 test-clock: $(READY) ## Run the tests that depend on the date at other times: on 29 February in a year or more, before midnight, in a zone where it is next month
 	@$(BIN)/python -m stori_pipeline_tests.moments
 
+coverage: $(READY) ## Run every test and measure which lines they run; fails below the floor in pyproject.toml
+	@$(BIN)/pytest -n 3 --dist loadfile --max-worker-restart 0 --cov --cov-report=term:skip-covered
+
 dev: $(READY) ## Serve the Dagster UI, with sensors and schedules on
 	@$(BIN)/stori up && DAGSTER_HOME="$(CURDIR)" exec $(BIN)/dagster dev
 
 check: $(READY) ## Check style, format, types, import floors and the Dagster definitions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@# mypy takes half a minute on one processor, so the rest runs beside it.
-	@# Not `dg check defs`, which needs the running instance that dagster.yaml names.
+	@# Not `dg check defs`, which starts a server for the definitions and takes twice as long.
 	@$(BIN)/mypy & types=$$!; \
 	$(BIN)/lint-imports && $(BIN)/python -c "from dagster import Definitions; from stori_pipeline.definitions import defs; Definitions.validate_loadable(defs)"; \
 	others=$$?; wait $$types && exit $$others
@@ -49,8 +53,25 @@ bench: $(READY) ## Measure the pipeline against a raw COPY, measured in the same
 golden: $(READY) ## Rewrite the golden files; read the diff before committing it
 	@GOLDEN=rewrite $(BIN)/pytest -q -k golden
 
+$(DOCS): requirements-docs.txt
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/pip install -qq --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS) ## Build the documentation as a site in site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet && echo "The site is in site/; \`.venv-docs/bin/mkdocs serve\` shows it."
+
+wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an environment and a folder that hold nothing else
+	@rm -rf dist && $(BIN)/python -m hatchling build -d dist >/dev/null && cd redshift_local && ../$(BIN)/python -m hatchling build -d ../dist >/dev/null
+	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && \
+	sed -nE 's/^([A-Za-z0-9].*) \\$$/\1/p' requirements.txt >"$$empty/pins" && \
+	$(BIN)/python -m venv "$$empty/venv" && \
+	"$$empty/venv/bin/pip" install -qq --disable-pip-version-check --find-links dist -c "$$empty/pins" 'stori-pipeline[local,api,charts]' && \
+	cd "$$empty" && venv/bin/stori --version && venv/bin/redshift-local --help >/dev/null && venv/bin/stori init shop && \
+	cd shop && ../venv/bin/dagster definitions validate && ../venv/bin/stori status
+
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs site dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
-.PHONY: help run test test-long test-clock dev check bench golden clean
+.PHONY: help run test test-long test-clock coverage dev check bench golden docs wheels clean

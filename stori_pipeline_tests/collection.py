@@ -1,6 +1,6 @@
-"""What holds for the whole collection of tests.
+"""A hook of pytest, which it calls once when it has collected all tests: refuses bad names, and freezes the garbage collector.
 
-Belongs here: pytest's hook after the collection (`conftest` imports it). Does not belong here: rules for the code of tests (`test_house`).
+Belongs here: that hook (`conftest` imports it). Does not belong here: rules for the code of tests (`test_house`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands that move rows and prove them: sync, verify, detect-deletes, scaffold.
+"""Commands that move rows and prove them: sync, verify, detect-deletes.
 
 Belongs here: their arguments, and what they print. Does not belong here: the work (`pipeline`, `verify`, `runtime`).
 """
@@ -185,33 +185,4 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
         grid("Deletes", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
 
 
-@click.command()
-@click.argument("table", metavar="SOURCE.TABLE")
-@click.option("--url", help="The address of the source, if the project does not have the source yet.")
-@click.option("--kind", help="The kind of the source, if the address does not show it.")
-def scaffold(table: str, url: str | None, kind: str | None) -> None:
-    """Print a definition for a table of a source, ready to paste into the project.
-
-    Examples: `stori scaffold bank.transactions` for a source of the project; `stori scaffold --url postgresql://… shop.orders` for another.
-    """
-    from stori_pipeline import readers
-    from stori_pipeline.discovery import current
-    from stori_pipeline.model.errors import DefinitionError
-    from stori_pipeline.settings import Settings
-
-    source, _, name = table.partition(".")
-    if not name:
-        raise click.BadParameter(f"{table!r} is not SOURCE.TABLE, such as bank.transactions", param_hint="SOURCE.TABLE")
-    with plain_errors():
-        kinds = {each.source.name: each.source.kind for each in current().tables}
-        if source not in kinds and not url:
-            raise DefinitionError(f"the project has no source {source!r}; give its address with --url")
-        kind = kind or kinds.get(source) or readers.kind_of_url(url or "")
-        if not kind:
-            raise DefinitionError(
-                f"the address of {source!r} does not show its kind; give the kind with --kind: {', '.join(readers.READERS)}"
-            )
-        click.echo(readers.scaffold(kind, url or Settings.load().source_url(source), source, name))
-
-
-COMMANDS = (sync, verify, detect_deletes, scaffold)
+COMMANDS = (sync, verify, detect_deletes)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
-from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
@@ -85,7 +84,6 @@ def execute_sync(
     detect_deletes: bool = False,
     prove: bool = False,
     day: date | None = None,
-    clock: Clock = utc_now,
 ) -> ExecuteInProcessResult:
     """Run the job `sync` for these source tables and everything downstream.
 
@@ -95,15 +93,13 @@ def execute_sync(
         full: read the whole tables again.
         detect_deletes: also find rows that the sources deleted.
         prove: also run the checks of the schedule, which compare source and mirror.
-        day: a past day to land again; by default the changes land into today's partition.
-        clock: gives the day of the request.
+        day: a day to read again; by default the run lands what changed.
     """
     project = project or current().project
-    affected, today = downstream(project, tables), utc_day(clock())
+    affected = downstream(project, tables)
     request = sync_request(
         affected,
-        day=today,
-        partition=day or today,
+        day=day,
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
         full=full,
         detect_deletes=detect_deletes,

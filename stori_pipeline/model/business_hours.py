@@ -18,7 +18,8 @@ class BusinessHours:
 
     Args:
         column: the column that holds the instant of a row's creation.
-        opens, closes: hours of the day, 0 to 24, in `time_zone`.
+        opens: the hour of the day at which business begins, 0 to 24, in `time_zone`.
+        closes: the hour at which it ends.
         late_after: a pause of business time that is too long to be chance.
         stopped_after: a pause of business time after which the source must have stopped.
         weekdays: ISO numbers, Monday is 1.

@@ -25,7 +25,8 @@ class Chart:
             and x. Rows without x or y are not drawn.
         kind: `bars` beside each other for each x, `stack` for bars on top of each other, `lines` for a line per series.
         every: the period that an x stands for. The x of a `month` is its first day.
-        x_label, y_label: of the axes, with units. `{panel}` in the latter is the panel's name, for a scale that has a unit of its own.
+        x_label: the label of the x axis.
+        y_label: the label of the y axis, with the unit. `{panel}` in it is the panel's name, for a scale that has a unit of its own.
         panel_title: `{panel}` in it is the panel's name.
         series: names of series in the order in which they are drawn. Other series come after them, in the order of their names.
         grey: the series that are drawn in grey, so that they do not catch the eye.

@@ -100,7 +100,8 @@ def carried(path: str, name: str = "", *, description: str = "", nullable: bool 
     Args:
         path: `<parameter>.<column>`.
         name: the column's name in the star table; by default its name in the input.
-        description, nullable: given if they differ from the input's.
+        description: given if it differs from the input's.
+        nullable: given if it differs from the input's.
         joined_by: the columns that the join used to find the row, as `<parameter>.<column>` separated by blanks; they belong to the
             lineage.
     """

@@ -65,7 +65,8 @@ class Table:
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
         max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked (see `blocks`).
-        sortkey, distkey: Redshift's physical layout; empty means AUTO.
+        sortkey: the columns by which Redshift sorts the mirror; empty means AUTO.
+        distkey: the column by which Redshift distributes the mirror; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
         aliases: other names of the table in the warehouse, as views.
         source_name: what the source itself calls the table (`labOrders`, `person.person`, `Order Details`); empty if that is `name`. The
@@ -102,6 +103,11 @@ class Table:
             raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
+        if self.keep_deleted and self.changes.reads_whole:
+            raise DefinitionError(
+                f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
+                " replaces the mirror's rows; leave it out, or find changes in another way"
+            )
         key: object = self.key  # ("id") is a text, and each of its letters would be a column
         if isinstance(key, str):
             raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")

@@ -7,29 +7,12 @@ from __future__ import annotations
 
 import keyword
 from pathlib import Path
-from string import Template
 
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import refuse_bad_source_name
-from stori_pipeline.readers import source_kind
-
-_MODULE = Template('''\
-"""The source `$name`.
-
-Belongs here: the definitions of its tables. `stori scaffold $name --all --write` adds them.
-"""
-
 from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Table
-
-SOURCE = Source(
-    name="$name",
-    kind="$kind",
-    description=$description,
-)
-
-TABLES: tuple[Table, ...] = ()
-''')
+from stori_pipeline.readers import source_kind
+from stori_pipeline.readers.definition_modules import module_text
 
 
 def setting_of(name: str) -> str:
@@ -54,8 +37,7 @@ def add_source(catalog: Path, root: Path, name: str, kind: str, description: str
     written = []
     if not module.exists():
         catalog.mkdir(exist_ok=True)
-        text = _MODULE.substitute(name=name, kind=kind, description=_literal(description))
-        module.write_text(text, encoding="utf-8")
+        module.write_text(module_text(Source(name, kind, description), ()), encoding="utf-8")
         written.append(module)
     before = settings.read_text(encoding="utf-8") if settings.exists() else ""
     if f"{setting_of(name)}=" not in before:
@@ -63,11 +45,3 @@ def add_source(catalog: Path, root: Path, name: str, kind: str, description: str
         settings.write_text(f"{before}{gap}{setting_of(name)}={example}\n", encoding="utf-8")
         written.append(settings)
     return written
-
-
-def _literal(text: str) -> str:
-    """A text as a Python literal, with the quotes that a formatter would choose."""
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
-    if '"' in text and "'" not in text:
-        return f"'{escaped}'"
-    return '"' + escaped.replace('"', '\\"') + '"'

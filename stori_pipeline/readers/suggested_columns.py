@@ -12,33 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stori_pipeline.model.names import name_for, names_for
+from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
 from stori_pipeline.readers.json_rows import as_document, path_of
-from stori_pipeline.readers.scaffolding import text
+from stori_pipeline.readers.scaffolding import SuggestedColumn
 
 
-@dataclass(frozen=True)
-class SuggestedColumn:
-    """A column as Python. `path` is where the source has the value."""
-
-    name: str
-    type: Suggestion
-    path: str
-    is_key: bool = False
-
-    @property
-    def python(self) -> str:
-        """`Column("id", bigint, nullable=False, path="_id")`."""
-        arguments = [text(self.name), self.type.python]
-        arguments += ["nullable=False"] if self.is_key else []  # a sampled source guarantees nothing else
-        arguments += [f"path={text(self.path)}"] if self.path != self.name else []
-        return f"Column({', '.join(arguments)})"
-
-    @property
-    def line(self) -> str:
-        """The column with its comma, and a comment that says what is a guess."""
-        return f"{self.python},  # {self.type.comment}" if self.type.comment else f"{self.python},"
+def suggested_column(name: str, found: Suggestion, path: str, *, is_key: bool = False) -> SuggestedColumn:
+    """A column with a type for its sampled values. A sampled source guarantees that the key has values, and nothing else."""
+    return SuggestedColumn(name, found.python, nullable=not is_key, path=path, notes=(found.comment,) if found.comment else ())
 
 
 @dataclass
@@ -72,6 +55,17 @@ class Sampled:
 _KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|key)$|[a-z0-9](Id|ID)$")
 
 
+def taken_names(known: Iterable[Table], defines: Callable[[Table], bool]) -> set[str]:
+    """The names in the warehouse that a suggested table may not have: those of the project's tables, and of their views.
+
+    Args:
+        known: the project's tables of the source.
+        defines: whether a table is the one that a definition is suggested for.
+    """
+    others = [table for table in known if not defines(table)]
+    return {table.name for table in others} | {view.partition(".")[2] for table in others for view in table.views}
+
+
 def has_path(name: str) -> bool:
     """Whether a path can lead to a member with that name."""
     return bool(name) and "\0" not in name and name.isprintable()
@@ -95,29 +89,27 @@ def handed_as_json(kind: Type, value: Any) -> Any:
 
 def column_text(name: str, values: Sequence[Any], *, key: bool = False) -> str:
     """The column for a field of JSON with these values, as Python."""
-    return SuggestedColumn(name_for(name), for_json(list(values), is_key=key), path_of(name), key).python
+    return suggested_column(name_for(name), for_json(list(values), is_key=key), path_of(name), is_key=key).python
 
 
 def columns_of(
-    sampled: Sampled,
-    keys: Iterable[str] = (),
-    *,
-    suggest: Suggest = for_json,
-    path: Callable[[str], str] = path_of,
-    taken: Iterable[str] = (),
+    sampled: Sampled, keys: Iterable[str] = (), *, suggest: Suggest = for_json, taken: Iterable[str] = ()
 ) -> dict[str, SuggestedColumn]:
     """The suggested columns for sampled rows, by the fields' names. Fields to which no path leads are left out.
 
     Args:
         keys: the fields that identify a row.
-        path: the path of a field.
         taken: names of other columns.
     """
     fields = [name for name in sampled.values if has_path(name)]
     names, some = names_for(fields, taken), set(keys)
-    return {
-        name: SuggestedColumn(names[name], suggest(sampled.values[name], is_key=name in some), path(name), name in some) for name in fields
-    }
+    types = {name: suggest(sampled.values[name], is_key=name in some) for name in fields}
+    return {name: suggested_column(names[name], types[name], path_of(name), is_key=name in some) for name in fields}
+
+
+def without_path(sampled: Sampled) -> list[str]:
+    """A note for each field that is left out."""
+    return [f"{name!r} is left out, because no path can name it" for name in sampled.values if not has_path(name)]
 
 
 def uncovered(sampled: Sampled, covered: Iterable[str], taken: Iterable[str], *, suggest: Suggest = for_json) -> list[SuggestedColumn]:
@@ -146,7 +138,7 @@ def uncovered(sampled: Sampled, covered: Iterable[str], taken: Iterable[str], *,
                 ours = name_for(name)
                 ours = name_for(path, names) if ours in names else ours
                 names.add(ours)
-                found.append(SuggestedColumn(ours, suggest(values), path))
+                found.append(suggested_column(ours, suggest(values), path))
 
     look(sampled, "")
     return found

@@ -126,6 +126,7 @@ _NEVER_SEEN = {
     "NotJson": "becomes a rejected row",
     "Refusal": "becomes a rejected line of an import",
     "SendError": "the alerts go on, and warn",
+    "StorageUnavailable": "is one of click's, which prints its message",
     "StoreUnavailable": "the API's response 503",
     "TooManyRequests": "the API's response 429",
     "Unauthorized": "the API's response 401",

@@ -213,7 +213,7 @@ def test_scaffold_of_a_missing_table_is_one_line(project: ProjectFolder) -> None
     assert "there is no kind of source 'oracle'; there are postgres, mongodb" in in_one_line(
         project.stori("scaffold", "--url", "x", "--kind", "oracle", "shop.orders")
     )
-    assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("scaffold", "orders"))
+    assert "SOURCE.TABLE, such as bank.transactions, nor SOURCE with --all" in in_one_line(project.stori("scaffold", "orders"))
 
 
 # ---- seed and workload

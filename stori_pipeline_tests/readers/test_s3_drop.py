@@ -229,7 +229,7 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
         ['Column("uber_colour", varchar(65535), path="Über-Colour")'],
     ]
     text = scaffold("s3_drop", f"s3://{drops.bucket}", "drops", "sales/")
-    assert 'Column("id", bigint),  # a guess: each of 1 texts reads as a bigint' in text
+    assert '# a guess: each of 1 texts reads as a bigint\n        Column("id", bigint),' in text
     assert 'Column("size", super_)' in text
     assert 'changes=Objects("sales/")' in text
     with pytest.raises(SourceError, match="no readable file"):

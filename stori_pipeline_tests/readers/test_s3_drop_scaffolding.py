@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ import pytest
 
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
+from stori_pipeline.readers import SourceError, suggest
 from stori_pipeline.readers.json_rows import literal
 from stori_pipeline.readers.s3_drop import Objects
+from stori_pipeline.readers.scaffolding import definition
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.dropping import Drops
 from stori_pipeline_tests.readers.scaffolded_drops import SOURCE, csv_text, parquet_bytes, read, suggested
@@ -62,6 +65,30 @@ def test_a_delimiter_is_one_character(delimiter: str) -> None:
         Objects("feed/", delimiter=delimiter)
 
 
+def test_each_folder_of_a_bucket_is_suggested_and_the_rest_is_told(drops: Drops) -> None:
+    drops.put("feed/2024/11/1.csv", "id\n1\n")
+    drops.put("feed_de/1.json", '[{"id": 1}]')
+    drops.put("Order Items/1.csv", "id\n1\n")
+    drops.put("known/1.csv", "id\n1\n")
+    drops.put("broken/1.txt", "?")
+    drops.put("top.csv", "id\n1\n")
+    columns = suggested(drops, "feed")[1].columns
+    known = replace(Table(SOURCE, "feed", columns, ("file", "line"), Objects("known")), aliases=("feed_de",))
+    found = suggest("s3_drop", f"s3://{drops.bucket}", SOURCE.name, known=[known])
+    assert {table.name: pasted(definition(table), SOURCE).changes for table in found.tables} == {
+        "feed_2": Objects("feed/"),
+        "feed_de_2": Objects("feed_de/"),
+        "order_items": Objects("Order Items/"),
+    }
+    assert [line.partition(";")[0] for line in found.left_out] == [
+        "top.csv: it and all other files in no folder (1)",
+        f"s3://{drops.bucket}/broken/: there is no readable file, so no definition can be suggested",
+    ]
+    assert "broken/1.txt: its name ends with none of .json, .jsonl" in found.left_out[1]
+    again = suggest("s3_drop", f"s3://{drops.bucket}", SOURCE.name, names=["known"], known=[known])
+    assert [table.name for table in again.tables] == ["known"]
+
+
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
@@ -79,20 +106,20 @@ def test_texts_that_look_like_numbers_are_kept_as_they_are(drops: Drops) -> None
         ("01234", True, datetime(2024, 1, 5, 10, tzinfo=timezone.utc)),
         ("02134", False, datetime(2024, 1, 6, 11, tzinfo=timezone.utc)),
     ]
-    assert 'Column("created_at", timestamptz),  # a guess: each of 2 texts reads as a timestamptz' in text
-    assert 'Column("empty", varchar(65535)),  # a guess: no row has a value' in text
-    assert "# Suggested from 2 rows of 1 of 1 files, which is all.\n" in text
+    assert '# a guess: each of 2 texts reads as a timestamptz\n        Column("created_at", timestamptz),' in text
+    assert '# a guess: no row has a value\n        Column("empty", varchar(65535)),' in text
+    assert "# suggested from 2 rows of 1 of 1 files, which is all\n" in text
 
 
 def test_a_column_that_differs_in_each_row_is_the_key_and_marked(drops: Drops) -> None:
     drops.put("feed/1.csv", "id,a\n1,x\n2,x\n")
     text, table = suggested(drops, "feed")
     assert table.key == ("id",)
-    assert 'key=("id",),  # a guess: 2 of 2 rows differ in it. If rows may repeat it, write ("file", "line")' in text
+    assert '# a guess: 2 of 2 rows differ in it; if rows may repeat it, write ("file", "line")\n    key=("id",),' in text
     drops.put("feed/2.csv", "id,a\n2,y\n")
     text, table = suggested(drops, "feed")
     assert table.key == ("file", "line")
-    assert "# the place of a row in its file. If columns identify a row, name them" in text
+    assert "# the place of a row in its file; if other columns identify a row, name them, and" in text
     assert len(read(drops, table).rows) == 3
 
 
@@ -104,7 +131,7 @@ def test_the_delimiter_of_csv_is_found(drops: Drops, delimiter: str) -> None:
     drops.put("feed/3.csv", csv_text([rows[0], ["4", "", ""]], delimiter))
     text, table = suggested(drops, "feed")
     assert table.changes == Objects("feed/", delimiter=delimiter)
-    assert "feed/2.csv has another delimiter, ','; give its files a folder of their own." in text
+    assert "# feed/2.csv has another delimiter, ','; give its files a folder of their own\n" in text
     found = drained(drops.reader, table)
     assert [(row["id"], row["price_net"], row["note"]) for row in found.rows][:2] == [(1, "1,50", 'a "quoted"\nnote'), (2, "12,00", None)]
     assert [row["code"] for row in found.rejected] == ["file"]
@@ -185,6 +212,7 @@ PARQUET: Mapping[str, tuple[pa.Array, str, list[Any]]] = {
     "dictionary": (pa.array(["a"]).dictionary_encode(), "varchar(65535)", ["a"]),
     "struct": (pa.array([{"a": time(1), "b": b"\xff"}]), "super", [b'{"a":"01:00:00","b":"/w=="}']),
     "list": (pa.array([[1, None]]), "super", [b"[1,null]"]),
+    "map": (pa.array([[("k", 1), ("j", 2)]], pa.map_(pa.string(), pa.int64())), "super", [b'{"j":2,"k":1}']),
     "a.b": (pa.array([1]), "bigint", [1]),
     "$line": (pa.array([5]), "bigint", [5]),
 }
@@ -227,6 +255,16 @@ def test_an_int96_keeps_years_beyond_2262_and_refuses_to_lose_nanoseconds(drops:
 
 def _int96(table: pa.Table) -> bytes:
     return parquet_bytes(table, use_deprecated_int96_timestamps=True)
+
+
+def test_an_instant_beyond_pythons_years_rejects_its_own_row_and_is_told(drops: Drops) -> None:
+    instants = pa.array([253_402_300_800_000_000, 0], pa.timestamp("us"))
+    drops.put("feed/1.parquet", parquet_bytes(pa.table({"id": [1, 2], "at": instants})))
+    text, table = suggested(drops, "feed")
+    assert str(table["at"].type) == "timestamptz"
+    assert "# 1 of 2 values go to quarantine: a timestamp[us] outside the years 1 to 9999\n" in text
+    found = drained(drops.reader, table)
+    assert ([row["id"] for row in found.rows], [row["code"] for row in found.rejected]) == ([2], ["range"])
 
 
 def test_parquet_files_whose_columns_differ_are_one_table(drops: Drops) -> None:

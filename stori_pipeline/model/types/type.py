@@ -69,8 +69,8 @@ class Type:
         name: as in a definition and in the documents: `bigint`, `varchar(64)`.
         arrow: the type that lands.
         redshift: the type of the mirror's column.
-        stage, load: the type of the column that COPY fills, if it differs, and the expression that converts a value on its way to the
-            mirror; `{}` stands for the column.
+        stage: the type of the column that COPY fills, if it differs.
+        load: the expression that converts a value on its way from there to the mirror; `{}` stands for the column.
         max_bytes: of text and documents, the longest value in bytes of UTF-8.
         convert: converts one value (never None) to the column's type, or raises MisfitError. It defines which values fit; the fields below
             are faster, and never accept a value that it refuses.

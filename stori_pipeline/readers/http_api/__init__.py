@@ -15,7 +15,11 @@ from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stori_pipeline.model.table import Table
     from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
 
 __all__ = [
     "CHANGES",
@@ -26,9 +30,9 @@ __all__ = [
     "ByPage",
     "Plausible",
     "RequestLimits",
-    "describe",
     "reader_at",
     "scaffold",
+    "suggest",
 ]
 
 
@@ -166,7 +170,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`. Uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
-    from stori_pipeline.readers.http_api.scaffolding import scaffold
+    """See `readers.scaffold`; uses the response of `/latest` or, if the API has no such path, the list `/<name>`."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; an API does not list its tables, so `names` are needed."""
+    from stori_pipeline.readers.http_api.scaffolding import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

@@ -18,7 +18,7 @@ from stori_pipeline.contract import raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
-from stori_pipeline.readers.json_rows import as_document, value_at
+from stori_pipeline.readers.json_rows import as_document, steps, value_at
 
 Row = dict[str, object]
 """A row by the table's columns, as `contract.conform` takes it."""
@@ -121,7 +121,7 @@ class Columns:
     def __init__(self, table: Table) -> None:
         self._paths = [(column.name, column.source_path) for column in table.columns]
         self._documents = [column.name for column in table.columns if column.type.is_document]
-        self.paths = frozenset(path for _, path in self._paths)
+        self._members = frozenset(steps(path)[0] for _, path in self._paths)
 
     def row(self, element: Any, document: Any, members: Mapping[str, object], *, day: date | None = None) -> Any:
         """The row of an element. An element that is not an object stays as it is, and the contract refuses it."""
@@ -143,6 +143,6 @@ class Columns:
         unmapped: dict[str, list[Any]] = {}
         for element in (*elements, members):
             for name, value in element.items() if isinstance(element, Mapping) else ():
-                if value is not None and not any(path == name or path.startswith(f"{name}.") for path in self.paths):
+                if value is not None and name not in self._members:
                     unmapped.setdefault(name, []).append(value)
         return unmapped

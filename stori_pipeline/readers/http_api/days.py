@@ -27,6 +27,7 @@ from stori_pipeline.readers.http_api import ByDay
 from stori_pipeline.readers.http_api.answers import Columns, DayAnswer, day_answer
 from stori_pipeline.readers.http_api.client import Answer, Api
 from stori_pipeline.readers.http_api.plausibility import Judge
+from stori_pipeline.readers.json_rows import steps
 from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _CHUNK_ROWS = 5_000
@@ -112,7 +113,7 @@ class Days:
         _, newest = self.newest(None)
         if newest is None:
             return {}
-        declared = {self.changes.day_at.partition(".")[0], *self.changes.unchanging}
+        declared = {steps(self.changes.day_at)[0], *self.changes.unchanging}
         return {name: values for name, values in self._columns.unmapped(newest.rows, newest.members).items() if name not in declared}
 
     def _path(self, day: date) -> str:

@@ -20,7 +20,7 @@ from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByPage
 from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at
 from stori_pipeline.readers.http_api.client import Api
-from stori_pipeline.readers.json_rows import value_at
+from stori_pipeline.readers.json_rows import steps, value_at
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 
 POSITION = frozenset({"after", "page"})
@@ -77,7 +77,7 @@ class Pages:
         """The members of the rows after a mark that no column reads, with their values."""
         page = self.after(mark)
         unmapped = self._columns.unmapped(page.elements, {}) if page else {}
-        unmapped.pop(self._changes.mark_at.partition(".")[0], None)
+        unmapped.pop(steps(self._changes.mark_at)[0], None)
         return unmapped
 
 

@@ -6,40 +6,55 @@ entries, unchanging members, rules for plausible values. Does not belong here: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any
 
-from stori_pipeline.model.names import name_for
+from stori_pipeline.model.names import names_for
+from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import RequestLimits
 from stori_pipeline.readers.http_api.answers import parse
 from stori_pipeline.readers.http_api.client import Api, opened
 from stori_pipeline.readers.json_rows import path_of, value_at
-from stori_pipeline.readers.scaffolding import definition_text, text
-from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path
+from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions, text
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path, taken_names, without_path
 
 _PACKAGE = "stori_pipeline.readers.http_api"
 _LATEST = "latest"
-_KEY_COMMENT = "a guess: name the columns that identify a row"
+_KEY_NOTE = "a guess: name the columns that identify a row"
 
 
-def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`.
+def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
+    """See `readers.suggest`; a name is the path of a list, or our own for what `/latest` returns.
 
     Raises:
-        SourceError: neither `/latest` nor `/<name>` returns rows.
+        SourceError: no name is given, or neither `/latest` nor `/<name>` returns rows.
     """
-    table = f"{source}.{name}".lstrip(".")
+    if not names:
+        raise SourceError(
+            f"{source}: an API does not list its tables. Name one: `stori scaffold {source}.orders` for the list at /orders, "
+            f"or `stori scaffold {source}.rates` if the API has the newest day at /{_LATEST}"
+        )
+    ours = names_for([name.partition("?")[0] for name in names], taken_names(known, lambda each: each.name in names), prefix="t_")
+    tables = []
+    for name in names:
+        progress(name)
+        tables.append(_suggested(url, name, ours[name.partition("?")[0]], source))
+    return Suggestions(tuple(tables))
+
+
+def _suggested(url: str, path: str, name: str, source: str) -> SuggestedTable:
+    table = f"{source}.{path}"
     with opened(url, table, source, RequestLimits()) as api:
         newest = _document(api, _LATEST, table)
         if newest is not None:
             return _by_day(name, newest, f"{table} at /{_LATEST}")
-        page = _document(api, name, table)
+        page = _document(api, path, table)
         if page is not None:
-            return _by_page(name, page, f"{table} at /{name}")
-    raise SourceError(f"{table}: the API has neither /{_LATEST} nor /{name}; check the source's address, or give the table its path's name")
+            return _by_page(name, path, page, f"{table} at /{path}")
+    raise SourceError(f"{table}: the API has neither /{_LATEST} nor /{path}; check the source's address, or give the table its path's name")
 
 
 def _document(api: Api, path: str, table: str) -> Any:
@@ -47,7 +62,7 @@ def _document(api: Api, path: str, table: str) -> Any:
     return parse(answer.body, f"{table} at /{path}") if answer.status == 200 else None
 
 
-def _by_day(name: str, document: Any, where: str) -> str:
+def _by_day(name: str, document: Any, where: str) -> SuggestedTable:
     members = {member: value for member, value in _members(document).items() if not isinstance(value, (dict, list))}
     days = {member: day for member, value in members.items() if (day := _day(value))}
     if not days:
@@ -63,30 +78,41 @@ def _by_day(name: str, document: Any, where: str) -> str:
     sampled.values |= around
     keys = [*(member for member, values in around.items() if has_path(member) and values != [None]), own_key]
     columns = columns_of(sampled, keys, taken=["day"])
-    lines = [f'Column("day", date, nullable=False, path={text(path_of(day_at))}),', *(column.line for column in columns.values())]
+    day_column = SuggestedColumn("day", "date", nullable=False, path=path_of(day_at))
     arguments = [f"start=datetime.date({day.year}, {day.month}, {day.day})", f"latest={text(_LATEST)}", f"day_at={text(day_at)}"]
     arguments += [f"rows_at={text(place)}"] if place else []
     arguments += ['entry=("name", "value")'] if entry else []
-    changes = f"ByDay({', '.join(arguments)})"
-    key, more = ["day", *(columns[each].name for each in keys)], ['cursor="day"']
-    ours = name_for(name, prefix="t_")
-    return definition_text(ours, lines, key, changes, _PACKAGE, key_comment=_KEY_COMMENT, more=more, notes=_notes(sampled))
+    return SuggestedTable(
+        name=name,
+        columns=(day_column, *columns.values()),
+        key=("day", *(columns[each].name for each in keys)),
+        changes=f"ByDay({', '.join(arguments)})",
+        package=_PACKAGE,
+        more={"cursor": text("day")},
+        notes=_notes(sampled),
+        key_notes=(_KEY_NOTE,),
+    )
 
 
-def _by_page(name: str, document: Any, where: str) -> str:
+def _by_page(name: str, path: str, document: Any, where: str) -> SuggestedTable:
     place, elements = _rows(document, where, entries=False)
     sampled = _sampled(elements)
     key = _key(sampled, where)
     columns = columns_of(sampled, [key])
-    arguments = [f"path={text(name)}", 'after="after"', f"mark_at={text(path_of(key))}", *([f"rows_at={text(place)}"] if place else [])]
-    changes = f"ByPage({', '.join(arguments)})"
-    table = name_for(name.partition("?")[0], prefix="t_")
-    lines = [column.line for column in columns.values()]
-    return definition_text(table, lines, [columns[key].name], changes, _PACKAGE, key_comment=_KEY_COMMENT, notes=_notes(sampled))
+    arguments = [f"path={text(path)}", 'after="after"', f"mark_at={text(path_of(key))}", *([f"rows_at={text(place)}"] if place else [])]
+    return SuggestedTable(
+        name=name,
+        columns=tuple(columns.values()),
+        key=(columns[key].name,),
+        changes=f"ByPage({', '.join(arguments)})",
+        package=_PACKAGE,
+        notes=_notes(sampled),
+        key_notes=(_KEY_NOTE,),
+    )
 
 
-def _notes(sampled: Sampled) -> list[str]:
-    return [f"Suggested from {sampled.rows:,} rows of one answer. An API promises no types."]
+def _notes(sampled: Sampled) -> tuple[str, ...]:
+    return (f"suggested from {sampled.rows:,} rows of one answer; an API promises no types", *without_path(sampled))
 
 
 def _members(document: Any) -> Mapping[str, Any]:

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from stori_pipeline.model.changes import Changes, Cursor
 
 if TYPE_CHECKING:
-    from stori_pipeline.readers import Reader
+    from collections.abc import Callable, Sequence
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold"]
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
+
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "ChangeStream", "reader_at", "scaffold", "suggest"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; `name` is a collection, whose definition is suggested from a sample of its documents."""
-    from stori_pipeline.readers.mongo.reader import scaffold
+    """See `readers.scaffold`; `name` is a collection."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; tables are collections. Views and time series are left out, because they have no change streams."""
+    from stori_pipeline.readers.mongo.reader import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

@@ -6,17 +6,20 @@ A collection that does not exist is an empty table, because MongoDB creates one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
 from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.suggested_columns import taken_names
 
 
 class MongoReader:
@@ -73,16 +76,29 @@ class MongoReader:
             return proof.checksums(connection.database[table.name_in_source], table, *ranges)
 
 
-def scaffold(url: str, collection: str, *, source: str = "") -> str:
-    """A suggested definition of a collection, from a sample of its documents.
+def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
+    """See `readers.suggest`; tables are collections."""
+    tables, left_out = [], []
+    with opened(url, ".".join([source, *names][:2]), source) as connection:
+        listed = {each["name"]: each.get("type", "collection") for each in connection.database.list_collections()}
+        read = {each.name_in_source for each in known}
+        wanted = list(names) or sorted(name for name in listed if name not in read and not name.startswith("system."))
+        ours = names_for(wanted, taken_names(known, lambda each: each.name_in_source in wanted), prefix="t_")
+        for name in wanted:
+            progress(name)
+            kind = listed.get(name, "collection")
+            table = sampling.suggested_table(connection.database[name], ours[name]) if kind == "collection" else None
+            if table is not None:
+                tables.append(table)
+            elif names:
+                raise SourceError(_left_out(name, kind))
+            else:
+                left_out.append(_left_out(name, kind))
+    return Suggestions(tuple(tables), tuple(left_out))
 
-    `source` is the project's name for the source, for errors; the definition itself says `SOURCE`.
 
-    Raises:
-        SourceError: the collection has no documents, or the server cannot be read.
-    """
-    with opened(url, f"{source}.{collection}".lstrip("."), source) as connection:
-        text = sampling.definition(connection.database[collection])
-    if not text:
-        raise SourceError(f"{collection}: the collection has no documents, so no definition can be suggested; insert one first")
-    return text
+def _left_out(name: str, kind: str) -> str:
+    if kind == "collection":
+        return f"{name}: the collection has no documents, so no definition can be suggested; insert one first"
+    article = "view" if kind == "view" else "time series"
+    return f"{name}: a {article} has no change stream; define it with changes=Cursor(column), by a column that grows with each change"

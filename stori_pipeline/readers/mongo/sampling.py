@@ -13,15 +13,14 @@ import bson
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
-from stori_pipeline.model.names import name_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
 from stori_pipeline.readers.json_rows import value_at
 from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
 from stori_pipeline.readers.mongo.documents import json_value, native
-from stori_pipeline.readers.scaffolding import definition_text, text
-from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, columns_of, has_path, uncovered
+from stori_pipeline.readers.scaffolding import SuggestedTable
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, suggested_column, uncovered, without_path
 
 _DOCUMENTS = 20_000
 _BYTES = 100_000_000
@@ -41,25 +40,27 @@ def drift(collection: Collection[Document], table: Table) -> list[str]:
     )
 
 
-def definition(collection: Collection[Document], name: str = "") -> str:
-    """A suggested definition of a collection, from a sample of its documents; "" if it has none.
+def suggested_table(collection: Collection[Document], name: str) -> SuggestedTable | None:
+    """A suggested definition of a collection, from a sample of its documents; None if it has none.
 
     Args:
-        name: our name for the table; by default, the one closest to the collection's.
+        name: our name for the table.
     """
     documents, is_all = _samples(collection, _DOCUMENTS)
     if not documents:
-        return ""
-    name = name or name_for(collection.name, prefix="t_")
+        return None
     sampled = _sampled(documents)
-    key = SuggestedColumn("id", _suggestion(sampled.values.pop("_id"), is_key=True), "_id", is_key=True)
-    columns = [key, *columns_of(sampled, suggest=_suggestion, taken=[key.name]).values()]
+    key = suggested_column("id", _suggestion(sampled.values.pop("_id"), is_key=True), "_id", is_key=True)
     extent = "which is all" if is_all else "the oldest and the newest"
-    notes = [f"Suggested from {sampled.rows:,} documents, {extent}. MongoDB promises no types."]
-    notes += [f"{field!r} is left out, because no path leads to it." for field in sampled.values if not has_path(field)]
-    more = [] if name == collection.name else [f"source_name={text(collection.name)}"]
-    lines = [column.line for column in columns]
-    return definition_text(name, lines, [key.name], "ChangeStream()", "stori_pipeline.readers.mongo", more=more, notes=notes)
+    return SuggestedTable(
+        name=name,
+        columns=(key, *columns_of(sampled, suggest=_suggestion, taken=[key.name]).values()),
+        key=(key.name,),
+        changes="ChangeStream()",
+        package="stori_pipeline.readers.mongo",
+        source_name=collection.name,
+        notes=(f"suggested from {sampled.rows:,} documents, {extent}; MongoDB promises no types", *without_path(sampled)),
+    )
 
 
 def _samples(collection: Collection[Document], count: int) -> tuple[list[Document], bool]:

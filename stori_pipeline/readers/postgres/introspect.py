@@ -137,7 +137,10 @@ def _definition(cursor: extensions.cursor, relation: Relation, name: str, ours: 
     columns = {each.name: each for each in relation.columns.values() if each.readable and each.name != ROW}
     hidden = [each for each in relation.columns if each not in columns]
     if not columns:
-        raise SourceError(f"{where}: it has no column that the role {role!r} may read; GRANT SELECT ON {relation.sql} TO {quoted(role)}")
+        what = f"that the role {role!r} may read; run GRANT SELECT ON {relation.sql} TO {quoted(role)}" if hidden else "at all; add one"
+        raise SourceError(f"{where}: it has no column {what}")
+    if relation.kind in "vf":  # a view may fail only when its rows are computed
+        cursor.execute(f"SELECT count(ROW({', '.join(map(quoted, columns))})::text) FROM {relation.sql}")
     key, key_notes = _key(cursor, relation, columns)
     types = types_of(cursor, relation.sql, columns, key)
     column_names = names_for(list(columns))
@@ -151,11 +154,14 @@ def _definition(cursor: extensions.cursor, relation: Relation, name: str, ours: 
         ours,
         tuple(suggested),
         tuple(column_names[each] for each in key) or (suggested[0].name,),
-        "Xmin()" if key and relation.kind in "rp" else "Snapshot()",
+        # A right to read some columns does not include the system column xmin.
+        "Xmin()" if key and relation.kind in "rp" and relation.may_lock else "Snapshot()",
         _PACKAGE,
         source_name=name,
         description=cursor.fetchall()[0][0],
-        notes=(f"the role {role} may not read {', '.join(hidden)}; to land them, GRANT SELECT ON {relation.sql}",) if hidden else (),
+        notes=(f"the role {role} may not read {', '.join(hidden)}; to land all of them, and only changes, GRANT SELECT ON {relation.sql}",)
+        if hidden
+        else (),
         key_notes=key_notes,
     )
 

@@ -14,9 +14,13 @@ from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from stori_pipeline.readers import Reader
+    from collections.abc import Callable, Sequence
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "reader_at", "scaffold"]
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
+
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Objects", "reader_at", "scaffold", "suggest"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; `name` is the prefix of the files. The definition is suggested from the newest of them."""
-    from stori_pipeline.readers.s3_drop.reader import scaffold
+    """See `readers.scaffold`; `name` is the folder of the files, which need not end with a slash; `feed*` is for all keys that begin so."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; tables are the folders of the bucket, each with all folders in it."""
+    from stori_pipeline.readers.s3_drop.reader import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

@@ -117,11 +117,12 @@ class Bucket:
                 if each["Size"] > 0 and not each["Key"].endswith("/")
             )
 
-    def folders(self) -> list[str]:
-        """The top-level prefixes that end with a slash, such as `feed/`, at most 1,000 of them. One request."""
+    def top(self) -> tuple[list[str], list[str]]:
+        """The folders at the top of the bucket, each with its slash, and the keys of the files beside them."""
         with self._explained("listing its folders"):
-            answer = self._s3.list_objects_v2(Bucket=self.name, Delimiter="/")
-            return [str(each["Prefix"]) for each in answer.get("CommonPrefixes", [])]
+            pages = list(self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Delimiter="/"))
+        folders = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return folders, [each["Key"] for page in pages for each in page.get("Contents", []) if each["Size"] > 0]
 
     def of_table(self, objects: Objects) -> list[Dropped]:
         """The files of a table, as `files` gives them.

@@ -6,15 +6,18 @@ Files have no rows with which a mirror could be compared, so this reader is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, changes_of
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
 from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
+from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.suggested_columns import taken_names
 
 
 class S3DropReader:
@@ -61,14 +64,26 @@ class S3DropReader:
         return scaffolding.drift(bucket, table, objects)
 
 
-def scaffold(url: str, prefix: str, *, source: str = "") -> str:
-    """A suggested definition of the files under a prefix, from the newest of them.
-
-    Raises:
-        SourceError: there is no readable file, or the bucket cannot be read.
-    """
-    bucket = Bucket(url, f"{source}.{prefix}".lstrip("."), source)
-    text = scaffolding.definition(bucket, prefix)
-    if not text:
-        raise SourceError(f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first")
-    return text
+def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
+    """See `readers.suggest`; tables are the bucket's folders."""
+    bucket = Bucket(url, source, source)
+    read = [each.changes.key_prefix for each in known if isinstance(each.changes, Objects)]
+    folders, files = ([], []) if names else bucket.top()
+    wanted = list(names) or [each for each in folders if not any(each.startswith(prefix) for prefix in read)]
+    prefixes = {Objects(each).key_prefix for each in wanted}
+    taken = taken_names(known, lambda each: isinstance(each.changes, Objects) and each.changes.key_prefix in prefixes)
+    ours = names_for(wanted, taken, prefix="t_")
+    tables, left_out = [], []
+    if files and "" not in read:
+        left_out.append(f'{files[0]}: it and all other files in no folder ({len(files):,}); Objects("") reads every file of the bucket')
+    for each in wanted:
+        progress(each)
+        try:
+            tables.append(scaffolding.suggested_table(bucket, each, ours[each]))
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            if names:
+                raise
+            left_out.append(str(error))
+    return Suggestions(tuple(tables), tuple(left_out))

@@ -15,21 +15,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from stori_pipeline.model.names import name_for, names_for
+from stori_pipeline.model.names import names_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values
 from stori_pipeline.model.types.type import Role
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.json_rows import literal, path_of
 from stori_pipeline.readers.s3_drop import Objects, formats
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.formats import folded
 from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
-from stori_pipeline.readers.scaffolding import definition_text, text
-from stori_pipeline.readers.suggested_columns import Sampled, SuggestedColumn, for_json, handed_as_json, has_path, uncovered
+from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
+from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, uncovered, without_path
 
-_EMPTY = for_json([])
 _DRIFT_FILES = 3
 _DRIFT_ROWS = 500
 
@@ -76,19 +76,29 @@ def columns(found: Merged, keys: Sequence[str] = (), taken: Sequence[str] = ()) 
     names = names_for(fields, taken)
     suggested = {}
     for name in fields:
-        path = path_of(name, members="json" in found.kinds[name])
-        column = SuggestedColumn(names[name], _EMPTY, path, name in keys)
-        suggested[name] = _typed(column, found.kinds[name], found.types.get(name, []), values[name])
+        path, kind = _typed(name, found, is_key=name in keys)
+        suggested[name] = suggested_column(names[name], kind, path, is_key=name in keys)
     return suggested
 
 
-def _typed(column: SuggestedColumn, kinds: set[str], types: Sequence[pa.DataType], values: list[Any]) -> SuggestedColumn:
-    role: Role | None = "key" if column.is_key else None
-    if kinds == {"parquet"}:
-        return _of_parquet(column, types, values)
+def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
+    """The path of a field, and its type."""
+    role: Role | None = "key" if is_key else None
+    values, kinds = found.sampled.values[name], found.kinds[name]
+    path = path_of(name, members="json" in kinds)
     if kinds == {"json"}:
-        return replace(column, type=for_json(values, is_key=column.is_key))
-    return replace(column, type=for_values(list(map(_as_csv, values)), handed=_handed, role=role, in_json=False))
+        return path, for_json(values, is_key=is_key)
+    if kinds != {"parquet"}:
+        return path, for_values(list(map(_as_csv, values)), handed=_handed, role=role, in_json=False)
+    if not any(map(is_bytes, found.types[name])):
+        return path, for_column(found.types[name], values, role=role)
+    try:
+        texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+        guess = "each value is a text in UTF-8"
+    except UnicodeDecodeError:
+        texts, path, guess = [None if value is None else "" for value in values], f"{BASE64}{path}", "bytes, read as base64"
+    of_texts = for_column([pa.string()], texts, role=role)
+    return path, replace(of_texts, guess="; ".join(filter(None, (guess, of_texts.guess))))
 
 
 def _as_csv(value: Any) -> Any:
@@ -102,30 +112,27 @@ def _handed(kind: Type, value: Any) -> Any:
     return formats.cell(value, verbatim=kind.is_text) if isinstance(value, str) else handed_as_json(kind, value)
 
 
-def _of_parquet(column: SuggestedColumn, types: Sequence[pa.DataType], values: Sequence[Any]) -> SuggestedColumn:
-    role: Role | None = "key" if column.is_key else None
-    if not any(map(is_bytes, types)):
-        return replace(column, type=for_column(types, values, role=role))
-    path = column.path
-    try:
-        texts = [value.decode() if isinstance(value, bytes) else value for value in values]
-        guess = "each value is a text in UTF-8"
-    except UnicodeDecodeError:
-        texts, path, guess = [None if value is None else "" for value in values], f"{BASE64}{path}", "bytes, read as base64"
-    found = for_column([pa.string()], texts, role=role)
-    return replace(column, path=path, type=Suggestion(found.python, "; ".join(filter(None, (guess, found.guess))), found.warning))
-
-
 # --- a definition ----------------------------------------------------------------------------------------------------
 
 
-def definition(bucket: Bucket, prefix: str) -> str:
-    """A suggested definition of the files of a folder; "" if there are none that can be read."""
-    objects = Objects(prefix if not prefix or prefix.endswith(("/", "*")) else f"{prefix}/")
+def suggested_table(bucket: Bucket, prefix: str, name: str) -> SuggestedTable:
+    """A suggested definition of the files of a folder.
+
+    Args:
+        prefix: the folder, or the beginning of keys with `*` at its end.
+        name: our name for the table.
+
+    Raises:
+        SourceError: no file can be read.
+    """
+    objects = Objects(folder(prefix))
     files, count = samples(bucket, objects)
     readable = [file for file in files if not file.broken]
     if not any(file.rows for file in readable):
-        return ""
+        raise SourceError(
+            f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first"
+            + "".join(f". {file.file.key}: {file.broken}" for file in files[:1] if file.broken)
+        )
     delimiter = Counter(file.delimiter for file in readable if file.kind == "csv").most_common(1)
     objects = replace(objects, delimiter=delimiter[0][0] if delimiter else ",")
     used = [file for file in readable if file.kind != "csv" or file.delimiter == objects.delimiter]
@@ -133,20 +140,25 @@ def definition(bucket: Bucket, prefix: str) -> str:
     key = found.sampled.key()
     own = [column.name for column in formats.FILE_COLUMNS]
     suggested = columns(found, [key] if key else [], own)
-    lines = [
-        'Column("file", varchar(1024), nullable=False, path="$key"),',
-        'Column("line", bigint, nullable=False, path="$line"),',
-        *(column.line for column in suggested.values()),
-    ]
-    return definition_text(
-        name_for(objects.key_prefix.strip("/") or "files", prefix="t_"),
-        lines,
-        [suggested[key].name] if key else own,
-        _strategy(objects),
-        "stori_pipeline.readers.s3_drop",
-        key_comment=_key_comment(found.sampled, key),
-        notes=_notes(files, used, count, found),
+    return SuggestedTable(
+        name=name,
+        columns=(*_FILE_COLUMNS, *suggested.values()),
+        key=(suggested[key].name,) if key else tuple(own),
+        changes=_strategy(objects),
+        package="stori_pipeline.readers.s3_drop",
+        notes=tuple(_notes(files, used, count, found)),
+        key_notes=(_key_note(found.sampled, key),),
     )
+
+
+def folder(prefix: str) -> str:
+    """The prefix of a definition for what someone calls a folder."""
+    return prefix if not prefix or prefix.endswith(("/", "*")) else f"{prefix}/"
+
+
+_FILE_COLUMNS = tuple(
+    SuggestedColumn(column.name, str(column.type), nullable=False, path=column.source_path) for column in formats.FILE_COLUMNS
+)
 
 
 def _strategy(objects: Objects) -> str:
@@ -154,20 +166,21 @@ def _strategy(objects: Objects) -> str:
     return f"Objects({', '.join([text(objects.prefix), *more])})"
 
 
-def _key_comment(sampled: Sampled, key: str) -> str:
+def _key_note(sampled: Sampled, key: str) -> str:
     if key:
-        return f'a guess: {sampled.rows:,} of {sampled.rows:,} rows differ in it. If rows may repeat it, write ("file", "line")'
-    return "the place of a row in its file. If columns identify a row, name them, and declare them nullable=False"
+        return f'a guess: {sampled.rows:,} of {sampled.rows:,} rows differ in it; if rows may repeat it, write ("file", "line")'
+    return "the place of a row in its file; if other columns identify a row, name them, and declare them nullable=False"
 
 
 def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, found: Merged) -> list[str]:
     is_all = len(files) == count and all(file.is_whole for file in used)
-    notes = [f"Suggested from {found.sampled.rows:,} rows of {len(used)} of {count} files" + (", which is all." if is_all else ".")]
-    notes += [f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken]
     others = [file for file in files if not file.broken and file not in used]
-    notes += [f"{file.file.key} has another delimiter, {file.delimiter!r}; give its files a folder of their own." for file in others]
-    notes += [f"{name!r} is left out, because no path leads to it." for name in found.sampled.values if not has_path(name)]
-    return notes
+    return [
+        f"suggested from {found.sampled.rows:,} rows of {len(used):,} of {count:,} files" + (", which is all" if is_all else ""),
+        *(f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken),
+        *(f"{file.file.key} has another delimiter, {file.delimiter!r}; give its files a folder of their own" for file in others),
+        *without_path(found.sampled),
+    ]
 
 
 # --- drift -----------------------------------------------------------------------------------------------------------

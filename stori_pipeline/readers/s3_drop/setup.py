@@ -11,5 +11,5 @@ from stori_pipeline.readers.s3_drop.bucket import Bucket
 def describe(url: str, source: str) -> str:
     """See `readers.Reader.describe`."""
     bucket = Bucket(url, source, source)
-    folders = bucket.folders()
-    return f"bucket {bucket.name}: files under {', '.join(repr(each) for each in folders) or 'no prefix yet'}"
+    folders, files = bucket.top()
+    return f"bucket {bucket.name}: {len(files)} files at its top, and the folders {', '.join(map(repr, folders)) or '(none yet)'}"

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from stori_pipeline.model.changes import Changes
 
 if TYPE_CHECKING:
-    from stori_pipeline.readers import Reader
+    from collections.abc import Callable, Sequence
 
-__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Queue", "reader_at", "scaffold"]
+    from stori_pipeline.model.table import Table
+    from stori_pipeline.readers import Reader
+    from stori_pipeline.readers.scaffolding import Suggestions
+
+__all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "URL_PREFIXES", "Queue", "reader_at", "scaffold", "suggest"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,16 @@ def reader_at(url: str) -> Reader:
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:
-    """See `readers.scaffold`; a queue holds one table, `name` is its name. The definition is suggested from up to ten waiting messages."""
-    from stori_pipeline.readers.sqs.reader import scaffold
+    """See `readers.scaffold`; `name` is our name for the table, because a queue holds only one."""
+    from stori_pipeline.readers.scaffolding import definition
 
-    return scaffold(url, name, source=source)
+    return definition(suggest(url, source=source, names=[name]).tables[0])
+
+
+def suggest(
+    url: str, *, source: str, names: Sequence[str] = (), known: Sequence[Table] = (), progress: Callable[[str], object] = str
+) -> Suggestions:
+    """See `readers.suggest`; a queue is one table. Its definition is suggested from up to ten waiting messages."""
+    from stori_pipeline.readers.sqs.reader import suggest
+
+    return suggest(url, source=source, names=names, known=known, progress=progress)

@@ -13,7 +13,7 @@ from typing import Any
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.json_rows import as_document, value_at
+from stori_pipeline.readers.json_rows import as_document, steps, value_at
 from stori_pipeline.readers.sqs.connection import Message
 
 
@@ -30,7 +30,7 @@ def from_raw(text: str) -> Message:
 
 def covered(table: Table) -> frozenset[str]:
     """The fields of a body that columns read."""
-    return frozenset(column.source_path.partition(".")[0] for column in table.columns)
+    return frozenset(steps(column.source_path)[0] for column in table.columns)
 
 
 def rows(

@@ -7,14 +7,16 @@ A queue has no rows to compare with a mirror, so this reader is not `Comparable`
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.contract import conform
+from stori_pipeline.model.names import name_for
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
+from stori_pipeline.readers.scaffolding import Suggestions
 from stori_pipeline.readers.sqs import CHANGES, messages, sampling, setup
 from stori_pipeline.readers.sqs.connection import Connection, opened
 from stori_pipeline.readers.sqs.reading import Limits, QueueReading, received, unmapped_at
@@ -76,14 +78,18 @@ class SqsReader:
         return []
 
 
-def scaffold(url: str, name: str, *, source: str = "") -> str:
-    """A suggested definition, from up to ten waiting messages, which stay in the queue.
+def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
+    """See `readers.suggest`; the name is the queue's own if none is given. Messages stay in the queue.
 
     Raises:
         SourceError: no readable message waits, or the queue cannot be reached.
     """
-    where = f"{source}.{name}".lstrip(".")
-    text = sampling.definition(name, opened(url, where, source).peek())
-    if not text:
+    if known and not names:
+        return Suggestions((), (f"{source}: a queue is one table, and the project has it: {known[0].full_name}",))
+    name = names[0] if names else url.rstrip("/").rpartition("/")[2]
+    progress(name)
+    where = f"{source}.{name}"
+    table = sampling.suggested_table(name_for(name, prefix="t_"), opened(url, where, source).peek())
+    if table is None:
         raise SourceError(f"{where}: no readable message waits in the queue, so no definition can be suggested; send one first")
-    return text
+    return Suggestions((table,))

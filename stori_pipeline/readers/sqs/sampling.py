@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.scaffolding import definition_text
+from stori_pipeline.readers.scaffolding import SuggestedTable
 from stori_pipeline.readers.sqs.connection import Message
 from stori_pipeline.readers.sqs.messages import covered, parsed
-from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path, without_path
 
 
 def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
@@ -25,9 +25,9 @@ def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
     ]
 
 
-def definition(name: str, messages: Iterable[Message]) -> str:
-    """A suggested definition, from some of a queue's messages; "" if none can be read. The key is `id`, another field that differs in each
-    message, or else the first field."""
+def suggested_table(name: str, messages: Iterable[Message]) -> SuggestedTable | None:
+    """A suggested definition, from some of a queue's messages; None if none can be read. The key is `id`, another field that differs in
+    each message, or else the first field."""
     sampled = Sampled()
     for message in messages:
         body = parsed(message)
@@ -35,15 +35,15 @@ def definition(name: str, messages: Iterable[Message]) -> str:
             sampled.add(body)
     fields = [name for name in sampled.values if has_path(name)]
     if not fields:
-        return ""
+        return None
     key = sampled.key() or next((name for name in fields if name.casefold() == "id"), fields[0])
     columns = columns_of(sampled, [key])
-    return definition_text(
-        name,
-        [column.line for column in columns.values()],
-        [columns[key].name],
-        "Queue()",
-        "stori_pipeline.readers.sqs",
-        key_comment="a guess: name the fields that are the same when a message is delivered twice, and differ otherwise",
-        notes=[f"Suggested from {sampled.rows:,} waiting messages, which stay in the queue. A queue promises no types."],
+    return SuggestedTable(
+        name=name,
+        columns=tuple(columns.values()),
+        key=(columns[key].name,),
+        changes="Queue()",
+        package="stori_pipeline.readers.sqs",
+        notes=(f"suggested from {sampled.rows:,} waiting messages, which stay in the queue; it promises no types", *without_path(sampled)),
+        key_notes=("a guess: name the fields that are the same when a message is delivered twice, and differ otherwise",),
     )

@@ -21,8 +21,8 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
 from stori_pipeline.readers.json_rows import as_document
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
-from stori_pipeline.readers.scaffolding import definition_text
-from stori_pipeline.readers.suggested_columns import column_text
+from stori_pipeline.readers.scaffolding import SuggestedTable, definition
+from stori_pipeline.readers.suggested_columns import Sampled, column_text, columns_of
 from stori_pipeline_tests.readers.json_folder import CHANGES
 
 
@@ -120,7 +120,8 @@ class JsonFolderReader:
 
 def scaffold(url: str, name: str, *, source: str) -> str:
     """See `readers.scaffold`."""
-    documents = _Folder(url, f"{source}.{name}", name).documents()
-    fields = sorted({field for document in documents for field in document})
-    columns = [f"{column_text(field, [each[field] for each in documents if field in each], key=field == 'id')}," for field in fields]
-    return definition_text(name, columns, ["id"], "RowFiles()", "stori_pipeline_tests.readers.json_folder")
+    sampled = Sampled()
+    for document in _Folder(url, f"{source}.{name}", name).documents():
+        sampled.add(document)
+    columns = tuple(columns_of(sampled, ["id"]).values())
+    return definition(SuggestedTable(name, columns, ("id",), "RowFiles()", "stori_pipeline_tests.readers.json_folder"))
