@@ -24,6 +24,7 @@ from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.alerts import alerts_sensor
 from stori_pipeline.runtime.logging import console
+from stori_pipeline.settings import dotenv
 
 
 @functools.lru_cache(maxsize=4)
@@ -32,6 +33,7 @@ def build_defs(project: Project) -> Definitions:
 
     Cached per project: definitions are immutable, and a process may use them many times.
     """
+    dotenv.mark()  # before the file can change: this process, and the runs that it starts, then read the change
 
     class TableParquetIOManager(S3ParquetIOManager):
         """An `S3ParquetIOManager` that has the project's tables."""
