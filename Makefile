@@ -42,7 +42,7 @@ dev: $(READY) ## Serve the Dagster UI, with sensors and schedules on
 check: $(READY) ## Check style, format, types, import floors and the Dagster definitions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@# mypy takes half a minute on one processor, so the rest runs beside it.
-	@# Not `dg check defs`, which needs the running instance that dagster.yaml names.
+	@# Not `dg check defs`, which starts a server for the definitions and takes twice as long.
 	@$(BIN)/mypy & types=$$!; \
 	$(BIN)/lint-imports && $(BIN)/python -c "from dagster import Definitions; from stori_pipeline.definitions import defs; Definitions.validate_loadable(defs)"; \
 	others=$$?; wait $$types && exit $$others

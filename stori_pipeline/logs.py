@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pkgutil
 import re
 from datetime import datetime, timezone
+
+import stori_pipeline
 
 _PASSWORD = re.compile(r"(\w[\w+.-]*://[^\s:/@\"']*):[^\s@/\"']*@")
 _HOOK = re.compile(r"(https?://[\w.-]*hooks?[\w.-]*/)[^\s\"']+", re.IGNORECASE)
@@ -46,12 +49,35 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({name: redacted(text) for name, text in self.fields(record).items()}, ensure_ascii=False)
 
 
-def install() -> None:
-    """Write the pipeline's log as JSON to stderr if `STORI_LOG=json`. For processes that are not Dagster runs."""
+class PlainFormatter(logging.Formatter):
+    """Writes a line for people: time (UTC), level, module and message. Secrets in addresses are left out."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802  (logging's names)
+        return datetime.fromtimestamp(record.created, timezone.utc).strftime("%H:%M:%SZ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+_handler: logging.Handler | None = None
+
+
+def install(level: str = "WARNING") -> None:
+    """Write the pipeline's log to stderr: as JSON if `STORI_LOG=json`, which shows INFO, too. For processes that are not Dagster runs."""
+    global _handler
     logger = logging.getLogger("stori_pipeline")
-    if json_enabled() and not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(JsonFormatter())
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+    if _handler is not None:
+        logger.removeHandler(_handler)
+    _handler = logging.StreamHandler()
+    number = int(getattr(logging, level))
+    number = min(number, logging.INFO) if json_enabled() else number
+    _handler.setLevel(number)  # while a run executes, Dagster sets the logger's own level
+    _handler.setFormatter(JsonFormatter() if json_enabled() else PlainFormatter())
+    logger.addHandler(_handler)
+    logger.setLevel(number)
+    for package in pkgutil.iter_modules(stori_pipeline.__path__):
+        logging.getLogger(f"stori_pipeline.{package.name}").setLevel(number if number < logging.INFO else logging.NOTSET)
+    logger.propagate = not json_enabled()

@@ -71,8 +71,10 @@ def test_the_documents_list_the_charts_their_reports_and_no_others() -> None:
 
 
 def test_the_readme_names_every_group_of_assets() -> None:
-    groups = {spec.group_name or "" for spec in defs.resolve_all_asset_specs()}
+    paths = [(spec.group_name or "").split("/") for spec in defs.resolve_all_asset_specs()]
+    groups = {path[0] for path in paths}
     assert {"bank", "star", "reports", "charts"} <= groups
+    assert {path[1] for path in paths if path[1:]} == {"source", "lake", "warehouse"}
     assert sorted(group for group in groups if f"`{group}`" not in README) == []
 
 

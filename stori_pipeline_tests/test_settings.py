@@ -7,9 +7,8 @@ import uuid
 import boto3
 import pytest
 
-from stori_pipeline import settings
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.settings import Settings
+from stori_pipeline.settings import Settings, secrets
 from stori_pipeline_tests.conftest import ANY_PORTS
 
 
@@ -27,6 +26,6 @@ def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, mo
     manager.put_secret_value(SecretId=name, SecretString="postgresql://loader:second@cluster/dev")
     assert Settings({"STORI_WAREHOUSE": arn}).warehouse_url == "postgresql://loader:first@cluster/dev"
 
-    monkeypatch.setattr(settings, "SECRET_SECONDS", 0.0)
+    monkeypatch.setattr(secrets, "SECRET_SECONDS", 0.0)
     assert loaded.warehouse_url == "postgresql://loader:second@cluster/dev"
     assert "second" not in repr(loaded)

@@ -23,7 +23,6 @@ _JSON_KEYS = {
     "days": "days",
     "announced": "told",
     "unsent": "unsent",
-    "as_of": "as_of",
     "unsent_metrics": "measured",
 }
 
@@ -41,8 +40,6 @@ class Memory:
     announced: dict[str, Cause] = field(default_factory=dict)
     """Causes in force with a message that was sent or is in `unsent`, by key."""
     unsent: list[Message] = field(default_factory=list)
-    as_of: dict[str, float] = field(default_factory=dict)
-    """By table: the mirror equals the source as of this instant."""
     unsent_metrics: list[list[Any]] = field(default_factory=list)
     """Each as name, table, instant, value."""
 
@@ -56,7 +53,6 @@ class Memory:
             days={table: Day(**each) for table, each in values["days"].items()},
             announced={key: Cause(**each) for key, each in values["told"].items()},
             unsent=[Message(**{**each, "keys": tuple(each["keys"]), "to": tuple(each["to"])}) for each in values["unsent"]],
-            as_of=values["as_of"],
             unsent_metrics=values["measured"],
         )
 

@@ -18,9 +18,8 @@ MAX_PER_REQUEST = 1_000
 """CloudWatch accepts at most this many metrics in one request."""
 
 Name = Literal["LagSeconds", "RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds"]
-"""`LagSeconds`: how far the mirror is behind its source: now, less the instant of the source that the newest load shows. A run that finds
-nothing new counts as a load, so that a quiet source causes no lag. The alerts' sensor sends it each time it runs, and so it grows while
-nothing is loaded.
+"""`LagSeconds`: how far the mirror may be behind its source (`runtime.lag`). The alerts' sensor sends it each time it runs, and so it grows
+while nobody looks at the source.
 
 `RowsLanded`, `RowsLoaded`, `RowsRejected`, `RunSeconds`: of one run, sent when it ends. `RunSeconds` is the time of landing and loading."""
 

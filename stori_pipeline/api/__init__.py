@@ -7,7 +7,7 @@ each answer for a few seconds: many open pages ask the warehouse no more often t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from stori_pipeline.api.extension import Extend, Extension
 from stori_pipeline.api.guard import Guard, TooManyRequests, Unauthorized
+from stori_pipeline.api.queries import Lags
 from stori_pipeline.api.routes import REFUSED, UNAVAILABLE, data_routes, health_routes, page_routes
 from stori_pipeline.api.store import Charts, Store, StoreUnavailable
 from stori_pipeline.clock import Clock, utc_now
@@ -24,26 +25,43 @@ from stori_pipeline.settings import Settings
 __all__ = ["create_app"]
 
 
+def _no_lags(_now: float) -> Mapping[str, float]:
+    return {}
+
+
 def create_app(
-    settings: Settings | None = None, clock: Clock = utc_now, *, extend: Extend | None = None, title: str = "stori_pipeline"
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    *,
+    extend: Extend | None = None,
+    title: str = "stori_pipeline",
+    lags: Lags = _no_lags,
 ) -> FastAPI:
-    """The application, for any ASGI server. It reads the settings once, here.
+    """The application, for any ASGI server.
 
     Args:
-        settings: by default those of the environment and `.env`.
+        settings: by default those of the environment and `.env`, which are read again for each new session and each request.
         clock: gives the present day.
         extend: makes what the project adds (`ProjectPackage.api`).
         title: the project's name.
+        lags: the lag of each table; without it, no lag is shown. Only Dagster's instance knows the lags, and the API does not know Dagster.
 
     Raises:
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
     """
-    settings = settings or Settings.load()
-    store = Store(settings.require("STORI_WAREHOUSE_READER", "the address of the warehouse for a role that may only read"))
+    given = settings
+
+    def present() -> Settings:
+        return given or Settings.load()
+
+    settings = present()
+    settings.require("STORI_WAREHOUSE_READER")
+    store = Store(lambda: present().require("STORI_WAREHOUSE_READER"))
     charts = Charts(settings.processed_bucket)
     extension = extend(store, clock) if extend else Extension(APIRouter())
     key = settings.secret("STORI_API_KEY")
-    dependencies = [Depends(Guard(key, settings.environ.get("STORI_API_RATE", "")))] if key else []
+    guard = Guard(lambda: present().secret("STORI_API_KEY"), settings.secret("STORI_API_RATE"))
+    dependencies = [Depends(guard)] if key else []
     # Without a key the OpenAPI document mentions none either.
     responses = UNAVAILABLE | REFUSED if key else UNAVAILABLE
 
@@ -62,10 +80,10 @@ def create_app(
         redoc_url=None,
     )
     _handle_errors(app)
-    app.include_router(data_routes(store, clock), dependencies=dependencies, responses=responses)
+    app.include_router(data_routes(store, clock, lags), dependencies=dependencies, responses=responses)
     app.include_router(extension.router, dependencies=dependencies, responses=responses)
     app.include_router(health_routes(store))
-    app.include_router(page_routes(store, charts, clock, extension.sections), dependencies=dependencies, responses=responses)
+    app.include_router(page_routes(store, charts, clock, lags, extension.sections), dependencies=dependencies, responses=responses)
     return app
 
 

@@ -12,11 +12,15 @@ from pydantic import BaseModel, Field
 
 
 class TableFreshness(BaseModel):
-    """When one table was last loaded."""
+    """When one table was last loaded, and how far it may be behind its source."""
 
     table: str = Field(examples=["totesys.payment"])
     loaded_at: datetime = Field(description="When the newest load of the table ended, in UTC.")
-    lag_seconds: int = Field(description="Seconds since the newest load ended.", ge=0)
+    lag_seconds: int | None = Field(
+        description="How far the table may be behind its source, in seconds: the time since the last look at the source whose result is "
+        "here. A look that found nothing new counts. Null if Dagster's storage, which knows the looks, does not answer.",
+        ge=0,
+    )
     rows_loaded: int = Field(description="Number of rows that the newest load inserted.")
 
 

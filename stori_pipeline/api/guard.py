@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from collections.abc import Callable
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader
@@ -38,12 +39,12 @@ class Guard:
     """A dependency of every address that shows data.
 
     Args:
-        key: the key that requests must carry.
+        key: returns the key that requests must carry at present.
         rate: requests per client address, such as `60/minute`.
     """
 
-    def __init__(self, key: str, rate: str = "") -> None:
-        self._key = key.encode()
+    def __init__(self, key: Callable[[], str], rate: str = "") -> None:
+        self._key = key
         self._rate = parse(rate or DEFAULT_RATE)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -59,5 +60,7 @@ class Guard:
             reset_time = self._limiter.get_window_stats(self._rate, client).reset_time
             raise TooManyRequests(max(1, math.ceil(reset_time - time.time())))
         # Compared in constant time, and as bytes, because a header may hold any character.
-        if key is None or not secrets.compare_digest(key.encode(), self._key):
+        due = self._key()
+        # A key that was taken away must not be the empty one.
+        if not key or not due or not secrets.compare_digest(key.encode(), due.encode()):
             raise Unauthorized("the key is missing or wrong; send it in the header X-API-Key")

@@ -56,7 +56,7 @@ def _tables(freshness: Freshness, rows: Mapping[str, int]) -> str:
         return "<p>Nothing has been loaded yet.</p>"
     return grid(
         ["Table", ("Rows", "n"), ("Last load", "n"), ("Rows of that load", "n")],
-        ((t.table, f"{rows.get(t.table, 0):,}", f"{_ago(t.lag_seconds)} ago", f"{t.rows_loaded:,}") for t in freshness.tables),
+        ((t.table, f"{rows.get(t.table, 0):,}", _lag(t.lag_seconds), f"{t.rows_loaded:,}") for t in freshness.tables),
     )
 
 
@@ -73,6 +73,10 @@ def grid(columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[str]]
         "<tr>" + "".join(f"<td{css}>{escape(cell)}</td>" for cell, css in zip(row, classes, strict=True)) + "</tr>" for row in rows
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _lag(seconds: int | None) -> str:
+    return "unknown" if seconds is None else _ago(seconds)
 
 
 def _ago(seconds: int) -> str:

@@ -5,6 +5,7 @@ Belongs here: what the API reads from the warehouse. Does not belong here: sessi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,16 @@ from stori_pipeline.api.store import Store
 from stori_pipeline.model.names import quoted
 from stori_pipeline.warehouse.dialect import SELECT_NEWEST_LOADS
 
+Lags = Callable[[float], Mapping[str, float]]
+"""The lag of each table in seconds, by full name, at an instant in seconds since 1970; see `runtime.lag`."""
 
-def freshness(store: Store, now: datetime) -> Freshness:
-    """When each table was last loaded, and how many seconds before `now`."""
+
+def freshness(store: Store, now: datetime, lags: Lags) -> Freshness:
+    """When each table was last loaded, and how far it may be behind its source."""
+    known = lags(now.timestamp())
 
     def of_table(row: dict[str, Any]) -> TableFreshness:
-        lag = max(0, int((now - row["loaded_at"]).total_seconds()))
+        lag = int(known[row["target"]]) if row["target"] in known else None
         return TableFreshness(table=row["target"], loaded_at=row["loaded_at"], lag_seconds=lag, rows_loaded=row["rows_loaded"])
 
     return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(SELECT_NEWEST_LOADS)])

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from stori_pipeline.api import page, queries
 from stori_pipeline.api.answers import Freshness, Health, Problem
 from stori_pipeline.api.extension import AsOf, Section
+from stori_pipeline.api.queries import Lags
 from stori_pipeline.api.store import Charts, Store
 from stori_pipeline.clock import Clock, utc_day
 
@@ -35,14 +36,14 @@ REFUSED: Responses = {
 }
 
 
-def data_routes(store: Store, clock: Clock) -> APIRouter:
+def data_routes(store: Store, clock: Clock, lags: Lags) -> APIRouter:
     """The addresses that return JSON."""
     router = APIRouter()
 
     @router.get("/freshness", tags=["operation"])
     def freshness() -> Freshness:
-        """When each table was last loaded, and how long ago that was. A table is loaded only when its source has changed."""
-        return queries.freshness(store, clock())
+        """How far each table may be behind its source, and when it was last loaded, which happens only when its source has changed."""
+        return queries.freshness(store, clock(), lags)
 
     return router
 
@@ -60,7 +61,7 @@ def health_routes(store: Store) -> APIRouter:
     return router
 
 
-def page_routes(store: Store, charts: Charts, clock: Clock, sections: Callable[[date], Sequence[Section]]) -> APIRouter:
+def page_routes(store: Store, charts: Charts, clock: Clock, lags: Lags, sections: Callable[[date], Sequence[Section]]) -> APIRouter:
     """The page for people, and its charts. `sections` are those of the project."""
     router = APIRouter()
 
@@ -70,7 +71,7 @@ def page_routes(store: Store, charts: Charts, clock: Clock, sections: Callable[[
         now = clock()
         return page.render(
             sections=sections(as_of or utc_day(now)),
-            freshness=queries.freshness(store, now),
+            freshness=queries.freshness(store, now, lags),
             rows=queries.row_counts(store),
             charts=charts.names(),
         )

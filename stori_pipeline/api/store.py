@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 
+from stori_pipeline.settings import SettingError
 from stori_pipeline.warehouse import WarehouseError, connect
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class StoreUnavailable(RuntimeError):
 class Store:
     """Read-only access to the warehouse. Safe to use from several threads; at most `SESSIONS` statements run at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Callable[[], str]) -> None:
+        """`url` returns the warehouse's present address; it is asked for each new session, since a password may be rotated."""
         self._url = url
         self._free: list[Connection] = []
         self._lock = threading.Lock()
@@ -109,8 +111,8 @@ class Store:
 
     def _new_session(self) -> Connection:
         try:
-            session = connect(self._url)
-        except WarehouseError as error:
+            session = connect(self._url())
+        except (WarehouseError, SettingError) as error:
             raise StoreUnavailable("the warehouse does not answer") from error
         session.set_session(readonly=True)
         with session.cursor() as cursor:

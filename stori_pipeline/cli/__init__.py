@@ -1,4 +1,4 @@
-"""The `stori` command. Each module holds the commands of one subject: `stack`, `data`, `scaffold`, `serve`, `projects`.
+"""The `stori` command. Each module holds the commands of one subject: `stack`, `status`, `data`, `drop`, `serve`, and so on.
 
 Belongs here: arguments, progress, tables and exit codes. Does not belong here: the work itself. Heavy imports stay inside the commands, so
 that `stori --help` and `stori status` answer at once.
@@ -8,31 +8,42 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from stori_pipeline import logs
-from stori_pipeline.cli import console, data, projects, scaffold, serve, stack
+from stori_pipeline.cli import completion, configuration, console, data, drop, options, projects, scaffold, serve, stack, status
 from stori_pipeline.discovery import NoProject, ProjectError, current, named_object, project_root
 
 
 class Main(click.Group):
-    """The commands of the platform, and those that the project adds."""
+    """The commands of the platform, and those that the project adds. With --json, an error is JSON, too."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *more: Any, **others: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        console.TERMINAL.verbosity, console.TERMINAL.quiet = 0, False
+        if more or others or not options.json_requested(words):
+            return super().main(words, prog_name, *more, **others)
+        try:
+            ended = super().main(words, prog_name, standalone_mode=False)
+        except (click.ClickException, click.Abort) as error:
+            sys.exit(options.print_error(error))
+        sys.exit(ended if isinstance(ended, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_own_commands(quiet=True)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or _own_commands(quiet=False).get(cmd_name)
+        return super().get_command(ctx, cmd_name) or _own_commands(quiet=ctx.resilient_parsing).get(cmd_name)
 
 
 def _own_commands(*, quiet: bool) -> dict[str, click.Command]:
     """The commands of the project; none outside a project.
 
     Args:
-        quiet: whether a broken project has none, so that `--help` answers.
+        quiet: whether a broken project has none, so that `--help` and completion answer.
     """
     try:
         names = current().commands
@@ -43,7 +54,18 @@ def _own_commands(*, quiet: bool) -> dict[str, click.Command]:
         if quiet:
             return {}
         raise click.ClickException(str(error)) from error
-    return {str(command.name): _in_project(command) for command in commands}
+    except Exception:
+        if quiet:
+            return {}
+        raise
+    return {str(command.name): _in_project(_common(command)) for command in commands}
+
+
+def _common(command: click.Command) -> click.Command:
+    """The command with what all commands have: the shared options, and completion."""
+    options.add_shared(command)
+    completion.complete_names(command)
+    return command
 
 
 def _in_project(command: click.Command) -> click.Command:
@@ -57,13 +79,14 @@ def _in_project(command: click.Command) -> click.Command:
         return command
 
     @functools.wraps(run)
-    def callback(*arguments: Any, **options: Any) -> Any:
+    def callback(*arguments: Any, **values: Any) -> Any:
+        options.begin()
         with console.plain_errors():
             current()  # the one clear line, if there is no project
             if root := project_root():
                 os.chdir(root)  # `.env`, `.stori` and Dagster's files lie there
         console.load_dotenv()
-        return run(*arguments, **options)
+        return run(*arguments, **values)
 
     callback.in_project = True  # type: ignore[attr-defined]
     command.callback = callback
@@ -79,9 +102,12 @@ def main() -> None:
     """
     console.collect_garbage_less()
     console.restore_sigint()
-    logs.install()
+    options.begin()
 
 
-main.add_command(projects.init)
-for command in (*stack.COMMANDS, *data.COMMANDS, scaffold.scaffold, *serve.COMMANDS, *projects.COMMANDS):
-    main.add_command(_in_project(command))
+options.add_shared(main)
+for command in (projects.init, completion.completion):
+    main.add_command(_common(command))
+_MODULES = (stack, status, data, serve, projects, configuration, drop)
+for command in (scaffold.scaffold, *(command for module in _MODULES for command in module.COMMANDS)):
+    main.add_command(_in_project(_common(command)))

@@ -1,6 +1,6 @@
 """The command's terminal: progress on stderr, results on stdout, errors in one line with exit code 1.
 
-Belongs here: printing, signals, and `.env`. Does not belong here: what any command prints.
+Belongs here: printing, signals, and `.env`. Does not belong here: what any command prints, or which options say how (`options`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,30 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+@dataclass
+class Terminal:
+    """What the options of this process say of its output.
+
+    Attributes:
+        verbosity: how often --verbose was given.
+        quiet: whether only errors and JSON are printed.
+    """
+
+    verbosity: int = 0
+    quiet: bool = False
+
+
+TERMINAL = Terminal()
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console for one output. rich reads NO_COLOR and FORCE_COLOR when it is made.
+
+    A pipe or a log has no width; with rich's default of eighty columns every row would wrap.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 140)
 
 
 def load_dotenv(*, again: bool = False) -> None:
@@ -65,9 +88,20 @@ def collect_garbage_less() -> None:
 
 
 def say(line: str) -> None:
-    """Print one line of progress to stderr, so that stdout holds only results."""
+    """Print one line of progress, or a note, to stderr, so that stdout holds only results. Silent under --quiet."""
+    if not TERMINAL.quiet:
+        warn(line)
+
+
+def warn(line: str) -> None:
+    """Print one line to stderr that --quiet does not silence."""
     # A terminal wraps lines by itself; in a log, a search would miss a wrapped message.
-    err.print(line, markup=False, soft_wrap=True)
+    _console(stderr=True).print(line, markup=False, soft_wrap=True)
+
+
+def print_line(line: str) -> None:
+    """Print one line of a result to stdout."""
+    _console().print(line, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -76,15 +110,16 @@ def print_json(value: Any) -> None:
 
 
 def grid(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Print a table to stdout; columns of numbers are aligned right and have thousands separators."""
+    """Print a table to stdout; columns of numbers are aligned right and have thousands separators. Silent under --quiet."""
+    if TERMINAL.quiet:
+        return
     table = Grid(title=title, title_justify="left", header_style="bold")
     numeric = [all(isinstance(row[i], (int, float)) and not isinstance(row[i], bool) for row in rows) for i in range(len(columns))]
     for name, is_number in zip(columns, numeric, strict=True):
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*[f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row])
-    # A pipe or a log has no width; with the default of eighty columns every row would wrap.
-    (out if sys.stdout.isatty() else Console(highlight=False, width=140)).print(table)
+    _console().print(table)
 
 
 @contextmanager
@@ -93,7 +128,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
     Outside a terminal, one line per label is printed at the end instead of bars.
     """
-    if not err.is_terminal:
+    if TERMINAL.quiet or not sys.stderr.isatty():
         counts: dict[str, tuple[int, int]] = {}
 
         def note(label: str, done: int, total: int) -> None:
@@ -104,7 +139,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             say(f"  {label}: {done:,}")
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=_console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def advance(label: str, done: int, total: int) -> None:
@@ -113,6 +148,23 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[label], completed=done, total=total or None)
 
         yield advance
+
+
+class Failed(click.ClickException):
+    """Something of what a command did has failed, and the rest is done. The exit code is 1.
+
+    Args:
+        lines: what failed and why, a line for each.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        # Database drivers write several lines; a log needs one.
+        self.lines = [" ".join(line.split()) for line in lines]
+        super().__init__("; ".join(self.lines))
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002  (always stderr)
+        for line in self.lines:
+            warn(line)
 
 
 @contextmanager
@@ -135,9 +187,11 @@ _OWN_ERRORS = (
     ("stori_pipeline.local.state", "StackError"),
     ("stori_pipeline.model.errors", "DefinitionError"),
     ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),
+    ("stori_pipeline.pipeline.drop", "DropRefused"),
     ("stori_pipeline.pipeline.gate", "LoadBlocked"),
     ("stori_pipeline.readers", "SourceError"),
     ("stori_pipeline.runtime.alerts", "AlertsBusy"),
+    ("stori_pipeline.runtime.instance", "InstanceError"),
     ("stori_pipeline.settings", "SettingError"),
     ("stori_pipeline.warehouse", "WarehouseError"),
 )

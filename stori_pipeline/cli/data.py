@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import click
 
-from stori_pipeline.cli.console import grid, out, plain_errors, print_json, progress, say
+from stori_pipeline.cli.console import Failed, grid, plain_errors, print_json, print_line, progress, say, warn
 
 if TYPE_CHECKING:
     from stori_pipeline.lake import Lake
@@ -61,7 +61,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
-    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless.
+    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless. A check that fails is named on stderr, and
+    is no failure of the sync.
     """
     with plain_errors():
         results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
@@ -78,11 +79,11 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch.")
     for result in results:
-        if result.error:
-            message = " ".join(result.error.split())  # database drivers write several lines
-            say(message if message.startswith(result.table) else f"{result.table}: {message}")
-    if any(result.error for result in results):
-        raise SystemExit(1)
+        for check in result.failed_checks:
+            warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
+    failed = [result for result in results if result.error]
+    if failed:
+        raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])
 
 
 def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:
@@ -123,7 +124,7 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
         grid("Verified", ["table", "source rows", "warehouse rows", "equal"], rows)
         for result in results:
             for difference in result.differing:
-                out.print(f"{result.table} {_key(difference.key)}: {difference.verdict}", markup=False)
+                print_line(f"{result.table} {_key(difference.key)}: {difference.verdict}")
     if not all(result.equal for result in results):
         raise SystemExit(1)
 

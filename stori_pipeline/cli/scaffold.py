@@ -17,7 +17,7 @@ from stori_pipeline.cli.console import plain_errors, say
 if TYPE_CHECKING:
     from stori_pipeline.model.source import Source
     from stori_pipeline.model.table import Table
-    from stori_pipeline.readers.scaffolding import SuggestedTable
+    from stori_pipeline.readers.scaffolding import Suggestions
 
 
 def catalog_folder() -> Path:
@@ -49,7 +49,7 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
     source_name, _, name = table.partition(".")
     if every == bool(name):
         raise click.BadParameter(
-            f"{table!r} is not SOURCE.TABLE, such as bank.transactions, and not SOURCE with --all", param_hint="SOURCE[.TABLE]"
+            f"{table!r} is neither SOURCE.TABLE, such as bank.transactions, nor SOURCE with --all", param_hint="SOURCE[.TABLE]"
         )
     with plain_errors():
         project = current()
@@ -68,7 +68,7 @@ def scaffold(table: str, every: bool, write: bool, yes: bool, url: str | None, k
         for line in found.left_out:
             say(f"Left out: {line}")
         if write:
-            _write(source, known, found.tables, found.left_out, yes=yes)
+            _write(source, known, found, yes=yes)
         else:
             click.echo(module_text(source, found.tables, found.left_out), nl=False)
 
@@ -88,23 +88,24 @@ def _source(name: str, sources: Sequence[Source], url: str, kind: str | None) ->
     return Source(name, kind, f"The {kind} source {name}.")
 
 
-def _write(source: Source, known: Sequence[Table], tables: Sequence[SuggestedTable], left_out: Sequence[str], *, yes: bool) -> None:
+def _write(source: Source, known: Sequence[Table], found: Suggestions, *, yes: bool) -> None:
     from stori_pipeline.model.errors import DefinitionError
     from stori_pipeline.readers.definition_modules import extended, module_text
 
+    file, tables = catalog_folder() / f"{source.name}.py", found.tables
     if has := [each.name for each in tables if each.name in {table.name for table in known}]:
-        raise DefinitionError(f"the project has {source.name}.{has[0]} already; to see what is suggested now, leave out --write")
-    file = catalog_folder() / f"{source.name}.py"
+        raise DefinitionError(f"the project defines {source.name}.{has[0]} already; to see what is suggested now, leave out --write")
     if not tables:
         say(f"{file}: nothing to write; the project has every table of {source.name} that the role may read")
         return
-    text = file.read_text() if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
     if not text and known:
         raise DefinitionError(
             f"there is no file {file}, but the project has the source {source.name!r}; paste what is printed without --write"
         )
-    if known and not yes:
-        click.confirm(f"{file} exists. Add {len(tables)} definitions at its end?", abort=True, err=True)
     untouched = not text or text == module_text(source, ())  # as `stori add source` wrote it
-    file.write_text(module_text(source, tables, left_out) if untouched else extended(text, tables))
+    if not untouched and not yes:
+        click.confirm(f"{file} exists. Add {len(tables)} definition{'s' if len(tables) > 1 else ''} at its end?", abort=True, err=True)
+    written = module_text(source, tables, found.left_out) if untouched else extended(text, tables)
+    file.write_text(written, encoding="utf-8")
     say(f"{file}: {'added' if text else 'wrote'} {', '.join(each.name for each in tables)}")

@@ -5,9 +5,19 @@ Belongs here: its arguments. Does not belong here: the API.
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from stori_pipeline.cli.console import plain_errors, say
+
+if TYPE_CHECKING:
+    from stori_pipeline.model.project import Project
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -28,9 +38,36 @@ def api(host: str, port: int) -> None:
     with plain_errors():
         package = current()
         extend = named_object(package.api) if package.api else None
-        server, sock = bind(create_app(extend=extend, title=package.name), host, port)
+        application = create_app(extend=extend, title=package.name, lags=_lags(package.project))
+        server, sock = bind(application, host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
+
+
+def _lags(project: Project) -> Callable[[float], Mapping[str, float]]:
+    """The lags of the project's tables, read at most once in some seconds; none while Dagster's storage does not answer."""
+    from cachetools import TTLCache, cached
+
+    from stori_pipeline.api.store import CACHE_SECONDS
+
+    instants: TTLCache[Any, Mapping[str, float]] = TTLCache(1, CACHE_SECONDS)
+
+    @cached(instants, lock=threading.Lock())
+    def known() -> Mapping[str, float]:
+        from stori_pipeline.runtime.lag import instants_now  # Dagster is slow to import
+
+        try:
+            return instants_now(project)
+        except Exception:  # noqa: BLE001  (the drivers below Dagster's storage have no common class of errors)
+            _log.warning("Dagster's storage does not answer, so no lag is known", exc_info=True)
+            return {}
+
+    def lags(now: float) -> Mapping[str, float]:
+        from stori_pipeline.runtime.lag import lags_of
+
+        return lags_of(known(), now)
+
+    return lags
 
 
 COMMANDS = (api,)

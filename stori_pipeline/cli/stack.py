@@ -1,4 +1,4 @@
-"""Commands for the local stack: up, down, status.
+"""Commands for the local stack: up, down.
 
 Belongs here: their arguments, and what they print. Does not belong here: the work (`local`).
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stori_pipeline.cli.console import grid, load_dotenv, plain_errors, print_json, say
+from stori_pipeline.cli.console import load_dotenv, plain_errors, say
 
 if TYPE_CHECKING:
     from stori_pipeline.local.stack import Stack
@@ -71,18 +71,4 @@ def down() -> None:
         local_stack().down(say=say)
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print each server's name and address, and whether it answers, as JSON.")
-def status(as_json: bool) -> None:
-    """Show the address of each server of the local stack, and whether it answers. Exit code 1 if one does not."""
-    with plain_errors():
-        servers = local_stack().status()
-    if as_json:
-        print_json([{"name": s.name, "address": s.address, "up": s.up} for s in servers])
-    else:
-        grid("Local stack", ["server", "address", "answers"], [[s.name, s.address, "yes" if s.up else "no"] for s in servers])
-    if not all(server.up for server in servers):
-        raise SystemExit(1)
-
-
-COMMANDS = (up, down, status)
+COMMANDS = (up, down)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
+from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
-from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
@@ -26,7 +25,9 @@ from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.failures import failure_message, run_failure_message, steps_about
 from stori_pipeline.runtime.in_process import execute_request
+from stori_pipeline.runtime.instance import open_instance
 from stori_pipeline.runtime.logging import TO_CONSOLE
+from stori_pipeline.runtime.names import CONTRACT
 from stori_pipeline.runtime.retries import NO_RETRIES
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
 
 QUIET: Mapping[str, Any] = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The loggers of a run without `STORI_LOG=json`: Dagster's log goes to the instance, where the UI shows it, and not to the terminal."""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed in a run. `warns` says whether its failure is a warning."""
+
+    name: str
+    message: str
+    warns: bool
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class SyncResult:
         rejected: rows that went to quarantine.
         seconds: time of landing and loading.
         error: the message of the first error, or "".
+        failed_checks: of each check that failed, its name, and what it says; a warning says so.
         layer: `source`, `star`, `report` or `chart`.
     """
 
@@ -61,6 +72,7 @@ class SyncResult:
     seconds: float
     error: str = ""
     layer: str = "source"
+    failed_checks: tuple[FailedCheck, ...] = ()
 
 
 def execute_sync(
@@ -72,7 +84,6 @@ def execute_sync(
     detect_deletes: bool = False,
     prove: bool = False,
     day: date | None = None,
-    clock: Clock = utc_now,
 ) -> ExecuteInProcessResult:
     """Run the job `sync` for these source tables and everything downstream.
 
@@ -82,15 +93,13 @@ def execute_sync(
         full: read the whole tables again.
         detect_deletes: also find rows that the sources deleted.
         prove: also run the checks of the schedule, which compare source and mirror.
-        day: a past day to land again; by default the changes land into today's partition.
-        clock: gives the day of the request.
+        day: a day to read again; by default the run lands what changed.
     """
     project = project or current().project
-    affected, today = downstream(project, tables), utc_day(clock())
+    affected = downstream(project, tables)
     request = sync_request(
         affected,
-        day=today,
-        partition=day or today,
+        day=day,
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
         full=full,
         detect_deletes=detect_deletes,
@@ -124,7 +133,7 @@ def run_sync(
     with ExitStack() as stack:
         stack.callback(ON_ROWS.reset, ON_ROWS.set(progress))
         stack.callback(NO_RETRIES.reset, NO_RETRIES.set(True))
-        instance = instance or stack.enter_context(DagsterInstance.get())
+        instance = instance or stack.enter_context(open_instance())
         result = execute_sync(tables, instance=instance, project=project, full=full, detect_deletes=detect_deletes)
     affected = downstream(project, tables)
     materialized = {
@@ -132,13 +141,28 @@ def run_sync(
         for event in result.all_events
         if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
     }
-    errors = _Errors(result)
-    return [
+    errors, checks = _Errors(result), _failed_checks(result)
+    results = [
         *(_table_result(table, "source", materialized, errors) for table in affected.tables),
         *(_table_result(star.table, "star", materialized, errors) for star in affected.stars),
         *(_report_result(report, materialized, errors) for report in affected.reports),
         *(_chart_result(chart, materialized, errors) for chart in affected.charts),
     ]
+    return [replace(each, failed_checks=checks.get(each.table, ())) for each in results]
+
+
+def _failed_checks(result: ExecuteInProcessResult) -> dict[str, tuple[FailedCheck, ...]]:
+    """The checks that failed, by the full name of the table or report that they check. A blocked load is its step's error."""
+    failed: dict[str, tuple[FailedCheck, ...]] = {}
+    for event in result.all_events:
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            checked = event.asset_check_evaluation_data
+            if not checked.passed and checked.check_name != CONTRACT:
+                warns = checked.severity == AssetCheckSeverity.WARN
+                each = FailedCheck(checked.check_name, checked.description or "it failed; the UI shows the rows", warns)
+                name = ".".join(checked.asset_key.path[-2:])
+                failed[name] = (*failed.get(name, ()), each)
+    return failed
 
 
 def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapping[str, Any]], errors: _Errors) -> SyncResult:

@@ -5,74 +5,87 @@ of an asset (`io_managers`), or checks (`checks`).
 """
 
 # Each table has steps and a pool of its own. So a failing table stops and retries only itself, and no table is landed twice at the same
-# time. A landing is partitioned by the day on which it lands: a run for today lands what changed, a run for a past day reads the rows of
-# that day again. The mirror is not partitioned and depends on the latest landing only.
+# time. Landings have no partitions (docs/adr/0009): a run lands what changed or, if its config names a day, reads that day's rows again.
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 from dagster import (
-    AssetDep,
     AssetExecutionContext,
     AssetObservation,
     AssetsDefinition,
     AssetSpec,
+    BetaWarning,
     Config,
-    DailyPartitionsDefinition,
+    DataVersion,
     Failure,
     FreshnessPolicy,
-    LastPartitionMapping,
     MaterializeResult,
+    ObserveResult,
     asset,
+    multi_observable_source_asset,
 )
 from pydantic import Field
 
 from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
+from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key, step_name
 from stori_pipeline.defs.materialization_metadata import last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.comparable import Comparable
 from stori_pipeline.model.table import STALE_AFTER, WARN_AFTER, Table
 from stori_pipeline.readers import Reader
-from stori_pipeline.runtime.names import REQUESTED_ON_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse, WarehouseError
-
-# With the end offset, today's partition exists from its first moment; without it, a day's partition exists only after the day is over.
-DAYS = DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end_offset=1)
 
 
 class LandingConfig(Config):
     full: bool = Field(False, description="Read all rows of the table and start a new generation.")
     detect_deletes: bool = Field(False, description="First look for rows that the source has deleted, if its reader sees no deletes.")
+    day: str = Field("", description="Read this day's rows again, such as 2024-03-01, and no others. Needs a cursor column.")
 
 
-def source_asset(table: Table) -> AssetSpec:
-    """The table in its source: an external asset, observed whenever it is read."""
-    return AssetSpec(
+def source_asset(table: Table) -> AssetsDefinition:
+    """The table in its source: observed whenever it is read, and when somebody asks in the UI.
+
+    An asset that can be observed shows as observed. One that is only described would show as never materialized, for ever.
+    """
+    spec = AssetSpec(
         key=source_key(table),
-        group_name=table.source.name,
+        group_name=group_of(table, IN_SOURCE),
         description=f"{table.description}\n\n{table.source.description}",
         kinds={table.source.kind},
         owners=list(table.source.owners),
         metadata={"dagster/column_schema": metadata.source_schema(table), "changes": type(table.changes).__name__},
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BetaWarning)  # the decorator is public and beta
+
+        decorate: Callable[[Callable[..., object]], AssetsDefinition] = multi_observable_source_asset(
+            specs=[spec], name=f"observe__{step_name(spec.key)}"
+        )
+
+    def observed(sources: SourcesResource, lake: LakeResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+        with only_transient():
+            head = _head(table, sources.reader(table.source), lake.open())
+            yield ObserveResult(source_key(table), metadata={"head": head}, data_version=DataVersion(_version(head)))
+
+    return decorate(observed)
 
 
 def landing_asset(table: Table) -> AssetsDefinition:
     @asset(
         key=landing_key(table),
         deps=[source_key(table)],
-        group_name=table.source.name,
+        group_name=group_of(table, IN_LAKE),
         description=f"Every version of every row of `{table.full_name}`, in batches of Parquet, each sealed by a manifest.",
         kinds={"s3", "parquet"},
         owners=list(table.source.owners),
         code_version=table.fingerprint,
         metadata={"dagster/column_schema": metadata.landing_schema(table), "dagster/column_lineage": metadata.landing_lineage(table)},
-        partitions_def=DAYS,
         io_manager_key="lake_io",
         retry_policy=RETRY,
         pool=table.full_name,
@@ -83,7 +96,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
         from stori_pipeline.pipeline.sync import changed_rows
 
         with only_transient():
-            day = _past_day(context, table)
+            day = _day_to_read_again(config, table)
             reader, store = sources.reader(table.source), lake.open()
             _observe(context, table, reader, store)
             if config.detect_deletes and day is None:
@@ -101,8 +114,8 @@ def mirror_asset(table: Table) -> AssetsDefinition:
 
     @asset(
         key=mirror_key(table),
-        deps=[AssetDep(landing_key(table), partition_mapping=None if table.is_derived else LastPartitionMapping())],
-        group_name=table.source.name,
+        deps=[landing_key(table)],
+        group_name=group_of(table, IN_WAREHOUSE),
         description=f"{_what_it_mirrors(table)}\n\n{table.description}",
         kinds={"redshift", "table"},
         owners=list(table.source.owners),
@@ -138,42 +151,45 @@ def _what_it_mirrors(table: Table) -> str:
     return f"`{table.full_name}` in the warehouse: {rows}." if table.is_derived else f"`{table.full_name}` as its source has it: {rows}."
 
 
-def assets_of(tables: Sequence[Table]) -> Iterator[AssetSpec | AssetsDefinition]:
+def assets_of(tables: Sequence[Table]) -> Iterator[AssetsDefinition]:
     for table in tables:
         yield from (source_asset(table), landing_asset(table), mirror_asset(table))
 
 
-def _past_day(context: AssetExecutionContext, table: Table) -> date | None:
-    """The day to read again, or None to read what changed.
-
-    A partition is of a past day if it is before the day of the run's request, so that a run that starts after midnight still lands what
-    changed.
-    """
-    day = date.fromisoformat(context.partition_key)
-    if day >= _requested_on(context):
+def _day_to_read_again(config: LandingConfig, table: Table) -> date | None:
+    """The day that the config names; None to land what changed."""
+    if not config.day:
         return None
+    where = f"{table.full_name}: {config.day} cannot be read again"
+    try:
+        day = date.fromisoformat(config.day)
+    except ValueError:
+        raise Failure(f"{where}, because it is no day; write it like 2024-03-01", allow_retries=False) from None
     if not table.cursor:
         raise Failure(
-            f"{table.full_name}: {day} cannot be read again, because its definition names no cursor column. Materialize today's partition "
-            "to land what changed, or set `full` in its config to land everything",
+            f"{where}, because the definition names no cursor column. Leave `day` empty to land what changed, or set `full` to land "
+            "everything",
             allow_retries=False,
         )
+    if day > utc_day(utc_now()):
+        raise Failure(f"{where}, because it has not come yet", allow_retries=False)
     return day
 
 
-def _requested_on(context: AssetExecutionContext) -> date:
-    if tag := context.run.tags.get(REQUESTED_ON_TAG):
-        return date.fromisoformat(tag)
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    return utc_day(record.create_timestamp if record else utc_now())
+def _head(table: Table, reader: Reader, lake: Lake) -> str:
+    newest = lake.newest(table)
+    return reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
+
+
+def _version(head: str) -> str:
+    return hashlib.sha256(head.encode()).hexdigest()[:16]
 
 
 def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake) -> None:
     """Reports an observation of the source table just before it is read."""
-    newest = lake.newest(table)
-    head = reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
-    version = hashlib.sha256(head.encode()).hexdigest()[:16]
-    context.log_event(AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": version}))
+    head = _head(table, reader, lake)
+    observation = AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": _version(head)})
+    context.log_event(observation)
     # Dagster looked up the source's version before this observation. Without this call it would record the landing as derived from the
     # previous version, and always show it as out of date. See docs/adr/0007.
     context.get_step_execution_context().wipe_input_asset_version_info(source_key(table))

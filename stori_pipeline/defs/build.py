@@ -9,29 +9,31 @@ import functools
 
 from dagster import AssetKey, Definitions, in_process_executor
 
-from stori_pipeline.clock import Clock, utc_now
 from stori_pipeline.defs.assets import assets_of, mirror_asset
 from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
-from stori_pipeline.defs.jobs import sweep_job, sync_job
+from stori_pipeline.defs.jobs import scope_job, sweep_job, sync_job
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
-from stori_pipeline.defs.schedules import everything_schedule, sweep_schedule
-from stori_pipeline.defs.sensors import changes_sensor
+from stori_pipeline.defs.schedules import scope_schedules, sweep_schedule
+from stori_pipeline.defs.scopes import scopes
+from stori_pipeline.defs.sensors import change_sensors
 from stori_pipeline.defs.stars import star_asset
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.alerts import alerts_sensor
 from stori_pipeline.runtime.logging import console
+from stori_pipeline.settings import dotenv
 
 
 @functools.lru_cache(maxsize=4)
-def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
-    """The Dagster definitions of a project. `clock` gives the day on which the sensor requests a run.
+def build_defs(project: Project) -> Definitions:
+    """The Dagster definitions of a project.
 
     Cached per project: definitions are immutable, and a process may use them many times.
     """
+    dotenv.mark()  # before the file can change: this process, and the runs that it starts, then read the change
 
     class TableParquetIOManager(S3ParquetIOManager):
         """An `S3ParquetIOManager` that has the project's tables."""
@@ -48,17 +50,19 @@ def build_defs(project: Project, clock: Clock = utc_now) -> Definitions:
 
     sweep = sweep_job(project)
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
+    assets = [
+        *assets_of(project.tables),
+        *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table))),
+        *(report_asset(report, project) for report in project.reports),
+        *(chart_asset(chart) for chart in project.charts),
+    ]
+    code_versions = {key: asset.get_asset_spec(key).code_version or "" for asset in assets for key in asset.keys}
     return Definitions(
-        assets=[
-            *assets_of(project.tables),
-            *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table))),
-            *(report_asset(report, project) for report in project.reports),
-            *(chart_asset(chart) for chart in project.charts),
-        ],
+        assets=assets,
         asset_checks=checks_for(project),
-        jobs=[sync_job(), sweep],
-        sensors=[changes_sensor(project, clock), alerts_sensor(project)],
-        schedules=[everything_schedule(project), sweep_schedule(sweep)],
+        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep],
+        sensors=[*change_sensors(project, code_versions), alerts_sensor(project)],
+        schedules=[*scope_schedules(project), sweep_schedule(sweep)],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason
         resources={

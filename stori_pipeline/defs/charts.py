@@ -5,6 +5,7 @@ is slow. Does not belong here: any chart (a project has those), or drawing and s
 """
 
 import base64
+import hashlib
 import time
 from typing import Any
 
@@ -30,6 +31,7 @@ def chart_asset(chart: Chart) -> AssetsDefinition:
         description=f"{chart.title}. {chart.description}",
         kinds={"matplotlib", "svg"},
         owners=list(OWNERS),
+        code_version=hashlib.sha256(repr(chart).encode()).hexdigest()[:16],
         metadata={"sql": MetadataValue.md(f"```sql\n{chart.statement}\n```")},
         retry_policy=RETRY,
         pool=chart.full_name,

@@ -1,10 +1,10 @@
 """The jobs, and requests for their runs.
 
-Belongs here: the jobs `sync` and `sweep`, and the configuration of their runs. Does not belong here: when a run is requested (`sensors`,
-`schedules`).
+Belongs here: a job for each scope, the jobs `sync` and `sweep`, and the configuration of their runs. Does not belong here: when a run is
+requested (`sensors`, `schedules`), or what is in a scope (`scopes`).
 """
 
-# A run of `sync` uses Dagster's in-process executor, one step after another. The multiprocess executor starts a Python process for each
+# A run uses Dagster's in-process executor, one step after another. The multiprocess executor starts a Python process for each
 # step: seconds of imports for milliseconds of work. Threads would not help: the time of a quiet table is Dagster's own bookkeeping, and the
 # GIL serializes it. Slow steps use threads inside, and runs are concurrent, each in a process of its own.
 
@@ -26,11 +26,13 @@ from dagster import (
     op,
 )
 
+from stori_pipeline.defs.checks import quick_checks
 from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key, step_name
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
+from stori_pipeline.defs.scopes import Scope
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
-from stori_pipeline.runtime.names import REQUESTED_ON_TAG, TABLES_TAG
+from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 
 if TYPE_CHECKING:
@@ -47,7 +49,20 @@ def sync_job() -> "UnresolvedAssetJobDefinition":
     return define_asset_job(
         "sync",
         selection=AssetSelection.all(),
-        description="Lands what changed in the sources, loads it, and updates the star tables, reports and charts downstream.",
+        description="What `stori sync` runs: tables of any sources, and everything downstream. Sensors and schedules do not use it.",
+        executor_def=in_process_executor,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def scope_job(project: Project, scope: Scope) -> "UnresolvedAssetJobDefinition":
+    """The job of a scope: its assets, their checks, and the checks of other assets that read something of the scope."""
+    made = "the star tables, reports and charts that are made of its tables alone"
+    across = "Updates the star tables, reports and charts that are made of the tables of several sources."
+    return define_asset_job(
+        scope.job,
+        selection=AssetSelection.assets(*selected(scope.content)) | AssetSelection.checks(*quick_checks(project, scope.content)),
+        description=f"Lands what changed in `{scope.name}`, loads it, and updates {made}." if scope.content.tables else across,
         executor_def=in_process_executor,
     )
 
@@ -80,9 +95,11 @@ def sweep_job(project: Project) -> JobDefinition:
     return sweep
 
 
-def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False) -> dict[str, Any]:
-    """The run configuration for a full refresh of these tables, or for detecting deletes first; empty for an ordinary run."""
-    options = {name: True for name, is_set in (("full", full), ("detect_deletes", detect_deletes)) if is_set}
+def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False, day: date | None = None) -> dict[str, Any]:
+    """The run configuration for a full refresh of these tables, for detecting deletes first, or for reading a day again; empty for an
+    ordinary run."""
+    options: dict[str, Any] = {name: True for name, is_set in (("full", full), ("detect_deletes", detect_deletes)) if is_set}
+    options |= {"day": day.isoformat()} if day else {}
     return {"ops": {step_name(landing_key(table)): {"config": options} for table in tables}} if options else {}
 
 
@@ -93,17 +110,11 @@ def selected(affected: Affected) -> list[AssetKey]:
     return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
-def sync_tags(tables: Iterable[Table], requested_on: date) -> dict[str, str]:
-    """The tags of a run for changes in these tables that was requested on that day."""
-    return {TABLES_TAG: " ".join(table.full_name for table in tables), REQUESTED_ON_TAG: requested_on.isoformat()}
-
-
 def sync_request(
     affected: Affected,
     *,
-    day: date,
     checks: Sequence[AssetCheckKey],
-    partition: date | None = None,
+    day: date | None = None,
     run_key: str | None = None,
     full: bool = False,
     detect_deletes: bool = False,
@@ -112,14 +123,12 @@ def sync_request(
     """A request for one run that lands what changed in these tables, updates everything downstream and runs the checks.
 
     Args:
-        day: the day of the request, in UTC.
-        partition: the partition into which the run lands; by default that of `day`. A past day's partition lands that day's rows again.
+        day: a day to read again, in UTC; by default the run lands what changed.
     """
     return RunRequest(
         run_key=run_key,
-        partition_key=(partition or day).isoformat(),
         asset_selection=selected(affected),
         asset_check_keys=list(checks),
-        run_config={**sync_config(affected.tables, full=full, detect_deletes=detect_deletes), "loggers": dict(loggers)},
-        tags=sync_tags(affected.tables, day),
+        run_config={**sync_config(affected.tables, full=full, detect_deletes=detect_deletes, day=day), "loggers": dict(loggers)},
+        tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},
     )

@@ -1,7 +1,7 @@
-"""The asset keys of tables, reports and charts.
+"""The asset keys and the groups of tables, reports and charts.
 
-Belongs here: the key of a definition, and the step of a key. Does not belong here: the parts of a name (`model`), which are the same in S3
-and in the warehouse.
+Belongs here: the key and the group of a definition, and the step of a key. Does not belong here: the parts of a name (`model`), which are
+the same in S3 and in the warehouse.
 """
 
 from __future__ import annotations
@@ -10,6 +10,15 @@ from dagster import AssetKey
 
 from stori_pipeline.model.names import chart_path, relation_path
 from stori_pipeline.model.table import Table
+
+# The graph shows only the last part of a key, which a source table, its landing and its mirror share. Groups within the group of the
+# source tell them apart.
+IN_SOURCE, IN_LAKE, IN_WAREHOUSE = "source", "lake", "warehouse"
+
+
+def group_of(table: Table, place: str) -> str:
+    """The group of what a table has in one place: in its source, in the lake or in the warehouse."""
+    return f"{table.source.name}/{place}"
 
 
 def source_key(table: Table) -> AssetKey:

@@ -6,7 +6,7 @@ from a definition alone (`metadata`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetKey, DagsterInstance, DataVersion, MetadataValue, TableColumn, TableSchema
@@ -59,7 +59,6 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
             values["preview"] = MetadataValue.md(metadata.preview(rows.table.read_schema.names, sample))
     if not rows.table.is_derived:
         values["dagster/column_lineage"] = metadata.landing_lineage(rows.table)
-        values["dagster/partition_row_count"] = values["rows_landed"]
     return values
 
 
@@ -107,6 +106,13 @@ def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[An
         "dagster/uri": uri,
     }
     return values | ({"preview": MetadataValue.md(metadata.preview(schema.names, first))} if first else {})
+
+
+def last_tags(instance: DagsterInstance, keys: Iterable[AssetKey]) -> dict[AssetKey, Mapping[str, str]]:
+    """The tags of the last materialization of each asset that has one, in one query: its data version, its code version and others."""
+    entries = [record.asset_entry for record in instance.get_asset_records(list(keys))]
+    events = {entry.asset_key: entry.last_materialization for entry in entries}
+    return {key: event.asset_materialization.tags or {} for key, event in events.items() if event and event.asset_materialization}
 
 
 def last_metadata(instance: DagsterInstance, key: AssetKey, version: DataVersion) -> Mapping[str, Any] | None:

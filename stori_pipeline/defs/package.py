@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagster import Definitions, load_from_defs_folder
 
 from stori_pipeline.defs.build import build_defs
+from stori_pipeline.runtime.home import warn_of_foreign_home
 
 if TYPE_CHECKING:
     from stori_pipeline.discovery import ProjectPackage
@@ -22,6 +23,7 @@ def load_definitions(package: ProjectPackage) -> Definitions:
         DefinitionError: a definition or a file of the project is invalid. The message names it.
     """
     root = package.folder.parent
+    warn_of_foreign_home(root)
     defs = build_defs(package.project)
     if (root / "pyproject.toml").exists() and (package.folder / "defs").is_dir():  # an installed package has no folder to scaffold into
         return Definitions.merge(defs, load_from_defs_folder(path_within_project=root))

@@ -1,4 +1,4 @@
-"""The schedules: a run of every table every twenty minutes, even if the sensor saw no change, and the nightly sweep.
+"""The schedules: a run of each scope every twenty minutes, even if its sensor saw no change, and the nightly sweep.
 
 Belongs here: certainty. Does not belong here: promptness (`sensors`), or what the jobs do (`jobs`).
 """
@@ -14,40 +14,49 @@ from dagster import (
     schedule,
 )
 
-from stori_pipeline.clock import utc_day
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
-from stori_pipeline.defs.jobs import sync_job, sync_request
+from stori_pipeline.defs.jobs import scope_job, sync_request
+from stori_pipeline.defs.scopes import Scope, scopes
 from stori_pipeline.defs.sensors import UNFINISHED
-from stori_pipeline.model.project import Affected, Project
+from stori_pipeline.model.project import Project
 from stori_pipeline.runtime.liveness import end_killed_runs
-from stori_pipeline.runtime.names import TABLES_TAG
+
+_EVERY = 20  # minutes
+_SCHEDULE_TAG = "dagster/schedule_name"  # Dagster gives it to the runs of a schedule
 
 
-def everything_schedule(project: Project) -> ScheduleDefinition:
+def scope_schedules(project: Project) -> list[ScheduleDefinition]:
+    """A schedule for each scope. They begin a minute apart, so that their runs do not all start at once."""
+    return [_schedule(project, scope, minute % _EVERY) for minute, scope in enumerate(scopes(project))]
+
+
+def _schedule(project: Project, scope: Scope, minute: int) -> ScheduleDefinition:
+    content = scope.content
+    what = "Every table of the source" if content.tables else "Everything that is made of the tables of several sources"
+    how = ": lands, loads, detects deletes, and compares source and mirror" if content.tables else ""
+
     @schedule(
-        name="everything",
-        job=sync_job(),
-        cron_schedule="*/20 * * * *",
+        name=f"{scope.name}_every_{_EVERY}_minutes",
+        job=scope_job(project, scope),
+        cron_schedule=",".join(str(each) for each in range(minute, 60, _EVERY)) + " * * * *",
         execution_timezone="UTC",
-        description="Every table, even if the sensor saw no change: lands, loads, detects deletes, and compares source and mirror.",
+        description=f"{what}, even if the sensor saw no change{how}.",
         default_status=DefaultScheduleStatus.RUNNING,
     )
     def everything(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         end_killed_runs(context.instance)
-        everything_tag = {TABLES_TAG: " ".join(t.full_name for t in project.tables)}
-        if context.instance.get_run_records(RunsFilter(statuses=UNFINISHED, tags=everything_tag), limit=1):
+        own = RunsFilter(statuses=UNFINISHED, tags={_SCHEDULE_TAG: everything.name})
+        if context.instance.get_run_records(own, limit=1):
             return SkipReason("the previous run has not ended yet")
-        affected = Affected(project.tables, project.stars, project.reports, project.charts)
-        checks = [*quick_checks(project, affected), *scheduled_checks(project.tables)]
-        # The scheduled time, not the present time, so that a late tick still requests its own day.
-        return sync_request(affected, day=utc_day(context.scheduled_execution_time), checks=checks, detect_deletes=True)
+        checks = [*quick_checks(project, content), *scheduled_checks(content.tables)]
+        return sync_request(content, checks=checks, detect_deletes=True)
 
     return everything
 
 
 def sweep_schedule(sweep: JobDefinition) -> ScheduleDefinition:
     return ScheduleDefinition(
-        name="sweeping",
+        name="sweep_every_night",
         job=sweep,
         cron_schedule="40 3 * * *",
         execution_timezone="UTC",

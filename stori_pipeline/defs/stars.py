@@ -4,11 +4,11 @@ Belongs here: assets from the definitions of star tables. Does not belong here: 
 tables (`assets`).
 """
 
-from dagster import AssetDep, AssetExecutionContext, AssetsDefinition, Config, LastPartitionMapping, MaterializeResult, asset
+from dagster import AssetExecutionContext, AssetsDefinition, Config, MaterializeResult, asset
 from pydantic import Field
 
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.keys import landing_key
+from stori_pipeline.defs.keys import IN_LAKE, group_of, landing_key
 from stori_pipeline.defs.materialization_metadata import version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
 from stori_pipeline.model.changes import History
@@ -31,8 +31,8 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
 
     @asset(
         key=landing_key(table),
-        deps=[AssetDep(landing_key(each), partition_mapping=None if each.is_derived else LastPartitionMapping()) for each in inputs],
-        group_name=table.source.name,
+        deps=[landing_key(each) for each in inputs],
+        group_name=group_of(table, IN_LAKE),
         description=f"{table.description}\n\nHolds {content}, in batches of Parquet, each sealed by a manifest.",
         kinds={"polars", "s3", "parquet"},
         owners=list(table.source.owners),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.settings.foreign import hint
+
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
@@ -56,21 +58,25 @@ def connect(profile: str | None = None, **client: Any) -> S3Client:
     Args:
         profile: a profile of the AWS configuration.
         client: arguments of `boto3.session.Session.client`.
+
+    Raises:
+        LakeError: the AWS settings are no settings of a client, such as a profile that does not exist.
     """
     import boto3  # slow to import
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     # A session of its own, because boto3's default session is not safe for threads.
-    return boto3.session.Session(profile_name=profile).client(
-        "s3",
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": 4},
-            connect_timeout=5,
-            read_timeout=60,
-            max_pool_connections=32,  # the landing's threads, times a few tables at once
-        ),
-        **client,
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=32,  # the landing's threads, times a few tables at once
     )
+    try:
+        return boto3.session.Session(profile_name=profile).client("s3", config=config, **client)
+    except (BotoCoreError, ValueError) as error:
+        raise LakeError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
 
 
 class Bucket:
@@ -95,20 +101,22 @@ class Bucket:
         """Translates botocore's errors into LakeErrors that name the operation and the object."""
         from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
-        where = f"{doing} {self.url(key)}"
+        where, settings = f"{doing} {self.url(key)}", hint("aws")
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
-            raise LakeUnavailable(f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again") from error
+            raise LakeUnavailable(
+                f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again{settings}"
+            ) from error
         except ClientError as error:
             code = _code(error)
             if code in _TRANSIENT_CODES or _status(error) >= 500:
                 raise LakeUnavailable(f"{where}: S3 is busy and answers {code}; run again later") from error
             if code == "NoSuchBucket":
                 raise LakeError(f"{where}: there is no bucket {self.name!r}; create it, or correct the setting that names it") from error
-            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket") from error
+            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket{settings}") from error
         except BotoCoreError as error:
-            raise LakeError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
+            raise LakeError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){settings}") from error
 
     def put(self, key: str, body: bytes) -> None:
         with self._explained("writing", key):

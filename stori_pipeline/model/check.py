@@ -73,7 +73,7 @@ class PythonCheck:
 
 
 def check(
-    table: str, *, severity: Literal["warn", "error"], inputs: Mapping[str, str] | None = None
+    table: str, *, severity: Literal["warn", "error"] | None = None, inputs: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., Frame]], PythonCheck]:
     """Turns a function into a check of the rows of `table` (`bank.transactions`). The check has the function's name.
 
@@ -82,15 +82,24 @@ def check(
     worth showing. Its docstring says what is true when it returns no row.
 
     Args:
-        severity: the severity of a failure, `warn` or `error`.
+        severity: the severity of a failure, `warn` or `error`. It must be given.
         inputs: full names by parameter (`{"rates": "rates.daily"}`), for a parameter whose name is not its table's, or is the name of
             tables of several sources.
 
     Raises:
-        DefinitionError: the function has no docstring.
+        DefinitionError: the function has no docstring, or the table or the severity is not given.
     """
+    decorated: object = table  # of `@check` without its arguments, the function
+    if not isinstance(decorated, str):
+        name = getattr(decorated, "__name__", "")
+        raise DefinitionError(f'check {name}: it does not say its table; write @check("source.table", severity="warn") above it')
 
     def define(function: Callable[..., Frame]) -> PythonCheck:
+        if severity is None:
+            raise DefinitionError(
+                f'check {function.__name__} of {table}: it does not say its severity; write severity="warn", or severity="error" if a '
+                "failure is an error"
+            )
         return PythonCheck(table, function, severity, inputs or {})
 
     return define

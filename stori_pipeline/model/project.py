@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +121,37 @@ class Affected:
         """Full names of the tables and reports."""
         return frozenset(table.full_name for table in self.mirrored) | {report.full_name for report in self.reports}
 
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Full names of the tables, reports and charts."""
+        return self.names | {chart.full_name for chart in self.charts}
+
+    def downstream(self, moved: Iterable[str]) -> Affected:
+        """The part that depends on the tables and reports of these full names, directly or not, and these tables and reports themselves."""
+        names = set(moved)
+        tables = tuple(table for table in self.tables if table.full_name in names)
+        stars = []
+        for star in self.stars:
+            if star.table.full_name in names or names & set(star.inputs.values()):
+                stars.append(star)
+                names.add(star.table.full_name)
+        reports = []
+        for report in self.reports:
+            if report.full_name in names or names & set(report.reads):
+                reports.append(report)
+                names.add(report.full_name)
+        charts = tuple(chart for chart in self.charts if chart.full_name in names or chart.relation in names)
+        return Affected(tables, tuple(stars), tuple(reports), charts)
+
+    def part(self, names: Collection[str]) -> Affected:
+        """The tables, reports and charts of these full names, without anything that depends on them."""
+        return Affected(
+            tuple(table for table in self.tables if table.full_name in names),
+            tuple(star for star in self.stars if star.table.full_name in names),
+            tuple(report for report in self.reports if report.full_name in names),
+            tuple(chart for chart in self.charts if chart.full_name in names),
+        )
+
 
 def downstream(project: Project, tables: Iterable[Table]) -> Affected:
     """The given source tables, and every star table, report and chart that depends on them.
@@ -129,18 +160,8 @@ def downstream(project: Project, tables: Iterable[Table]) -> Affected:
     checks of a run depend on what each statement reads, and commands show results in the order of the definitions.
     """
     moved = tuple(tables)
-    names = {table.full_name for table in moved}
-    stars = []
-    for star in project.stars:
-        if names & set(star.inputs.values()):
-            stars.append(star)
-            names.add(star.table.full_name)
-    reports = []
-    for report in project.reports:
-        if names & set(report.reads):
-            reports.append(report)
-            names.add(report.full_name)
-    return Affected(moved, tuple(stars), tuple(reports), tuple(chart for chart in project.charts if chart.relation in names))
+    everything = Affected(moved, project.stars, project.reports, project.charts)
+    return everything.downstream({table.full_name for table in moved})
 
 
 def refuse_stray_checks(names: Iterable[str], folder: Path) -> None:

@@ -103,6 +103,11 @@ class Table:
             raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
+        if self.keep_deleted and self.changes.reads_whole:
+            raise DefinitionError(
+                f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
+                " replaces the mirror's rows; leave it out, or find changes in another way"
+            )
         key: object = self.key  # ("id") is a text, and each of its letters would be a column
         if isinstance(key, str):
             raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")

@@ -6,6 +6,7 @@ storing (`lake`), loading (`warehouse.load`), or when a step runs (`defs`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.load import LedgerMoved, Loaded, Pending, load_batches
 
 _TRIES = 5
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 """Called with the number of rows read since the last call."""
@@ -94,6 +96,8 @@ class RowStream:
             self.landed = self._land(self.reading, run_id, progress)
             self.reading.ack()  # only now, because the rows are durable, in the lake or in quarantine
         if self.landed is not None:
+            new = self.landed
+            _log.info("%s: batch %d (%s) landed: %d rows, %d rejected", new.table, new.batch, new.kind, new.rows, new.rejected)
             compact_if_due(self._lake, self.table, self.landed)
         return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason)
 
@@ -238,10 +242,13 @@ def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | 
             return None
         refuse_blocked(new.table, new.batches)
         try:
-            return load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id)
+            loaded = load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id)
         except LedgerMoved as error:
             moved = error
             new = new_batches(new.table, new.lake, warehouse.ledger(new.table))
+        else:
+            _log.info("%s: loaded up to batch %d: %d rows inserted", new.table.full_name, loaded.batch, loaded.rows_inserted)
+            return loaded
     raise moved
 
 

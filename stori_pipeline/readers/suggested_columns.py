@@ -7,11 +7,12 @@ Belongs here: what the kinds of sources share whose rows are sampled. Does not b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stori_pipeline.model.names import name_for, names_for
+from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
 from stori_pipeline.readers.json_rows import as_document, path_of
@@ -52,6 +53,17 @@ class Sampled:
 
 
 _KEY_NAME = re.compile(r"(^|[\W_])(?i:id|uuid|guid|key)$|[a-z0-9](Id|ID)$")
+
+
+def taken_names(known: Iterable[Table], defines: Callable[[Table], bool]) -> set[str]:
+    """The names in the warehouse that a suggested table may not have: those of the project's tables, and of their views.
+
+    Args:
+        known: the project's tables of the source.
+        defines: whether a table is the one that a definition is suggested for.
+    """
+    others = [table for table in known if not defines(table)]
+    return {table.name for table in others} | {view.partition(".")[2] for table in others for view in table.views}
 
 
 def has_path(name: str) -> bool:

@@ -40,6 +40,7 @@ from stori_pipeline.model.project import Project
 from stori_pipeline.model.report import SCHEMA
 from stori_pipeline.model.table import STALE_AFTER
 from stori_pipeline.runtime.failures import failure_message, first_error, is_failure_of_run, run_failure_message, step_error, steps_about
+from stori_pipeline.runtime.lag import lag_seconds
 from stori_pipeline.runtime.names import CONTRACT, TABLES_TAG
 from stori_pipeline.settings import Settings
 
@@ -125,7 +126,11 @@ def send_alerts(
         _save_memory(instance, memory)
         sent = _send_messages(instance, memory, ready, warn)
         if measures:
-            _send_metrics(memory, moment, warn)
+            memory.unsent_metrics += [
+                list(astuple(Metric("LagSeconds", table, moment, lag)))
+                for table, lag in sorted(lag_seconds(instance, project, moment).items())
+            ]
+            _send_metrics(memory, warn)
             _save_memory(instance, memory)
     return sent
 
@@ -150,8 +155,7 @@ def _send_messages(instance: DagsterInstance, memory: Memory, ready: Mapping[str
     return list(sent.values())
 
 
-def _send_metrics(memory: Memory, now: float, warn: Callable[[str], None]) -> None:
-    memory.unsent_metrics += [list(astuple(Metric("LagSeconds", table, now, now - as_of))) for table, as_of in sorted(memory.as_of.items())]
+def _send_metrics(memory: Memory, warn: Callable[[str], None]) -> None:
     try:
         send_metrics([Metric(*each) for each in memory.unsent_metrics])
     except MetricsError as error:
@@ -214,7 +218,6 @@ class _RunFacts:
     signals: list[Signal] = field(default_factory=list)
     landings: list[Landing] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
-    as_of: dict[str, float] = field(default_factory=dict)
 
 
 def _read_runs(instance: DagsterInstance, project: Project, memory: Memory, now: float, *, measures: bool) -> bool:
@@ -232,7 +235,6 @@ def _read_runs(instance: DagsterInstance, project: Project, memory: Memory, now:
         facts = _read_run(instance, project, record.dagster_run, about)
         signals += facts.signals
         landings += facts.landings
-        memory.as_of |= facts.as_of
         if measures:
             memory.unsent_metrics += [list(astuple(metric)) for metric in facts.metrics]
         memory.read_until = max(memory.read_until, record.update_timestamp.timestamp())
@@ -315,8 +317,6 @@ def _add_landings_and_metrics(project: Project, materialized: Mapping[AssetKey, 
             if metadata.get("kind"):
                 facts.landings.append(Landing(name, at, metadata["kind"] == "snapshot", rows, rejected, table.max_rejected))
             facts.metrics += [Metric("RowsLanded", name, at, rows), Metric("RowsRejected", name, at, rejected)]
-            if mirror:
-                facts.as_of[name] = metadata.get("source_snapshot") or at - metadata["seconds"]
         if mirror:
             facts.metrics.append(Metric("RowsLoaded", name, mirror[0], mirror[1]["rows_inserted"]))
         if last := mirror or landing:

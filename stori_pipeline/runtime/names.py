@@ -8,9 +8,6 @@ from __future__ import annotations
 TABLES_TAG = "stori/tables"
 """The tag of a run that names its source tables."""
 
-REQUESTED_ON_TAG = "stori/requested_on"
-"""The tag with the day on which a run was requested. Without it, it is the day on which Dagster created the run."""
-
 CONTRACT = "contract"
 DRIFT = "definition_complete"
 PROOF = "source_equals_mirror"

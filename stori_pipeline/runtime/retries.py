@@ -6,6 +6,8 @@ Belongs here: the list of transient errors, and the retry policy. Does not belon
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +16,7 @@ from dagster import Backoff, DagsterError, Failure, Jitter, RetryPolicy, RetryRe
 
 from stori_pipeline.lake.bucket import LakeUnavailable
 from stori_pipeline.readers import SourceUnavailable
+from stori_pipeline.settings import SettingError
 from stori_pipeline.warehouse import WarehouseUnavailable
 
 TRANSIENT = (SourceUnavailable, LakeUnavailable, WarehouseUnavailable)
@@ -33,7 +36,19 @@ def only_transient() -> Iterator[None]:
         yield
     except (DagsterError, Failure, RetryRequested):
         raise
+    except SettingError as error:
+        # Without the error as its cause: it says nothing more, and Dagster prints the traceback of each.
+        raise Failure(description=str(error), allow_retries=False) from None
     except Exception as error:
+        if isinstance(error, TRANSIENT) and _is_local(error):
+            what = " ".join(str(error).split()).rstrip(".?")  # a driver's message has several lines, and may end with a question
+            error.args = (f"{what}. On a laptop, `stori up` starts it",)
         if isinstance(error, TRANSIENT) and not NO_RETRIES.get():
             raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error
+
+
+def _is_local(error: Exception) -> bool:
+    """Whether a server of this machine does not answer. The errors of S3 do not name its address."""
+    address = os.environ.get("AWS_ENDPOINT_URL", "") if isinstance(error, LakeUnavailable) else str(error)
+    return re.search(r"127\.0\.0\.1|localhost", address) is not None

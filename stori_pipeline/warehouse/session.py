@@ -6,18 +6,24 @@ text (`dialect`), or changing rows (`load`, `reports`).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
 from stori_pipeline.model.table import Table
+from stori_pipeline.settings import foreign, secrets
 from stori_pipeline.warehouse import dialect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+
+_log = logging.getLogger(__name__)
 
 
 class WarehouseError(RuntimeError):
@@ -85,6 +91,7 @@ def connect(url: str, what: str = "connection") -> Connection:
         ) from None
     if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
         dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
+    _log.debug("%s: connecting to the warehouse at %s:%s as %s", what, dsn.get("host"), dsn.get("port"), dsn.get("user"))
     try:
         return psycopg2.connect(
             make_dsn(**dsn),
@@ -95,7 +102,9 @@ def connect(url: str, what: str = "connection") -> Connection:
             keepalives_count=3,
         )
     except psycopg2.OperationalError as error:
-        raise WarehouseUnavailable(f"{what}: the warehouse at {dsn.get('host')}:{dsn.get('port')} cannot be reached: {error}") from error
+        secrets.forget()  # its password may have been rotated
+        where = f"the warehouse at {dsn.get('host')}:{dsn.get('port')}"
+        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres')}") from error
 
 
 class Warehouse:
@@ -140,6 +149,15 @@ class Warehouse:
             existing = find_relations(cursor, table)
             entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
             return entry.order if entry else None
+
+    def load_times(self) -> dict[str, datetime]:
+        """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
+        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pipeline' AND table_name = 'loads'")
+            if not only_value(cursor):
+                return {}
+            cursor.execute(dialect.SELECT_NEWEST_LOADS)
+            return {target: at.astimezone(timezone.utc) for target, _, _, at, *_ in cursor.fetchall()}
 
     def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
         """The (generation, batch, rows copied) of the two newest loads of a mirror, the newest first."""

@@ -84,6 +84,7 @@ def test_a_memory_that_an_earlier_version_wrote_is_readable() -> None:
     memory = Memory.from_json(json.dumps(stored))
     assert memory.announced["run_failed bank.a"] == Cause("run_failed", "bank.a", 1.0, "it broke", "r")
     assert memory.unsent[0].keys == ("k",)
+    del stored["as_of"]  # lags are no longer remembered but read when they are sent
     assert json.loads(memory.to_json()) == stored
 
 

@@ -118,7 +118,7 @@ def test_an_unavailable_warehouse_is_a_503_without_details(surroundings: Surroun
 
 
 def test_the_api_reconnects_to_a_restarted_warehouse(surroundings: Surroundings) -> None:
-    store = Store(surroundings.environ["STORI_WAREHOUSE_READER"])
+    store = Store(lambda: surroundings.environ["STORI_WAREHOUSE_READER"])
     ((pid,),) = [tuple(row.values()) for row in store.rows("SELECT pg_backend_pid() AS pid")]
     with surroundings.warehouse.session("end a session") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -129,7 +129,7 @@ def test_the_api_reconnects_to_a_restarted_warehouse(surroundings: Surroundings)
 
 
 def test_the_role_cannot_write(surroundings: Surroundings) -> None:
-    store = Store(surroundings.environ["STORI_WAREHOUSE_READER"])
+    store = Store(lambda: surroundings.environ["STORI_WAREHOUSE_READER"])
     with pytest.raises(StoreUnavailable):
         store.rows("DELETE FROM star.dim_currency")
     assert store.rows("SELECT COUNT(*) AS n FROM star.dim_currency") == [{"n": 1}]
@@ -137,7 +137,7 @@ def test_the_role_cannot_write(surroundings: Surroundings) -> None:
 
 
 def test_many_clients_share_a_few_sessions(surroundings: Surroundings) -> None:
-    store = Store(surroundings.environ["STORI_WAREHOUSE_READER"])
+    store = Store(lambda: surroundings.environ["STORI_WAREHOUSE_READER"])
     answers: list[int] = []
 
     def ask(number: int) -> None:

@@ -22,7 +22,9 @@ from stori_pipeline_tests.cli.conftest import ProjectFolder
 from stori_pipeline_tests.shipped import SERVERS
 
 PACKAGE = Path(stori_pipeline.__file__).parent
-COMMANDS = ["add", "api", "detect-deletes", "down", "init", "scaffold", "status", "sync", "up", "verify"]
+COMMANDS = [
+    *("add", "api", "completion", "detect-deletes", "down", "drop-table", "init", "scaffold", "settings", "status", "sync", "up", "verify"),
+]
 OWN = ["demo", "seed", "workload"]
 """What the shipped project adds."""
 
@@ -117,12 +119,14 @@ def test_every_error_class_that_the_command_translates_exists() -> None:
 # Errors that no command lets out, and what becomes of each.
 _NEVER_SEEN = {
     "BrokenFile": "becomes a rejected row",
+    "Failed": "the command raises it, and prints its lines",
     "DrawingError": "fails its step, whose message the command prints",
     "MetricsError": "the alerts go on, and warn",
     "MisfitError": "becomes a rejected row",
     "NotJson": "becomes a rejected row",
     "Refusal": "becomes a rejected line of an import",
     "SendError": "the alerts go on, and warn",
+    "StorageUnavailable": "is one of click's, which prints its message",
     "StoreUnavailable": "the API's response 503",
     "TooManyRequests": "the API's response 429",
     "Unauthorized": "the API's response 401",
@@ -154,9 +158,10 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_status_json_has_its_shape_and_says_that_all_answer(project: ProjectFolder) -> None:
     ended = project.stori("status", "--json")
     assert ended.code == 0
-    assert [list(each) for each in ended.json] == [["name", "address", "up"]] * len(SERVERS)
-    assert [each["name"] for each in ended.json] == list(SERVERS)
-    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in ended.json)
+    servers = ended.json["servers"]
+    assert [list(each) for each in servers] == [["name", "address", "up"]] * len(SERVERS)
+    assert [each["name"] for each in servers] == list(SERVERS)
+    assert all(each["up"] is True and "127.0.0.1:" in each["address"] for each in servers)
     assert "@" not in ended.out  # no credentials
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.project import find_table
 from stori_pipeline_tests import shipped
-from stori_pipeline_tests.cli.conftest import TABLES, ProjectFolder
-from stori_pipeline_tests.commands import Ended
+from stori_pipeline_tests.cli.conftest import ROOT, TABLES, ProjectFolder
+from stori_pipeline_tests.commands import Ended, started
 from stori_pipeline_tests.pasting import pasted
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
@@ -84,6 +87,28 @@ def test_sync_of_an_unavailable_source_fails_and_syncs_the_others(project: Proje
     assert "exchange.trades at 127.0.0.1:1: the server cannot be reached" in ended.err
     assert "Traceback" not in ended.err
     assert "hunter2" not in ended.err + ended.out
+
+
+def test_sync_names_the_checks_that_fail(project: ProjectFolder) -> None:
+    """Regression: it was silent."""
+    project.bank("UPDATE transactions SET balance_amt = balance_amt + 1000000 WHERE transaction_no = 30")
+    try:
+        ended = project.stori("sync", "bank.transactions").expect(0)
+        assert "bank.transactions: the check balance_continuity warns: " in ended.err
+        assert "bank.transactions: the check balance_continuity warns: " not in project.stori("sync", "exchange.trades").expect(0).err
+    finally:
+        project.bank("UPDATE transactions SET balance_amt = balance_amt - 1000000 WHERE transaction_no = 30")
+        project.stori("sync", "bank.transactions").expect(0)
+
+
+def test_sync_before_the_first_up_is_one_line_that_says_so(tmp_path: Path) -> None:
+    """Regression: it was a traceback of Dagster's."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    for environ in ({}, {"DAGSTER_HOME": str(tmp_path)}):
+        with started(("sync", "bank.transactions"), environ, tmp_path) as running:
+            line = in_one_line(running.end())
+        assert line.startswith("Error: Dagster's instance cannot be opened: ")
+        assert "is not set; on a laptop, `stori up` starts its storage" in line
 
 
 # ---- verify
@@ -188,7 +213,7 @@ def test_scaffold_of_a_missing_table_is_one_line(project: ProjectFolder) -> None
     assert "there is no kind of source 'oracle'; there are postgres, mongodb" in in_one_line(
         project.stori("scaffold", "--url", "x", "--kind", "oracle", "shop.orders")
     )
-    assert "SOURCE.TABLE, such as bank.transactions" in in_one_line(project.stori("scaffold", "orders"))
+    assert "SOURCE.TABLE, such as bank.transactions, nor SOURCE with --all" in in_one_line(project.stori("scaffold", "orders"))
 
 
 # ---- seed and workload

@@ -1,4 +1,4 @@
-"""The definitions of a small graph, and its sensor."""
+"""The definitions of a small graph, and the sensors of its sources."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def defs() -> Definitions:
 
 
 @pytest.fixture
-def sensor(defs: Definitions, instance: DagsterInstance) -> Sensor:
-    """The sensor of the plain graph, which has not ticked yet."""
-    return Sensor(defs, instance)
+def bank(defs: Definitions, instance: DagsterInstance) -> Sensor:
+    """The sensor of the plain graph's bank, which has not ticked yet."""
+    return Sensor(defs, instance, "bank")
+
+
+@pytest.fixture
+def exchange(defs: Definitions, instance: DagsterInstance) -> Sensor:
+    """The sensor of the plain graph's exchange, which has not ticked yet."""
+    return Sensor(defs, instance, "exchange")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -21,7 +22,10 @@ from dagster import (
 
 from stori_pipeline.cli.sync import execute_sync as execute_sync_of
 from stori_pipeline.cli.sync import run_sync as run_sync_of
-from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
+from stori_pipeline.defs.build import build_defs
+from stori_pipeline.defs.keys import landing_key, mirror_key, source_key, step_name
+from stori_pipeline.model.project import Project
+from stori_pipeline.model.table import Table
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -168,14 +172,14 @@ def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: 
 
 @pytest.mark.clock
 def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance) -> None:
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-05 12:00Z'")
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
     platform.move(4)
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2026-01-06 12:00Z'")
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-06 12:00Z'")
     platform.move(3)
     execute_sync([BANK], instance=instance)
     before = platform.lake.newest(BANK)
 
-    result = execute_sync([BANK], instance=instance, day=date(2026, 1, 5))
+    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
 
     assert result.success
     after = platform.lake.newest(BANK)
@@ -183,8 +187,36 @@ def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance)
     assert after is not None
     assert (after.batch, after.kind, after.rows, after.until) == (2, "changes", 4, before.until)
     assert metadata_of(result, mirror_key(BANK))["dagster/row_count"] == 7
-    (landing,) = [e for e in result.get_asset_materialization_events() if e.asset_key == landing_key(BANK)]
-    assert landing.materialization.partition == "2026-01-05"
+
+
+@pytest.mark.parametrize(
+    ("table", "day", "reason"),
+    [
+        (BANK, "2999-01-01", "because it has not come yet"),
+        (BANK, "yesterday", "because it is no day; write it like 2024-03-01"),
+        (replace(BANK, cursor=""), "2024-03-01", "because the definition names no cursor column."),
+    ],
+    ids=["not come yet", "no day", "no cursor"],
+)
+def test_a_day_that_cannot_be_read_again_is_refused(
+    platform: Platform, instance: DagsterInstance, table: Table, day: str, reason: str
+) -> None:
+    job = build_defs(Project((table,))).resolve_job_def("sync").get_subset(asset_selection={landing_key(table)})
+    config = {"ops": {step_name(landing_key(table)): {"config": {"day": day}}}}
+    errors = why(job.execute_in_process(run_config=config, instance=instance, raise_on_error=False))
+    assert f"bank.transactions: {day} cannot be read again, {reason}" in errors[0]
+    assert platform.lake.newest(table) is None
+
+
+def test_a_source_table_can_be_observed_without_landing_it(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(1)
+    job = build_defs(PLAIN).resolve_implicit_global_asset_job_def().get_subset(asset_selection={source_key(BANK)})
+    assert job.execute_in_process(instance=instance).success
+    observed = instance.fetch_observations(source_key(BANK), limit=1).records[0].asset_observation
+    assert observed is not None
+    assert platform.lake.newest(BANK) is None
+    execute_sync([BANK], instance=instance)
+    assert len(instance.fetch_observations(source_key(BANK), limit=5).records) == 2
 
 
 def test_a_failed_table_stops_no_other_and_is_not_retried(platform: Platform, instance: DagsterInstance) -> None:
@@ -215,6 +247,17 @@ def test_an_unavailable_source_is_retried_until_it_answers(
     assert results, "the run has not ended"
     assert results[0].success
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(2,)]
+
+
+@pytest.mark.parametrize("setting", ["STORI_SOURCE_BANK", "AWS_ENDPOINT_URL", "STORI_WAREHOUSE"])
+def test_a_server_of_this_machine_that_is_down_names_the_command(
+    platform: Platform, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    platform.move(1)
+    monkeypatch.setenv(setting, at_port(os.environ[setting], closed_port()))
+    (bank,) = run_sync([BANK], instance=instance)
+    assert bank.error.endswith(". On a laptop, `stori up` starts it")
+    assert "\n" not in bank.error
 
 
 def test_a_lost_lake_is_read_again_and_says_so(platform: Platform, instance: DagsterInstance) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks
 from stori_pipeline.defs.jobs import selected, sync_request
 from stori_pipeline.defs.keys import landing_key
+from stori_pipeline.defs.scopes import ACROSS_SOURCES
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.project import load_project
+from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline_tests.defs.graphs import REFERENCE, small_star
 from stori_pipeline_tests.defs.ticks import Sensor, requested
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -67,7 +68,7 @@ def failing_rows(result: ExecuteInProcessResult) -> int:
 
 def test_only_what_is_downstream_of_a_change_is_requested(graph: Project) -> None:
     affected = downstream(graph, [EXCHANGE])
-    request = sync_request(affected, day=date(2026, 11, 21), checks=quick_checks(graph, affected))
+    request = sync_request(affected, checks=quick_checks(graph, affected))
     assert {key.to_user_string() for key in request.asset_selection or []} == OF_TRADES
     about = {f"{key.asset_key.to_user_string()} {key.name}" for key in request.asset_check_keys or []}
     assert f"warehouse/star/fact_movement {REFERENCE}" in about  # it reads the dimension, though its own table stays as it is
@@ -106,16 +107,17 @@ def test_the_run_of_a_change_updates_star_tables_and_reports(platform: Platform,
         "movements": "bigint",
     }
 
-    sensor = Sensor(build_defs(graph), instance)
-    requested(sensor.tick())  # a cursor that is new asks once for all
+    sensors = {name: Sensor(build_defs(graph), instance, name) for name in ("bank", ACROSS_SOURCES)}
+    for sensor in sensors.values():
+        requested(sensor.tick())  # a cursor that is new asks once for all
     platform.move(1, details="abcd")
-    request = requested(sensor.tick())
-    job = build_defs(graph).resolve_job_def("sync")
-    result = job.get_subset(
-        asset_selection=set(request.asset_selection or []), asset_check_selection=set(request.asset_check_keys or [])
-    ).execute_in_process(run_config=request.run_config, partition_key=request.partition_key, instance=instance)
-    assert result.success
-    assert set(materialized(result)) == EVERYTHING - OF_TRADES | {"reports/movements_by_ticker", "reports/busiest_ticker"}
+    results = [
+        execute_request(build_defs(graph), f"sync_{name}", requested(sensor.tick()), instance=instance) for name, sensor in sensors.items()
+    ]
+    assert all(result.success for result in results)
+    result, across = results
+    assert set(materialized(result)) == EVERYTHING - OF_TRADES
+    assert set(materialized(across)) == {"reports/movements_by_ticker", "reports/busiest_ticker"}
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(4,)]
     assert materialized(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
 

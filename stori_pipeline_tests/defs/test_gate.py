@@ -64,13 +64,13 @@ def by_the_proof(_platform: Platform, defs: Definitions, instance: DagsterInstan
 
 
 def by_the_schedule(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
-    request = scheduled(defs, instance, datetime.now(timezone.utc))
+    request = scheduled(defs, instance, datetime.now(timezone.utc), "bank")
     assert isinstance(request, RunRequest)
-    return _errors(execute_request(defs, "sync", request, instance=instance))
+    return _errors(execute_request(defs, "sync_bank", request, instance=instance))
 
 
 def by_the_sensor(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:
-    return _errors(execute_request(defs, "sync", requested(Sensor(defs, instance).tick()), instance=instance))
+    return _errors(execute_request(defs, "sync_bank", requested(Sensor(defs, instance, "bank").tick()), instance=instance))
 
 
 def by_a_click_on_the_mirror(_platform: Platform, defs: Definitions, instance: DagsterInstance) -> str:

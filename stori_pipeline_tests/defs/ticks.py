@@ -1,4 +1,4 @@
-"""Ticks of the sensor and of the schedule, as the daemon evaluates them, and their requests."""
+"""Ticks of a scope's sensor and of its schedule, as the daemon evaluates them, and their requests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stori_pipeline.runtime.names import TABLES_TAG
 
 
 class Sensor:
-    """The sensor as the daemon runs it: tick after tick, each with the cursor that the previous one left."""
+    """The sensor of a scope as the daemon runs it: tick after tick, each with the cursor that the previous one left."""
 
-    def __init__(self, defs: Definitions, instance: DagsterInstance) -> None:
+    def __init__(self, defs: Definitions, instance: DagsterInstance, scope: str) -> None:
         self._defs, self._instance, self._repository = defs, instance, defs.get_repository_def()
-        self._sensor = self._repository.get_sensor_def("changes")
+        self._sensor = self._repository.get_sensor_def(f"{scope}_changes")
         self.cursor: str | None = None
 
     def tick(self) -> SensorResult:
@@ -51,9 +51,9 @@ def reason(result: SensorResult) -> str:
     return skipped.skip_message or "" if isinstance(skipped, SkipReason) else skipped or ""
 
 
-def scheduled(defs: Definitions, instance: DagsterInstance, moment: datetime) -> RunRequest | SkipReason:
-    """The schedule's request for a scheduled time, whenever the daemon evaluates it."""
+def scheduled(defs: Definitions, instance: DagsterInstance, moment: datetime, scope: str) -> RunRequest | SkipReason:
+    """The request of a scope's schedule for a scheduled time, whenever the daemon evaluates it."""
     repository = defs.get_repository_def()
     with build_schedule_context(instance=instance, scheduled_execution_time=moment, repository_def=repository) as context:
-        data = repository.get_schedule_def("everything").evaluate_tick(context)
+        data = repository.get_schedule_def(f"{scope}_every_20_minutes").evaluate_tick(context)
     return data.run_requests[0] if data.run_requests else SkipReason(data.skip_message)

@@ -76,5 +76,9 @@ def test_a_check_without_docstring_or_severity_is_refused() -> None:
 
     with pytest.raises(DefinitionError, match=r"check bare of shop\.item: its function has no docstring"):
         check("shop.item", severity="warn")(bare)
+    with pytest.raises(DefinitionError, match=r'check documented of shop\.item: it does not say its severity; write severity="warn"'):
+        check("shop.item")(documented)
+    with pytest.raises(DefinitionError, match=r'check documented: it does not say its table; write @check\("source\.table"'):
+        check(documented)  # type: ignore[arg-type]  # that is the case
     with pytest.raises(DefinitionError, match=r"check documented of shop\.item: its severity is 'fatal'"):
         check("shop.item", severity="fatal")(documented)  # type: ignore[arg-type]  # that is the case

@@ -14,9 +14,9 @@ from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import bigint, decimal, double, super_, timestamptz, varchar
+from stori_pipeline.model.types import bigint, decimal, double, integer, super_, timestamptz, varchar
 from stori_pipeline.readers.mongo import ChangeStream
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres import Snapshot, Xmin
 
 SOURCE = Source("shop", "postgres", "A shop.")
 COLUMNS = (
@@ -57,6 +57,8 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
         ({"cursor": "nothing"}, "its cursor names 'nothing'"),
         ({"cursor": "no"}, "column 'no': the cursor must be a date or a timestamptz"),
         ({"changes": Cursor("nothing")}, "its Cursor names 'nothing'"),
+        ({"keep_deleted": True, "changes": Snapshot()}, "keep_deleted=True cannot mark what Snapshot() does not find"),
+        ({"columns": (*ORDERS.columns, Column("ctid", integer))}, "the pipeline or Redshift uses that name"),
         ({"max_rejected": 1.5}, "max_rejected is a share between 0 and 1, not 1.5"),
         ({"max_rejected": -0.1}, "max_rejected is a share"),
     ],
@@ -140,6 +142,7 @@ def test_only_the_key_of_a_deleted_row_must_not_be_null() -> None:
         {"columns": (*COLUMNS[:-1], Column("perhaps", varchar(8), path="maybe"))},
         {"unnest": "data"},
         {"keep_deleted": True},
+        {"source_name": "Orders"},
     ],
     ids=str,
 )

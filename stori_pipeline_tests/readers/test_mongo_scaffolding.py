@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from itertools import count
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint
@@ -114,6 +116,13 @@ def test_documents_with_any_kind_of_id_are_read_proved_and_deleted(
     things.delete_one({"_id": keys[0]})
     assert _sync(mongo_db, table, stores) == (1, 0)
     assert stores.query(f"SELECT COUNT(*) FROM {table.full_name}") == [(len(keys) - 1,)]
+
+
+def test_a_cursor_on_a_field_that_mongodb_cannot_search_is_refused(mongo_db: MongoSource, source: Source) -> None:
+    mongo_db.database["things"].insert_one({"at.ms": 1})
+    table = replace(_suggested(mongo_db, source, "things"), changes=Cursor("at_ms"))
+    with pytest.raises(SourceError, match=r"whose path 'at\\\\.ms' has a dot or a `\$` in a name"):
+        drained(MongoReader(mongo_db.url), table)
 
 
 def test_what_a_field_holds_decides_and_guesses_are_marked(mongo_db: MongoSource, source: Source) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ import pytest
 
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError
+from stori_pipeline.readers import SourceError, suggest
 from stori_pipeline.readers.json_rows import literal
 from stori_pipeline.readers.s3_drop import Objects
+from stori_pipeline.readers.scaffolding import definition
+from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.dropping import Drops
 from stori_pipeline_tests.readers.scaffolded_drops import SOURCE, csv_text, parquet_bytes, read, suggested
@@ -60,6 +63,30 @@ def test_a_prefix_that_is_no_folder_is_refused_with_what_to_write(drops: Drops) 
 def test_a_delimiter_is_one_character(delimiter: str) -> None:
     with pytest.raises(DefinitionError, match="must be one character"):
         Objects("feed/", delimiter=delimiter)
+
+
+def test_each_folder_of_a_bucket_is_suggested_and_the_rest_is_told(drops: Drops) -> None:
+    drops.put("feed/2024/11/1.csv", "id\n1\n")
+    drops.put("feed_de/1.json", '[{"id": 1}]')
+    drops.put("Order Items/1.csv", "id\n1\n")
+    drops.put("known/1.csv", "id\n1\n")
+    drops.put("broken/1.txt", "?")
+    drops.put("top.csv", "id\n1\n")
+    columns = suggested(drops, "feed")[1].columns
+    known = replace(Table(SOURCE, "feed", columns, ("file", "line"), Objects("known")), aliases=("feed_de",))
+    found = suggest("s3_drop", f"s3://{drops.bucket}", SOURCE.name, known=[known])
+    assert {table.name: pasted(definition(table), SOURCE).changes for table in found.tables} == {
+        "feed_2": Objects("feed/"),
+        "feed_de_2": Objects("feed_de/"),
+        "order_items": Objects("Order Items/"),
+    }
+    assert [line.partition(";")[0] for line in found.left_out] == [
+        "top.csv: it and all other files in no folder (1)",
+        f"s3://{drops.bucket}/broken/: there is no readable file, so no definition can be suggested",
+    ]
+    assert "broken/1.txt: its name ends with none of .json, .jsonl" in found.left_out[1]
+    again = suggest("s3_drop", f"s3://{drops.bucket}", SOURCE.name, names=["known"], known=[known])
+    assert [table.name for table in again.tables] == ["known"]
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------
@@ -185,6 +212,7 @@ PARQUET: Mapping[str, tuple[pa.Array, str, list[Any]]] = {
     "dictionary": (pa.array(["a"]).dictionary_encode(), "varchar(65535)", ["a"]),
     "struct": (pa.array([{"a": time(1), "b": b"\xff"}]), "super", [b'{"a":"01:00:00","b":"/w=="}']),
     "list": (pa.array([[1, None]]), "super", [b"[1,null]"]),
+    "map": (pa.array([[("k", 1), ("j", 2)]], pa.map_(pa.string(), pa.int64())), "super", [b'{"j":2,"k":1}']),
     "a.b": (pa.array([1]), "bigint", [1]),
     "$line": (pa.array([5]), "bigint", [5]),
 }
@@ -227,6 +255,16 @@ def test_an_int96_keeps_years_beyond_2262_and_refuses_to_lose_nanoseconds(drops:
 
 def _int96(table: pa.Table) -> bytes:
     return parquet_bytes(table, use_deprecated_int96_timestamps=True)
+
+
+def test_an_instant_beyond_pythons_years_rejects_its_own_row_and_is_told(drops: Drops) -> None:
+    instants = pa.array([253_402_300_800_000_000, 0], pa.timestamp("us"))
+    drops.put("feed/1.parquet", parquet_bytes(pa.table({"id": [1, 2], "at": instants})))
+    text, table = suggested(drops, "feed")
+    assert str(table["at"].type) == "timestamptz"
+    assert "# 1 of 2 values go to quarantine: a timestamp[us] outside the years 1 to 9999\n" in text
+    found = drained(drops.reader, table)
+    assert ([row["id"] for row in found.rows], [row["code"] for row in found.rejected]) == ([2], ["range"])
 
 
 def test_parquet_files_whose_columns_differ_are_one_table(drops: Drops) -> None:

@@ -13,7 +13,8 @@ import psycopg2
 from dagster import DagsterInstance, DagsterRunStatus
 
 from stori_pipeline.cli.sync import run_sync
-from stori_pipeline.defs.sensors import busy
+from stori_pipeline.defs.keys import landing_key
+from stori_pipeline.defs.sensors import busy_assets
 from stori_pipeline.runtime.liveness import end_killed_runs
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, Platform
@@ -23,12 +24,10 @@ TABLES = PLAIN.tables
 # As Dagster's daemon runs it: without anything of ours around the run.
 RUN = """
 from dagster import DagsterInstance
-from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline_tests.defs.graphs import PLAIN
 with DagsterInstance.get() as instance:
-    today = utc_day(utc_now()).isoformat()
-    build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, partition_key=today, raise_on_error=False)
+    build_defs(PLAIN).resolve_job_def("sync").execute_in_process(instance=instance, raise_on_error=False)
 """
 
 
@@ -47,14 +46,14 @@ def test_a_killed_run_of_the_daemon_frees_its_tables(platform: Platform, instanc
                 killed.send_signal(signal.SIGKILL)
     finally:
         lock.close()
-    assert busy(instance, TABLES) == {table.full_name for table in TABLES}
+    assert {landing_key(table) for table in TABLES} <= busy_assets(instance, PLAIN)
 
     (run,) = instance.get_runs()
     assert end_killed_runs(instance) == [run.run_id]
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status == DagsterRunStatus.FAILURE
-    assert busy(instance, TABLES) == set()
+    assert busy_assets(instance, PLAIN) == set()
     (result,) = run_sync([BANK], instance=instance, project=PLAIN)
     assert (result.error, result.rows_loaded) == ("", 3)
 

@@ -51,6 +51,8 @@ CREATE VIEW per_artist AS SELECT "ArtistId" AS artist, count(*) AS albums FROM "
 CREATE MATERIALIZED VIEW titles AS SELECT "AlbumId" AS id, "Title" AS title FROM "Album"; CREATE UNIQUE INDEX ON titles (id);
 CREATE MATERIALIZED VIEW words AS SELECT 'same' AS word FROM "Album";
 CREATE VIEW broken AS SELECT 1 / (count(*) - count(*)) AS n FROM "Album";
+CREATE TABLE guarded (id int PRIMARY KEY); INSERT INTO guarded VALUES (1); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE TABLE hashed (id int PRIMARY KEY, "$row" text); INSERT INTO hashed VALUES (1, 'a'); CREATE TABLE unhashed ("$row" text);
 CREATE TABLE secrets (id int PRIMARY KEY); CREATE TABLE closed.room (id int PRIMARY KEY);
 GRANT USAGE ON SCHEMA person, "Sales" TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, person, "Sales", closed TO reader;
@@ -59,7 +61,7 @@ REVOKE SELECT ON secrets, staff FROM reader; GRANT SELECT (id, name) ON staff TO
 
 _ROWS = {
     "album": 2, "order_details": 3, "lab_order": 1, "person_person": 1, "sales_person": 2, "sales_a_b": 0, "log": 2, "unique_only": 2,
-    "readings": 2, "city": 2, "capital": 1, "staff": 2, "per_artist": 2, "titles": 2, "words": 2,
+    "readings": 2, "city": 2, "capital": 1, "staff": 2, "per_artist": 2, "titles": 2, "words": 2, "hashed": 1,
 }  # fmt: skip
 
 
@@ -140,7 +142,10 @@ def test_what_is_left_out_says_why_and_what_to_do(shop: Shop) -> None:
     assert "nothing: it has no column at all; add one" in left_out
     assert "broken: " in left_out
     assert "division by zero" in left_out
-    assert len(shop.found.left_out) == 4
+    assert "guarded: " in left_out
+    assert 'ALTER ROLE "reader" BYPASSRLS' in left_out
+    assert "unhashed: it has no unique key, and a column '$row'" in left_out
+    assert len(shop.found.left_out) == 6
     (staff,) = (table for table in shop.found.tables if table.name == "staff")
     assert [column.name for column in staff.columns] == ["id", "name"]
     assert staff.notes[0].startswith("the role reader may not read salary; to land all of them, and only changes, GRANT SELECT ON")

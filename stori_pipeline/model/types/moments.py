@@ -25,7 +25,14 @@ _INSTANT = re.compile(
 
 
 def _offset(zone: str) -> timedelta:
+    """The offset of a zone.
+
+    Raises:
+        ValueError: no zone has it. Postgres takes less than sixteen hours.
+    """
     digits = zone[1:].replace(":", "").ljust(6, "0")
+    if int(digits[:2]) > 15 or int(digits[2:4]) > 59 or int(digits[4:6]) > 59:
+        raise ValueError(f"there is no offset {zone}")
     size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:6]))
     return -size if zone[0] == "-" else size
 
@@ -52,6 +59,8 @@ def _parsed_instant(text: str, kind: str) -> dt.datetime:
         return local if zone in (None, "Z", "UTC") else local - _offset(zone)
     except OverflowError:
         raise MisfitError("range", f"{text} is outside the years 1 to 9999 in UTC") from None
+    except ValueError as error:
+        raise MisfitError("bad_date", f"{text}: {error}") from None
 
 
 def _timestamptz(value: object) -> dt.datetime:

@@ -22,9 +22,6 @@ from stori_pipeline.model.types.type import Role, Type, parse, registered
 WIDE_TEXT = f"varchar({MAX_BYTES})"
 """The type of a text whose length no one declared."""
 
-_LEAST = 16
-"""The length of the shortest varchar that is suggested."""
-
 _NUMBERS = {int, float, Decimal}
 _JSON_NATIVES = _NUMBERS | {bool}
 
@@ -198,19 +195,3 @@ def _is_same(value: Any, converted: Any) -> bool:
     if type(value) not in _NUMBERS or type(converted) not in _NUMBERS:
         return True  # a text, or a value of a type that converts in one way only
     return bool(type(value)(converted) == value)
-
-
-# --- lengths ---------------------------------------------------------------------------------------------------------
-
-
-def longest_of(texts: Iterable[str]) -> int:
-    """The length of the longest text, in bytes of UTF-8; 0 where there are none."""
-    return max((len(text.encode(errors="replace")) for text in texts), default=0)
-
-
-def for_longest(length: int) -> str:
-    """The Python of the type for a field whose longest text has so many bytes: a varchar with room for twice as many, if there is one;
-    `super_` where no varchar holds them."""
-    if length > MAX_BYTES:
-        return "super_"
-    return f"varchar({min(max(_LEAST, 1 << (2 * length - 1).bit_length()), MAX_BYTES)})"

@@ -23,6 +23,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from stori_pipeline.clock import utc_now
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import RequestLimits
+from stori_pipeline.settings.foreign import hint
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 """The timeout in seconds for each piece of a response; `RequestLimits.answer_seconds` is the limit for the whole response."""
@@ -110,7 +111,8 @@ class Api:
                     return Answer(status, _body(response, where, self._limits), response.headers.get("ETag", ""))
                 wait = _retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
         except httpx.TransportError as error:
-            raise _Transient(f"{where}: it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?") from error
+            why = f"it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?{hint('http')}"
+            raise _Transient(f"{where}: {why}") from error
         except httpx.HTTPError as error:
             raise SourceError(f"{where}: its answer cannot be read ({type(error).__name__}: {error})") from error
         if status == 429 or status >= 500:

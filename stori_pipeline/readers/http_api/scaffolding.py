@@ -19,7 +19,7 @@ from stori_pipeline.readers.http_api.answers import parse
 from stori_pipeline.readers.http_api.client import Api, opened
 from stori_pipeline.readers.json_rows import path_of, value_at
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions, text
-from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path, without_path
+from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path, taken_names, without_path
 
 _PACKAGE = "stori_pipeline.readers.http_api"
 _LATEST = "latest"
@@ -37,7 +37,7 @@ def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Tabl
             f"{source}: an API does not list its tables. Name one: `stori scaffold {source}.orders` for the list at /orders, "
             f"or `stori scaffold {source}.rates` if the API has the newest day at /{_LATEST}"
         )
-    ours = names_for([name.partition("?")[0] for name in names], (each.name for each in known), prefix="t_")
+    ours = names_for([name.partition("?")[0] for name in names], taken_names(known, lambda each: each.name in names), prefix="t_")
     tables = []
     for name in names:
         progress(name)

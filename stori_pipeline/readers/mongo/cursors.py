@@ -50,6 +50,11 @@ class _Column:
                 f"{table.full_name}: its Cursor names {name!r}, a {self.type}; MongoDB is read by an instant, a date or an integer"
             )
         self._path, self._unnest = table[name].source_path, table.unnest
+        if "\\" in self._path:
+            raise SourceError(
+                f"{table.full_name}: its Cursor names {name!r}, whose path {self._path!r} has a dot or a `$` in a name; MongoDB cannot "
+                "search such a field. Use ChangeStream(), or another column"
+            )
         self._convert = self.type.convert
 
     def of(self, row: Row) -> Bound:

@@ -19,6 +19,7 @@ from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
 from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.suggested_columns import taken_names
 
 
 class MongoReader:
@@ -82,7 +83,7 @@ def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Tabl
         listed = {each["name"]: each.get("type", "collection") for each in connection.database.list_collections()}
         read = {each.name_in_source for each in known}
         wanted = list(names) or sorted(name for name in listed if name not in read and not name.startswith("system."))
-        ours = names_for(wanted, (each.name for each in known), prefix="t_")
+        ours = names_for(wanted, taken_names(known, lambda each: each.name_in_source in wanted), prefix="t_")
         for name in wanted:
             progress(name)
             kind = listed.get(name, "collection")

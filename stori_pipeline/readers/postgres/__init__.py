@@ -32,7 +32,8 @@ class Snapshot(Changes):
 
     The server computes a checksum of all rows first, in the same snapshot; if it is that of the last reading, nothing lands. So a reading
     costs a pass over the rows (of a view: its query), and two passes and a load of all rows if any row has changed: right for some million
-    rows. A change that no statement of this database made (the clock in a view, a foreign table) shows at the next scheduled run.
+    rows. The head of a view moves with every write in its database, since it may depend on any table. A change that no statement of this
+    database made (the clock in a view, a foreign table) shows at the next scheduled run.
 
     Rows without a key get one by a column with the path `$row`: a hash of the row's columns and the number of equal rows before it.
     """

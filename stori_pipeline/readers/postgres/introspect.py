@@ -134,14 +134,18 @@ def _suggested(address: Address, source: str, name: str, ours: str) -> Suggested
 
 
 def _definition(cursor: extensions.cursor, relation: Relation, name: str, ours: str, where: str, role: str) -> SuggestedTable:
-    columns = {each.name: each for each in relation.columns.values() if each.readable and each.name != ROW}
+    columns = {each.name: each for each in relation.columns.values() if each.readable}
     hidden = [each for each in relation.columns if each not in columns]
     if not columns:
         what = f"that the role {role!r} may read; run GRANT SELECT ON {relation.sql} TO {quoted(role)}" if hidden else "at all; add one"
         raise SourceError(f"{where}: it has no column {what}")
-    if relation.kind in "vf":  # a view may fail only when its rows are computed
-        cursor.execute(f"SELECT count(ROW({', '.join(map(quoted, columns))})::text) FROM {relation.sql}")
+    # A policy hides rows from the role as soon as it reads any; a view may fail only when its rows are computed.
+    limit = "" if relation.kind in "vf" else " LIMIT 1"
+    rows = f"SELECT ROW({', '.join(map(quoted, columns))})::text AS x FROM {relation.sql}{limit}"
+    cursor.execute(f"SELECT count(x) FROM ({rows}) probe")
     key, key_notes = _key(cursor, relation, columns)
+    if not key and ROW in columns:
+        raise SourceError(f"{where}: it has no unique key, and a column {ROW!r}, which is the path of a hash of the row; rename the column")
     types = types_of(cursor, relation.sql, columns, key)
     column_names = names_for(list(columns))
     suggested = [_column(each, column_names[each.name], types[each.name], is_key=each.name in key) for each in columns.values()]

@@ -146,7 +146,7 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
             f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found;"
             " write changes=Snapshot() in its definition, or read its tables"
         )
-    if any(column.source_path == ROW for column in table.columns):
+    if relation.rows != relation.sql:
         raise SourceError(
             f"{table.full_name}: a column with path={ROW!r} needs changes=Snapshot(), because the numbers of equal rows change"
         )

@@ -13,6 +13,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.settings import foreign, secrets
 
 LONGEST_READ = "6h"
 """The limit for reading one table."""
@@ -77,7 +78,8 @@ class Address:
         try:
             connection: extensions.connection = psycopg2.connect(**{**_CONNECTION, **self._parts})
         except psycopg2.Error as error:
-            message = self._scrubbed(str(error))
+            secrets.forget()  # its password may have been rotated
+            message = self._scrubbed(str(error)).strip() + foreign.hint("postgres")
             if any(sign in message for sign in _NOT_WORTH_RETRYING):
                 raise SourceError(f"{self!r} refuses the connection: {message}; check the source's address and its role") from None
             raise SourceUnavailable(f"{self!r} cannot be reached: {message}") from None

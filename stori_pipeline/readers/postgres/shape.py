@@ -152,12 +152,12 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
 
 
 def with_row_keys(table: Table, relation: Relation) -> Relation:
-    """The relation with the column `$row`, if the definition has one.
+    """The relation with the column `$row`, if the definition has one and the relation itself has none of that name.
 
     Equal rows are interchangeable, so a number among them tells them apart, whatever the order in which the server finds them. Rows are
     equal if every column of the definition has the same text: that works for every type, also for those without `=`.
     """
-    if all(column.source_path != ROW for column in table.columns):
+    if ROW in relation.columns or all(column.source_path != ROW for column in table.columns):
         return relation
     names = [quoted(name) for column in table.columns if (name := column.source_path) != ROW and name in relation.columns]
     columns = ", ".join(dict.fromkeys(names))

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.s3_drop import Objects
+from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,11 +45,14 @@ def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what 
     # Cached, because creating a client takes a tenth of a second and a sensor runs every few seconds.
     import boto3  # slow to import
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
-    # A session of its own, because boto3's default session is not safe for threads.
-    return boto3.session.Session().client(
-        "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
-    )
+    config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
+    try:
+        # A session of its own, because boto3's default session is not safe for threads.
+        return boto3.session.Session().client("s3", config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
 
 
 class Bucket:
@@ -80,11 +84,13 @@ class Bucket:
             ResponseStreamingError,
         )
 
-        where = f"{self._where}: {doing}"
+        where, settings = f"{self._where}: {doing}", hint("aws")
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
-            raise SourceUnavailable(f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?") from error
+            raise SourceUnavailable(
+                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{settings}"
+            ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
             if code in _TRANSIENT or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500:
@@ -95,7 +101,9 @@ class Bucket:
                 f"{where}: S3 refuses with {code}; the reader's role needs s3:ListBucket on the bucket and s3:GetObject on its files"
             ) from error
         except BotoCoreError as error:
-            raise SourceError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint)") from error
+            raise SourceError(
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){settings}"
+            ) from error
 
     def files(self, prefix: str) -> list[Dropped]:
         """Every file under a prefix, in the order in which files are read. Takes a request per thousand files and about 300 bytes of

@@ -92,8 +92,25 @@ def natives(array: pa.Array, column: Column) -> list[Any]:
         array = array.cast(pa.int64())
     elif pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns":
         array = _in_micros(array, as_text=column.type.is_text)
-    values: list[Any] = array.to_pylist()  # a text in a super column is JSON, for which Parquet has no type of its own
+    return _listed(array)  # a text in a super column is JSON, for which Parquet has no type of its own
+
+
+def _listed(array: pa.Array) -> list[Any]:
+    """The values; a Misfit for one that Python cannot hold. A map is an object, or pairs if a key repeats."""
+    try:
+        values: list[Any] = array.to_pylist(maps_as_pydicts="strict")
+    except (OverflowError, ValueError, KeyError):
+        return [_single(value) for value in array]
     return values
+
+
+def _single(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py(maps_as_pydicts="strict")
+    except KeyError:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return Misfit("range", f"a {value.type} outside the years 1 to 9999")
 
 
 def is_bytes(kind: pa.DataType) -> bool:
@@ -139,4 +156,4 @@ def _exact(micros: pa.Array, nanos: pa.Array) -> list[Any]:
         for us, ns in zip(micros.cast(pa.int64()).to_pylist(), nanos.cast(pa.int64()).to_pylist(), strict=True)
     ]
     texts = nanos.cast(pa.string()).to_pylist() if any(finer) else []
-    return [texts[index] if finer[index] else value for index, value in enumerate(micros.to_pylist())]
+    return [texts[index] if finer[index] else value for index, value in enumerate(_listed(micros))]

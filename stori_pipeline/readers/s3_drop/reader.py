@@ -17,6 +17,7 @@ from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable,
 from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.suggested_columns import taken_names
 
 
 class S3DropReader:
@@ -69,10 +70,12 @@ def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Tabl
     read = [each.changes.key_prefix for each in known if isinstance(each.changes, Objects)]
     folders, files = ([], []) if names else bucket.top()
     wanted = list(names) or [each for each in folders if not any(each.startswith(prefix) for prefix in read)]
-    ours = names_for(wanted, (each.name for each in known), prefix="t_")
+    prefixes = {Objects(each).key_prefix for each in wanted}
+    taken = taken_names(known, lambda each: isinstance(each.changes, Objects) and each.changes.key_prefix in prefixes)
+    ours = names_for(wanted, taken, prefix="t_")
     tables, left_out = [], []
     if files and "" not in read:
-        left_out.append(f'{files[0]} and {len(files) - 1:,} other files are in no folder; Objects("") reads every file of the bucket')
+        left_out.append(f'{files[0]}: it and all other files in no folder ({len(files):,}); Objects("") reads every file of the bucket')
     for each in wanted:
         progress(each)
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.settings.foreign import hint
 
 MESSAGES_AT_ONCE = 10
 """The most messages that SQS returns, or deletes, in one request."""
@@ -112,7 +113,7 @@ class Connection:
             raise SourceError(f"{self.where}: no AWS credentials were found; give the pipeline a role, or set AWS_ACCESS_KEY_ID") from error
         except (boto.HTTPClientError, boto.ConnectionError) as error:
             raise SourceUnavailable(
-                f"{self.where}: the queue cannot be reached: {error}. Is the address right, and the network up?"
+                f"{self.where}: the queue cannot be reached: {error}. Is the address right, and the network up?{hint('aws')}"
             ) from error
         except boto.BotoCoreError as error:
             raise SourceError(f"{self.where}: {error}") from error
@@ -154,7 +155,7 @@ def opened(url: str, table: str, source: str) -> Connection:
     try:
         client = _client(address, (region[1] or region[2]) if region else None)
     except (BotoCoreError, ValueError) as error:
-        raise SourceError(f"{where}: {error}") from error
+        raise SourceError(f"{where}: {error}{hint('aws')}") from error
     return Connection(client, address + parts.path, where)
 
 

@@ -12,31 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stori_pipeline.model.types import Type, parse, suggestions
+from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import WIDE_TEXT, Suggestion, for_column, for_values, type_named
-
-
-@pytest.mark.parametrize(
-    ("length", "python"),
-    [
-        (0, "varchar(16)"),
-        (8, "varchar(16)"),
-        (9, "varchar(32)"),
-        (16, "varchar(32)"),
-        (16_384, "varchar(32768)"),
-        (16_385, "varchar(65535)"),
-        (65_535, "varchar(65535)"),
-        (65_536, "super_"),
-    ],
-)
-def test_a_text_has_room_for_twice_the_longest_if_there_is_a_varchar_for_it(length: int, python: str) -> None:
-    assert suggestions.for_longest(length) == python
-    assert parse(python.rstrip("_"))
-
-
-def test_the_longest_text_counts_bytes_and_there_may_be_none() -> None:
-    assert suggestions.longest_of(["abc", "żż", "\ud800"]) == 4
-    assert suggestions.longest_of([]) == 0
 
 
 @pytest.mark.parametrize(

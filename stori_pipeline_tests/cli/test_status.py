@@ -1,0 +1,112 @@
+"""`stori status` of tables; and the one definition of lag, which it shares with the API and with CloudWatch."""
+
+from __future__ import annotations
+
+import functools
+import time
+from datetime import datetime, timezone
+
+import boto3
+import pytest
+from dagster import DagsterInstance
+from fastapi.testclient import TestClient
+
+from stori_pipeline.alerts.metrics import NAMESPACE
+from stori_pipeline.api import create_app
+from stori_pipeline.model.project import Project
+from stori_pipeline.project import PROJECT
+from stori_pipeline.runtime.alerts import send_alerts
+from stori_pipeline.runtime.lag import lag_seconds
+from stori_pipeline.settings import Settings
+from stori_pipeline_tests.commands import Ended
+from stori_pipeline_tests.databases import closed_port
+from stori_pipeline_tests.platforms import Platform
+
+BANK = "bank.transactions"
+COLUMNS = ["table", "lag_seconds", "verified_through", "quarantined", "last_run", "last_load"]
+
+
+def of_bank(ended: Ended) -> dict[str, object]:
+    (bank,) = [each for each in ended.json["tables"] if each["table"] == BANK]
+    return dict(bank)
+
+
+@pytest.fixture
+def synced(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """A bank that was synced; its last rows were loaded three days ago, and a minute ago nothing was new."""
+    platform.move(5)
+    platform.write("ALTER TABLE transactions ALTER transaction_details TYPE text")
+    platform.write("UPDATE transactions SET transaction_details = repeat('x', 70000) WHERE transaction_no = 5")
+    platform.stori("sync", BANK).expect(0)
+    platform.execute("UPDATE pipeline.loads SET finished_at = DATEADD(day, -3, finished_at)")
+    platform.stori("sync", BANK).expect(0)
+    for name, value in platform.environ.items():
+        monkeypatch.setenv(name, value)
+    return platform
+
+
+@pytest.mark.clock
+def test_status_says_lag_quarantine_last_run_and_last_load_of_each_table(synced: Platform) -> None:
+    ended = synced.stori("status", "--json")
+    assert ended.json["problems"] == []
+    assert {tuple(each) for each in ended.json["tables"]} == {tuple(COLUMNS)}
+    bank = of_bank(ended)
+    assert 0 <= int(str(bank["lag_seconds"])) < 60
+    assert (bank["quarantined"], bank["verified_through"]) == (1, None)
+    now = datetime.now(timezone.utc)
+    assert 0 <= (now - datetime.fromisoformat(str(bank["last_run"]))).total_seconds() < 60
+    assert 3 * 86_400 - 60 < (now - datetime.fromisoformat(str(bank["last_load"]))).total_seconds() < 3 * 86_400 + 60
+    (never,) = [each for each in ended.json["tables"] if each["table"] == "exchange.trades"]
+    assert [never[column] for column in COLUMNS] == ["exchange.trades", None, None, 0, None, None]
+
+
+def test_status_with_the_warehouse_down_says_so_in_one_line(synced: Platform) -> None:
+    ended = synced.stori("status", "--json", warehouse=closed_port())
+    assert ended.code == 1
+    (problem,) = ended.json["problems"]
+    assert problem.startswith("The warehouse does not answer: ")
+    bank = of_bank(ended)
+    assert bank["last_load"] is None
+    assert bank["lag_seconds"] is not None
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.clock
+def test_the_api_cloudwatch_and_status_agree_on_the_lag_of_a_quiet_source(synced: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: `/freshness` gave the time since the last load that brought rows, and CloudWatch something else."""
+    monkeypatch.setenv("STORI_METRICS", "1")
+    project: Project = PROJECT.project
+    with DagsterInstance.from_config(str(synced.folder)) as instance:
+        began = time.time()
+        by_status = int(str(of_bank(synced.stori("status", "--json"))["lag_seconds"]))
+        lags = functools.partial(lag_seconds, instance, project)
+        with TestClient(create_app(Settings(synced.environ), lags=lags)) as client:
+            (by_api,) = [each for each in client.get("/freshness").json()["tables"] if each["table"] == BANK]
+        send_alerts(instance, project)
+        took = time.time() - began
+    points = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace=NAMESPACE,
+        MetricName="LagSeconds",
+        Dimensions=[{"Name": "Table", "Value": BANK}],
+        StartTime=began - 60,
+        EndTime=began + 600,
+        Period=3600,
+        Statistics=["Maximum", "Minimum"],
+    )["Datapoints"]
+    by_cloudwatch = max(point["Maximum"] for point in points)
+    assert 0 <= by_status <= by_api["lag_seconds"] <= by_cloudwatch <= by_status + took + 1
+    assert by_cloudwatch < 60
+
+
+def test_a_mirror_that_is_behind_its_lake_has_the_lag_of_what_it_shows(synced: Platform) -> None:
+    project: Project = PROJECT.project
+    with DagsterInstance.from_config(str(synced.folder)) as instance:
+        now = time.time()
+        before = now - lag_seconds(instance, project, now)[BANK]
+        synced.move(3)
+        failed = synced.stori("sync", BANK, warehouse=closed_port())
+        assert failed.code == 1
+        assert now - lag_seconds(instance, project, now)[BANK] == pytest.approx(before)
+        synced.stori("sync", BANK).expect(0)
+        later = time.time()
+        assert later - lag_seconds(instance, project, later)[BANK] > now
