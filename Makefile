@@ -68,7 +68,7 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 	$(BIN)/python -m venv "$$empty/venv" && \
 	"$$empty/venv/bin/pip" install -qq --disable-pip-version-check --find-links dist -c "$$empty/pins" 'stori-pipeline[local,api,charts]' && \
 	cd "$$empty" && venv/bin/stori --version && venv/bin/redshift-local --help >/dev/null && venv/bin/stori init shop && \
-	cd shop && ../venv/bin/dagster definitions validate && ../venv/bin/stori status
+	cd shop && ../venv/bin/dagster definitions validate && ../venv/bin/stori up && { ../venv/bin/stori sync; done=$$?; ../venv/bin/stori down; exit $$done; }
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down

@@ -58,6 +58,7 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "[SOURCE.TABLE]...": _tables,
     "[SOURCE]...": _sources,
     "SOURCE": _sources,
+    "SOURCE[.TABLE]": lambda: [*_sources(), *_tables()],
     "SERVER=PORT": _servers,
 }
 """What completes an argument or an option, by the metavar that help shows for it."""
