@@ -106,6 +106,7 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
     """
     with plain_errors():
         results = [compare_one(table, patience) for table in select_tables(tables)]
+        _keep(results)
     if as_json:
         print_json(
             [
@@ -127,6 +128,19 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
                 print_line(f"{result.table} {_key(difference.key)}: {difference.verdict}")
     if not all(result.equal for result in results):
         raise SystemExit(1)
+
+
+def _keep(results: list[Comparison]) -> None:
+    """Keep the proofs where Dagster's check keeps its own. A proof counts, even if it cannot be kept."""
+    from stori_pipeline.discovery import current
+    from stori_pipeline.runtime.instance import InstanceError
+    from stori_pipeline.runtime.proofs import keep_proofs
+
+    project = current()
+    try:
+        keep_proofs((project.find_table(result.table), result) for result in results)
+    except InstanceError as error:
+        warn(f"The proofs are not kept: {error}")
 
 
 def _key(key: tuple[str, ...]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dagster import AssetKey, AssetMaterialization, DagsterEventType, DagsterInstance, EventRecordsFilter
+from dagster import AssetCheckKey, AssetKey, AssetMaterialization, DagsterInstance
 
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
@@ -96,11 +96,11 @@ def last_looks(instance: DagsterInstance, project: Project) -> dict[str, float]:
 
 def verified_through(instance: DagsterInstance, table: Table) -> float | None:
     """When the mirror was last proved equal to its source, in seconds since 1970; None if it never was, or not lately."""
-    asked = EventRecordsFilter(DagsterEventType.ASSET_CHECK_EVALUATION, asset_key=AssetKey(table.mirror_path))
-    for record in instance.get_event_records(asked, limit=_MOST_PROOFS):
-        event = record.event_log_entry.dagster_event
-        if event and event.asset_check_evaluation_data.check_name == PROOF and event.asset_check_evaluation_data.passed:
-            return record.timestamp
+    check = AssetCheckKey(AssetKey(table.mirror_path), PROOF)
+    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=_MOST_PROOFS):
+        event = record.event.dagster_event if record.event else None
+        if event and event.asset_check_evaluation_data.passed:
+            return record.create_timestamp
     return None
 
 

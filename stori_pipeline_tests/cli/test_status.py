@@ -60,6 +60,18 @@ def test_status_says_lag_quarantine_last_run_and_last_load_of_each_table(synced:
     assert [never[column] for column in COLUMNS] == ["exchange.trades", None, None, 0, None, None]
 
 
+@pytest.mark.clock
+def test_a_mirror_that_verify_proved_is_verified_through_then(synced: Platform) -> None:
+    synced.write("UPDATE transactions SET transaction_details = 'x' WHERE transaction_no = 5")
+    synced.stori("sync", BANK).expect(0)
+    synced.stori("verify", BANK).expect(0)
+    verified = datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"]))
+    assert 0 <= (datetime.now(timezone.utc) - verified).total_seconds() < 60
+    synced.execute("DELETE FROM bank.transactions WHERE transaction_no = 1")
+    synced.stori("verify", BANK).expect(1)
+    assert datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"])) == verified
+
+
 def test_status_with_the_warehouse_down_says_so_in_one_line(synced: Platform) -> None:
     ended = synced.stori("status", "--json", warehouse=closed_port())
     assert ended.code == 1
