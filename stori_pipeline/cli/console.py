@@ -65,6 +65,8 @@ def load_dotenv(*, again: bool = False) -> None:
         say(f"DAGSTER_HOME is {theirs}, which belongs to another project. Runs go to {ours}, as in .env")
         os.environ["DAGSTER_HOME"] = ours
     load(".env", override=again)
+    if Path("dagster.yaml").exists():  # before the first `stori up`, or where there is no local stack
+        os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
 
 
 def restore_sigint() -> None:
@@ -160,7 +162,7 @@ class Failed(click.ClickException):
     def __init__(self, lines: Sequence[str]) -> None:
         # Database drivers write several lines; a log needs one.
         self.lines = [" ".join(line.split()) for line in lines]
-        super().__init__("; ".join(self.lines))
+        super().__init__("\n".join(self.lines))
 
     def show(self, file: Any = None) -> None:  # noqa: ARG002  (always stderr)
         for line in self.lines:

@@ -182,9 +182,18 @@ def digests_sql(table: Table, relation: str, dialect: Dialect, key_range: KeyRan
     columns = [table[name] for name in table.key] if keys_only else list(table.columns)
     at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(columns, dialect))
     return (
-        f"SELECT ({at} - {key_range.low}) / {width} AS bucket, COUNT(*), SUM(CAST({bits} AS DECIMAL(38,0)))"
+        f"SELECT {_bucket_sql(at, key_range, width)} AS bucket, COUNT(*), SUM(CAST({bits} AS DECIMAL(38,0)))"
         f" FROM {relation} WHERE {at} >= {key_range.low} AND {at} < {key_range.high} GROUP BY 1"
     )
+
+
+def _bucket_sql(at: str, key_range: KeyRange, width: int) -> str:
+    """The number of the bucket of a partition value. An integer's own type would overflow where keys are more than half of it apart."""
+    if key_range.high - key_range.low < 1 << 63:
+        low = f"CAST('{key_range.low}' AS BIGINT)" if key_range.low == -(1 << 63) else key_range.low
+        return f"(CAST({at} AS BIGINT) - {low}) / {width}"
+    offset = f"CAST({at} AS DECIMAL(38,0)) - {key_range.low}"  # its division would round, so the remainder goes first
+    return f"CAST(({offset} - MOD({offset}, {width})) / {width} AS BIGINT)"
 
 
 def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: KeyRange) -> str:

@@ -41,8 +41,9 @@ def only_transient() -> Iterator[None]:
         raise Failure(description=str(error), allow_retries=False) from None
     except Exception as error:
         if isinstance(error, TRANSIENT) and _is_local(error):
-            what = " ".join(str(error).split()).rstrip(".?")  # a driver's message has several lines, and may end with a question
-            error.args = (f"{what}. On a laptop, `stori up` starts it",)
+            what = " ".join(str(error).split())  # a driver's message has several lines
+            end = "" if what.endswith((".", "?", "!")) else "."
+            error.args = (f"{what}{end} On a laptop, `stori up` starts it",)
         if isinstance(error, TRANSIENT) and not NO_RETRIES.get():
             raise
         raise Failure(description=str(error) or type(error).__name__, allow_retries=False) from error

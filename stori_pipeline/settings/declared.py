@@ -152,8 +152,6 @@ SETTINGS = (
 
 _KNOWN = {setting.name: setting for setting in SETTINGS}
 _NAMED = re.compile(r"STORI_(SOURCE|ADMIN)_\w+")
-OWN = frozenset({"STORI_DOTENV"})
-"""Names that a process passes on to those that it starts; nobody sets them."""
 
 
 def source_setting(source: str) -> Setting:
@@ -189,7 +187,7 @@ def unknown(names: Iterable[str], sources: Collection[str] | None = None) -> lis
     sentences = []
     for name in sorted(names):
         stray = not _NAMED.fullmatch(name) or (sources is not None and name not in known)
-        if name.startswith(PREFIX) and name not in _KNOWN and name not in OWN and stray:
+        if name.startswith(PREFIX) and name not in _KNOWN and stray:
             near = difflib.get_close_matches(name, known, 1, 0.6)
             sentences.append(f"{name} is set, but there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
     return sentences

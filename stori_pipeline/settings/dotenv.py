@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-MARKS = "STORI_DOTENV"
+MARKS = "_STORI_DOTENV"
 """The variable with the marks: the file, and a digest of each value that was copied from it."""
 
 

@@ -71,7 +71,7 @@ def test_an_invalid_day_is_refused_with_the_reason(client: TestClient) -> None:
 def test_freshness_names_every_table_that_was_loaded(client: TestClient) -> None:
     tables = {each["table"]: each for each in client.get("/freshness").json()["tables"]}
     assert set(tables) == {"star.fact_payment", "star.dim_counterparty", "star.dim_currency", "star.dim_payment_type"}
-    assert all(each["lag_seconds"] >= 0 for each in tables.values())
+    assert {each["lag_seconds"] for each in tables.values()} == {None}  # there is no Dagster instance, which alone knows the lag
 
 
 @pytest.mark.clock

@@ -101,14 +101,14 @@ def test_sync_names_the_checks_that_fail(project: ProjectFolder) -> None:
         project.stori("sync", "bank.transactions").expect(0)
 
 
-def test_sync_before_the_first_up_is_one_line_that_says_so(tmp_path: Path) -> None:
+def test_sync_before_the_first_up_ends_with_a_line_that_names_it(tmp_path: Path) -> None:
     """Regression: it was a traceback of Dagster's."""
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    for environ in ({}, {"DAGSTER_HOME": str(tmp_path)}):
-        with started(("sync", "bank.transactions"), environ, tmp_path) as running:
-            line = in_one_line(running.end())
-        assert line.startswith("Error: Dagster's instance cannot be opened: ")
-        assert "is not set; on a laptop, `stori up` starts its storage" in line
+    with started(("sync", "bank.transactions"), {}, tmp_path) as running:
+        ended = running.end().expect(1)
+    assert ended.err.splitlines()[-1].startswith("bank.transactions: STORI_SOURCE_BANK is not set: ")
+    assert "On a laptop, `stori up` writes it to .env" in ended.err
+    assert "Traceback" not in ended.output
 
 
 # ---- verify
@@ -206,7 +206,7 @@ def test_scaffold_reads_a_database_that_the_catalog_does_not_have(project: Proje
 def test_scaffold_of_a_missing_table_is_one_line(project: ProjectFolder) -> None:
     assert "no_such_table" in in_one_line(project.stori("scaffold", "bank.no_such_table"))
     assert "no_such" in in_one_line(project.stori("scaffold", "exchange.no_such"))
-    assert "the project has no source 'shop'; give its address with --url" in in_one_line(project.stori("scaffold", "shop.orders"))
+    assert "Add it with `stori add source shop`" in in_one_line(project.stori("scaffold", "shop.orders"))
     assert "the address of 'shop' does not show its kind; give the kind with --kind: postgres, mongodb" in in_one_line(
         project.stori("scaffold", "--url", "ftp://files", "shop.orders")
     )
@@ -264,7 +264,7 @@ def test_an_unknown_table_is_refused_with_the_list_of_tables(project: ProjectFol
 @pytest.mark.parametrize("command", ["verify", "detect-deletes"])
 def test_a_missing_setting_is_named_in_one_line(project: ProjectFolder, command: str) -> None:
     line = in_one_line(project.stori(command, "bank.transactions", env={"STORI_WAREHOUSE": ""}))
-    assert "STORI_WAREHOUSE is not set: it should hold the address of the warehouse" in line
+    assert "STORI_WAREHOUSE is empty: it should hold the address of the warehouse" in line
 
 
 @pytest.mark.parametrize("command", [("seed", "--rows", "10"), ("workload", "--operations", "1")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,10 +28,10 @@ def _fails_plainly(platform: Platform, server: str, *arguments: str) -> Ended:
 
 
 def _line(ended: Ended, table: str) -> str:
-    """The one line with the error of a table."""
-    lines = [line for line in ended.err.splitlines() if line.startswith(table)]
+    """The one line with the error of a table, in the JSON that ends stderr."""
+    lines = [line for line in json.loads(ended.err.splitlines()[-1])["message"].splitlines() if line.startswith(table)]
     assert len(lines) == 1, str(ended)
-    return lines[0]
+    return str(lines[0])
 
 
 def _both(platform: Platform) -> None:

@@ -52,7 +52,7 @@ def settings(installation: Installation) -> dict[str, str]:
 
 def ports(installation: Installation) -> dict[str, int]:
     """The port of each of its servers, all of which answer."""
-    servers = installation.stori("status", "--json").json
+    servers = installation.stori("status", "--json").json["servers"]
     assert [(server["name"], server["up"]) for server in servers] == [(name, True) for name in SERVERS]
     return {server["name"]: int(server["address"].split(":")[2].split("/")[0]) for server in servers}
 

@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -26,6 +28,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse.dialect import DIALECT
+from stori_pipeline_tests.databases import execute
 
 UTC = timezone.utc
 SOURCE = Source("shop", "postgres", "A shop.")
@@ -266,3 +269,20 @@ def test_the_warehouse_computes_the_same_digests(warehouse: tuple[extensions.con
         cursor.execute(row_checksum.row_checksums_sql(TABLE, relation, DIALECT, part_of))
         listed = {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
         assert listed == {row_checksum.key_text(TABLE, row): row_checksum.checksum(TABLE, row) for row in rows[3:20]}
+
+
+EDGES = {"smallint": 1 << 15, "integer": 1 << 31, "bigint": 1 << 63}
+
+
+@pytest.mark.parametrize("kind", EDGES)
+def test_keys_as_far_apart_as_their_type_allows_are_put_into_buckets(warehouse_url: str, kind: str) -> None:
+    """Regression: their difference overflowed."""
+    edge = EDGES[kind]
+    keys = [-edge, -edge + 1, -1, 0, 1, edge - 1]
+    table = replace(TABLE, columns=(Column("id", getattr(model, kind), nullable=False),), key=("id",), cursor="")
+    for key_range in (KeyRange(-edge, edge), KeyRange(-edge, -edge + 10), KeyRange(edge - 10, edge)):
+        width = key_range.width(7)
+        rows = " UNION ALL ".join(f"SELECT CAST('{key}' AS {kind.upper()}) AS id" for key in keys)
+        statement = row_checksum.digests_sql(table, f"({rows}) AS r", DIALECT, key_range, width)
+        found = {int(bucket): int(count) for bucket, count, _ in execute(warehouse_url, statement)}
+        assert found == Counter((key - key_range.low) // width for key in keys if key_range.low <= key < key_range.high)

@@ -156,11 +156,11 @@ SELECT COUNT(*), MIN("transaction_no"), MAX("transaction_no") FROM (SELECT * FRO
 
 BEGIN;
 
-SELECT ("transaction_no" - 1) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~') || '|' || COALESCE(MD5("account_no"), '~') || '|' || COALESCE(TO_CHAR("txn_date", 'YYYY-MM-DD'), '~') || '|' || COALESCE(MD5("transaction_details"), '~') || '|' || COALESCE(CASE WHEN "chip_used" THEN 't' WHEN NOT "chip_used" THEN 'f' END, '~') || '|' || COALESCE(TO_CHAR("value_date", 'YYYY-MM-DD'), '~') || '|' || COALESCE(CAST(CAST("withdrawal_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(CAST(CAST("deposit_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(CAST(CAST("balance_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(TO_CHAR("updated_at" AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM (SELECT * FROM "shop"."transactions" WHERE NOT "_deleted") AS live WHERE "transaction_no" >= 1 AND "transaction_no" < 4 GROUP BY 1;
+SELECT (CAST("transaction_no" AS BIGINT) - 1) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~') || '|' || COALESCE(MD5("account_no"), '~') || '|' || COALESCE(TO_CHAR("txn_date", 'YYYY-MM-DD'), '~') || '|' || COALESCE(MD5("transaction_details"), '~') || '|' || COALESCE(CASE WHEN "chip_used" THEN 't' WHEN NOT "chip_used" THEN 'f' END, '~') || '|' || COALESCE(TO_CHAR("value_date", 'YYYY-MM-DD'), '~') || '|' || COALESCE(CAST(CAST("withdrawal_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(CAST(CAST("deposit_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(CAST(CAST("balance_amt" AS DECIMAL(18,2)) AS VARCHAR(42)), '~') || '|' || COALESCE(TO_CHAR("updated_at" AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM (SELECT * FROM "shop"."transactions" WHERE NOT "_deleted") AS live WHERE "transaction_no" >= 1 AND "transaction_no" < 4 GROUP BY 1;
 
 BEGIN;
 
-SELECT ("transaction_no" - 1) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM (SELECT * FROM "shop"."transactions" WHERE NOT "_deleted") AS live WHERE "transaction_no" >= 1 AND "transaction_no" < 4 GROUP BY 1;
+SELECT (CAST("transaction_no" AS BIGINT) - 1) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM (SELECT * FROM "shop"."transactions" WHERE NOT "_deleted") AS live WHERE "transaction_no" >= 1 AND "transaction_no" < 4 GROUP BY 1;
 
 BEGIN;
 
