@@ -202,4 +202,6 @@ _OWN_ERRORS = (
 
 def _own_errors() -> tuple[type[Exception], ...]:
     """The error classes of the modules that are imported: no other can be raised. The local stack is not even installed on AWS."""
-    return tuple(getattr(sys.modules[module], name) for module, name in _OWN_ERRORS if module in sys.modules)
+    # Another thread may be importing one, which has no such class yet.
+    found = (getattr(sys.modules[module], name, None) for module, name in _OWN_ERRORS if module in sys.modules)
+    return tuple(each for each in found if each is not None)

@@ -81,6 +81,9 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     for result in results:
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
+        if result.rejected and result.layer == "source":
+            table = select_tables((result.table,))[0]
+            warn(f"{result.table}: {result.rejected} rows went to quarantine, each with its reason: {_quarantine_of(table)}")
     failed = [result for result in results if result.error]
     if failed:
         raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])
@@ -102,11 +105,16 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
     """Compare each source table with its mirror, row by row, with checksums that each database computes.
 
     Prints the rows that differ, at most 100 per table. Rows in flight, which the source changed after the mirror's last batch was read, do
-    not count as different. Exit code 1 if any table differs.
+    not count as different. Exit code 1 if any table differs, or could not be compared; the others are compared nevertheless.
     """
     with plain_errors():
-        results = [compare_one(table, patience) for table in select_tables(tables)]
+        compared = [_compared(table, patience) for table in select_tables(tables)]
+        results = [each for each in compared if not isinstance(each, str)]
+        failed = [each for each in compared if isinstance(each, str)]
+        if failed and not results:
+            raise Failed(failed)
         _keep(results)
+        _tell_of_quarantine(results)
     if as_json:
         print_json(
             [
@@ -126,8 +134,40 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
         for result in results:
             for difference in result.differing:
                 print_line(f"{result.table} {_key(difference.key)}: {difference.verdict}")
+    if failed:
+        raise Failed(failed)
     if not all(result.equal for result in results):
         raise SystemExit(1)
+
+
+def _compared(table: Table, patience: float) -> Comparison | str:
+    """The comparison of a table, or the error of its source: that of another server would be the same for all tables."""
+    from stori_pipeline.readers import SourceError
+
+    try:
+        return compare_one(table, patience)
+    except SourceError as error:
+        return str(error)
+
+
+def _tell_of_quarantine(results: list[Comparison]) -> None:
+    """Say where the rejected rows of tables that differ are: a row in quarantine is not in the mirror, or as it was before."""
+    from stori_pipeline.discovery import current
+    from stori_pipeline.lake.quarantine import rows_in_quarantine
+    from stori_pipeline.settings import Settings
+
+    for table in (current().find_table(result.table) for result in results if not result.equal):
+        lake = lake_of(Settings.load())
+        if rejected := rows_in_quarantine(lake, table):
+            say(f"{table.full_name}: {rejected} rows are in quarantine, each with its reason: {_quarantine_of(table)}")
+
+
+def _quarantine_of(table: Table) -> str:
+    from stori_pipeline.settings import Settings
+
+    settings = Settings.load()
+    bucket = settings.processed_bucket if table.is_derived else settings.landing_bucket
+    return f"s3://{bucket}/{table.prefix}/_quarantine/"
 
 
 def _keep(results: list[Comparison]) -> None:

@@ -6,6 +6,7 @@ the text of a module (`readers.definition_modules`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +105,8 @@ def _write(source: Source, known: Sequence[Table], found: Suggestions, *, yes: b
             f"there is no file {file}, but the project has the source {source.name!r}; paste what is printed without --write"
         )
     untouched = not text or text == module_text(source, ())  # as `stori add source` wrote it
+    if not untouched and not yes and not sys.stdin.isatty():
+        raise DefinitionError(f"{file} has definitions already; repeat the command with --yes to add {len(tables)} at its end")
     if not untouched and not yes:
         click.confirm(f"{file} exists. Add {len(tables)} definition{'s' if len(tables) > 1 else ''} at its end?", abort=True, err=True)
     written = module_text(source, tables, found.left_out) if untouched else extended(text, tables)

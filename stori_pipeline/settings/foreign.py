@@ -16,6 +16,8 @@ _VARIABLES = {
     "http": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE"),
 }
 
+_OF_TLS = ("AWS_CA_BUNDLE", "HTTPS_PROXY")
+
 
 def hint(kind: str) -> str:
     """A clause for the error of a failed connection: the variables that are set and change it; "" if there is none.
@@ -24,7 +26,9 @@ def hint(kind: str) -> str:
         kind: `postgres`, `aws` or `http`.
     """
     ours = dotenv.mark()
-    names = [each for name in _VARIABLES[kind] for each in ({name, name.lower()} if "PROXY" in name else {name})]
+    unencrypted = kind == "aws" and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    variables = [name for name in _VARIABLES[kind] if not (unencrypted and name in _OF_TLS)]
+    names = [each for name in variables for each in ({name, name.lower()} if "PROXY" in name else {name})]
     found = sorted(name for name in names if os.environ.get(name) and name not in ours)
     if not found:
         return ""

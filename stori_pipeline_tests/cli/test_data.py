@@ -143,6 +143,33 @@ def test_verify_fails_on_a_difference_and_prints_the_rows(project: ProjectFolder
         assert project.stori("sync", "--full", "bank.transactions").code == 0
 
 
+def test_verify_compares_the_others_where_a_table_no_longer_fits(project: ProjectFolder) -> None:
+    """Regression: it compared nothing then, and named the first such table only."""
+    project.stori("sync", *TABLES).expect(0)
+    project.bank("ALTER TABLE transactions RENAME COLUMN chip_used TO chip")
+    try:
+        ended = project.stori("verify", "--json", *TABLES).expect(1)
+        assert [each["table"] for each in ended.json] == ["exchange.trades"]
+        assert "bank.transactions: " in ended.err
+        assert "chip_used" in ended.err
+    finally:
+        project.bank("ALTER TABLE transactions RENAME COLUMN chip TO chip_used")
+
+
+def test_sync_and_verify_say_where_rejected_rows_are(project: ProjectFolder) -> None:
+    """Regression: they gave a number alone."""
+    project.bank("ALTER TABLE transactions ALTER transaction_details TYPE text")
+    project.bank("UPDATE transactions SET transaction_details = repeat('x', 70000) WHERE transaction_no = 33")
+    try:
+        where = f"s3://{project.environ['STORI_LANDING_BUCKET']}/bank/transactions/_quarantine/"
+        assert f"1 rows went to quarantine, each with its reason: {where}" in project.stori("sync", "bank.transactions").expect(0).err
+        assert f"1 rows are in quarantine, each with its reason: {where}" in project.stori("verify", "bank.transactions").expect(1).err
+    finally:
+        project.bank("UPDATE transactions SET transaction_details = 'short' WHERE transaction_no = 33")
+        project.bank("ALTER TABLE transactions ALTER transaction_details TYPE varchar(1024)")
+        project.stori("sync", "--full", "bank.transactions").expect(0)
+
+
 # ---- detect-deletes
 
 

@@ -76,7 +76,7 @@ def test_write_makes_the_module_and_adds_to_it_only_if_one_agrees(scaffolding: S
     assert [table.name for table in scaffolding.tables()] == ["people"]
     before = scaffolding.file.read_text()
     unanswered = scaffolding("crm.Order Details", "--write", *scaffolding.address).expect(1)
-    assert f"{scaffolding.file} exists. Add 1 definition at its end?" in unanswered.err
+    assert f"{scaffolding.file} has definitions already; repeat the command with --yes" in unanswered.err
     assert scaffolding.file.read_text() == before
     agreed = scaffolding("crm.Order Details", "--write", "--yes", *scaffolding.address).expect(0)
     assert f"{scaffolding.file}: added order_details" in agreed.err

@@ -10,7 +10,7 @@ from stori_pipeline.readers.postgres.session import Address
 _TABLES = """\
 SELECT count(*) FILTER (WHERE has_table_privilege(c.oid, 'SELECT')), count(*)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 AND has_schema_privilege(n.oid, 'USAGE')"""
 
 
@@ -25,4 +25,4 @@ def describe(address: Address, source: str) -> str:
             ((readable, tables),) = cursor.fetchall()
     finally:
         connection.close()
-    return f"PostgreSQL {version}, database {database}: {role} may read {readable} of {tables} tables"
+    return f"PostgreSQL {version}, database {database}: {role} may read {readable} of {tables} tables and views"

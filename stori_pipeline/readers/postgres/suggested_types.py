@@ -144,7 +144,10 @@ def _numeric(whole: int, places: int) -> ColumnType:
         return ColumnType(_WIDE_TEXT, (f"a number of {whole} digits and one of {places} places are in it, more than a decimal holds",))
     scale = min(max(10, places + _SPARE), 37, 38 - min(whole + _SPARE, 38 - places))
     scale = max(scale, places)
-    return ColumnType(f"decimal(38, {scale})", ("a guess: no precision is declared",))
+    return ColumnType(
+        f"decimal(38, {scale})",
+        (f"a guess: no precision is declared; up to {38 - scale} digits before the point and {scale} behind it fit",),
+    )
 
 
 def _for_role(suggested: ColumnType, *, is_key: bool) -> ColumnType:
