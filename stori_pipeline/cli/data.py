@@ -112,7 +112,7 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
         results = [each for each in compared if not isinstance(each, str)]
         failed = [each for each in compared if isinstance(each, str)]
         if failed and not results:
-            raise Failed(failed)
+            raise Failed(failed) if len(failed) > 1 else click.ClickException(" ".join(failed[0].split()))
         _keep(results)
         _tell_of_quarantine(results)
     if as_json:
