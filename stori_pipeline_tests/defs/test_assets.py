@@ -256,7 +256,7 @@ def test_a_server_of_this_machine_that_is_down_names_the_command(
     platform.move(1)
     monkeypatch.setenv(setting, at_port(os.environ[setting], closed_port()))
     (bank,) = run_sync([BANK], instance=instance)
-    assert bank.error.endswith(". On a laptop, `stori up` starts it")
+    assert bank.error.endswith(" On a laptop, `stori up` starts it")
     assert "\n" not in bank.error
 
 
