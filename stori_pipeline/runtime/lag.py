@@ -99,8 +99,8 @@ def verified_through(instance: DagsterInstance, table: Table) -> float | None:
     check = AssetCheckKey(AssetKey(table.mirror_path), PROOF)
     for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=_MOST_PROOFS):
         event = record.event.dagster_event if record.event else None
-        if event and event.asset_check_evaluation_data.passed:
-            return record.create_timestamp
+        if record.event and event and event.asset_check_evaluation_data.passed:
+            return record.event.timestamp  # the command's or the run's clock, as all else here
     return None
 
 
