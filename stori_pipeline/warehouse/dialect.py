@@ -139,7 +139,8 @@ def _winners(table: Table) -> str:
 
 
 def _same_key(table: Table, other: str) -> str:
-    return " AND ".join(f"{quoted(table.name)}.{quoted(k)} = {other}.{quoted(k)}" for k in table.key)
+    there = {k: table[k].type.load.format(f"{other}.{quoted(k)}") for k in table.key}  # the stage may have another type
+    return " AND ".join(f"{quoted(table.name)}.{quoted(k)} = {there[k]}" for k in table.key)
 
 
 def _won_by(table: Table, condition: str) -> str:

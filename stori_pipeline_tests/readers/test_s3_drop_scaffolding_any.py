@@ -85,12 +85,20 @@ def _unmatched(table: Table, row: Mapping[str, Any], meant: Sequence[Any]) -> li
     left = [(column, row[column.name]) for column in table.columns[2:] if row[column.name] is not None]
     lost = []
     for value in meant:
-        found = next((each for each in left if is_same(each[1], value, is_document=each[0].type.is_document)), None)
+        found = next((each for each in left if _holds(*each, value)), None)
         if found is None:
             lost.append(value)
         else:
             left.remove(found)
     return [*lost, *left]
+
+
+def _holds(column: Column, landed: Any, value: Any) -> bool:
+    """Whether a column has a value, which may be another column's and then no date or number at all."""
+    try:
+        return is_same(landed, value, is_document=column.type.is_document)
+    except (ValueError, ArithmeticError):
+        return False
 
 
 @_SETTINGS
