@@ -150,3 +150,10 @@ def test_golden_fingerprints_of_every_tables_definition_and_statements() -> None
 def test_a_quote_in_a_url_cannot_end_the_literal() -> None:
     table = find_table("bank.transactions")
     assert "'s3://a''b'" in dialect.copy_stage(table, "s3://a'b", "role")
+
+
+def test_a_key_that_the_stage_holds_as_text_is_compared_in_its_own_type() -> None:
+    """Regression: a table whose key is a time of day loaded once, and never again."""
+    shifts = Table(Source("shop", "postgres", "A shop."), "shifts", (Column("starts", time, nullable=False),), ("starts",), Xmin())
+    for statement in (dialect.delete_replaced(shifts), dialect.count_vanished(shifts)):
+        assert '"shifts"."starts" = CAST(' in statement
