@@ -31,6 +31,19 @@ def _types(table: Table) -> dict[str, str]:
     return {column.source_path: str(column.type) for column in table.columns if not column.source_path.startswith(("$key", "$line"))}
 
 
+# --- names of columns ------------------------------------------------------------------------------------------------
+
+
+def test_repeated_names_in_other_capitals_of_another_file_are_told_apart(drops: Drops) -> None:
+    """Regression: the suggestion took `ID#1` for the `id#1` of the other file, and the reader refused the file."""
+    drops.put("f/0.csv", "id\t\tID\tID\n7\tTrue\t\t-31.37\n")
+    drops.put("f/1.csv", "id\tid\n00135\t\n\tx\n")
+    _, table = suggested(drops, "f")
+    first, *others = sorted(read(drops, table).rows, key=lambda row: (row["file"], row["line"]))
+    assert (first["id"], first["c_1"], first["id_1"], first["id_2"]) == (7, True, None, "-31.37")
+    assert [(row["id"], row["id_1"], row["id_2"]) for row in others] == [(None, "00135", None), (None, None, "x")]
+
+
 # --- prefixes --------------------------------------------------------------------------------------------------------
 
 

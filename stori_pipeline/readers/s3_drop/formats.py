@@ -24,7 +24,7 @@ import re
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
@@ -207,6 +207,18 @@ def labels(names: Sequence[str]) -> list[str]:
     return found
 
 
+def _own_places(paths: Collection[str], labelled: Sequence[str]) -> dict[str, int]:
+    """The place of the column that a path names exactly; else of the one that it names in other capitals by its number: `a#2` for `A#2`."""
+    exact = {label: place for place, label in enumerate(labelled)}
+    own = {path: exact[path] for path in paths if path in exact}
+    for path in paths:
+        if "#" in path and path not in own:
+            free = [place for place, label in enumerate(labelled) if folded(label) == folded(path) and place not in own.values()]
+            if len(free) == 1:
+                own[path] = free[0]
+    return own
+
+
 def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     """The table's columns that the file has, each with its index in the file.
 
@@ -214,19 +226,19 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
         BrokenFile: two columns of the file match the same column, or a column that may not be null is missing.
     """
     columns = []
-    exact = {label: place for place, label in enumerate(labels(names))}
+    labelled = labels(names)
     paths = {column.name: literal(parquet_values.plain_path(column)) for column in fields(table)}
-    claimed = {exact[path] for path in paths.values() if path in exact}
+    own = _own_places(paths.values(), labelled)
     places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(folded(name), []).append(place)
+    for place, (name, label) in enumerate(zip(names, labelled, strict=True)):
+        for each in {folded(name), folded(label)}:
+            places.setdefault(each, []).append(place)
     for column in fields(table):
         path = paths[column.name]
-        own = exact.get(path)
-        matches = [place for place in places.get(folded(path), [own] if own is not None else []) if place == own or place not in claimed]
+        matches = [place for place in places.get(folded(path), []) if place == own.get(path) or place not in own.values()]
         if len(matches) > 1:
             raise BrokenFile(
-                f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labels(names)[matches[1]]!r}"
+                f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labelled[matches[1]]!r}"
             )
         if matches:
             columns.append((matches[0], column))
