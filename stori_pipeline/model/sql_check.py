@@ -37,7 +37,11 @@ class SqlCheck:
     file: str = ""
 
     def reads(self, project: Project) -> frozenset[str]:
-        """Full names of the project's tables and reports that the statement reads.
+        """Full names of the project's tables and reports that the statement reads. Errors as for `relations`."""
+        return project.names & self.relations(project)
+
+    def relations(self, project: Project) -> frozenset[str]:
+        """Full names of everything that the statement reads, also of what the project does not define.
 
         Raises:
             DefinitionError: the statement is not one SELECT.
@@ -45,7 +49,7 @@ class SqlCheck:
         if not self.file:
             return frozenset()  # it reads only its own table
         try:
-            return project.names & _tables_read(self.statement, project)
+            return frozenset(_tables_read(self.statement, project))
         except DefinitionError as error:
             raise DefinitionError(f"{self.file}: {error}") from error
 

@@ -13,6 +13,7 @@ from stori_pipeline.lake.leftovers import LakeLeftovers
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import NAME
 from stori_pipeline.model.project import Project
+from stori_pipeline.model.sql_check import file_checks
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse import leftovers as warehouse_leftovers
 from stori_pipeline.warehouse.leftovers import WarehouseLeftovers
@@ -76,12 +77,14 @@ def dependents(project: Project, full_name: str) -> list[str]:
     names = {full_name, *(table.views if table else ())}
     stars = [star.table.full_name for star in project.stars if names & set(star.inputs.values())]
     reports = [report.full_name for report in project.reports if names & set(report.reads)]
+    others = [check for name in sorted(project.names - {full_name}) for check in file_checks(name, project.checks)]
+    files = [check.file for check in others if names & check.relations(project)]
     checks = [
         str(check)
         for check in project.python_checks
         if check.table != full_name and names & {each.full_name for each in check.input_tables(project.mirrors).values()}
     ]
-    return [*stars, *reports, *checks]
+    return [*stars, *reports, *files, *checks]
 
 
 def drop(found: Leftovers, warehouse: Warehouse, buckets: tuple[Bucket, ...]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from dagster import DagsterInstance
 
+from stori_pipeline.pipeline.drop import dependents
+from stori_pipeline.project import PROJECT
 from stori_pipeline_tests.gate import Gate, Hold
 from stori_pipeline_tests.platforms import Platform
 
@@ -67,6 +69,16 @@ def test_drop_table_removes_everything_of_a_table_that_is_not_defined(loaded: Pl
         assert f"{BANK} left nothing" in again.err
     finally:
         loaded.execute("DROP SCHEMA own CASCADE")
+
+
+def test_a_check_in_sql_of_another_table_depends_on_what_it_reads() -> None:
+    """Also where the project no longer defines the table. Regression: only checks in Python counted."""
+    check = "sql/checks/app/transactions/user_exists.sql"
+    without = replace(
+        PROJECT.project, tables=tuple(table for table in PROJECT.tables if table.full_name != "app.users"), reports=(), charts=()
+    )
+    assert check in dependents(PROJECT.project, "app.users")
+    assert dependents(without, "app.users") == [check]
 
 
 def test_a_table_on_which_the_project_depends_is_not_dropped(loaded: Platform) -> None:
