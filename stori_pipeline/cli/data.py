@@ -82,8 +82,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
         if result.rejected and result.layer == "source":
-            table = select_tables((result.table,))[0]
-            warn(f"{result.table}: {result.rejected} rows went to quarantine, each with its reason: {_quarantine_of(table)}")
+            (table,) = select_tables((result.table,))
+            warn(f"{result.table}: rows that went to quarantine: {result.rejected}, each with its reason, in {_quarantine_of(table)}")
     failed = [result for result in results if result.error]
     if failed:
         raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])
@@ -108,13 +108,16 @@ def verify(tables: tuple[str, ...], patience: float, as_json: bool) -> None:
     not count as different. Exit code 1 if any table differs, or could not be compared; the others are compared nevertheless.
     """
     with plain_errors():
-        compared = [_compared(table, patience) for table in select_tables(tables)]
-        results = [each for each in compared if not isinstance(each, str)]
-        failed = [each for each in compared if isinstance(each, str)]
-        if failed and not results:
+        compared = [(table, _compared(table, patience)) for table in select_tables(tables)]
+        proofs = [(table, each) for table, each in compared if not isinstance(each, str)]
+        failed = [each for _, each in compared if isinstance(each, str)]
+        if failed and not proofs:
             raise Failed(failed) if len(failed) > 1 else click.ClickException(" ".join(failed[0].split()))
-        _keep(results)
-        _tell_of_quarantine(results)
+        _keep(proofs)
+        for table, proof in proofs:
+            if not proof.equal:
+                _tell_of_quarantine(table)
+    results = [proof for _, proof in proofs]
     if as_json:
         print_json(
             [
@@ -150,35 +153,30 @@ def _compared(table: Table, patience: float) -> Comparison | str:
         return str(error)
 
 
-def _tell_of_quarantine(results: list[Comparison]) -> None:
-    """Say where the rejected rows of tables that differ are: a row in quarantine is not in the mirror, or as it was before."""
-    from stori_pipeline.discovery import current
+def _tell_of_quarantine(table: Table) -> None:
+    """Say where the rejected rows of a table that differs are: a row in quarantine is not in the mirror, or as it was before."""
     from stori_pipeline.lake.quarantine import rows_in_quarantine
     from stori_pipeline.settings import Settings
 
-    for table in (current().find_table(result.table) for result in results if not result.equal):
-        lake = lake_of(Settings.load())
-        if rejected := rows_in_quarantine(lake, table):
-            say(f"{table.full_name}: {rejected} rows are in quarantine, each with its reason: {_quarantine_of(table)}")
+    if rejected := rows_in_quarantine(lake_of(Settings.load()), table):
+        say(f"{table.full_name}: rows in quarantine: {rejected}, each with its reason, in {_quarantine_of(table)}")
 
 
 def _quarantine_of(table: Table) -> str:
+    """Where the rejected rows of a source table are."""
+    from stori_pipeline.lake.manifest import quarantine_prefix
     from stori_pipeline.settings import Settings
 
-    settings = Settings.load()
-    bucket = settings.processed_bucket if table.is_derived else settings.landing_bucket
-    return f"s3://{bucket}/{table.prefix}/_quarantine/"
+    return f"s3://{Settings.load().landing_bucket}/{quarantine_prefix(table)}"
 
 
-def _keep(results: list[Comparison]) -> None:
+def _keep(proofs: list[tuple[Table, Comparison]]) -> None:
     """Keep the proofs where Dagster's check keeps its own. A proof counts, even if it cannot be kept."""
-    from stori_pipeline.discovery import current
     from stori_pipeline.runtime.instance import InstanceError
     from stori_pipeline.runtime.proofs import keep_proofs
 
-    project = current()
     try:
-        keep_proofs((project.find_table(result.table), result) for result in results)
+        keep_proofs(proofs)
     except InstanceError as error:
         warn(f"The proofs are not kept: {error}")
 

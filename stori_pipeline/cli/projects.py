@@ -49,8 +49,9 @@ def source(name: str, kind: str | None, url: str | None, description: str) -> No
     from stori_pipeline import readers
     from stori_pipeline.discovery import current
     from stori_pipeline.model.errors import DefinitionError
-    from stori_pipeline.projects.new_source import add_source, setting_of
+    from stori_pipeline.projects.new_source import add_source
     from stori_pipeline.settings import Settings
+    from stori_pipeline.settings.declared import source_setting
 
     with plain_errors():
         package = current()
@@ -63,7 +64,7 @@ def source(name: str, kind: str | None, url: str | None, description: str) -> No
         setup = readers.source_kind(kind)
         for path in add_source(package.folder / "catalog", Path.cwd(), name, kind, description or f"The source {name}."):
             say(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
-        setting = setting_of(name)
+        setting = source_setting(name).name
         say(f"Setting: {setting}, such as {setup.EXAMPLE_URL}")
         say(setup.GRANTS)
         if url:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stori_pipeline.lake.bucket import Bucket
-
-_MANIFESTS, _QUARANTINE = "_manifests/", "_quarantine/"
+from stori_pipeline.lake.manifest import MANIFESTS, QUARANTINE
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ def find_leftovers(bucket: Bucket, source: str, name: str) -> LakeLeftovers:
     manifests = quarantined = objects = size = 0
     for stored in bucket.objects(prefix):
         objects, size = objects + 1, size + stored.bytes
-        manifests += stored.key.startswith(prefix + _MANIFESTS)
-        quarantined += stored.key.startswith(prefix + _QUARANTINE)
+        manifests += stored.key.startswith(prefix + MANIFESTS)
+        quarantined += stored.key.startswith(prefix + QUARANTINE)
     return LakeLeftovers(bucket.name, manifests, quarantined, objects, size)
 
 
@@ -42,7 +41,7 @@ def remove_leftovers(bucket: Bucket, source: str, name: str) -> int:
     an earlier state of the table. Errors as for `Bucket.delete`; a repetition removes the rest.
     """
     prefix = f"{source}/{name}/"
-    manifests = sorted((stored.key for stored in bucket.objects(prefix + _MANIFESTS)), reverse=True)
+    manifests = sorted((stored.key for stored in bucket.objects(prefix + MANIFESTS)), reverse=True)
     removed = bucket.delete(manifests)
     removed += bucket.delete(stored.key for stored in bucket.objects(prefix))
     for key, upload, _ in bucket.uploads(prefix):

@@ -147,8 +147,12 @@ def entries(parts: Iterable[Part]) -> list[dict[str, Any]]:
     return [{"url": part.url, "mandatory": True, "meta": {"content_length": part.bytes}} for part in parts]
 
 
+MANIFESTS, QUARANTINE = "_manifests/", "_quarantine/"
+"""Folders beside a table's parts."""
+
+
 def manifests_prefix(table: Table) -> str:
-    return f"{table.prefix}/_manifests/"
+    return f"{table.prefix}/{MANIFESTS}"
 
 
 def manifest_key(table: Table, batch: int) -> str:
@@ -177,7 +181,7 @@ def part_key(table: Table, day: date, batch: int, number: int, unique: str) -> s
 
 
 def quarantine_prefix(table: Table) -> str:
-    return f"{table.prefix}/_quarantine/"
+    return f"{table.prefix}/{QUARANTINE}"
 
 
 def quarantine_key(table: Table, day: date, batch: int, unique: str) -> str:

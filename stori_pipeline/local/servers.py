@@ -17,6 +17,7 @@ from stori_pipeline.local.postgres import Platform, PostgresCluster, Sources
 from stori_pipeline.local.program import Program, SourceProgram
 from stori_pipeline.local.state import State
 from stori_pipeline.local.warehouse import Redshift
+from stori_pipeline.settings.declared import source_setting
 
 LANDING_BUCKET = "stori-landing"
 PROCESSED_BUCKET = "stori-processed"
@@ -90,11 +91,11 @@ class Servers:
             for setting, role in (("SOURCE", "reader"), ("ADMIN", "app")):
                 settings[f"STORI_{setting}_{name.upper()}"] = self.mongo.url(self._port("mongo"), role, name)
         for name, queue in local.queues.items():
-            settings[f"STORI_SOURCE_{name.upper()}"] = self.aws.queue_url(self._port("aws"), queue)
+            settings[source_setting(name).name] = self.aws.queue_url(self._port("aws"), queue)
         for name, bucket in local.buckets.items():
-            settings[f"STORI_SOURCE_{name.upper()}"] = f"s3://{bucket}"
+            settings[source_setting(name).name] = f"s3://{bucket}"
         for program in self._own:
-            settings[f"STORI_SOURCE_{program.name.upper()}"] = program.source_url(self._port(program.name))
+            settings[source_setting(program.name).name] = program.source_url(self._port(program.name))
         return settings
 
     def warehouse_url(self) -> str:

@@ -13,11 +13,7 @@ from stori_pipeline.model.names import refuse_bad_source_name
 from stori_pipeline.model.source import Source
 from stori_pipeline.readers import source_kind
 from stori_pipeline.readers.definition_modules import module_text
-
-
-def setting_of(name: str) -> str:
-    """The setting that holds a source's address."""
-    return f"STORI_SOURCE_{name.upper()}"
+from stori_pipeline.settings.declared import source_setting
 
 
 def add_source(catalog: Path, root: Path, name: str, kind: str, description: str) -> list[Path]:
@@ -40,8 +36,8 @@ def add_source(catalog: Path, root: Path, name: str, kind: str, description: str
         module.write_text(module_text(Source(name, kind, description), ()), encoding="utf-8")
         written.append(module)
     before = settings.read_text(encoding="utf-8") if settings.exists() else ""
-    if f"{setting_of(name)}=" not in before:
+    if f"{source_setting(name).name}=" not in before:
         gap = "" if not before or before.endswith("\n") else "\n"
-        settings.write_text(f"{before}{gap}{setting_of(name)}={example}\n", encoding="utf-8")
+        settings.write_text(f"{before}{gap}{source_setting(name).name}={example}\n", encoding="utf-8")
         written.append(settings)
     return written

@@ -10,10 +10,11 @@ import ast
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stori_pipeline.model.types.suggestions import module_of
+from stori_pipeline.readers import SourceError, SourceUnavailable
 
 WIDTH = 88
 """What is longer goes over several lines: the width of most formatters. A formatter that allows more leaves such lines as they are."""
@@ -92,6 +93,37 @@ class Suggestions:
 
     tables: tuple[SuggestedTable, ...]
     left_out: tuple[str, ...] = ()
+
+
+def suggest_each(
+    wanted: Iterable[str],
+    suggested: Callable[[str], SuggestedTable],
+    progress: Callable[[str], object],
+    *,
+    asked: bool,
+    left_out: Iterable[str] = (),
+) -> Suggestions:
+    """The suggested tables of a source, by the source's names for them.
+
+    Args:
+        suggested: makes one; raises SourceError if it cannot.
+        progress: called with each name before it is looked at.
+        asked: whether someone asked for these tables. Otherwise one that cannot be suggested is left out, with its reason.
+        left_out: what is left out anyway.
+    """
+    tables, reasons = list[SuggestedTable](), list(left_out)
+
+    for name in wanted:
+        progress(name)
+        try:
+            tables.append(suggested(name))
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            if asked:
+                raise
+            reasons.append(str(error))
+    return Suggestions(tuple(tables), tuple(reasons))
 
 
 def definition(table: SuggestedTable) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stori_pipeline.settings import dotenv, secrets
-from stori_pipeline.settings.declared import SettingError, is_secret_arn, setting_of, unknown
+from stori_pipeline.settings.declared import SettingError, is_secret_arn, setting_of, source_setting, unknown
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Settings:
 
     def source_url(self, source: str) -> str:
         """The address of a source, with the credentials of its read-only role. Errors as for `require`."""
-        return self.require(f"STORI_SOURCE_{source.upper()}")
+        return self.require(source_setting(source).name)
 
     @property
     def warehouse_url(self) -> str:

@@ -18,7 +18,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
-from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
 
 
@@ -78,23 +78,20 @@ class MongoReader:
 
 def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:
     """See `readers.suggest`; tables are collections."""
-    tables, left_out = [], []
     with opened(url, ".".join([source, *names][:2]), source) as connection:
         listed = {each["name"]: each.get("type", "collection") for each in connection.database.list_collections()}
         read = {each.name_in_source for each in known}
         wanted = list(names) or sorted(name for name in listed if name not in read and not name.startswith("system."))
         ours = names_for(wanted, taken_names(known, lambda each: each.name_in_source in wanted), prefix="t_")
-        for name in wanted:
-            progress(name)
+
+        def suggested(name: str) -> SuggestedTable:
             kind = listed.get(name, "collection")
             table = sampling.suggested_table(connection.database[name], ours[name]) if kind == "collection" else None
-            if table is not None:
-                tables.append(table)
-            elif names:
+            if table is None:
                 raise SourceError(_left_out(name, kind))
-            else:
-                left_out.append(_left_out(name, kind))
-    return Suggestions(tuple(tables), tuple(left_out))
+            return table
+
+        return suggest_each(wanted, suggested, progress, asked=bool(names))
 
 
 def _left_out(name: str, kind: str) -> str:

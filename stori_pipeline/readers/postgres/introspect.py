@@ -14,12 +14,12 @@ from psycopg2 import extensions
 
 from stori_pipeline.model.names import name_for, names_for, quoted
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW, names, shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
 from stori_pipeline.readers.postgres.suggested_types import ColumnType, types_of
-from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions
+from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions, suggest_each
 
 _SAMPLE = 10_000
 """The number of rows from which `drift` suggests a type. `suggest` uses all rows."""
@@ -62,18 +62,12 @@ def suggest(
         taken = {view.partition(".")[2] for each in known for view in each.views}
         taken |= {each.name for each in known if oids[each.full_name] not in asked or oids[each.full_name] is None}
     ours = names_for(wanted, taken, prefix="t_")
-    tables, left_out = [], [_without_rights(source, each, address.role) for each in listed if not (each.may_use_schema and each.may_read)]
-    for name in wanted:
-        progress(name)
-        try:
-            tables.append(_suggested(address, source, name, ours[name]))
-        except SourceUnavailable:
-            raise
-        except SourceError as error:
-            if names:
-                raise
-            left_out.append(str(error))
-    return Suggestions(tuple(tables), tuple(left_out))
+    left_out = [_without_rights(source, each, address.role) for each in listed if not (each.may_use_schema and each.may_read)]
+
+    def suggested(name: str) -> SuggestedTable:
+        return _suggested(address, source, name, ours[name])
+
+    return suggest_each(wanted, suggested, progress, asked=bool(names), left_out=left_out)
 
 
 def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[str]:

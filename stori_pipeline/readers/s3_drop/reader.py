@@ -13,10 +13,10 @@ from datetime import date
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
+from stori_pipeline.readers import PositionLost, changes_of
 from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
-from stori_pipeline.readers.scaffolding import Suggestions
+from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
 
 
@@ -73,17 +73,11 @@ def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Tabl
     prefixes = {Objects(each).key_prefix for each in wanted}
     taken = taken_names(known, lambda each: isinstance(each.changes, Objects) and each.changes.key_prefix in prefixes)
     ours = names_for(wanted, taken, prefix="t_")
-    tables, left_out = [], []
+    left_out = []
     if files and "" not in read:
         left_out.append(f'{files[0]}: it and all other files in no folder ({len(files):,}); Objects("") reads every file of the bucket')
-    for each in wanted:
-        progress(each)
-        try:
-            tables.append(scaffolding.suggested_table(bucket, each, ours[each]))
-        except SourceUnavailable:
-            raise
-        except SourceError as error:
-            if names:
-                raise
-            left_out.append(str(error))
-    return Suggestions(tuple(tables), tuple(left_out))
+
+    def suggested(folder: str) -> SuggestedTable:
+        return scaffolding.suggested_table(bucket, folder, ours[folder])
+
+    return suggest_each(wanted, suggested, progress, asked=bool(names), left_out=left_out)
