@@ -74,9 +74,8 @@ def test_drop_table_removes_everything_of_a_table_that_is_not_defined(loaded: Pl
 def test_a_check_in_sql_of_another_table_depends_on_what_it_reads() -> None:
     """Also where the project no longer defines the table. Regression: only checks in Python counted."""
     check = "sql/checks/app/transactions/user_exists.sql"
-    without = replace(
-        PROJECT.project, tables=tuple(table for table in PROJECT.tables if table.full_name != "app.users"), reports=(), charts=()
-    )
+    tables = tuple(table for table in PROJECT.tables if table.full_name != "app.users")
+    without = replace(PROJECT.project, tables=tables, reports=(), charts=())
     assert check in dependents(PROJECT.project, "app.users")
     assert dependents(without, "app.users") == [check]
 
