@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 
 from stori_pipeline.cli.console import plain_errors, say
-
-DOTENV = Path(".env")
+from stori_pipeline.cli.stack import DOTENV
 
 
 @click.command()
@@ -85,7 +84,7 @@ def _remember(setting: str, url: str) -> None:
 
     from dotenv import set_key
 
-    DOTENV.touch(mode=0o600)
+    DOTENV.touch(mode=0o600)  # not `local.dotenv`, since the local stack need not be installed
     set_key(DOTENV, setting, url, quote_mode="always")
     os.environ[setting] = url
     say(f"wrote {setting} into .env")

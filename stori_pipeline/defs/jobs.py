@@ -32,12 +32,12 @@ from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_
 from stori_pipeline.defs.scopes import Scope
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
+from stori_pipeline.runtime.logging import TO_CONSOLE
 from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-from stori_pipeline.runtime.logging import TO_CONSOLE
 
 _BACK = timedelta(days=8)
 """How far back the nightly sweep looks: earlier nights swept older days, and a week without Dagster is still covered."""
