@@ -26,6 +26,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
 
+NO_TABLES = "The project has no source tables yet: add a source with `stori add source`, and its tables with `stori scaffold`."
+
+
 def select_tables(names: tuple[str, ...]) -> list[Table]:
     """The definitions of the named source tables; of all source tables if no name is given."""
     from stori_pipeline.discovery import current
@@ -77,7 +80,7 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         if charts := [result for result in results if result.layer == "chart"]:
             say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream were drawn again.")
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
-            say("Nothing new: no source has changed since its last batch.")
+            say("Nothing new: no source has changed since its last batch." if results else NO_TABLES)
     for result in results:
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")

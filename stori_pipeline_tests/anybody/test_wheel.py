@@ -27,6 +27,13 @@ def test_the_shipped_project_loads_from_the_wheel(shop: InstalledProject, tmp_pa
     assert (reports, jobs) == ("12", "True")
 
 
+def test_a_project_without_tables_says_what_to_do(shop: InstalledProject, tmp_path: Path) -> None:
+    """Regression: a sync said that no source had changed."""
+    InstalledProject(tmp_path, shop.bin).stori("init", "bare")
+    bare = InstalledProject(tmp_path / "bare", shop.bin)
+    assert "no source tables yet: add a source with `stori add source`" in bare.stori("sync").err
+
+
 def test_the_projects_own_test_passes(shop: InstalledProject) -> None:
     ended = shop.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider").expect(0)
     assert "1 passed" in ended.out
