@@ -47,7 +47,8 @@ def added(shop: InstalledProject, owner: str, idle_stack: Stack) -> InstalledPro
 
 def test_every_table_of_a_strangers_database_is_equal(added: InstalledProject, owner: str) -> None:
     added.stori("sync")
-    proofs = added.stori("verify", "--json").json
+    # The project may have sources of the other tests, too.
+    proofs = [each for each in added.stori("verify", "--json").json if each["table"].startswith("crm.")]
     assert [each["table"] for each in proofs if not each["equal"]] == []
     ((tables,),) = execute(owner, RELATIONS)
     assert len(proofs) == tables >= 14
