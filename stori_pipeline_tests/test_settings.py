@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.settings import Settings, secrets
+from stori_pipeline.settings import Settings, foreign, secrets
 from stori_pipeline_tests.conftest import ANY_PORTS
 
 
@@ -29,3 +29,13 @@ def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, mo
     monkeypatch.setattr(secrets, "SECRET_SECONDS", 0.0)
     assert loaded.warehouse_url == "postgresql://loader:second@cluster/dev"
     assert "second" not in repr(loaded)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("aws", "AWS_CA_BUNDLE"), ("http", "SSL_CERT_FILE")])
+def test_a_variable_of_tls_is_named_only_where_the_address_has_tls(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: it was blamed for a server of the local stack that was down."""
+    for each in ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, "/of/another/program.pem")
+    assert f"{name} is set and changes this connection" in foreign.hint(kind, "https://api.example")
+    assert name not in foreign.hint(kind, "http://127.0.0.1:9")

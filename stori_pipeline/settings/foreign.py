@@ -16,18 +16,19 @@ _VARIABLES = {
     "http": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE"),
 }
 
-_OF_TLS = ("AWS_CA_BUNDLE", "HTTPS_PROXY")
+_OF_TLS = ("AWS_CA_BUNDLE", "HTTPS_PROXY", "SSL_CERT_FILE")
 
 
-def hint(kind: str) -> str:
+def hint(kind: str, address: str = "") -> str:
     """A clause for the error of a failed connection: the variables that are set and change it; "" if there is none.
 
     Args:
         kind: `postgres`, `aws` or `http`.
+        address: what was to be reached; of `aws` it is the endpoint that the environment names, if it names one.
     """
     ours = dotenv.mark()
-    unencrypted = kind == "aws" and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    variables = [name for name in _VARIABLES[kind] if not (unencrypted and name in _OF_TLS)]
+    address = address or (os.environ.get("AWS_ENDPOINT_URL", "") if kind == "aws" else "")
+    variables = [name for name in _VARIABLES[kind] if not (address.startswith("http://") and name in _OF_TLS)]
     names = [each for name in variables for each in ({name, name.lower()} if "PROXY" in name else {name})]
     found = sorted(name for name in names if os.environ.get(name) and name not in ours)
     if not found:

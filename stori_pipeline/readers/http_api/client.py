@@ -111,7 +111,8 @@ class Api:
                     return Answer(status, _body(response, where, self._limits), response.headers.get("ETag", ""))
                 wait = _retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
         except httpx.TransportError as error:
-            why = f"it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?{hint('http')}"
+            others = hint("http", str(self._client.base_url))
+            why = f"it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?{others}"
             raise _Transient(f"{where}: {why}") from error
         except httpx.HTTPError as error:
             raise SourceError(f"{where}: its answer cannot be read ({type(error).__name__}: {error})") from error
