@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import psycopg2
 import pytest
 
@@ -33,6 +32,7 @@ from stori_pipeline.settings import Settings
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline_tests.collection import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
 from stori_pipeline_tests.databases import execute
+from stori_pipeline_tests.extent import load_hypothesis_profile
 from stori_pipeline_tests.platforms import Platform
 from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.shipped import LOCAL, SERVERS
@@ -51,9 +51,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 
 os.environ["STORI_PROJECT"] = "stori_pipeline.project"  # also for tests in a folder of their own
 
-# How long an example takes says nothing on a busy machine.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("suite")
+load_hypothesis_profile()
 
 # A suite that a script put in the background can end what it starts, as one at a terminal can.
 console.restore_sigint()

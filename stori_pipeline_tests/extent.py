@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
+import hypothesis
+
 T = TypeVar("T")
 
 _LONG = bool(os.environ.get("TESTS_LONG"))
@@ -16,3 +18,11 @@ _LONG = bool(os.environ.get("TESTS_LONG"))
 def extent(usual: T, long: T) -> T:
     """`long` in `make test-long`, `usual` otherwise."""
     return long if _LONG else usual
+
+
+def load_hypothesis_profile() -> None:
+    """`make test` tries the same examples each time: it shall not fail for what a change did not do. `make test-long` tries new ones."""
+    # How long an example takes says nothing on a busy machine.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=slow, derandomize=not _LONG)
+    hypothesis.settings.load_profile("suite")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,9 @@ from tests.sessions import Connect, ask
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# No deadline, because a busy machine may be slow.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# No deadline, because a busy machine may be slow. The same examples each time, but for `make test-long`: a run shall not fail by chance.
+_SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=_SLOW, derandomize="TESTS_LONG" not in os.environ)
 hypothesis.settings.load_profile("suite")
 
 
