@@ -207,9 +207,16 @@ def test_rows_of_a_view_with_the_same_key_are_refused_before_one_is_lost(shop: S
     assert len(drained(shop.reader, doubled).rows) == 2
 
 
-def test_a_hash_of_the_row_needs_a_snapshot(shop: Shop) -> None:
-    with pytest.raises(SourceError, match=r"path='\$row' needs changes=Snapshot\(\)"):
-        drained(shop.reader, replace(shop.tables["log"], changes=Xmin()))
+def test_a_table_without_a_key_can_be_read_by_its_new_rows(own_shop: Shop, stores: Stores) -> None:
+    log = replace(own_shop.tables["log"], changes=Xmin())
+    assert brought(log, own_shop.reader, stores) == 2
+    own_shop.write("INSERT INTO log SELECT '2026-11-21', 'twice' FROM generate_series(1, 3)", "INSERT INTO log VALUES (NULL, NULL)")
+    assert brought(log, own_shop.reader, stores) == 6
+    newest = stores.lake.newest(log)
+    assert newest is not None
+    assert (newest.kind, newest.rows) == ("changes", 4)
+    own_shop.write("DELETE FROM log WHERE line IS NULL", "UPDATE log SET line = 'once' WHERE ctid = (SELECT min(ctid) FROM log)")
+    assert brought(log, own_shop.reader, stores) == 5
 
 
 def test_a_mirror_behind_its_view_is_not_called_equal(own_shop: Shop, stores: Stores) -> None:

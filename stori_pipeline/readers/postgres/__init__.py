@@ -23,7 +23,11 @@ __all__ = ["CHANGES", "EXAMPLE_URL", "GRANTS", "ROW", "URL_PREFIXES", "Snapshot"
 
 @dataclass(frozen=True)
 class Xmin(Changes):
-    """Reads every row whose inserting transaction was not visible in the last snapshot. Exact; sees no deletes."""
+    """Reads every row whose inserting transaction was not visible in the last snapshot. Exact; sees no deletes.
+
+    Also for tables without a key to which rows are mostly added, with a column `$row` as in `Snapshot`: only the new rows are read, which
+    costs the server a sort of the table. An update adds the new version; detection of deletes removes the old one.
+    """
 
 
 @dataclass(frozen=True)

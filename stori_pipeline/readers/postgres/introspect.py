@@ -176,7 +176,8 @@ def _key(cursor: extensions.cursor, relation: Relation, columns: dict[str, Sourc
         if not cursor.fetchall()[0][0]:
             return index.columns, ("a guess: it has a unique index on these columns, and no row has a null in them now",)
     what = {"v": "a view", "m": "a materialized view without a unique index", "f": "a foreign table"}.get(relation.kind, "no unique key")
-    return (), (f"{what}: if columns identify a row, name them here instead",)
+    appended = "; if rows are mostly added, write changes=Xmin(), which lands only the new ones" if relation.kind in "rp" else ""
+    return (), (f"{what}: if columns identify a row, name them here instead{appended}",)
 
 
 def _column(column: SourceColumn, ours: str, kind: ColumnType, *, is_key: bool, declared_null: bool = False) -> SuggestedColumn:

@@ -88,10 +88,11 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         if before:
             before.refuse_if_lost(table, reached)
         begin_snapshot(connection, relation.lock)
-        # Look up the columns again: the lock now prevents changes. This query also takes the snapshot.
-        relation = relation_of(address, cursor, table)
+        reference = age_reference(cursor, reached.unseen)  # this query also takes the snapshot
+        # Look up the columns again: the lock now prevents changes.
+        relation = relation_of(address, cursor, table, new=before.unseen.filter(reference) if before and day is None else "")
         shape.refuse_misfit(table, relation)
-        where = _where(table, relation, before, day, age_reference(cursor, reached.unseen))
+        where = _where(table, relation, before, day, reference)
     columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
@@ -125,8 +126,8 @@ def _begin_whole(
     )
 
 
-def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Relation:
-    """The table's relation on the role's search path.
+def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:
+    """The table's relation on the role's search path; `new` as in `shape.with_row_keys`.
 
     Raises:
         SourceError: the role can see no such relation.
@@ -137,7 +138,7 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table) -> Re
             f"{table.full_name}: there is no table {table.name_in_source!r} that the role {address.role!r} can see at {address!r};"
             f" create it, correct the definition's source_name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
         )
-    return shape.with_row_keys(table, relation)
+    return shape.with_row_keys(table, relation, new)
 
 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
@@ -146,9 +147,10 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
             f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found;"
             " write changes=Snapshot() in its definition, or read its tables"
         )
-    if relation.rows != relation.sql:
+    if relation.rows != relation.sql and isinstance(table.changes, ByCursor):
         raise SourceError(
-            f"{table.full_name}: a column with path={ROW!r} needs changes=Snapshot(), because the numbers of equal rows change"
+            f"{table.full_name}: a column with path={ROW!r} needs changes=Snapshot(), or Xmin() if rows are mostly added, because equal"
+            " rows are numbered over the whole table"
         )
     if relation.version < 140000:
         raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
@@ -159,6 +161,8 @@ def _where(table: Table, relation: Relation, before: Reached | None, day: date |
         return f" WHERE {_of_day(table, relation, before, day)}"
     if before is None:
         return ""
+    if relation.rows != relation.sql:
+        return f" WHERE {quoted(shape.NEW)}"
     conditions = [before.unseen.filter(reference)]
     if isinstance(table.changes, ByCursor) and before.bound is not None:
         conditions.append(shape.from_bound(table, table.changes.column, relation, before.bound))

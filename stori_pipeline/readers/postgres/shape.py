@@ -19,6 +19,9 @@ from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
 
+NEW = f"{ROW} new"
+"""The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
+
 TELLS_VALID = 160000
 """The version of Postgres that has `pg_input_is_valid`."""
 
@@ -151,19 +154,25 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
 
 
-def with_row_keys(table: Table, relation: Relation) -> Relation:
+def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
     """The relation with the column `$row`, if the definition has one and the relation itself has none of that name.
 
     Equal rows are interchangeable, so a number among them tells them apart, whatever the order in which the server finds them. Rows are
     equal if every column of the definition has the same text: that works for every type, also for those without `=`.
+
+    Args:
+        new: the condition that selects the rows which no reading has had. They are numbered after the equal rows that one has had, so that
+            all readings together give each number once. The column `NEW` has the condition.
     """
     if ROW in relation.columns or all(column.source_path != ROW for column in table.columns):
         return relation
+    marked, order, shown = (f", {new} AS {quoted(NEW)}", f" ORDER BY texts.{quoted(NEW)}", f", {quoted(NEW)}") if new else ("", "", "")
     names = [quoted(name) for column in table.columns if (name := column.source_path) != ROW and name in relation.columns]
     columns = ", ".join(dict.fromkeys(names))
     rows = (
-        f"(SELECT {columns}, md5(texts.{quoted(ROW)}) || '-' || row_number() OVER (PARTITION BY texts.{quoted(ROW)}) AS {quoted(ROW)}"
-        f' FROM (SELECT {columns}, ROW({columns})::text COLLATE "C" AS {quoted(ROW)} FROM {relation.sql}) texts) keyed'
+        f"(SELECT {columns}{shown}, md5(texts.{quoted(ROW)}) || '-' ||"
+        f" row_number() OVER (PARTITION BY texts.{quoted(ROW)}{order}) AS {quoted(ROW)}"
+        f' FROM (SELECT {columns}, ROW({columns})::text COLLATE "C" AS {quoted(ROW)}{marked} FROM {relation.sql}) texts) keyed'
     )
     identity = SourceColumn(ROW, "a hash of the row", "text", -1, not_null=True, description="")
     return replace(relation, columns={**relation.columns, ROW: identity}, unique=(UniqueIndex((ROW,), is_key=True),), rows=rows)
