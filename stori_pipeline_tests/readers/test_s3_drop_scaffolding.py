@@ -44,6 +44,17 @@ def test_repeated_names_in_other_capitals_of_another_file_are_told_apart(drops: 
     assert [(row["id"], row["id_1"], row["id_2"]) for row in others] == [(None, "00135", None), (None, None, "x")]
 
 
+def test_alike_names_of_several_files_are_matched_as_the_suggestion_does(drops: Drops) -> None:
+    """Regression: the suggestion took `a b` for the `a_b` of another file, and the reader, for which it was like `a.b`, too, refused it."""
+    drops.put("f/0.csv", "a b,a.b\n1,x\n")
+    drops.put("f/1.csv", "a_b\n2\n")
+    drops.put("f/2.csv", "A.B\n3\n")
+    drops.put("f/3.csv", "a.b,\ta.b\nlong text,y\n")
+    _, table = suggested(drops, "f")
+    rows = [{name: row[name] for name in table.read_schema.names[2:-1] if row[name] is not None} for row in read(drops, table).rows]
+    assert sorted(map(str, (value for row in rows for value in row.values()))) == ["1", "2", "3", "long text", "x"]
+
+
 # --- prefixes --------------------------------------------------------------------------------------------------------
 
 

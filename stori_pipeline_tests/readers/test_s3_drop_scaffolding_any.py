@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-_NAMES = st.lists(
-    st.sampled_from(["id", "ID", "Id", "a b", "a_b", "a.b", "$key", "", "select", "Größe", "1st"]) | _TEXT, min_size=1, max_size=5
-)
+_ALIKE = ["id", "ID", "Id", "a b", "a_b", "a.b", "A B", "\ta b", "id#1", "ID#2", "$key", "", "select", "Größe", "1st"]
+_NAMES = st.lists(st.sampled_from(_ALIKE) | _TEXT, min_size=1, max_size=5)
 _CELLS: Sequence[st.SearchStrategy[str]] = [
     st.integers(-(10**40), 10**40).map(str),
     st.integers(0, 9_999).map(lambda n: f"{n:05}"),

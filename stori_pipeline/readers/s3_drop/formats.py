@@ -24,9 +24,10 @@ import re
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import IO, Any
 
 import pyarrow as pa
@@ -197,29 +198,39 @@ class _Unclosed(io.BufferedIOBase):
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """For each column of a file, the name by which a path names it exactly: `a`, or `a#2` if several are called `a`."""
+    """For each column of a file, the name by which a path names it exactly: `a`, or `a#2` if several are called `a`. They differ."""
     counts = Counter(names)
-    numbers: Counter[str] = Counter()
+    numbers = {name: count(1) for name in counts}
     found = []
     for name in names:
-        numbers[name] += 1
-        found.append(f"{name}#{numbers[name]}" if counts[name] > 1 or not name else name)
+        numbered = (f"{name}#{number}" for number in numbers[name])
+        found.append(next(each for each in numbered if each not in counts) if counts[name] > 1 or not name else name)
     return found
 
 
-def _own_places(paths: Collection[str], labelled: Sequence[str]) -> dict[str, int]:
-    """The place of the column that a path names exactly; else of the one that it names in other capitals by its number: `a#2` for `A#2`."""
+def own_places(paths: Iterable[str], labelled: Sequence[str]) -> dict[str, int]:
+    """The place of the column of each path that has one: of the column that it names exactly; else of one that is spelled in another way.
+    Several such columns are taken in order, if there is a path for each of them; otherwise none is, because it is not clear which.
+
+    Args:
+        labelled: the `labels` of a file's columns.
+    """
     exact = {label: place for place, label in enumerate(labelled)}
-    own = {path: exact[path] for path in paths if path in exact}
-    for path in paths:
-        if "#" in path and path not in own:
-            free = [place for place, label in enumerate(labelled) if folded(label) == folded(path) and place not in own.values()]
-            if len(free) == 1:
-                own[path] = free[0]
+    own: dict[str, int] = {}
+    others: dict[str, list[str]] = {}
+    for path in dict.fromkeys(paths):
+        if path in exact:
+            own[path] = exact[path]
+        else:
+            others.setdefault(folded(path), []).append(path)
+    for alike, group in others.items():
+        free = [place for label, place in exact.items() if folded(label) == alike and place not in own.values() and label.isprintable()]
+        if len(free) <= len(group):
+            own.update(zip(group, free, strict=False))
     return own
 
 
-def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
+def matched(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     """The table's columns that the file has, each with its index in the file.
 
     Raises:
@@ -228,10 +239,10 @@ def _columns(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     columns = []
     labelled = labels(names)
     paths = {column.name: literal(parquet_values.plain_path(column)) for column in fields(table)}
-    own = _own_places(paths.values(), labelled)
+    own = own_places(paths.values(), labelled)
     places: dict[str, list[int]] = {}
     for place, (name, label) in enumerate(zip(names, labelled, strict=True)):
-        for each in {folded(name), folded(label)}:
+        for each in {folded(name), folded(label)} if label.isprintable() else ():
             places.setdefault(each, []).append(place)
     for column in fields(table):
         path = paths[column.name]
@@ -271,7 +282,7 @@ def cell(text: str, *, verbatim: bool) -> str | None:
 def _csv(table: Table, file: IO[bytes], delimiter: str) -> Iterator[Any]:
     found = lines(file, delimiter)
     header = next(found)
-    columns = [(place, column.name, column.type.is_text) for place, column in _columns(table, header)]
+    columns = [(place, column.name, column.type.is_text) for place, column in matched(table, header)]
     for cells in found:
         row: dict[str, object] = {"_raw": partial(raw_text, dict(zip(header, cells, strict=True)))}
         for place, name, verbatim in columns:
@@ -281,7 +292,7 @@ def _csv(table: Table, file: IO[bytes], delimiter: str) -> Iterator[Any]:
 
 def _parquet(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
     with parquet_values.opened(file) as source:
-        columns = _columns(table, source.names)
+        columns = matched(table, source.names)
         for values in source.batches([(source.names[place], column) for place, column in columns]):
             yield from values
 

@@ -48,25 +48,35 @@ def merged(files: Sequence[FileSample]) -> Merged:
     """The fields of all files. A column of CSV or Parquet whose name differs from one of another file in case or white space is the same
     column, if no file has both."""
     found = Merged(Sampled(), {}, {})
+    names = _names(files)
     for file in files:
         found.sampled.rows += file.rows
-        taken: set[str] = set()
+        labels = list(file.values)
+        # As the reader will, which has all names for each file.
+        own = {} if file.kind == "json" else formats.own_places(filter(has_path, names), labels)
+        name_of = {labels[place]: name for name, place in own.items()}
         for label, values in file.values.items():
-            name = _name(label, file, found, taken)
-            taken.add(name)
+            name = name_of.get(label, label)
             found.sampled.values.setdefault(name, []).extend(values)
             found.kinds.setdefault(name, set()).add(file.kind)
             if label in file.types:
                 found.types.setdefault(name, []).append(file.types[label])
+    found.sampled.values = {name: found.sampled.values[name] for name in names}
     return found
 
 
-def _name(label: str, file: FileSample, found: Merged, taken: set[str]) -> str:
-    """The name of the field that a file's column adds to: its own, or that of a field that is spelled in another way."""
-    if label in found.kinds or file.kind == "json":
-        return label
-    alike = (name for name in found.kinds if folded(name) == folded(label) and name not in taken and name not in file.values)
-    return next(alike, label)
+def _names(files: Sequence[FileSample]) -> list[str]:
+    """The names of the fields of all files, as few as give each file a name for each of its columns."""
+    names: dict[str, None] = {}
+    for file in files:
+        taken: set[str] = set()
+        for label in file.values:
+            free = (each for each in names if each not in taken and each not in file.values and has_path(each))
+            alike = next((each for each in free if folded(each) == folded(label)), label)
+            name = label if label in names or file.kind == "json" or not has_path(label) else alike
+            taken.add(name)
+            names.setdefault(name)
+    return list(names)
 
 
 def columns(found: Merged, keys: Sequence[str] = (), taken: Sequence[str] = ()) -> dict[str, SuggestedColumn]:
