@@ -111,8 +111,8 @@ def suggest_each(
         asked: whether someone asked for these tables. Otherwise one that cannot be suggested is left out, with its reason.
         left_out: what is left out anyway.
     """
-    tables, reasons = list[SuggestedTable](), list(left_out)
-
+    tables: list[SuggestedTable] = []
+    reasons = list(left_out)
     for name in wanted:
         progress(name)
         try:

@@ -1,7 +1,7 @@
 """The kind `s3_drop`: files that others drop into a bucket.
 
 Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
-(`reader`), which files are new (`position`), their rows (`reading`), the content of a file (`formats`, `json_values`, `parquet_values`),
+(`reader`), which files are new (`position`), their rows (`reading`), a file (`formats`, `headers`, `json_values`, `parquet_values`),
 suggested definitions (`sampling`, `scaffolding`), or S3 (`bucket`).
 """
 

@@ -1,14 +1,9 @@
 """The rows of a file, by the table's columns, in any of the formats.
 
-Belongs here: recognizing formats, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), or which
-files are read (`position`).
+Belongs here: recognizing formats, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), which files
+are read (`position`), or which column a path names (`headers`).
 """
 
-# Names. In CSV and Parquet, column names match without regard to case and surrounding white space, and white space, underscores and dots
-# are equal: ` WITHDRAWAL AMT ` is `withdrawal_amt`. A column of the file that a path names exactly belongs to that path only, so `Id` and
-# `ID` can be two columns. `a#2` is the second of several columns that are called `a`, and `#2` the second of those without a name. In JSON,
-# a `path` leads through objects by exact names.
-#
 # Columns with these paths hold facts about the file: `$key` (the object's key), `$line` (the row's number in the file, from 1, without the
 # header), `$etag` and `$modified` (when it was dropped). Rows without a natural key can use (`$key`, `$line`).
 #
@@ -20,14 +15,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 import tempfile
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
 from typing import IO, Any
 
 import pyarrow as pa
@@ -40,6 +32,7 @@ from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.json_rows import as_document, literal, steps, value_or_misfit
 from stori_pipeline.readers.s3_drop import json_values, parquet_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline.readers.s3_drop.headers import folded, labels, own_places
 
 Row = Mapping[str, object]
 
@@ -78,11 +71,6 @@ def format_of(table: Table, declared: str, file: Dropped) -> str:
         if name.endswith(ending):
             return file_format
     raise BrokenFile(f"its name ends with none of {', '.join(_ENDINGS)}, so its format is not known; declare it in the definition")
-
-
-def folded(name: str) -> str:
-    """A column's name in the form in which names are compared."""
-    return re.sub(r"[\s_.]+", "_", name.strip().casefold())
 
 
 @contextmanager
@@ -197,39 +185,6 @@ class _Unclosed(io.BufferedIOBase):
 # --- CSV and Parquet -------------------------------------------------------------------------------------------------
 
 
-def labels(names: Sequence[str]) -> list[str]:
-    """For each column of a file, the name by which a path names it exactly: `a`, or `a#2` if several are called `a`. They differ."""
-    counts = Counter(names)
-    numbers = {name: count(1) for name in counts}
-    found = []
-    for name in names:
-        numbered = (f"{name}#{number}" for number in numbers[name])
-        found.append(next(each for each in numbered if each not in counts) if counts[name] > 1 or not name else name)
-    return found
-
-
-def own_places(paths: Iterable[str], labelled: Sequence[str]) -> dict[str, int]:
-    """The place of the column of each path that has one: of the column that it names exactly; else of one that is spelled in another way.
-    Several such columns are taken in order, if there is a path for each of them; otherwise none is, because it is not clear which.
-
-    Args:
-        labelled: the `labels` of a file's columns.
-    """
-    exact = {label: place for place, label in enumerate(labelled)}
-    own: dict[str, int] = {}
-    others: dict[str, list[str]] = {}
-    for path in dict.fromkeys(paths):
-        if path in exact:
-            own[path] = exact[path]
-        else:
-            others.setdefault(folded(path), []).append(path)
-    for alike, group in others.items():
-        free = [place for label, place in exact.items() if folded(label) == alike and place not in own.values() and label.isprintable()]
-        if len(free) <= len(group):
-            own.update(zip(group, free, strict=False))
-    return own
-
-
 def matched(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     """The table's columns that the file has, each with its index in the file.
 
@@ -240,13 +195,14 @@ def matched(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
     labelled = labels(names)
     paths = {column.name: literal(parquet_values.plain_path(column)) for column in fields(table)}
     own = own_places(paths.values(), labelled)
-    places: dict[str, list[int]] = {}
+    owned = set(own.values())
+    unclear: dict[str, list[int]] = {}
     for place, (name, label) in enumerate(zip(names, labelled, strict=True)):
-        for each in {folded(name), folded(label)} if label.isprintable() else ():
-            places.setdefault(each, []).append(place)
+        for each in {folded(name), folded(label)} if place not in owned and label.isprintable() else ():
+            unclear.setdefault(each, []).append(place)
     for column in fields(table):
         path = paths[column.name]
-        matches = [place for place in places.get(folded(path), []) if place == own.get(path) or place not in own.values()]
+        matches = [*([own[path]] if path in own else []), *unclear.get(folded(path), [])]
         if len(matches) > 1:
             raise BrokenFile(
                 f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labelled[matches[1]]!r}"

@@ -21,6 +21,7 @@ from stori_pipeline.model.types import super_, varchar
 from stori_pipeline.readers.s3_drop import Objects, formats, json_values, parquet_values
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.formats import BrokenFile
+from stori_pipeline.readers.s3_drop.headers import labels
 
 FILES = 200
 ROWS = 20_000
@@ -39,7 +40,7 @@ class FileSample:
 
     Args:
         rows: the number of rows that were looked at.
-        values: a value for each row that has one, by the label of a column (see `formats.labels`) or the name of a JSON object's member.
+        values: a value for each row that has one, by the label of a column (see `headers.labels`) or the name of a JSON object's member.
         types: the Arrow types of a Parquet file's columns.
         is_whole: whether there are no other rows.
         broken: why the file cannot be read; "" if it can.
@@ -104,7 +105,7 @@ def _csv(file: IO[bytes], sample: FileSample, rows: int) -> None:
     sample.delimiter = _delimiter(file, sample.delimiter)
     file.seek(0)
     lines = formats.lines(file, sample.delimiter)
-    header = formats.labels(next(lines))
+    header = labels(next(lines))
     sample.values = {label: [] for label in header}
     for cells in islice(lines, rows):
         sample.rows += 1

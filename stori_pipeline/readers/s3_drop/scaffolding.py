@@ -24,7 +24,7 @@ from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.json_rows import literal, path_of
 from stori_pipeline.readers.s3_drop import Objects, formats
 from stori_pipeline.readers.s3_drop.bucket import Bucket
-from stori_pipeline.readers.s3_drop.formats import folded
+from stori_pipeline.readers.s3_drop.headers import folded, own_places
 from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
@@ -53,7 +53,7 @@ def merged(files: Sequence[FileSample]) -> Merged:
         found.sampled.rows += file.rows
         labels = list(file.values)
         # As the reader will, which has all names for each file.
-        own = {} if file.kind == "json" else formats.own_places(filter(has_path, names), labels)
+        own = {} if file.kind == "json" else own_places(filter(has_path, names), labels)
         name_of = {labels[place]: name for name, place in own.items()}
         for label, values in file.values.items():
             name = name_of.get(label, label)
@@ -68,13 +68,17 @@ def merged(files: Sequence[FileSample]) -> Merged:
 def _names(files: Sequence[FileSample]) -> list[str]:
     """The names of the fields of all files, as few as give each file a name for each of its columns."""
     names: dict[str, None] = {}
+    alike: dict[str, list[str]] = {}
     for file in files:
         taken: set[str] = set()
         for label in file.values:
-            free = (each for each in names if each not in taken and each not in file.values and has_path(each))
-            alike = next((each for each in free if folded(each) == folded(label)), label)
-            name = label if label in names or file.kind == "json" or not has_path(label) else alike
+            name = label
+            if label not in names and file.kind != "json" and has_path(label):
+                free = (each for each in alike.get(folded(label), []) if each not in taken and each not in file.values)
+                name = next(free, label)
             taken.add(name)
+            if name not in names and has_path(name):
+                alike.setdefault(folded(name), []).append(name)
             names.setdefault(name)
     return list(names)
 

@@ -14,6 +14,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
 from stori_pipeline.readers.s3_drop import Objects, formats, scaffolding
 from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline.readers.s3_drop.headers import labels
 from stori_pipeline.readers.s3_drop.sampling import FileSample
 from stori_pipeline.readers.suggested_columns import has_path
 from stori_pipeline_tests.extent import extent
@@ -27,12 +28,15 @@ _DROPPED = Dropped(datetime(2026, 11, 21, tzinfo=timezone.utc), "feed/1.csv", "e
 @settings(max_examples=extent(500, 20_000))
 @given(_HEADERS)
 def test_every_column_of_every_file_has_a_column_of_its_own(headers: list[list[str]]) -> None:
-    files = [FileSample(_DROPPED, "csv", 1, {label: ["x"] for label in formats.labels(header)}) for header in headers]
+    files = [FileSample(_DROPPED, "csv", 1, {label: ["x"] for label in labels(header)}) for header in headers]
     suggested = scaffolding.columns(scaffolding.merged(files)).values()
     columns = [Column(f"c{number}", varchar(64), path=each.path) for number, each in enumerate(suggested)]
     table = Table(SOURCE, "feed", (*formats.FILE_COLUMNS, *columns), ("file", "line"), Objects("feed/"))
     for header in headers:
-        labels = formats.labels(header)
-        assert len(set(labels)) == len(header)
+        labelled = labels(header)
+        assert len(set(labelled)) == len(header)
         places = [place for place, _ in formats.matched(table, header)]
-        assert sorted(places) == [place for place, label in enumerate(labels) if has_path(label)], (header, [each.path for each in columns])
+        assert sorted(places) == [place for place, label in enumerate(labelled) if has_path(label)], (
+            header,
+            [each.path for each in columns],
+        )
