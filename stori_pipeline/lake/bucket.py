@@ -101,12 +101,12 @@ class Bucket:
         """Translates botocore's errors into LakeErrors that name the operation and the object."""
         from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
-        where, settings = f"{doing} {self.url(key)}", hint("aws")
+        where = f"{doing} {self.url(key)}"
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise LakeUnavailable(
-                f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again{settings}"
+                f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again{hint('aws')}"
             ) from error
         except ClientError as error:
             code = _code(error)
@@ -114,9 +114,11 @@ class Bucket:
                 raise LakeUnavailable(f"{where}: S3 is busy and answers {code}; run again later") from error
             if code == "NoSuchBucket":
                 raise LakeError(f"{where}: there is no bucket {self.name!r}; create it, or correct the setting that names it") from error
-            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket{settings}") from error
+            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket{hint('aws')}") from error
         except BotoCoreError as error:
-            raise LakeError(f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){settings}") from error
+            raise LakeError(
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws')}"
+            ) from error
 
     def put(self, key: str, body: bytes) -> None:
         with self._explained("writing", key):

@@ -84,12 +84,12 @@ class Bucket:
             ResponseStreamingError,
         )
 
-        where, settings = f"{self._where}: {doing}", hint("aws")
+        where = f"{self._where}: {doing}"
         try:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
             raise SourceUnavailable(
-                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{settings}"
+                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{hint('aws')}"
             ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
@@ -102,7 +102,7 @@ class Bucket:
             ) from error
         except BotoCoreError as error:
             raise SourceError(
-                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){settings}"
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws')}"
             ) from error
 
     def files(self, prefix: str) -> list[Dropped]:
