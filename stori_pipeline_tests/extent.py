@@ -21,8 +21,13 @@ def extent(usual: T, long: T) -> T:
 
 
 def load_hypothesis_profile() -> None:
-    """`make test` tries the same examples each time: it shall not fail for what a change did not do. `make test-long` tries new ones."""
-    # How long an example takes says nothing on a busy machine.
-    slow = [hypothesis.HealthCheck.too_slow]
-    hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=slow, derandomize=not _LONG)
+    """`make test` tries the same examples each time: it shall not fail for what a change did not do. `make test-long` tries new ones, and
+    more of them."""
+    hypothesis.settings.register_profile(
+        "suite",
+        max_examples=extent(100, 1_000),
+        derandomize=not _LONG,
+        deadline=None,  # how long an example takes says nothing on a busy machine
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     hypothesis.settings.load_profile("suite")

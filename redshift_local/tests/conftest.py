@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # No deadline, because a busy machine may be slow. The same examples each time, but for `make test-long`: a run shall not fail by chance.
-_SLOW = [hypothesis.HealthCheck.too_slow]
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=_SLOW, derandomize="TESTS_LONG" not in os.environ)
+_LONG = bool(os.environ.get("TESTS_LONG"))
+hypothesis.settings.register_profile(
+    "suite",
+    max_examples=1_000 if _LONG else 100,
+    derandomize=not _LONG,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("suite")
 
 

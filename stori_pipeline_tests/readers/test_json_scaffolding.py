@@ -21,6 +21,7 @@ from stori_pipeline.readers.json_rows import steps, value_at
 from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.readers.sqs.reader import SqsReader
 from stori_pipeline.readers.sqs.reading import Limits
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.queues import TestQueue, queue
 from stori_pipeline_tests.readers.drained import drained
@@ -103,7 +104,7 @@ _ROWS = st.lists(
     min_size=1,
     max_size=5,
 )
-_SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_SETTINGS = settings(max_examples=extent(25, 250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_SETTINGS

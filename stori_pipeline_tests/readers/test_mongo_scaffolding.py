@@ -31,6 +31,7 @@ from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.databases import drop_schemas
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.pasting import pasted
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.scaffolded import is_same
@@ -198,7 +199,7 @@ _FIELDS = st.sampled_from(["id", "a", "a.b", "A", "order id", "$x", "_batch", "Ã
 _COLLECTIONS = count()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=extent(25, 250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(_FIELDS.filter(lambda name: name != "_id"), _VALUES, max_size=4), min_size=1, max_size=5))
 def test_any_documents_land_unchanged(mongo_db: MongoSource, documents: Documents) -> None:
     name, source = f"things {next(_COLLECTIONS)}", Source("shop", "mongodb", "A shop.")

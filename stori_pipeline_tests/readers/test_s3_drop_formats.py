@@ -22,6 +22,7 @@ from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import bigint, boolean, decimal, timestamptz, varchar
 from stori_pipeline.readers.s3_drop import formats, json_values
 from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.model.types.own_types import timetz
 from stori_pipeline_tests.readers.dropping import TABLE
 
@@ -45,7 +46,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "_PIECE", 3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=extent(50, 500))
 @given(_OBJECTS, st.sampled_from(["", "\n", "\r\n ", "\t"]), st.booleans(), st.booleans())
 def test_the_same_rows_come_out_of_every_shape(rows: list[dict[str, Any]], space: str, escaped: bool, indented: bool) -> None:
     def text(value: Any) -> str:
@@ -62,7 +63,7 @@ def test_the_same_rows_come_out_of_every_shape(rows: list[dict[str, Any]], space
     assert read(f'{{{space}"data"{space}:{space}{text(rows)}, "next": null, "more": {{"a": [1]}} }}') == meant
 
 
-@settings(max_examples=50)
+@settings(max_examples=extent(50, 500))
 @given(_OBJECTS.filter(bool), st.sampled_from(["array", "data"]), st.data())
 def test_a_file_that_was_cut_off_is_always_refused(rows: list[dict[str, Any]], shape: str, data: st.DataObject) -> None:
     whole = json.dumps(rows if shape == "array" else {"data": rows})

@@ -19,6 +19,7 @@ from stori_pipeline.pipeline import sync
 from stori_pipeline.readers.json_rows import literal, steps
 from stori_pipeline.verify import compare
 from stori_pipeline.verify.comparables import comparable_source
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.readers.dropping import Drops
 from stori_pipeline_tests.readers.scaffolded import is_same
 from stori_pipeline_tests.readers.scaffolded_drops import csv_text, parquet_bytes, read, suggested
@@ -49,7 +50,7 @@ _ANY_JSON = st.recursive(
     max_leaves=4,
 )
 _FOLDERS = count()
-_SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_SETTINGS = settings(max_examples=extent(25, 250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

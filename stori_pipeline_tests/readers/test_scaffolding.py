@@ -18,6 +18,7 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.definition_modules import extended, module_text
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, definition, text
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.pasting import pasted
 
 CRM = Source("crm", "postgres", 'Customers, and what they "say" of it\'s price.')
@@ -129,7 +130,7 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=
 
 
 @given(_TEXTS)
-@settings(max_examples=300)
+@settings(max_examples=extent(300, 3_000))
 def test_every_text_is_written_as_the_literal_that_means_it(value: str) -> None:
     assert eval(text(value)) == value  # noqa: S307
 

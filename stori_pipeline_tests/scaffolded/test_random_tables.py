@@ -11,6 +11,7 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.readers import reader_for, suggest
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.databases import drop_schemas, execute
+from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.scaffolded.databases import OWN_TYPES, TableMade, tables
 from stori_pipeline_tests.scaffolded.journeys import brought, defined
 from stori_pipeline_tests.stores import Stores
@@ -20,7 +21,7 @@ SCHEMAS = ("public", 'Sales "2026"')
 
 @given(made=tables(SCHEMAS), more=st.lists(st.integers(0, 60), min_size=1, max_size=4))
 @settings(
-    max_examples=6,
+    max_examples=extent(6, 40),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
