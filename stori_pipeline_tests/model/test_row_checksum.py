@@ -8,6 +8,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -25,6 +26,7 @@ from stori_pipeline.model import row_checksum
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import varchar
 from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse.dialect import DIALECT
@@ -286,3 +288,24 @@ def test_keys_as_far_apart_as_their_type_allows_are_put_into_buckets(warehouse_u
         statement = row_checksum.digests_sql(table, f"({rows}) AS r", DIALECT, key_range, width)
         found = {int(bucket): int(count) for bucket, count, _ in execute(warehouse_url, statement)}
         assert found == Counter((key - key_range.low) // width for key in keys if key_range.low <= key < key_range.high)
+
+
+_WIDTHS = st.sampled_from([1 << 50, 1 << 52, 3 << 51, 1 << 57])
+_RANGES = st.lists(st.tuples(st.integers(0, 255), _WIDTHS).map(lambda each: KeyRange(each[0] << 52, (each[0] << 52) + each[1])), min_size=1)
+
+
+def test_rows_with_hashed_keys_are_listed_by_any_ranges(warehouse_url: str) -> None:
+    """Ranges of one width share a condition, others have one of their own."""
+    keys = [f"key {number}" for number in range(300)]
+    table = replace(TABLE, columns=(Column("name", varchar(16), nullable=False),), key=("name",), cursor="")
+    rows = " UNION ALL ".join(f"SELECT CAST('{key}' AS VARCHAR(16)) AS name" for key in keys)
+    places = {key: row_checksum.partition_value(table, {"name": key}) for key in keys}
+    with closing(psycopg2.connect(warehouse_url)) as connection, connection.cursor() as cursor:
+
+        @given(_RANGES)
+        def list_rows(ranges: list[KeyRange]) -> None:
+            cursor.execute(row_checksum.row_checksums_sql(table, f"({rows}) AS r", DIALECT, *ranges))
+            found = {key for key, _ in cursor.fetchall()}
+            assert found == {key for key, place in places.items() if any(each.low <= place < each.high for each in ranges)}
+
+        list_rows()
