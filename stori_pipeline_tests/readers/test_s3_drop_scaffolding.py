@@ -155,6 +155,7 @@ def test_the_delimiter_of_csv_is_found(drops: Drops, delimiter: str) -> None:
     drops.put("feed/3.csv", csv_text([rows[0], ["4", "", ""]], delimiter))
     text, table = suggested(drops, "feed")
     assert table.changes == Objects("feed/", delimiter=delimiter)
+    assert "# suggested from 3 rows of 2 of 3 files\n" in text
     assert "# feed/2.csv has another delimiter, ','; give its files a folder of their own\n" in text
     found = drained(drops.reader, table)
     assert [(row["id"], row["price_net"], row["note"]) for row in found.rows][:2] == [(1, "1,50", 'a "quoted"\nnote'), (2, "12,00", None)]

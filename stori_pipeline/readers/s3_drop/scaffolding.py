@@ -187,7 +187,7 @@ def _key_note(sampled: Sampled, key: str) -> str:
 
 
 def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, found: Merged) -> list[str]:
-    is_all = len(files) == count and all(file.is_whole for file in used)
+    is_all = len(used) == count and all(file.is_whole for file in used)
     others = [file for file in files if not file.broken and file not in used]
     return [
         f"suggested from {found.sampled.rows:,} rows of {len(used):,} of {count:,} files" + (", which is all" if is_all else ""),
