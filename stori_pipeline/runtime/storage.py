@@ -26,6 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, OperationalError
 
 from stori_pipeline.settings import Settings
+from stori_pipeline.settings.foreign import hint
 
 _EMBEDDED = "DAGSTER_EMBEDDED_STORAGE"
 """The variable in which a process tells those that it starts which folder of SQLite files is their storage."""
@@ -106,7 +107,8 @@ class KeptPostgresStorage(DagsterPostgresStorage):
         except (DagsterPostgresException, OperationalError, ConnectionRefusedError) as error:
             url = make_url(postgres_url)
             raise StorageUnavailable(
-                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer. On a laptop, `stori up` starts it"
+                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer{hint('postgres')}. On a laptop, "
+                "`stori up` starts it"
             ) from error
         self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)
         for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):

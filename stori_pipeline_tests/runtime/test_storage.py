@@ -58,6 +58,14 @@ def test_a_postgres_that_does_not_answer_is_one_line(folder: Path, monkeypatch: 
     assert raised.value.format_message() == expected
 
 
+def test_a_variable_that_keeps_the_storage_from_answering_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: with PGSSLMODE=require, the error asked for a stack that was running."""
+    monkeypatch.setenv(SETTING, f"postgresql+psycopg2://dagster:secret@127.0.0.1:{closed_port()}/dagster")
+    monkeypatch.setenv("PGSSLMODE", "require")
+    with pytest.raises(StorageUnavailable, match="does not answer; PGSSLMODE is set and changes this connection"):
+        DagsterInstance.from_config(str(folder))
+
+
 def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(folder: Path) -> None:
     """Like the test of the same name with Postgres: the race is in what Dagster's storages share."""
     with DagsterInstance.from_config(str(folder)) as instance:
