@@ -14,7 +14,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
 from stori_pipeline.readers.s3_drop import Objects, formats, scaffolding
 from stori_pipeline.readers.s3_drop.bucket import Dropped
-from stori_pipeline.readers.s3_drop.headers import labels
+from stori_pipeline.readers.s3_drop.headers import labels, own_places
 from stori_pipeline.readers.s3_drop.sampling import FileSample
 from stori_pipeline.readers.suggested_columns import has_path
 from stori_pipeline_tests.extent import extent
@@ -40,3 +40,9 @@ def test_every_column_of_every_file_has_a_column_of_its_own(headers: list[list[s
             header,
             [each.path for each in columns],
         )
+
+
+def test_names_that_differ_in_capitals_only_are_matched_before_others() -> None:
+    """Regression: by their order alone, the values of two columns were swapped without a word."""
+    found = own_places(["Order_ID", "ORDER ID", "ref"], labels(["Order ID", "order_id", "ref"]))
+    assert found == {"Order_ID": 1, "ORDER ID": 0, "ref": 2}

@@ -34,7 +34,8 @@ def labels(names: Sequence[str]) -> list[str]:
 
 def own_places(paths: Iterable[str], labelled: Sequence[str]) -> dict[str, int]:
     """The place of the column of each path that has one: of the column that it names exactly; else of one that is spelled in another way.
-    Several such columns are taken in order, if there is a path for each of them; otherwise none is, because it is not clear which.
+    Several such columns go to the paths that differ in capitals only, the rest in order, if there is a path for each; otherwise none,
+    because it is not clear which.
 
     Args:
         labelled: the `labels` of a file's columns.
@@ -55,5 +56,9 @@ def own_places(paths: Iterable[str], labelled: Sequence[str]) -> dict[str, int]:
     for alike, group in others.items():
         places = free.get(alike, [])
         if len(places) <= len(group):
-            own.update(zip(group, places, strict=False))
+            cased = {path: place for path in group for place in places if labelled[place].strip().casefold() == path.strip().casefold()}
+            alone = {path: place for path, place in cased.items() if list(cased.values()).count(place) == 1}
+            rest = [path for path in group if path not in alone]
+            own.update(alone)
+            own.update(zip(rest, [place for place in places if place not in alone.values()], strict=False))
     return own
