@@ -211,7 +211,7 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
 
     For tables whose reader does not see deletes. Syncs each table first, so that a row missing in the source is a deleted row.
     """
-    from stori_pipeline.model.comparable import Comparable
+    from stori_pipeline.model.comparable import ListsKeys
     from stori_pipeline.pipeline import detect_deletes as pipeline
     from stori_pipeline.pipeline.sync import land, load
     from stori_pipeline.settings import Settings
@@ -223,7 +223,7 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
             reader = reader_of(table, settings)
             land(table, reader, lake, run_id=run_id)
             load(table, lake, warehouse, run_id=run_id)
-            if not isinstance(reader, Comparable) and not as_json:
+            if not isinstance(reader, ListsKeys) and not as_json:
                 say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
             manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
             loaded = load(table, lake, warehouse, run_id=run_id)

@@ -35,7 +35,7 @@ from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of,
 from stori_pipeline.defs.materialization_metadata import last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
-from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.table import STALE_AFTER, WARN_AFTER, Table
 from stori_pipeline.readers import Reader
 from stori_pipeline.runtime.retries import RETRY, only_transient
@@ -205,7 +205,7 @@ def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader
 
     if table.changes.sees_deletes:
         return
-    if not isinstance(reader, Comparable):
+    if not isinstance(reader, ListsKeys):
         outcome = CANNOT_DETECT
     else:
         try:

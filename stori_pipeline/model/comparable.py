@@ -1,11 +1,12 @@
 """A comparable: something that holds rows of a table and can compute their checksums.
 
-Belongs here: the protocol that the warehouse, the lake and most readers implement. Does not belong here: what a checksum is
+Belongs here: the protocols that the warehouse, the lake and some readers implement. Does not belong here: what a checksum is
 (`row_checksum`), or comparing (`verify`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
 from stori_pipeline.model.row_checksum import Digest, KeyRange
@@ -28,3 +29,12 @@ class Comparable(Protocol):
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         """The checksum of every row in one or more small ranges, by the texts of its key. A key that occurs twice has the sum."""
+
+
+@runtime_checkable
+class ListsKeys(Comparable, Protocol):
+    """A source that is asked for the keys themselves, so that no row is deleted because of a checksum."""
+
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        """Those of the keys, given as texts (`row_checksum.key_text`), that the source has now, in a row that fits or not. Compares texts,
+        not checksums."""

@@ -196,6 +196,16 @@ def _bucket_sql(at: str, key_range: KeyRange, width: int) -> str:
     return f"CAST(({offset} - MOD({offset}, {width})) / {width} AS BIGINT)"
 
 
+def existing_keys_sql(table: Table, relation: str, dialect: Dialect) -> str:
+    """SQL of Postgres for a row per key that exists among those asked: its texts. Has a parameter for each column of the key: its texts of
+    all keys asked, in UTF-8, as an array of bytes, because the database may have another encoding."""
+    texts = [f"CAST({_key_text_sql(table[name], dialect)} AS TEXT)" for name in table.key]
+    asked = ", ".join(f"k{number}" for number, _ in enumerate(texts))
+    equal = " AND ".join(f"CONVERT_TO({text}, 'UTF8') = asked.k{number}" for number, text in enumerate(texts))
+    arrays = ", ".join(["%s::bytea[]"] * len(texts))
+    return f"SELECT DISTINCT {', '.join(texts)} FROM {relation} JOIN UNNEST({arrays}) AS asked({asked}) ON {equal}"
+
+
 def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: KeyRange) -> str:
     """SQL for a row per key in the ranges: the key's texts, then the checksum of its row (the sum, if several rows have the key)."""
     keys = ", ".join(_key_text_sql(table[name], dialect) for name in table.key)

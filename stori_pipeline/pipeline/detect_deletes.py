@@ -6,19 +6,22 @@ the tombstones (`sync`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.contract import conform
 from stori_pipeline.lake import Lake, Manifest
-from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.sync import RowStream
 from stori_pipeline.readers import Reader
 from stori_pipeline.verify.compare import count_both, differences
 from stori_pipeline.warehouse import Warehouse
+
+_log = logging.getLogger(__name__)
 
 CANNOT_DETECT = "its source cannot list its rows, so deleted rows cannot be detected"
 """The message for a table whose source is not comparable."""
@@ -62,7 +65,8 @@ class Tombstones:
 def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, run_id: str, force: bool = False) -> Manifest | None:
     """Lands a tombstone for every row of the mirror that the source no longer has.
 
-    Returns None if there is no such row, or if the source cannot list its rows: a message that has left a queue is not deleted.
+    Returns None if there is no such row, or if the source cannot list its rows: a message that has left a queue is not deleted. The
+    comparison by checksums only finds the rows to ask for: a tombstone lands after the source was asked for the key itself.
 
     The mirror must hold the newest batch, so that a row which is missing in the source was deleted since. If another run lands a batch
     first, this one changes nothing (`LandingConflict`).
@@ -72,7 +76,7 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
             outage or a wrong address is then more likely than so many deletes.
     """
     newest = lake.newest(table)
-    if newest is None or not isinstance(reader, Comparable):
+    if newest is None or not isinstance(reader, ListsKeys):
         return None
     what = f"detect-deletes of {table.full_name}"
     if warehouse.ledger(table) != newest.order:
@@ -82,7 +86,19 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     if mirror_rows > 0 and source_rows == 0 and not force:
         raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
     differing = differences(table, reader, warehouse, key_range, keys_only=True)
-    deleted = [difference.key for difference in differing if difference.verdict == "not in the source"]
+    deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"])
     if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
         raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
     return RowStream(table, lake, newest, Tombstones(table, deleted, newest)).land(run_id=run_id).manifest if deleted else None
+
+
+def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Those of the keys that the source does not have now."""
+    gone = []
+    for start in range(0, len(keys), _ROWS_AT_ONCE):
+        asked = keys[start : start + _ROWS_AT_ONCE]
+        existing = reader.existing(table, asked)
+        gone += [key for key in asked if key not in existing]
+    if len(gone) < len(keys):
+        _log.warning("%s: %d keys seemed deleted by their checksums, but the source has them", table.full_name, len(keys) - len(gone))
+    return gone

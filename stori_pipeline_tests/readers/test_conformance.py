@@ -21,7 +21,7 @@ from stori_pipeline.contract import REJECTED
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.changes import Changes
-from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.drift import drift
@@ -263,12 +263,13 @@ def test_an_unreachable_source_is_unavailable_and_its_password_stays_secret(rig:
         lambda: away.describe("shop"),
         lambda: away.drift(rig.table) if rig.shows_unread_rows else away.head(rig.table, None),
     ]
-    if isinstance(away, Comparable):
+    if isinstance(away, ListsKeys):
         side = away
         acts += [
             lambda: side.key_range(rig.table),
             lambda: side.digests(rig.table, key_range, 1),
             lambda: side.checksums(rig.table, key_range),
+            lambda: side.existing(rig.table, [("1",)]),
         ]
     for act in acts:
         with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1") as raised:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.business_hours import BusinessHours
-from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.comparable import Comparable, ListsKeys
 from stori_pipeline.pipeline import sync
 from stori_pipeline.verify.comparables import LakeComparable, comparable_source
 from stori_pipeline_tests.readers.rigs import with_whole_rows
@@ -83,6 +83,16 @@ def test_a_table_whose_definition_has_arrivals_has_digests_of_keys_alone(rig: Ri
     side, _ = _landed(rig, lake)
     assert side.key_range(rig.table) == (3, row_checksum.KeyRange(1, 4))
     assert side.digests(rig.table, row_checksum.KeyRange(0, 10), 10, keys_only=True)[0].rows == 3
+
+
+def test_a_source_is_asked_for_keys_themselves(rig: Rig, lake: Lake) -> None:
+    """A tombstone must not rest on a checksum alone."""
+    rig.insert([*items(1, 2), {"id": 3, "name": "ż" * NAME_BYTES}])
+    side, _ = _landed(rig, lake)
+    assert isinstance(side, ListsKeys) != isinstance(side, LakeComparable)
+    if isinstance(side, ListsKeys):
+        assert side.existing(rig.table, [("1",), ("3",), ("4",), ("-1",), ("x",)]) == {("1",), ("3",)}
+        assert side.existing(rig.table, []) == set()
 
 
 def test_a_row_that_does_not_fit_counts_in_the_source_but_not_in_the_lake(rig: Rig, lake: Lake) -> None:

@@ -166,6 +166,9 @@ _JSON_SQL: dict[Engine, str] = {
 }
 """The JSON text of an expression, without any white space."""
 
+_UTF8: dict[Engine, str] = {"postgres": "CONVERT_TO(NULLIF({x}, 'null'), 'UTF8')", "redshift": "NULLIF({x}, 'null')"}
+"""What of that text a checksum is over: its UTF-8, whatever the encoding of the database; JSON's null counts as null."""
+
 # JSON text, landed as bytes: COPY would load a Parquet string into SUPER as one long string scalar, and JSON_PARSE takes
 # documents over 65,535 bytes only from VARBYTE.
 super_ = register(
@@ -179,7 +182,7 @@ super_ = register(
         convert=_to_json,
         copy_form="",
         canonical=_canonical,
-        canonical_sql=lambda x, engine: f"MD5(NULLIF({_JSON_SQL[engine].format(x=x)}, 'null'))",
+        canonical_sql=lambda x, engine: f"MD5({_UTF8[engine].format(x=_JSON_SQL[engine].format(x=x))})",
         is_document=True,
         in_frames=pa.string(),
         from_driver=lambda text: document_text(_parsed_document(text)),

@@ -72,7 +72,8 @@ def varchar(length: int) -> Type:
         fits=_storable(length),
         copy_form="",
         canonical=lambda value: hashlib.md5(value.encode(), usedforsecurity=False).hexdigest(),
-        canonical_sql=lambda x, _: f"MD5({x})",
+        # A checksum is over UTF-8, and a database may have another encoding.
+        canonical_sql=lambda x, engine: f"MD5(CONVERT_TO({x}, 'UTF8'))" if engine == "postgres" else f"MD5({x})",
         roles=frozenset({"key", "sortkey", "distkey"}),
         is_text=True,
         postgres={"text": "{x}", "character varying": "{x}", ANY: "{x}::text"},

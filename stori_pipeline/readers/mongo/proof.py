@@ -1,7 +1,7 @@
 """Counts and checksums of a collection's rows, for comparisons.
 
-Belongs here: `key_range`, `digests` and `checksums`. Does not belong here: what a checksum is (`model.row_checksum`), or comparing
-(`verify`).
+Belongs here: `key_range`, `digests`, `checksums` and `existing`. Does not belong here: what a checksum is
+(`model.row_checksum`), or comparing (`verify`).
 """
 
 # MongoDB has no md5, and this package turns documents into rows; so the rows are read like any reading and their checksums computed here. A
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Collection as AnyCollection
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,13 @@ def checksums(collection: Collection[Document], table: Table, *ranges: KeyRange)
             if any(key_range.low <= at < key_range.high for key_range in ranges):
                 by_key[part.key(table, index)] = part.checksums[index]
     return by_key
+
+
+def existing(collection: Collection[Document], table: Table, keys: AnyCollection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """See `ListsKeys.existing`."""
+    asked, keys_only = set(keys), keys_of(table)
+    parts = _passes(collection, keys_only)
+    return asked & {part.key(keys_only, index) for part in parts for index in range(len(part.checksums))}
 
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:

@@ -6,7 +6,7 @@ A collection that does not exist is an empty table, because MongoDB creates one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
@@ -74,6 +74,10 @@ class MongoReader:
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._opened(table) as connection:
             return proof.checksums(connection.database[table.name_in_source], table, *ranges)
+
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        with self._opened(table) as connection:
+            return proof.existing(connection.database[table.name_in_source], table, keys)
 
 
 def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:

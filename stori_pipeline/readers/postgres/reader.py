@@ -6,7 +6,7 @@ Belongs here: the functions of the protocol. Does not belong here: how they work
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 
@@ -87,6 +87,12 @@ class PostgresReader:
         with self._snapshot(table) as (cursor, relation):
             cursor.execute(row_checksum.row_checksums_sql(table, relation.rows, shape.dialect(relation), *ranges))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
+
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        with self._snapshot(table) as (cursor, relation):
+            statement = row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation))
+            cursor.execute(statement, [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key))
+            return {tuple(key) for key in cursor.fetchall()}
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:

@@ -1,0 +1,101 @@
+"""Databases in other encodings than UTF-8: brought, proved equal, and no row deleted because its text has other bytes there.
+
+Belongs here: what the encoding of a database could change. Does not belong here: kinds of tables (`test_whole_database`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from stori_pipeline.local.stack import Stack
+from stori_pipeline.model.row_checksum import Digest, KeyRange
+from stori_pipeline.model.source import Source
+from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.detect_deletes import detect_deletes
+from stori_pipeline.readers import reader_for, suggest
+from stori_pipeline.readers.postgres.reader import PostgresReader
+from stori_pipeline_tests.databases import drop_schemas, execute
+from stori_pipeline_tests.scaffolded.journeys import brought, defined
+from stori_pipeline_tests.stores import Stores
+
+LETTERS = {"LATIN1": "äöüßéÿ", "WIN1252": "äöüß€œ", "EUC_JP": "日本語かなカ"}
+PLAIN, FOREIGN = 3_000, 300
+
+
+@dataclass(frozen=True)
+class ForeignDatabase:
+    source: Source
+    owner: str
+    reader_url: str
+
+    def table(self, name: str) -> Table:
+        return next(
+            each for each in defined(self.source, suggest("postgres", self.reader_url, self.source.name).tables) if each.name == name
+        )
+
+
+def _created(sources: Stack, encoding: str) -> tuple[str, str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    sources.create_source_database(name)
+    superuser = sources.postgres_url("sources", "postgres", name)
+    owner = sources.postgres_url("sources", "postgres", "postgres")
+    execute(owner, f"DROP DATABASE {name}", autocommit=True)
+    locale = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+    execute(owner, f"CREATE DATABASE {name} ENCODING '{encoding}' {locale} TEMPLATE template0", autocommit=True)
+    return name, superuser
+
+
+@pytest.fixture(params=LETTERS)
+def foreign(request: pytest.FixtureRequest, sources: Stack, warehouse_url: str) -> Iterator[ForeignDatabase]:
+    name, owner = _created(sources, request.param)
+    letters = LETTERS[request.param]
+    execute(
+        owner,
+        "CREATE TABLE words (word text PRIMARY KEY, note varchar(40), document jsonb)",
+        f"INSERT INTO words SELECT 'word' || n, 'note ' || n, jsonb_build_object('n', n) FROM generate_series(1, {PLAIN}) n",
+        f"INSERT INTO words SELECT '{letters}' || n, '{letters}' || n, jsonb_build_object('note', '{letters}')"
+        f" FROM generate_series(1, {FOREIGN}) n",
+        "GRANT USAGE ON SCHEMA public TO reader",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+    )
+    source = Source(name=f"foreign_{uuid.uuid4().hex[:8]}", kind="postgres", description="A database in another encoding.")
+    yield ForeignDatabase(source, owner, sources.postgres_url("sources", "reader", name))
+    drop_schemas(warehouse_url, source.name)
+    sources.drop_source_database(name)
+
+
+def test_no_row_is_deleted_because_its_database_has_another_encoding(foreign: ForeignDatabase, stores: Stores) -> None:
+    """Regression: checksums were over the server's bytes, so the mirror's rows with umlauts counted as deleted."""
+    words, reader = foreign.table("words"), reader_for("postgres", foreign.reader_url)
+    assert brought(words, reader, stores) == PLAIN + FOREIGN
+    assert detect_deletes(words, reader, stores.lake, stores.warehouse, run_id="run") is None
+    execute(foreign.owner, "DELETE FROM words WHERE word LIKE '%7'", "UPDATE words SET note = 'other' WHERE word LIKE '%8'")
+    assert brought(words, reader, stores) == (PLAIN + FOREIGN) * 9 // 10
+
+
+class _WithWrongChecksums(PostgresReader):
+    """A source whose checksums are those of no row: as one with another md5 or encoding would have."""
+
+    def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
+        return {(f"not {key[0]}", *key[1:]): checksum for key, checksum in super().checksums(table, *ranges).items()}
+
+    def digests(self, *args: Any, **named: Any) -> dict[int, Digest]:
+        return {bucket: Digest(found.rows, found.checksum + 1) for bucket, found in super().digests(*args, **named).items()}
+
+
+@pytest.mark.parametrize("foreign", ["LATIN1"], indirect=True)
+def test_a_row_is_deleted_only_after_its_source_was_asked_for_its_key(foreign: ForeignDatabase, stores: Stores) -> None:
+    """Regression: tombstones were landed for rows that the source had, on the word of a checksum."""
+    words = foreign.table("words")
+    brought(words, reader_for("postgres", foreign.reader_url), stores)
+    wrong = _WithWrongChecksums(foreign.reader_url)
+    assert detect_deletes(words, wrong, stores.lake, stores.warehouse, run_id="run", force=True) is None
+    execute(foreign.owner, "DELETE FROM words WHERE word IN ('word5', (SELECT max(word) FROM words))")
+    manifest = detect_deletes(words, wrong, stores.lake, stores.warehouse, run_id="run", force=True)
+    assert manifest is not None
+    assert manifest.rows == 2
