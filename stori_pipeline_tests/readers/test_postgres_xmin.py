@@ -188,10 +188,10 @@ def test_rows_frozen_since_are_read_and_older_ones_are_not_read_again(
 
 def test_a_rewritten_table_loses_no_row(connect: Connect, reader: PostgresReader) -> None:
     app = connect()
-    _committed(app, "INSERT INTO items VALUES (1, 'old')")
+    _committed(app, "ALTER TABLE items ADD note integer", "INSERT INTO items VALUES (1, 'old')")
     first = _ids(reader, None)[1]
     _committed(app, "INSERT INTO items VALUES (2, 'new')")
-    _committed(app, "ALTER TABLE items ALTER id TYPE bigint")
+    _committed(app, "ALTER TABLE items ALTER note TYPE bigint")
     ids, second = _ids(reader, first)
     assert 2 in ids
     assert _ids(reader, second)[0] == []

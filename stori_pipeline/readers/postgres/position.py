@@ -5,7 +5,7 @@ Belongs here: the JSON that manifests keep, and the queries for its values. Does
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +16,7 @@ from stori_pipeline.model.reading import Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.postgres import xmin
+from stori_pipeline.readers.postgres.layout import Layout, change
 from stori_pipeline.readers.postgres.shape import Relation
 
 _KIND = "postgres"
@@ -39,12 +40,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class Reached:
-    """How far a table has been read: the transactions that the snapshot did not see, and for `Cursor` the bound below which no row can
-    appear."""
+    """How far a table has been read: the transactions that the snapshot did not see, for `Cursor` the bound below which no row can appear,
+    and the layout under which it was read (empty in positions of earlier versions)."""
 
     origin: Origin
     unseen: xmin.Unseen
     bound: datetime | None = None
+    layout: Layout = field(default_factory=dict)
 
     def to_json(self) -> Position:
         position: dict[str, Any] = {
@@ -52,6 +54,7 @@ class Reached:
             **vars(self.origin),
             "next": self.unseen.next,
             "open": [list(r) for r in self.unseen.open],
+            "layout": self.layout,
         }
         return {**position, "bound": self.bound.isoformat()} if self.bound else position
 
@@ -63,24 +66,30 @@ class Reached:
             origin = Origin(str(position["system"]), int(position["timeline"]), int(position["database"]), int(position["table"]))
             unseen = xmin.Unseen(int(position["next"]), tuple((int(low), int(high)) for low, high in position["open"]))
             bound = datetime.fromisoformat(position["bound"]) if "bound" in position else None
+            layout = {str(name): list(facts) for name, facts in position.get("layout", {}).items()}
         except (KeyError, TypeError, ValueError) as error:
             raise PositionLost(f"{table.full_name}: its position is not one of a Postgres table ({error!r})") from error
         if kind != _KIND:
             raise PositionLost(f"{table.full_name}: its position is one of a {kind} source, not of a Postgres table")
-        return cls(origin, unseen, bound)
+        return cls(origin, unseen, bound, layout)
 
     def refuse_if_lost(self, table: Table, now: Reached) -> None:
         """Raises PositionLost unless the rows written since this position can be distinguished from older ones, as of `now`."""
         reason = ""
         if self.origin != now.origin:
-            changed = [name for name, value in vars(self.origin).items() if value != getattr(now.origin, name)]
-            reason = f"it belongs to another server, history, database or table ({', '.join(changed)} changed)"
+            other = [name for name, value in vars(self.origin).items() if value != getattr(now.origin, name)]
+            reason = f"it belongs to another server, history, database or table ({', '.join(other)} changed)"
         elif now.unseen.next < self.unseen.next:
             reason = "it is later than the server itself, which was set back or is a standby that lags"
         elif (age := self.unseen.age(now.unseen.next)) > xmin.OLDEST:
             reason = f"it is {age:,} transactions old, too old to tell rows written since from older ones"
         if reason:
             raise PositionLost(f"{table.full_name}: its position is lost: {reason}")
+
+    def refuse_if_changed(self, table: Table, now: Layout) -> None:
+        """Raises PositionLost if values may have changed in rows that nobody wrote."""
+        if reason := change(self.layout, now):
+            raise PositionLost(f"{table.full_name}: {reason}")
 
 
 def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Reached | None) -> Reached:

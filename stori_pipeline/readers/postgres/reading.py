@@ -6,8 +6,9 @@ parsed (`copy_text`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date
 
 from psycopg2 import extensions
@@ -18,8 +19,9 @@ from stori_pipeline.model.names import quoted
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.postgres import ROW, Snapshot, names, shape, snapshots, xmin
+from stori_pipeline.readers.postgres import ROW, Snapshot, names, partitions, shape, snapshots, xmin
 from stori_pipeline.readers.postgres.copy_text import BlockParser
+from stori_pipeline.readers.postgres.layout import layout
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
@@ -90,9 +92,14 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         begin_snapshot(connection, relation.lock)
         reference = age_reference(cursor, reached.unseen)  # this query also takes the snapshot
         # Look up the columns again: the lock now prevents changes.
-        relation = relation_of(address, cursor, table, new=before.unseen.filter(reference) if before and day is None else "")
+        written = before.unseen.filter(reference) if before and day is None else ""
+        joined = partitions.joined(cursor, table, relation.oid, written) if written else []
+        relation = relation_of(address, cursor, table, new=_or_in(joined, written))
         shape.refuse_misfit(table, relation)
-        where = _where(table, relation, before, day, reference)
+        reached = replace(reached, layout=layout(cursor, table, relation.oid))
+        if before and day is None:  # the rows of a day do not move the position
+            before.refuse_if_changed(table, reached.layout)
+        where = _where(table, relation, before, day, written, joined)
     columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
@@ -156,17 +163,26 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
         raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
 
 
-def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, reference: int) -> str:
+def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, written: str, joined: Sequence[int]) -> str:
+    """
+    Args:
+        written: the condition that a transaction wrote the row which the position had not seen.
+        joined: the partitions that joined since.
+    """
     if day is not None:
         return f" WHERE {_of_day(table, relation, before, day)}"
     if before is None:
         return ""
     if relation.rows != relation.sql:
         return f" WHERE {quoted(shape.NEW)}"
-    conditions = [before.unseen.filter(reference)]
     if isinstance(table.changes, ByCursor) and before.bound is not None:
-        conditions.append(shape.from_bound(table, table.changes.column, relation, before.bound))
-    return f" WHERE {' AND '.join(conditions)}"
+        written = f"{written} AND {shape.from_bound(table, table.changes.column, relation, before.bound)}"
+    return f" WHERE {_or_in(joined, written)}"
+
+
+def _or_in(tables: Sequence[int], condition: str) -> str:
+    """The condition, or that the row is in one of these partitions or children."""
+    return f"({condition}) OR tableoid IN ({', '.join(map(str, tables))})" if tables else condition
 
 
 def _of_day(table: Table, relation: Relation, since: object | None, day: date) -> str:
@@ -178,4 +194,5 @@ def _of_day(table: Table, relation: Relation, since: object | None, day: date) -
 
 
 def _should_be_renewed(before: Reached, reached: Reached) -> bool:
-    return before.unseen.age(reached.unseen.next) > xmin.RENEW and reached.unseen.low > before.unseen.low
+    is_old = before.unseen.age(reached.unseen.next) > xmin.RENEW and reached.unseen.low > before.unseen.low
+    return is_old or not before.layout  # a position of an earlier version has none
