@@ -39,6 +39,31 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Server:
+    """How far its server had come: whether transaction ids may have been handed out twice since. Empty in positions of earlier versions.
+
+    A volume that is restored in place from a snapshot keeps identifier and timeline. It was not shut down, so the server recovers from a
+    crash, and then it forgets its statistics. A server that was shut down and started keeps them.
+    """
+
+    lsn: int = 0
+    """Where its log ended, in bytes."""
+    started: str = ""
+    statistics: str = ""
+    """Since when it has counted."""
+
+    def restored_by(self, now: Server) -> str:
+        """Why the server's history may have been set back since; "" if it was not."""
+        if not self.started:
+            return ""
+        if now.lsn < self.lsn:
+            return "the server's log is shorter than it was, so the server was set back or is a standby that lags"
+        if now.started != self.started and now.statistics != self.statistics:
+            return "the server recovered from a crash or was restored from a copy, so it may have handed out transaction ids again"
+        return ""
+
+
+@dataclass(frozen=True)
 class Reached:
     """How far a table has been read: the transactions that the snapshot did not see, for `Cursor` the bound below which no row can appear,
     and the layout under which it was read (empty in positions of earlier versions)."""
@@ -47,6 +72,7 @@ class Reached:
     unseen: xmin.Unseen
     bound: datetime | None = None
     layout: Layout = field(default_factory=dict)
+    server: Server = field(default_factory=lambda: Server())
 
     def to_json(self) -> Position:
         position: dict[str, Any] = {
@@ -55,6 +81,7 @@ class Reached:
             "next": self.unseen.next,
             "open": [list(r) for r in self.unseen.open],
             "layout": self.layout,
+            "server": vars(self.server),
         }
         return {**position, "bound": self.bound.isoformat()} if self.bound else position
 
@@ -67,11 +94,12 @@ class Reached:
             unseen = xmin.Unseen(int(position["next"]), tuple((int(low), int(high)) for low, high in position["open"]))
             bound = datetime.fromisoformat(position["bound"]) if "bound" in position else None
             layout = {str(name): list(facts) for name, facts in position.get("layout", {}).items()}
+            server = Server(**position.get("server", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise PositionLost(f"{table.full_name}: its position is not one of a Postgres table ({error!r})") from error
         if kind != _KIND:
             raise PositionLost(f"{table.full_name}: its position is one of a {kind} source, not of a Postgres table")
-        return cls(origin, unseen, bound, layout)
+        return cls(origin, unseen, bound, layout, server)
 
     def refuse_if_lost(self, table: Table, now: Reached) -> None:
         """Raises PositionLost unless the rows written since this position can be distinguished from older ones, as of `now`."""
@@ -83,6 +111,8 @@ class Reached:
             reason = "it is later than the server itself, which was set back or is a standby that lags"
         elif (age := self.unseen.age(now.unseen.next)) > xmin.OLDEST:
             reason = f"it is {age:,} transactions old, too old to tell rows written since from older ones"
+        else:
+            reason = self.server.restored_by(now.server)
         if reason:
             raise PositionLost(f"{table.full_name}: its position is lost: {reason}")
 
@@ -99,9 +129,11 @@ def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Rea
         " (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),"
         " has_function_privilege('pg_control_system()', 'EXECUTE') AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE')"
         " AND has_function_privilege('pg_control_recovery()', 'EXECUTE')"
+        ", CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END - '0/0'::pg_lsn,"
+        " pg_postmaster_start_time()::text, (SELECT COALESCE(stats_reset::text, '') FROM pg_stat_bgwriter)"
         " FROM pg_current_snapshot() s"
     )
-    low, high, database, may_identify = _one(cursor)
+    low, high, database, may_identify, lsn, started, statistics = _one(cursor)
     system, timeline = "", 0
     if may_identify:
         # After a standby took over, only min_recovery_end_timeline has the new timeline until the first checkpoint.
@@ -117,7 +149,8 @@ def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Rea
         cursor.execute(xmin.asking_sql(candidates))
         unfinished = cursor.fetchall()
     bound = _bound(cursor, table.changes, since) if isinstance(table.changes, ByCursor) else None
-    return Reached(Origin(system, timeline, database, relation.oid), xmin.Unseen(high, xmin.joined(unfinished)), bound)
+    origin, server = Origin(system, timeline, database, relation.oid), Server(int(lsn or 0), started, statistics)
+    return Reached(origin, xmin.Unseen(high, xmin.joined(unfinished)), bound, server=server)
 
 
 def _bound(cursor: extensions.cursor, changes: ByCursor, since: Reached | None) -> datetime | None:

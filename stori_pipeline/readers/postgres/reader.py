@@ -38,7 +38,8 @@ class PostgresReader:
 
         A backend reports its counts after it commits: within a second if it goes on working, within ten seconds if it falls idle, within
         a minute at most. Until then the text stays the same, so a change shows late. Deletes, TRUNCATE and transactions that were rolled
-        back change the text, too. If the server does not count (`track_counts` is off), every transaction in the cluster changes it.
+        back change the text, too. If the server does not count (`track_counts` is off), every transaction in the cluster changes it; and
+        on a standby, which never counts, everything that it replays.
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
@@ -125,6 +126,7 @@ SELECT string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDE
        (SELECT stats_reset::text FROM pg_stat_bgwriter),
        (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()),
        pg_postmaster_start_time()::text,
-       CASE WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END
+       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
+            WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END
 FROM tree
 """
