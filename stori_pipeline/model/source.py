@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stori_pipeline.model.names import refuse_bad_name
+from stori_pipeline.model.names import refuse_bad_name, refuse_bad_source_name
+
+DERIVED = "polars"
+"""The kind of star tables, whose schema is the platform's own. Dagster shows an icon for it."""
 
 
 @dataclass(frozen=True)
@@ -23,4 +26,7 @@ class Source:
     owners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        refuse_bad_name("source", self.name)
+        if self.kind == DERIVED:
+            refuse_bad_name("source", self.name)
+        else:
+            refuse_bad_source_name(self.name)

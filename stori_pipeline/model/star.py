@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from stori_pipeline.model.changes import Changes, History, Rebuilt
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.inputs import input_tables
-from stori_pipeline.model.source import Source
+from stori_pipeline.model.source import DERIVED, Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, timestamptz
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STAR = Source(
     name="star",
-    kind="polars",
+    kind=DERIVED,
     description="Star schemas, made from landed tables.",
     owners=("team:analytics",),
 )

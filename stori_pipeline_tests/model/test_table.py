@@ -157,3 +157,10 @@ def test_a_change_of_anything_else_keeps_the_fingerprint() -> None:
     )
     assert same.fingerprint == ORDERS.fingerprint
     assert re.fullmatch(r"[0-9a-f]{16}", ORDERS.fingerprint)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "public", "pg_catalog", "pg_temp", "star", "information_schema"])
+def test_a_source_with_the_name_of_a_schema_of_ours_or_of_redshift_is_refused(name: str) -> None:
+    """Regression: a table `pipeline.loads` would have dropped the ledger."""
+    with pytest.raises(DefinitionError, match=f"source: '{name}' is a name of the platform or of Redshift itself; choose another name"):
+        Source(name=name, kind="postgres", description="A source.")
