@@ -11,11 +11,11 @@ reading them again (`readers.quarantined`), the file in which people edit them (
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Literal, TypeVar
 
-from stori_pipeline.contract import Refused
+from stori_pipeline.contract import Refused, parsed_raw
 from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.lake.quarantine import open_rows, rejected_batches
@@ -79,6 +79,42 @@ class _Reading:
         return None
 
 
+@dataclass(frozen=True)
+class Group:
+    """The open rows of a table with one code in one column.
+
+    `batches` are the numbers of the batches that have them, `blocked` of those that are not loaded because of them; `reason` is that of the
+    first row.
+    """
+
+    code: str
+    column: str
+    rows: int
+    batches: tuple[int, ...]
+    blocked: tuple[int, ...]
+    reason: str
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def summary(table: Table, lake: Lake) -> list[Group]:
+    """What a table has in quarantine, by code and column, the most rows first. Errors as for `candidates`."""
+    groups: dict[tuple[str, str], Group] = {}
+    for batch in rejected_batches(lake, table):
+        if not batch.open:
+            continue
+        import polars as pl  # slow to import, and mostly nothing is in quarantine
+
+        number = batch.manifest.batch
+        by_code = open_rows(lake, table, batch).group_by("code", "column", maintain_order=True)
+        for code, column, rows, reason in by_code.agg(pl.len(), pl.first("reason")).collect().iter_rows():
+            before = groups.get((code, column), Group(code, column, 0, (), (), reason))
+            blocked = (*before.blocked, number) if batch.blocks(table) else before.blocked
+            groups[code, column] = Group(code, column, before.rows + rows, (*before.batches, number), blocked, before.reason)
+    return sorted(groups.values(), key=lambda each: -each.rows)
+
+
 def candidates(table: Table, lake: Lake, selection: Selection | None = None, newest: Manifest | None = None) -> Iterator[Candidate]:
     """The open rows of a table that are selected, in the order of their batches.
 
@@ -136,11 +172,18 @@ def discard(table: Table, lake: Lake, selection: Selection, *, run_id: str) -> D
 
 
 def replay(
-    table: Table, reader: Reader, lake: Lake, selection: Selection | None = None, *, run_id: str, edited: Mapping[RowId, str] | None = None
+    table: Table,
+    reader: Reader | None,
+    lake: Lake,
+    selection: Selection | None = None,
+    *,
+    run_id: str,
+    edited: Mapping[RowId, str] | None = None,
 ) -> Decided:
     """Lands the selected open rows that fit the definition now, each exactly once, as one batch; the others stay as they are.
 
     Args:
+        reader: of the table's source; None for a star table, which is refused.
         edited: the raw forms that somebody edited, by row; no other rows are replayed then.
 
     Raises:
@@ -148,7 +191,7 @@ def replay(
         SourceUnavailable: the source must be asked whether it still has the rows, and cannot be reached.
         LakeUnavailable: S3 cannot be reached.
     """
-    if table.is_derived:
+    if table.is_derived or reader is None:
         raise QuarantineRefused(f"{table.full_name}: its rows are computed; correct its function or an input, then {table.snapshot_advice}")
     meant = replace(selection or Selection(), rows=frozenset(edited)) if edited is not None else selection
 
@@ -164,7 +207,7 @@ def replay(
 
 
 def _with_edit(each: Candidate, edited: Mapping[RowId, str]) -> Candidate:
-    if each.row not in edited or edited[each.row] == each.refused.raw:
+    if each.row not in edited or parsed_raw(edited[each.row]) == parsed_raw(each.refused.raw):
         return each
     return replace(each, refused=Refused(each.refused.code, each.refused.reason, edited[each.row], each.refused.column), is_edited=True)
 
