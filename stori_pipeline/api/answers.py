@@ -22,6 +22,11 @@ class TableFreshness(BaseModel):
         ge=0,
     )
     rows_loaded: int = Field(description="Number of rows that the newest load inserted.")
+    quarantined: int | None = Field(
+        description="Number of the table's rows that broke its definition and are in quarantine, since the last look at the source. Null"
+        " if Dagster's storage does not answer.",
+        ge=0,
+    )
 
 
 class Freshness(BaseModel):

@@ -18,13 +18,23 @@ Lags = Callable[[float], Mapping[str, float]]
 """The lag of each table in seconds, by full name, at an instant in seconds since 1970; see `runtime.lag`."""
 
 
-def freshness(store: Store, now: datetime, lags: Lags) -> Freshness:
-    """When each table was last loaded, and how far it may be behind its source."""
-    known = lags(now.timestamp())
+Quarantined = Callable[[], Mapping[str, int]]
+"""The number of rows of each table in quarantine, by full name; see `runtime.quarantined`."""
+
+
+def freshness(store: Store, now: datetime, lags: Lags, quarantined: Quarantined) -> Freshness:
+    """When each table was last loaded, how far it may be behind its source, and how many of its rows are in quarantine."""
+    known, rejected = lags(now.timestamp()), quarantined()
 
     def of_table(row: dict[str, Any]) -> TableFreshness:
         lag = int(known[row["target"]]) if row["target"] in known else None
-        return TableFreshness(table=row["target"], loaded_at=row["loaded_at"], lag_seconds=lag, rows_loaded=row["rows_loaded"])
+        return TableFreshness(
+            table=row["target"],
+            loaded_at=row["loaded_at"],
+            lag_seconds=lag,
+            rows_loaded=row["rows_loaded"],
+            quarantined=rejected.get(row["target"]),
+        )
 
     return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(SELECT_NEWEST_LOADS)])
 
