@@ -79,7 +79,7 @@ def test_a_rejected_row_of_a_file_is_read_again_with_its_file_and_line(kind: str
     assert isinstance(other, Refused)
 
 
-def test_a_broken_file_is_read_again_under_the_mended_definition_until_it_is_overwritten(drops: Drops) -> None:
+def test_a_broken_file_is_read_again_until_it_is_overwritten(drops: Drops) -> None:
     drops = replace(drops, table=replace(SALES, changes=Objects("sales/", delimiter=",")))
     drops.put("sales/a.csv", b"no;price\n1;1,25,3\n")
     (kept,) = refused_rows(drops.read().rejected)
@@ -135,7 +135,7 @@ def test_a_day_that_was_missing_is_asked_for_again(rates: RatesServer) -> None:
     assert conform(RATES, rows)[0].num_rows == 8
 
 
-def test_a_document_that_was_too_large_to_be_kept_whole_is_not_read_as_a_row_of_nulls() -> None:
+def test_a_document_too_large_to_be_kept_is_not_read_as_a_row_of_nulls() -> None:
     table = Table(
         Source("shop", "mongodb", "A shop."),
         "items",
