@@ -187,7 +187,6 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
-        keys += [] if table.is_derived else [AssetCheckKey(mirror_key(table), NEWEST_VERSIONS)]
     return sorted(keys + _rules_reading(project, affected.names), key=str)
 
 
@@ -202,9 +201,13 @@ def _rules_reading(project: Project, names: frozenset[str]) -> list[AssetCheckKe
 
 
 def scheduled_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
-    """The checks that only the schedule runs: those that read the source, and those whose result changes with time."""
+    """The checks that only the schedule runs: those that read the source or quarantine, and those whose result changes with time."""
     return [
         key
         for table in tables
-        for key in (AssetCheckKey(landing_key(table), DRIFT), AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))
+        for key in (
+            AssetCheckKey(landing_key(table), DRIFT),
+            *(AssetCheckKey(mirror_key(table), name) for name in (PROOF, NEWEST_VERSIONS)),
+            *arrivals_keys(table),
+        )
     ]

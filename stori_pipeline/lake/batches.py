@@ -33,6 +33,7 @@ from stori_pipeline.lake.manifest import (
     manifests_prefix,
     part_key,
     quarantine_key,
+    still_open,
 )
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
@@ -166,6 +167,7 @@ class Lake:
             written_at=self.clock(),
             decisions=tuple(decisions),
             decided=newest.newest_decided if continues and newest else 0,
+            still_open=still_open(newest if continues else None, written.rejected, decisions),
         )
         return self._commit(table, manifest)
 

@@ -56,6 +56,8 @@ class Manifest:
         written_at: when it was committed, in UTC.
         decisions: what it decides about rejected rows of earlier batches of its generation.
         decided: the number of the newest batch before it, in its generation, that decides something; 0 if none does.
+        still_open: how many rejected rows of its generation, its own included, nobody has decided about; None if an earlier version, which
+            did not count them, began the generation.
     """
 
     table: str
@@ -75,6 +77,7 @@ class Manifest:
     written_at: datetime
     decisions: tuple[Decision, ...] = ()
     decided: int = 0
+    still_open: int | None = None
 
     @property
     def newest_decided(self) -> int:
@@ -105,6 +108,7 @@ class Manifest:
             "quarantine": self.quarantine,
             "decisions": [each.to_json() for each in self.decisions],
             "decided": self.decided,
+            "still_open": self.still_open,
         }
         return json.dumps({"entries": entries(self.parts), "meta": meta}, indent=1).encode()
 
@@ -141,6 +145,7 @@ class Manifest:
                 written_at=datetime.fromisoformat(meta["written_at"]),
                 decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
                 decided=int(meta.get("decided", 0)),
+                still_open=None if (still_open := meta.get("still_open")) is None else int(still_open),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
@@ -154,6 +159,13 @@ def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> No
         raise ValueError(f"it is the manifest of batch {meta['batch']} of {meta['table']}")
     if meta["kind"] not in ("snapshot", "changes"):
         raise ValueError(f"its kind is {meta['kind']!r}")
+
+
+def still_open(before: Manifest | None, rejected: int, decisions: Iterable[Decision]) -> int | None:
+    """See `Manifest.still_open`, of a batch that follows `before` in its generation; None if it begins one."""
+    if before is not None and before.still_open is None:
+        return None
+    return (before.still_open or 0 if before else 0) + rejected - sum(len(each.numbers) for each in decisions)
 
 
 def entries(parts: Iterable[Part]) -> list[dict[str, Any]]:

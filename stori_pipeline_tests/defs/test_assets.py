@@ -177,7 +177,7 @@ def test_a_batch_with_nothing_good_in_it_warns_though_it_is_too_small_to_be_bloc
     assert (contract.passed, contract.severity.value) == (False, "WARN")
     assert "nothing good came: all 1 rows of batch 2 were rejected" in (contract.description or "")
     platform.write("UPDATE transactions SET transaction_details = repeat('x', 1025) WHERE transaction_no = 2")
-    quiet = execute_sync([BANK], instance=instance)
+    quiet = execute_sync([BANK], instance=instance, prove=True)
     assert metadata_of(quiet, landing_key(BANK))["quarantined"] == 2
     # The mirror has the older version of row 2, which looks current; of row 4 it has none.
     older = checks(quiet)["warehouse/bank/transactions no_newer_version_in_quarantine"]
