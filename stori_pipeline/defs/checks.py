@@ -54,7 +54,7 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
-            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table)).batches
+            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
         blocked = blocked_batches(table, batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:

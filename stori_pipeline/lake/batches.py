@@ -186,16 +186,16 @@ class Lake:
             quarantine = rejected.finish()
             return _Written(rows.rows, rejected.rows, rows.finish(), quarantine[0].url if quarantine else "")
 
-    def next_order(self, kind: Kind, newest: Manifest | None) -> tuple[int, int]:
+    def next_order(self, kind: Kind, newest: Manifest | None, above: int = 0) -> tuple[int, int]:
         """The (generation, batch) of a batch of that kind that follows `newest`.
 
-        A generation is the time at which it begins, in microseconds. So it is later than any generation of a lost lake, which the
-        warehouse's ledger may still have. It is also later than the newest one, even if the clock was set back.
+        A generation is the time at which it begins, in microseconds. It is later than the newest one, and than generation `above`, even if
+        the clock was set back.
         """
         batch = newest.batch + 1 if newest else 1
         if newest and kind == "changes":
             return newest.generation, batch
-        return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
+        return max((self.clock() - _EPOCH) // _MICROSECOND, (newest.generation if newest else 0) + 1, above + 1), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
         """Writes one Redshift COPY manifest for several batches. Returns its `s3://` url, "" if they have no rows.

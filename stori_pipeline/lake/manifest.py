@@ -6,6 +6,7 @@ here: any call to S3 (`bucket`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,10 @@ from stori_pipeline.model.table import Table
 
 MAX_BATCH = 99_999_999
 """The highest number with eight digits; the names of higher ones would not sort after it."""
+
+
+class LakeSetBack(LakeError):
+    """The lake does not have the batch that the mirror was loaded up to: it lost its newest batches, or it was restored from a backup."""
 
 
 class LandingConflict(LakeError):
@@ -75,6 +80,16 @@ class Manifest:
     def order(self) -> tuple[int, int]:
         """(generation, batch): later batches compare greater."""
         return self.generation, self.batch
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits that tell two batches of one number apart: of its order, positions, run and time.
+
+        The ledger keeps it. So it must not depend on anything that a later version adds to manifests.
+        """
+        times = self.taken_at.astimezone(timezone.utc).isoformat(), self.written_at.astimezone(timezone.utc).isoformat()
+        facts = json.dumps([self.table, *self.order, self.since, self.until, self.run_id, *times], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def to_json(self) -> bytes:
         meta = {

@@ -38,6 +38,8 @@ class Relations(NamedTuple):
     """Which tables exist in the warehouse."""
 
     ledger: bool
+    ledger_has_ids: bool
+    """Whether the ledger has ids of batches; one from before version 0.3 does not until its next load."""
     mirror: bool
     names: frozenset[str]
     """The tables and views in the mirror's schema."""
@@ -48,7 +50,9 @@ class LedgerEntry(NamedTuple):
 
     generation: int
     batch: int
-    fingerprint: str
+    fingerprint: str = ""
+    batch_id: str = ""
+    """`Manifest.id` of that batch; "" if the ledger did not keep ids when it was loaded."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -145,10 +149,14 @@ class Warehouse:
 
     def ledger(self, table: Table) -> tuple[int, int] | None:
         """The (generation, batch) up to which the mirror is loaded; None if nothing is loaded yet."""
+        entry = self.ledger_entry(table)
+        return entry.order if entry else None
+
+    def ledger_entry(self, table: Table) -> LedgerEntry | None:
+        """The ledger's newest entry for the mirror; None if nothing is loaded yet."""
         with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
             existing = find_relations(cursor, table)
-            entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
-            return entry.order if entry else None
+            return newest_load(cursor, table, existing) if existing.mirror else None
 
     def load_times(self) -> dict[str, datetime]:
         """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
@@ -201,14 +209,16 @@ def find_relations(cursor: Cursor, table: Table) -> Relations:
     cursor.execute(dialect.SELECT_TABLES, (table.source.name,))
     relations = set(cursor.fetchall())
     names = frozenset(name for schema, name in relations if schema == table.source.name)
-    return Relations(("pipeline", "loads") in relations, table.name in names, names)
+    return Relations(("pipeline", "loads") in relations, ("pipeline.loads", "batch_id") in relations, table.name in names, names)
 
 
-def newest_load(cursor: Cursor, table: Table) -> LedgerEntry | None:
-    """The ledger's newest entry for a table. It counts only if the mirror exists: a dropped mirror holds no rows."""
-    cursor.execute(dialect.SELECT_LEDGER, (table.full_name,))
+def newest_load(cursor: Cursor, table: Table, existing: Relations) -> LedgerEntry | None:
+    """The ledger's newest entry for a table; None without a ledger. It counts only if the mirror exists: a dropped mirror holds no rows."""
+    if not existing.ledger:
+        return None
+    cursor.execute(dialect.select_ledger(has_ids=existing.ledger_has_ids), (table.full_name,))
     row = cursor.fetchone()
-    return LedgerEntry(int(row[0]), int(row[1]), str(row[2])) if row else None
+    return LedgerEntry(int(row[0]), int(row[1]), str(row[2]), row[3] or "") if row else None
 
 
 def only_value(cursor: Cursor) -> Any:
