@@ -75,7 +75,7 @@ def ids(items: StoredTable) -> list[int]:
     return sorted(row[0] for row in items.mirror())
 
 
-def test_a_lake_that_lost_its_newest_batches_begins_a_generation_above_the_ledgers(items: StoredTable, shop: Shop) -> None:
+def test_a_lake_without_its_newest_batches_begins_a_generation_above_the_ledgers(items: StoredTable, shop: Shop) -> None:
     before = items.stores.warehouse.ledger_entry(items.table)
     assert before is not None
     lose(items, *items.stores.lake.manifests(items.table)[-2:])
@@ -92,7 +92,7 @@ def test_a_lake_that_lost_its_newest_batches_begins_a_generation_above_the_ledge
 
 
 @pytest.mark.parametrize("batches", [1, 2, 3])
-def test_batches_that_landed_under_lost_numbers_are_not_taken_for_the_loaded_ones(items: StoredTable, shop: Shop, batches: int) -> None:
+def test_batches_under_lost_numbers_are_not_taken_for_the_loaded_ones(items: StoredTable, shop: Shop, batches: int) -> None:
     """The lake lost batches 3 and 4, and landed others under these numbers while the warehouse was away."""
     lose(items, *items.stores.lake.manifests(items.table)[-2:])
     for _ in range(batches):
@@ -108,7 +108,7 @@ def test_batches_that_landed_under_lost_numbers_are_not_taken_for_the_loaded_one
     assert ids(items) == shop.ids
 
 
-def test_a_wiped_prefix_is_read_again_above_the_ledger_even_if_the_clock_is_behind(items: StoredTable, shop: Shop) -> None:
+def test_a_prefix_wiped_while_the_clock_is_behind_is_read_again(items: StoredTable, shop: Shop) -> None:
     lose(items, *items.stores.lake.manifests(items.table))
     behind = Lake(items.stores.s3, items.stores.bucket, clock=lambda: datetime(2001, 1, 1, tzinfo=timezone.utc))
     shop.ids = [7]
@@ -151,7 +151,7 @@ def test_a_batch_that_another_run_lands_and_loads_meanwhile_is_no_loss(items: St
     assert set_back_reason(items.table, lake, newest, entry) == ""
 
 
-def test_a_ledger_from_before_batches_had_ids_gets_the_column_at_its_next_load(items: StoredTable, shop: Shop) -> None:
+def test_a_ledger_without_ids_of_batches_gets_the_column_at_the_next_load(items: StoredTable, shop: Shop) -> None:
     execute(items.stores.warehouse_url, "ALTER TABLE pipeline.loads DROP COLUMN batch_id")
     entry = items.stores.warehouse.ledger_entry(items.table)
     assert entry is not None
@@ -164,7 +164,7 @@ def test_a_ledger_from_before_batches_had_ids_gets_the_column_at_its_next_load(i
     assert items.stores.warehouse.ledger_entry(items.table) == (*newest.order, items.table.fingerprint, newest.id)
 
 
-def test_the_id_of_a_batch_survives_its_file_and_whatever_a_later_version_adds_to_it(items: StoredTable) -> None:
+def test_the_id_of_a_batch_survives_its_file_and_what_is_added_to_it(items: StoredTable) -> None:
     manifest = items.snapshot({"id": 1})
     document = json.loads(manifest.to_json())
     document["meta"]["of_a_later_version"] = 1
