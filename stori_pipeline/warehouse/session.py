@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
 from stori_pipeline.model.table import Table
 from stori_pipeline.settings import foreign, secrets
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 from stori_pipeline.warehouse import dialect
 
 if TYPE_CHECKING:
@@ -85,14 +86,14 @@ def connect(url: str, what: str = "connection") -> Connection:
     import psycopg2
     from psycopg2.extensions import make_dsn, parse_dsn
 
+    # Without a quotation of the address, and of the driver's message, which quotes it.
+    malformed = f"{what}: the warehouse's address is malformed; it should look like postgresql://loader:…@cluster:5439/dev; {ESCAPES}"
+    if is_unescaped(url):
+        raise WarehouseError(malformed)
     try:
         dsn = parse_dsn(url)
     except psycopg2.ProgrammingError:
-        # The driver's message contains the address with its password, so this one does not quote it.
-        raise WarehouseError(
-            f"{what}: the warehouse's address is malformed; it should look like "
-            "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
-        ) from None
+        raise WarehouseError(malformed) from None
     if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
         dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
     _log.debug("%s: connecting to the warehouse at %s:%s as %s", what, dsn.get("host"), dsn.get("port"), dsn.get("user"))

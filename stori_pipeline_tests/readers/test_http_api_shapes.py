@@ -116,7 +116,7 @@ def test_values_are_plausible_by_the_rules_of_the_definition(serve: Serve) -> No
         ("a", "x", Decimal(19)),
     ]
     assert [row["reason"] for row in read.rejected] == [
-        "price: 201 is at least 2 times more or less than 100, the last plausible value",
+        "price: 201 is at least 2 times more or less than 100, the last plausible value of an earlier day",
         "price: 4 is not more than 4",
     ]
 

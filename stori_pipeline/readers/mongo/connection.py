@@ -22,6 +22,7 @@ from pymongo.uri_parser import parse_uri
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 
 Document = dict[str, Any]
 
@@ -81,6 +82,8 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
         SourceUnavailable, SourceError: for any error of the driver inside the context.
     """
     try:
+        if is_unescaped(url):
+            raise InvalidURI  # noqa: TRY301  (the driver takes some of them, with a part of the password as the host)
         parsed = parse_uri(url)
         # The address's own options win.
         options = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
@@ -89,7 +92,7 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
         # The driver's message may contain the address with its password, so this one does not quote it.
         raise SourceError(
             f"{table}: the address of the source {source!r} is not one that MongoDB's driver understands; "
-            "it should look like mongodb://reader:…@host:27017/database, with special characters in the password escaped"
+            f"it should look like mongodb://reader:…@host:27017/database; {ESCAPES}"
         ) from None
     try:
         if not parsed["database"]:

@@ -14,6 +14,7 @@ from psycopg2 import extensions
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.settings import foreign, secrets
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 
 LONGEST_READ = "6h"
 """The limit for reading one table."""
@@ -55,11 +56,14 @@ class Address:
     """A server's address. Its repr and its errors never contain the password."""
 
     def __init__(self, url: str) -> None:
+        malformed = f"the address of a Postgres source is malformed; it should look like postgresql://reader:…@host/db; {ESCAPES}"
+        if is_unescaped(url):
+            raise SourceError(malformed)  # what the driver takes for the host may be a part of the password
         try:
             self._parts: dict[str, Any] = extensions.parse_dsn(url)
         except psycopg2.Error:
             # The driver's own message may quote the address, password included.
-            raise SourceError("the address of a Postgres source is malformed; it should look like postgresql://reader:…@host/db") from None
+            raise SourceError(malformed) from None
 
     def __repr__(self) -> str:
         return f"Postgres {self._parts.get('host', 'localhost')}:{self._parts.get('port', '5432')}/{self._parts.get('dbname', '')}"
