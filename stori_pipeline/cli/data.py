@@ -85,8 +85,7 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
         if result.rejected and result.layer == "source":
-            (table,) = select_tables((result.table,))
-            warn(f"{result.table}: rows that went to quarantine: {result.rejected}, each with its reason, in {_quarantine_of(table)}")
+            warn(f"{result.table}: rows that went to quarantine: {result.rejected}; `stori quarantine show {result.table}` shows why")
     failed = [result for result in results if result.error]
     if failed:
         raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])
@@ -162,15 +161,7 @@ def _tell_of_quarantine(table: Table) -> None:
     from stori_pipeline.settings import Settings
 
     if rejected := rows_in_quarantine(lake_of(Settings.load()), table):
-        say(f"{table.full_name}: rows in quarantine: {rejected}, each with its reason, in {_quarantine_of(table)}")
-
-
-def _quarantine_of(table: Table) -> str:
-    """Where the rejected rows of a source table are."""
-    from stori_pipeline.lake.manifest import quarantine_prefix
-    from stori_pipeline.settings import Settings
-
-    return f"s3://{Settings.load().landing_bucket}/{quarantine_prefix(table)}"
+        say(f"{table.full_name}: rows in quarantine: {rejected}; `stori quarantine show {table.full_name}` shows why")
 
 
 def _keep(proofs: list[tuple[Table, Comparison]]) -> None:

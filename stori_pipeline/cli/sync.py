@@ -157,8 +157,8 @@ def _failed_checks(result: ExecuteInProcessResult) -> dict[str, tuple[FailedChec
     for event in result.all_events:
         if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             checked = event.asset_check_evaluation_data
-            if not checked.passed and checked.check_name != CONTRACT:
-                warns = checked.severity == AssetCheckSeverity.WARN
+            warns = checked.severity == AssetCheckSeverity.WARN
+            if not checked.passed and (checked.check_name != CONTRACT or warns):
                 each = FailedCheck(checked.check_name, checked.description or "it failed; the UI shows the rows", warns)
                 name = ".".join(checked.asset_key.path[-2:])
                 failed[name] = (*failed.get(name, ()), each)

@@ -26,11 +26,12 @@ from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
-from stori_pipeline.model.table import SMALL_BATCH, Table
+from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.drift import drift
-from stori_pipeline.pipeline.gate import block_message, blocked_batches
+from stori_pipeline.pipeline.gate import block_message, nothing_good, nothing_good_message
 from stori_pipeline.pipeline.last_load import last_load
 from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
@@ -45,8 +46,8 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         asset=landing_key(table),
         name=CONTRACT,
         description=(
-            f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded. A batch of "
-            f"fewer than {SMALL_BATCH:,} rows counts as one of {SMALL_BATCH:,}."
+            f"At most {table.max_rejected:.2%} of a batch's rows, or {table.max_rejected_rows} of them, break the table's definition; "
+            "otherwise nothing is loaded until somebody decides. Warns if every row of a batch was rejected."
         ),
         blocking=True,
         retry_policy=RETRY,
@@ -55,11 +56,18 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
             batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
-        blocked = blocked_batches(table, batches)
+        blocked, hollow = blocked_batches(table, batches), nothing_good(batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:
             values["quarantine"] = MetadataValue.md("\n".join(f"- batch {each.batch}: `{each.quarantine}`" for each in blocked[:SHOWN]))
-        return AssetCheckResult(passed=not blocked, metadata=values, description=block_message(table, blocked) if blocked else None)
+        message = block_message(table, blocked) if blocked else nothing_good_message(table, hollow) if hollow else None
+        return AssetCheckResult(
+            passed=not (blocked or hollow),
+            # Only an error keeps the mirror from being loaded.
+            severity=AssetCheckSeverity.ERROR if blocked else AssetCheckSeverity.WARN,
+            metadata=values,
+            description=message,
+        )
 
     return contract
 

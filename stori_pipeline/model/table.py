@@ -28,10 +28,6 @@ STALE_AFTER = timedelta(minutes=30)
 _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
 
 
-SMALL_BATCH = 1_000
-"""A smaller batch counts as one of this many rows: one rejected row of three does not yet mean a broken source."""
-
-
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -64,7 +60,9 @@ class Table:
         cursor: the instant or date column by which a past day is read again, if there is one.
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
-        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked (see `blocks`).
+        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine; if more do, the load is blocked (see `blocks`).
+        max_rejected_rows: the number of a batch's rows that may go to quarantine, whatever their share: by default one, because one bad row
+            of three does not yet mean a broken source. 0 leaves the share alone to decide.
         sortkey: the columns by which Redshift sorts the mirror; empty means AUTO.
         distkey: the column by which Redshift distributes the mirror; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
@@ -86,6 +84,7 @@ class Table:
     unnest: str = ""
     keep_deleted: bool = False
     max_rejected: float = 0.01
+    max_rejected_rows: int = 1
     sortkey: tuple[str, ...] = ()
     distkey: str = ""
     arrivals: BusinessHours | None = None
@@ -103,6 +102,8 @@ class Table:
             raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
+        if not isinstance(self.max_rejected_rows, int) or self.max_rejected_rows < 0:
+            raise DefinitionError(f"{where}: max_rejected_rows is a number of rows, 0 or more, not {self.max_rejected_rows!r}")
         if self.keep_deleted and self.changes.reads_whole:
             raise DefinitionError(
                 f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
@@ -153,7 +154,7 @@ class Table:
             rows: rows that landed.
             rejected: rows that went to quarantine.
         """
-        return rejected > self.max_rejected * max(rows + rejected, SMALL_BATCH)
+        return rejected > max(self.max_rejected_rows, self.max_rejected * (rows + rejected))
 
     @property
     def snapshot_advice(self) -> str:
