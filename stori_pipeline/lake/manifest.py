@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
+from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.reading import Kind, Position
 from stori_pipeline.model.table import Table
 
@@ -53,6 +54,8 @@ class Manifest:
         quarantine: the url of the rejected rows; "" if there are none.
         snapshot: the number of the batch that started its generation; its own for a snapshot.
         written_at: when it was committed, in UTC.
+        decisions: what it decides about rejected rows of earlier batches of its generation.
+        decided: the number of the newest batch before it, in its generation, that decides something; 0 if none does.
     """
 
     table: str
@@ -70,6 +73,13 @@ class Manifest:
     quarantine: str
     snapshot: int
     written_at: datetime
+    decisions: tuple[Decision, ...] = ()
+    decided: int = 0
+
+    @property
+    def newest_decided(self) -> int:
+        """The number of the newest batch up to this one, in its generation, that decides something; 0 if none does."""
+        return self.batch if self.decisions else self.decided
 
     @property
     def order(self) -> tuple[int, int]:
@@ -93,6 +103,8 @@ class Manifest:
             "taken_at": self.taken_at.astimezone(timezone.utc).isoformat(),
             "written_at": self.written_at.astimezone(timezone.utc).isoformat(),
             "quarantine": self.quarantine,
+            "decisions": [each.to_json() for each in self.decisions],
+            "decided": self.decided,
         }
         return json.dumps({"entries": entries(self.parts), "meta": meta}, indent=1).encode()
 
@@ -127,6 +139,8 @@ class Manifest:
                 quarantine=str(meta["quarantine"]),
                 snapshot=int(meta["snapshot"]),
                 written_at=datetime.fromisoformat(meta["written_at"]),
+                decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
+                decided=int(meta.get("decided", 0)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(

@@ -31,6 +31,17 @@ class Chunk:
     rows: pa.RecordBatch
     rejected: pa.RecordBatch
 
+    def only(self, keep: pa.Array) -> Chunk:
+        """The chunk with those of its rows for which the mask `keep` is true, and all its rejected rows."""
+        import pyarrow.compute as pc  # not needed to list manifests
+
+        index = self.rejected.schema.get_field_index("seq")
+        if not self.rejected.num_rows or index < 0:
+            return Chunk(self.rows.filter(keep), self.rejected)
+        before = pa.concat_arrays([pa.array([0]), pc.cumulative_sum(keep.cast(pa.int64()))])
+        places = before.take(self.rejected.column(index))
+        return Chunk(self.rows.filter(keep), self.rejected.set_column(index, self.rejected.schema.field(index), places))
+
 
 class Reading(Protocol):
     """All rows that changed since a position, from one consistent snapshot, as a stream.

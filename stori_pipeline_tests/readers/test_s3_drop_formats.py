@@ -83,7 +83,7 @@ def test_numbers_keep_every_digit_and_documents_their_shape() -> None:
     )
     assert rows == [{"id": 1, "amount": Decimal("1.10"), "tags": b'"text"', "deep": Decimal("12345678901234567890.5"), "_deleted": False}]
     assert [(row["code"], row["column"]) for row in rejected] == [("type", "deep"), ("document", "")]
-    assert rejected[0]["raw"] == '{"a":3,"id":2,"tags":{"x":[1.50]}}'
+    assert rejected[0]["raw"].endswith('"$line": 2, "$format": "json", "row": {"a":3,"id":2,"tags":{"x":[1.50]}}}')
 
 
 def test_a_csv_header_matches_in_any_spelling() -> None:
@@ -95,7 +95,7 @@ def test_a_csv_header_matches_in_any_spelling() -> None:
         (8, None, None),
     ]
     _, rejected = _read("csv", b"id,flag\nx,maybe\n", Column("flag", boolean))
-    assert json.loads(rejected[0]["raw"]) == {"id": "x", "flag": "maybe"}
+    assert json.loads(rejected[0]["raw"])["row"] == {"id": "x", "flag": "maybe"}
     assert rejected[0]["reason"].count(";") == 1
 
 

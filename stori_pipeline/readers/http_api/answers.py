@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.contract import raw_text
+from stori_pipeline.contract import parsed_raw, raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
@@ -129,8 +129,18 @@ class Columns:
             return element
         row: Row = {name: self._value(path, element, document, day) for name, path in self._paths}
         row |= {name: as_document(row[name]) for name in self._documents}
-        row["_raw"] = lambda: raw_text({**members, **element})
+        of_day = {"$day": day} if day is not None and any(path == "$day" for _, path in self._paths) else {}
+        row["_raw"] = lambda: raw_text({**of_day, **members, **element})
         return row
+
+    def again(self, raw: str) -> Any:
+        """The row of a raw form; None if it is none. Numbers with a point are texts in it."""
+        element = parsed_raw(raw)
+        if not isinstance(element, dict):
+            return None
+        text = element.pop("$day", None)
+        row = self.row(element, element, {}) | {name: text for name, path in self._paths if path == "$day"}
+        return row | {"_raw": raw}
 
     def _value(self, path: str, element: Any, document: Any, day: date | None) -> object:
         if path == "$day":

@@ -13,21 +13,22 @@ plausible values (`plausibility`), or requests (`client`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.contract import Refused, conform, raw_text
+from stori_pipeline.contract import Refused, conform, parsed_raw, raw_text
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import ByDay
 from stori_pipeline.readers.http_api.answers import Columns, DayAnswer, day_answer
 from stori_pipeline.readers.http_api.client import Answer, Api
-from stori_pipeline.readers.http_api.plausibility import Judge
+from stori_pipeline.readers.http_api.plausibility import Judge, numbers_of
 from stori_pipeline.readers.json_rows import steps
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _CHUNK_ROWS = 5_000
@@ -108,6 +109,20 @@ class Days:
         for element in answer.rows:
             yield judge.judged(self._columns.row(element, answer.document, answer.members, day=answer.day), answer.day)
 
+    def rows_again(self, rejected: Sequence[Refused], since: Position) -> list[Again]:
+        """See `ReadsQuarantine`. A missing day is requested again; a number is judged by the rules, like any other."""
+        judge = Judge(self.changes.rules, since.get("plausible"))
+        return [self._again(each, judge) for each in rejected]
+
+    def _again(self, rejected: Refused, judge: Judge) -> Again:
+        if rejected.code == "day":
+            day = _day_of_raw(rejected.raw)
+            response = self.on(day) if day else None
+            return list(self.rows(response, judge)) if response is not None and response.day == day else [rejected]
+        row = self._columns.again(rejected.raw)
+        # No day is earlier than this one, so a number does not confirm itself.
+        return [rejected] if row is None else [judge.judged(numbers_of(self.changes.rules, row), date.min)]
+
     def unmapped(self) -> dict[str, list[Any]]:
         """The members of the newest day's response that no column reads, with their values."""
         _, newest = self.newest(None)
@@ -121,6 +136,14 @@ class Days:
 
     def _where(self, path: str) -> str:
         return f"{self._table.full_name} at /{path}"
+
+
+def _day_of_raw(raw: str) -> date | None:
+    kept = parsed_raw(raw)
+    try:
+        return date.fromisoformat(kept["date"]) if isinstance(kept, dict) else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 class DaysReading(ReadingSince):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from stori_pipeline.contract import Misfit
@@ -38,6 +38,18 @@ class Judge:
             for rule in self._rules:
                 row = _judged(rule, row, day.isoformat(), self._memory[rule.column])
         return row
+
+
+def numbers_of(rules: Sequence[Plausible], row: Row) -> Row:
+    """The row with numbers in the columns of the rules, where quarantine has them as texts."""
+    return row | {rule.column: _number(row.get(rule.column)) for rule in rules}
+
+
+def _number(value: object) -> object:
+    try:
+        return Decimal(value) if isinstance(value, str) else value
+    except InvalidOperation:
+        return value
 
 
 def _judged(rule: Plausible, row: Row, day: str, memory: Memory) -> Row:

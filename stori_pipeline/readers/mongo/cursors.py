@@ -184,7 +184,8 @@ class CursorReading(ReadingSince):
         numbers = [raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist()]
         at_bound.update(dict.fromkeys(numbers))
         is_new = pa.array([number not in self._read_before for number in numbers], pa.bool_())
-        return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected.filter(is_new))
+        fresh = chunk.only(pa.array(keep, pa.bool_()))
+        return Chunk(fresh.rows, fresh.rejected.filter(is_new))
 
 
 def head(table: Table, reading: CursorReading) -> str:

@@ -29,7 +29,7 @@ from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
-from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, SHORTENED, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.readers.json_rows import as_document, steps, value_or_misfit
 from stori_pipeline.readers.mongo.connection import Document
@@ -76,7 +76,20 @@ def extended_json(document: Document) -> str:
         text.encode()
     except UnicodeEncodeError:
         text = json.dumps(json.loads(text))
-    return text if len(text) <= RAW_CHARACTERS else raw_text({"_id": str(document.get("_id")), "document": text[:RAW_CHARACTERS]})
+    shortened = {"_id": str(document.get("_id")), "document": text[:RAW_CHARACTERS], SHORTENED: True}
+    return text if len(text) <= RAW_CHARACTERS else raw_text(shortened)
+
+
+_OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
+
+
+def of_extended_json(text: str) -> Document | None:
+    """The document of a text that `extended_json` wrote; None if it is none, or was too large to be kept whole."""
+    try:
+        document = json_util.loads(text, json_options=_OPTIONS)
+    except (ValueError, TypeError, KeyError, BSONError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and SHORTENED not in document else None
 
 
 class Documents:

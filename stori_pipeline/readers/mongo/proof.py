@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from bson import json_util
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
@@ -27,12 +26,10 @@ from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, dige
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
-from stori_pipeline.readers.mongo.documents import Documents
+from stori_pipeline.readers.mongo.documents import Documents, of_extended_json
 
 _KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
-
-_OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
 
 Row = Mapping[str, Any]
 
@@ -119,6 +116,7 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
 
 def _key_of(keys: Table, raw: str) -> Row | None:
     """The key of a row that does not fit; None if its key does not fit either."""
-    fitting, _ = conform(keys, Documents(keys).rows(json_util.loads(raw, json_options=_OPTIONS)))
+    document = of_extended_json(raw)
+    fitting, _ = conform(keys, Documents(keys).rows(document) if document is not None else [])
     rows: list[Row] = fitting.to_pylist()
     return rows[0] if rows else None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
+from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
@@ -18,6 +19,8 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
 from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+from stori_pipeline.readers.mongo.documents import Documents, of_extended_json
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
 
@@ -62,6 +65,12 @@ class MongoReader:
             if not identity(connection.database, table):
                 return [f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"]
             return sampling.drift(connection.database[table.name_in_source], table)
+
+    def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a document is whole)
+        """See `ReadsQuarantine`."""
+        documents = Documents(table)
+        found = [(each, None if each.code == "delete_unresolved" else of_extended_json(each.raw)) for each in rejected]
+        return [[each] if document is None else documents.rows(document) for each, document in found]
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._opened(table) as connection:

@@ -104,13 +104,26 @@ def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped, delimiter: 
         BrokenFile: the file is broken. Rows before the broken place have been yielded by then.
     """
     file.seek(0)
-    facts = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified}
-    own = {column.name: facts[column.source_path] for column in table.columns if column.source_path in facts}
+    own = facts(table, dropped, 0)
     numbered = [column.name for column in table.columns if column.source_path == "$line"]
     with complete():
         for line, row in enumerate(_READ[kind](table, file, delimiter), start=1):
             # A value that is not an object is yielded as it is; the contract rejects it.
-            yield {**row, **own, **dict.fromkeys(numbered, line)} if isinstance(row, dict) else row
+            kept = {"_raw": partial(_kept, dropped, line, kind, row)}
+            yield {**row, **own, **dict.fromkeys(numbered, line), **kept} if isinstance(row, dict) else row
+
+
+def facts(table: Table, dropped: Dropped, line: int) -> dict[str, object]:
+    """The values of the columns that hold facts about a row's file."""
+    known = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified, "$line": line}
+    return {column.name: known[column.source_path] for column in table.columns if column.source_path in known}
+
+
+def _kept(dropped: Dropped, line: int, kind: str, row: Mapping[str, Any]) -> str:
+    """A row as quarantine keeps it: see `quarantined`."""
+    known = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified, "$line": line, "$format": kind}
+    raw = row.get("_raw")
+    return f'{raw_text(known)[:-1]}, "row": {raw() if callable(raw) else raw_text(row)}}}'
 
 
 @contextmanager

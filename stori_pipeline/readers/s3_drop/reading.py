@@ -98,7 +98,7 @@ def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
 
 def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dropped) -> Chunk:
     keep = [key not in newest or newest[key] < file for key in row_keys(table, chunk.rows)]
-    return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected)
+    return chunk.only(pa.array(keep, pa.bool_()))
 
 
 def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.contract import Refused
+from stori_pipeline.contract import Refused, parsed_raw
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.json_rows import as_document, steps, value_at
 from stori_pipeline.readers.sqs.connection import Message
 
@@ -22,10 +23,14 @@ def raw(message: Message) -> str:
     return json.dumps({"message_id": message.id, "sent": message.sent, "body": message.body}, ensure_ascii=False)
 
 
-def from_raw(text: str) -> Message:
-    """The message of a text in quarantine. Its handle is empty, because the queue no longer has the message."""
-    kept = json.loads(text)
-    return Message(kept["message_id"], "", kept["sent"], kept["body"])
+def from_raw(text: str) -> Message | None:
+    """The message of a text in quarantine; None if somebody made another thing of it. Its handle is empty, because the queue no longer has
+    the message. Whoever edits it may write the body as the object that it is, and not as a text."""
+    kept = parsed_raw(text)
+    if not isinstance(kept, dict) or "body" not in kept:
+        return None
+    body = kept["body"]
+    return Message(str(kept.get("message_id", "")), "", int(kept.get("sent", 0)), body if isinstance(body, str) else json_text(body))
 
 
 def covered(table: Table) -> frozenset[str]:
