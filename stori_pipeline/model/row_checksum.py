@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _NULL = "~"
 """The canonical text of NULL."""
 
+_UNFIT = "!"
+"""The canonical text of a source's value that its type does not hold. No value in a mirror has it."""
+
 _HALF_BITS = 30
 
 
@@ -144,16 +147,20 @@ def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
 class Dialect:
     """The SQL that differs between engines.
 
-    `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint.
+    `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint;
+    `unfit` gives the condition that a column's value is not one of its type, "" if it always is.
     """
 
     engine: Engine
     column: Callable[[Column], str]
     bits: Callable[[str], str]
+    unfit: Callable[[Column], str] = lambda _: ""
 
 
 def canonical_sql(column: Column, dialect: Dialect) -> str:
-    return f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.engine)}, '{_NULL}')"
+    text = f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.engine)}, '{_NULL}')"
+    unfit = dialect.unfit(column)
+    return f"CASE WHEN {unfit} THEN '{_UNFIT}' ELSE {text} END" if unfit else text
 
 
 def _joined(columns: Sequence[Column], dialect: Dialect) -> str:

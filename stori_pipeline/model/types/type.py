@@ -25,8 +25,8 @@ ANY = "any"
 """In `Type.postgres`: every source type without an entry of its own."""
 
 
-def _as_it_is(text: str) -> str:
-    return text
+def _never(_: str) -> str:
+    return ""
 
 
 def _always(_: pa.Array) -> bool:
@@ -90,7 +90,8 @@ class Type:
             other types.
         postgres_valid: for types of Postgres with values for which that expression fails: the condition that it does not, in Postgres 16
             and later. A value that does not meet it goes to quarantine.
-        postgres_comparable: wraps that expression in a comparison, so that a value beyond the type's bounds counts as NULL.
+        postgres_unfit: for that expression, the condition that the type does not hold its value; "" if it holds every value. Such a value
+            is in quarantine and not in the mirror, so a comparison takes it for different from every value.
         of_arrow: for an Arrow type in a frame: the type's lengths if it holds every value of it (() if it has no length), else None.
         suggested_for: for which columns of a source a definition suggests it.
         module: the module from which a definition imports it.
@@ -121,7 +122,7 @@ class Type:
     is_document: bool = field(default=False, compare=False, repr=False)
     is_text: bool = field(default=False, compare=False, repr=False)
     postgres_valid: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
+    postgres_unfit: Callable[[str], str] = field(default=_never, compare=False, repr=False)
     of_arrow: Callable[[pa.DataType], tuple[int, ...] | None] = field(default=_none, compare=False, repr=False)
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
     module: str = field(default="stori_pipeline.model", compare=False, repr=False)

@@ -228,12 +228,22 @@ def selected(table: Table, relation: Relation) -> list[str]:
 
 def _extracted(column: Column, relation: Relation) -> str:
     source = relation.columns[column.source_path]
-    expression = _expression(column, source)
-    if expression is None:
-        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
+    expression = _readable(column, source)
     if valid := _validity(column, source, relation):
         # A value that the expression fails for must not end the reading. The space marks it for the contract.
         return f"CASE WHEN {valid} THEN {expression}::text ELSE ' ' || {quoted(source.name)}::text END"
+    return expression
+
+
+def _readable(column: Column, source: SourceColumn) -> str:
+    """The expression of the column.
+
+    Raises:
+        SourceError: its source type cannot be read as its type.
+    """
+    expression = _expression(column, source)
+    if expression is None:
+        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
     return expression
 
 
@@ -246,20 +256,19 @@ def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
 def dialect(relation: Relation) -> Dialect:
     """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
-    def column(column: Column) -> str:
-        source = relation.columns[column.source_path]
-        x = _expression(column, source)
-        if x is None:
-            raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        if valid := _validity(column, source, relation):
-            return f"CASE WHEN {valid} THEN {x} END"
-        # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
-        return column.type.postgres_comparable(x)
+    def source_of(column: Column) -> SourceColumn:
+        return relation.columns[column.source_path]
+
+    def unfit(column: Column) -> str:
+        source = source_of(column)
+        valid = _validity(column, source, relation)
+        return f"NOT {valid}" if valid else column.type.postgres_unfit(_readable(column, source))
 
     return Dialect(
         engine="postgres",
-        column=column,
+        column=lambda column: _readable(column, source_of(column)),
         bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
+        unfit=unfit,
     )
 
 

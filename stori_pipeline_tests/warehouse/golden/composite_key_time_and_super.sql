@@ -154,7 +154,7 @@ SELECT COUNT(*), 0, 1 FROM "shop"."readings";
 
 BEGIN;
 
-SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(REGEXP_REPLACE(JSON_SERIALIZE("detail"), '[[:space:]]', ''), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 GROUP BY 1;
+SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(JSON_SERIALIZE("detail"), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 GROUP BY 1;
 
 BEGIN;
 
@@ -162,7 +162,7 @@ SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESC
 
 BEGIN;
 
-SELECT "sensor", COALESCE(CAST("number" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(REGEXP_REPLACE(JSON_SERIALIZE("detail"), '[[:space:]]', ''), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE (STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 AND (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 IN (0)) GROUP BY 1, 2;
+SELECT "sensor", COALESCE(CAST("number" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(JSON_SERIALIZE("detail"), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE (STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 AND (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 IN (0)) GROUP BY 1, 2;
 
 
 -- a load of a definition that has changed
