@@ -82,6 +82,13 @@ def test_a_column_missing_in_the_definition_is_reported_and_stops_nothing(platfo
     assert platform.reader(BANK).drift(BANK) == []
     platform.write("ALTER TABLE transactions ADD branch varchar(20)")
     (line,) = platform.reader(BANK).drift(BANK)
-    assert 'Column("branch"' in line
+    assert 'Column("branch"' in line.text
     platform.sync(BANK)
     platform.assert_equal(BANK)
+
+
+def test_a_sync_prints_the_line_to_add_where_the_source_has_a_new_column(platform: Platform) -> None:
+    platform.move(1)
+    platform.write("ALTER TABLE transactions ADD branch varchar(20)")
+    ended = platform.stori("sync", BANK.full_name).expect(0)
+    assert 'to land it, add Column("branch", varchar(80)),' in " ".join(ended.output.split()), str(ended)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
 from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
@@ -57,10 +58,11 @@ class MongoReader:
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         with self._opened(table) as connection:
             if not identity(connection.database, table):
-                return [f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"]
+                missing = f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"
+                return [Drift("", "table", missing)]
             return sampling.drift(connection.database[table.name_in_source], table)
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
@@ -42,6 +43,10 @@ class SourceColumn:
     """The category of that type: `b` base, `c` composite, `e` enum, `r` range, `m` multirange."""
     readable: bool = True
     """Whether the role may read it."""
+
+    @property
+    def is_domain(self) -> bool:
+        return not self.base.startswith(self.declared.partition("(")[0])
 
     @property
     def digits(self) -> tuple[int, int] | None:
@@ -182,26 +187,31 @@ def _expression(column: Column, source: SourceColumn) -> str | None:
     return column.type.postgres_expression(source.base, quoted(source.name))
 
 
-def refuse_misfit(table: Table, relation: Relation) -> None:
-    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type, and a
-    key that does not identify the source's rows."""
+def misfits(table: Table, relation: Relation) -> list[Drift]:
+    """Every column of the definition that is missing or whose source type cannot be read as its type, and a key that does not identify the
+    source's rows."""
     key = {table[name].source_path for name in table.key}
     wrong = []
     if any(index.is_key for index in relation.unique) and not is_unique(key, relation):
         theirs = ", ".join(next(index.columns for index in relation.unique if index.is_key))
-        wrong.append(f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart")
+        text = f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart"
+        wrong.append(Drift("", "key", text, is_error=True))
     for column in table.columns:
         source = relation.columns.get(column.source_path)
         if source is None:
-            wrong.append(f"column {column.source_path!r} is missing")
+            wrong.append(Drift(column.name, "dropped", f"column {column.source_path!r} is missing", is_error=True))
         elif _expression(column, source) is None:
             takes = ", ".join(column.type.postgres)
-            wrong.append(
-                f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
-            )
-    if wrong:
+            text = f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
+            wrong.append(Drift(column.name, "type", text, is_error=True))
+    return wrong
+
+
+def refuse_misfit(table: Table, relation: Relation) -> None:
+    """Raises SourceError that names everything which `misfits` finds."""
+    if wrong := misfits(table, relation):
         raise SourceError(
-            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(wrong)}."
+            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(map(str, wrong))}."
             " Nothing was read; change the definition or the source table"
         )
 

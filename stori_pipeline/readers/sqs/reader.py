@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.contract import conform
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import name_for
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
@@ -64,14 +65,14 @@ class SqsReader:
         """The messages of these texts from quarantine, judged by the table's present definition."""
         return Chunk(*conform(table, messages.rows(table, map(messages.from_raw, raw))))
 
-    def past_drift(self, table: Table, since: Position) -> list[str]:
+    def past_drift(self, table: Table, since: Position) -> list[Drift]:
         """From the messages that were read up to a position, which are no longer in the queue."""
         return sampling.lines(table, unmapped_at(since))
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         """Nothing; `past_drift` has it all. To look at a message is to receive it, and after so many receipts SQS moves it to the
         dead-letter queue."""
         changes_of(table, CHANGES)
