@@ -95,7 +95,7 @@ def _misfit(table: Table, relation: Relation, found: Drift) -> str:
 def _widths(table: Table, relation: Relation) -> Iterator[Drift]:
     """The columns that may hold what the definition's type or nullability refuses: such rows would go to quarantine."""
     for column in table.columns:
-        source = relation.columns.get(column.source_path)
+        source = None if column.dropped else relation.columns.get(column.source_path)
         if source is None or column.type.postgres_expression(source.base, "x") is None:
             continue
         where = f"{table.full_name}: {relation.sql} declares {source.name!r} as {source.declared}"
@@ -112,7 +112,7 @@ def _widths(table: Table, relation: Relation) -> Iterator[Drift]:
 
 
 def _added(cursor: extensions.cursor, table: Table, relation: Relation) -> list[Drift]:
-    named = {column.source_path for column in table.columns}
+    named = {column.source_path for column in table.columns if not column.dropped}
     added = {name: column for name, column in relation.columns.items() if name not in named and column.readable}
     if not added:
         return []

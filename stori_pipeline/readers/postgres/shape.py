@@ -17,6 +17,7 @@ from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
+from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
 
@@ -197,6 +198,8 @@ def misfits(table: Table, relation: Relation) -> list[Drift]:
         text = f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart"
         wrong.append(Drift("", "key", text, is_error=True))
     for column in table.columns:
+        if column.dropped:
+            continue
         source = relation.columns.get(column.source_path)
         if source is None:
             wrong.append(Drift(column.name, "dropped", f"column {column.source_path!r} is missing", is_error=True))
@@ -237,6 +240,8 @@ def selected(table: Table, relation: Relation) -> list[str]:
 
 
 def _extracted(column: Column, relation: Relation) -> str:
+    if column.dropped:
+        return "NULL"
     source = relation.columns[column.source_path]
     expression = _expression(column, source)
     if expression is None:
@@ -257,6 +262,9 @@ def dialect(relation: Relation) -> Dialect:
     """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
     def column(column: Column) -> str:
+        if column.dropped:
+            declared = next(each for each in column.type.postgres if each != ANY)
+            return f"NULL::{declared}"
         source = relation.columns[column.source_path]
         x = _expression(column, source)
         if x is None:
