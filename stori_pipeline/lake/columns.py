@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.model.reading import Chunk, Position
-from stori_pipeline.model.schema import Schema, carried, only
+from stori_pipeline.model.schema import Schema, carried, to_land
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def land_columns(
 
     Args:
         brings: the columns whose values have not landed. The rows before the batch get those of `chunks`, by key, and null without one.
-        chunks: their rows, in the read schema of `model.schema.only(table, brings)`.
+        chunks: their rows, with the columns of `model.schema.to_land(table, brings)` among others.
         until: the position of the batch, called after the chunks have ended. It must not be past the rows that landed before.
 
     Raises:
@@ -62,7 +62,8 @@ def land_columns(
         LakeUnavailable: S3 cannot be reached.
     """
     generation, batch = lake.next_order("columns", newest)
-    written = lake.write_files(only(table, brings), chunks, batch, progress)
+    kept = to_land(table, brings)
+    written = lake.write_files(kept, (Chunk(each.rows.select(kept.read_schema.names), each.rejected) for each in chunks), batch, progress)
     manifest = Manifest(
         table=table.full_name,
         generation=generation,

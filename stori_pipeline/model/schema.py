@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import parse
 from stori_pipeline.model.types.widths import holds
@@ -43,20 +44,23 @@ class Schema:
         return {"columns": columns, "key": list(self.key)}
 
     def table(self, table: Table) -> Table:
-        """The definition of `table` as it was, without the roles of columns that landing and loading do not need."""
-        return _bare(table, self.columns, self.key)
+        """The definition of `table` as it was, without the roles of columns, which landing and loading do not need."""
+        return _bare(table, self.columns, self.key, Changes())
 
 
-def _bare(table: Table, columns: tuple[Column, ...], key: tuple[str, ...]) -> Table:
-    named = {column.name for column in columns}
-    distkey = table.distkey if table.distkey in named else ""
-    return replace(table, columns=columns, key=key, cursor="", sortkey=(), distkey=distkey, arrivals=None, aliases=())
+def _bare(table: Table, columns: tuple[Column, ...], key: tuple[str, ...], changes: Changes) -> Table:
+    return replace(table, columns=columns, key=key, changes=changes, cursor="", sortkey=(), distkey="", arrivals=None, aliases=())
 
 
-def only(table: Table, names: tuple[str, ...]) -> Table:
-    """The definition with its key and these columns alone, in the definition's order; those by which changes are found stay, too."""
+def to_read(table: Table, names: tuple[str, ...]) -> Table:
+    """The definition with its key, these columns, and those by which changes are found, in the definition's order."""
     kept = {*table.key, *names, *(name for role in table.changes.roles.values() for name in role)}
-    return _bare(table, tuple(column for column in table.columns if column.name in kept), table.key)
+    return _bare(table, tuple(column for column in table.columns if column.name in kept), table.key, table.changes)
+
+
+def to_land(table: Table, names: tuple[str, ...]) -> Table:
+    """The definition with its key and these columns alone: what a batch of the kind `columns` has."""
+    return _bare(table, tuple(column for column in table.columns if column.name in {*table.key, *names}), table.key, Changes())
 
 
 def carried(old: Schema, table: Table) -> dict[str, str]:
@@ -101,7 +105,7 @@ class SchemaChange:
     @property
     def takes_more(self) -> bool:
         """Whether rows that were rejected before may fit by now."""
-        return bool(self.retyped or self.loosened)
+        return bool(self.retyped or self.loosened or self.removed or self.dropped)
 
     @property
     def lines(self) -> list[str]:
@@ -152,10 +156,7 @@ def _whole(old: Schema, fingerprint: str, table: Table, same: list[tuple[Column,
         reasons.append(f"its key was ({', '.join(old.key)}) and is ({', '.join(table.key)})")
     if table.changes.reads_whole:
         reasons.append(f"{type(table.changes).__name__}() reads the whole table at each change")
-    named = {column.name for column in old.columns}
-    if not all(name in named for role in table.changes.roles.values() for name in role):
-        reasons.append("the column by which its changes are found is new")
-    elif replace(table, columns=old.columns, key=old.key, **_NO_ROLES).fingerprint != fingerprint:
+    if old.table(table).fingerprint != fingerprint:
         reasons.append("more than its columns has changed, such as its source_name, unnest or keep_deleted")
     for now, was in same:
         if now.type != was.type and not (_same_kind(now, was) and holds(now.type, was.type)):
@@ -164,9 +165,6 @@ def _whole(old: Schema, fingerprint: str, table: Table, same: list[tuple[Column,
             reasons.append(f"{now.name} may not be null any more")
     reasons += [f"{column.name} is new and may not be null" for column in added if not column.nullable]
     return reasons
-
-
-_NO_ROLES: dict[str, Any] = {"cursor": "", "sortkey": (), "distkey": "", "arrivals": None, "aliases": ()}
 
 
 def _same_kind(now: Column, was: Column) -> bool:

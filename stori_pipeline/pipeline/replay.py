@@ -59,9 +59,10 @@ class Replay:
 
     def __iter__(self) -> Iterator[Chunk]:
         generation = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
-        for batches in runs(generation, lambda batch: batch.rejected > 0):
+        for batches in runs(generation, lambda batch: batch.rejected > 0 or batch.kind == "columns"):
             if batches[0].rejected:
                 yield from self._judged_again(batches[0])
+            # A batch of the kind `columns` has no rows here: the source has no values for columns that are new.
             yield from self._landed(batches)
         yield from self.reading
 

@@ -65,6 +65,10 @@ class PostgresReader:
         finally:
             connection.close()
 
+    def joined(self, position: Position, of_columns: Position) -> Position:
+        """See `pipeline.schema_change.JoinsPositions`: a position knows the layout under which each column was read."""
+        return {**position, "layout": {**position.get("layout", {}), **of_columns.get("layout", {})}}
+
     def describe(self, source: str) -> str:
         return setup.describe(self._address, source)
 
