@@ -187,6 +187,15 @@ def test_tables_are_listed(connect: Connect, schema: str) -> None:
     assert ask(connection, f"SELECT \"table\", tbl_rows FROM svv_table_info WHERE schema = '{schema}'") == [("t", 1)]
 
 
+def test_privileges_on_tables_are_listed_without_the_owners(connect: Connect, schema: str) -> None:
+    connection = connect()
+    ask(connection, "CREATE TABLE t (a int)")
+    ask(connection, "GRANT SELECT, INSERT ON t TO PUBLIC")
+    columns = "relation_name, privilege_type, identity_type, identity_name"
+    query = f"SELECT {columns} FROM svv_relation_privileges WHERE namespace_name = '{schema}' ORDER BY privilege_type"
+    assert ask(connection, query) == [("t", "INSERT", "public", "public"), ("t", "SELECT", "public", "public")]
+
+
 def test_statements_that_change_nothing_here_still_need_their_table(connect: Connect) -> None:
     connection = connect()
     ask(connection, "CREATE TABLE t (a int)")

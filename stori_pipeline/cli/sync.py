@@ -15,7 +15,7 @@ from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, DagsterInsta
 
 from stori_pipeline import logs
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.checks import quick_checks, scheduled_checks
+from stori_pipeline.defs.checks import drift_checks, quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
@@ -92,7 +92,7 @@ def execute_sync(
         project: by default the one that the command stands in.
         full: read the whole tables again.
         detect_deletes: also find rows that the sources deleted.
-        prove: also run the checks of the schedule, which compare source and mirror.
+        prove: also run the checks of the schedule, which compare source and mirror. Without it, the definition is held against the source.
         day: a day to read again; by default the run lands what changed.
     """
     project = project or current().project
@@ -100,7 +100,7 @@ def execute_sync(
     request = sync_request(
         affected,
         day=day,
-        checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else ())],
+        checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else drift_checks(tables))],
         full=full,
         detect_deletes=detect_deletes,
         loggers=TO_CONSOLE if logs.json_enabled() else QUIET,

@@ -71,7 +71,7 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
     misfits: dict[int, list[tuple[str, Misfit]]] = {}
     arrays = []
     for column in table.columns:
-        values = [row.get(column.name) for row in mappings]
+        values = [None if column.dropped else row.get(column.name) for row in mappings]
         key = column.name in table.key
         if some_deleted and not key:
             values = [None if is_deleted else value for value, is_deleted in zip(values, deleted, strict=True)]

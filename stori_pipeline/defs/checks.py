@@ -6,7 +6,7 @@ schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -76,17 +76,18 @@ def drift_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=landing_key(table),
         name=DRIFT,
-        description="The table's definition names every column that the source has.",
+        description="The definition fits the source: each column that it has, their widths and nullability, and its key.",
         retry_policy=RETRY,
     )
     def definition_complete(sources: SourcesResource, lake: LakeResource) -> AssetCheckResult:
         with only_transient():
-            unnamed = drift(table, sources.reader(table.source), lake.open())
+            found = drift(table, sources.reader(table.source), lake.open())
+        advice = f"`stori schema plan {table.full_name}` shows the change of the definition and what follows from it"
         return AssetCheckResult(
-            passed=not unnamed,
-            severity=AssetCheckSeverity.WARN,
-            metadata={"unnamed": MetadataValue.md("\n".join(f"- {line}" for line in unnamed))} if unnamed else {},
-            description=f"{table.full_name}: {unnamed[0]}" + (f", and {len(unnamed) - 1} more" if unnamed[1:] else "") if unnamed else None,
+            passed=not found,
+            severity=AssetCheckSeverity.ERROR if any(each.is_error for each in found) else AssetCheckSeverity.WARN,
+            metadata={"drift": MetadataValue.md("\n".join(f"- {each}" for each in found))} if found else {},
+            description="; ".join([*map(str, found[:SHOWN]), advice]) if found else None,
         )
 
     return definition_complete
@@ -198,10 +199,12 @@ def _rules_reading(project: Project, names: frozenset[str]) -> list[AssetCheckKe
     ]
 
 
-def scheduled_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
+def drift_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
+    """The checks that hold definitions against their sources."""
+    return [AssetCheckKey(landing_key(table), DRIFT) for table in tables]
+
+
+def scheduled_checks(tables: Sequence[Table]) -> list[AssetCheckKey]:
     """The checks that only the schedule runs: those that read the source, and those whose result changes with time."""
-    return [
-        key
-        for table in tables
-        for key in (AssetCheckKey(landing_key(table), DRIFT), AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))
-    ]
+    others = [key for table in tables for key in (AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))]
+    return [*drift_checks(tables), *others]

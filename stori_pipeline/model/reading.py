@@ -16,8 +16,9 @@ import pyarrow as pa
 Position = Mapping[str, Any]
 """How far a reading got: JSON that only its reader understands. It is kept in the batch's manifest and nowhere else."""
 
-Kind = Literal["snapshot", "changes"]
-"""`snapshot`: all rows of the table. `changes`: the rows that changed since a position."""
+Kind = Literal["snapshot", "changes", "columns"]
+"""`snapshot`: all rows of the table. `changes`: the rows that changed since a position. `columns`: keys, and the values of columns that are
+new in the definition; it adds no row. No reader yields it."""
 
 
 @dataclass(frozen=True)

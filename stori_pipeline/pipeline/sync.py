@@ -18,11 +18,13 @@ from stori_pipeline.lake.upkeep import compact_if_due
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
+from stori_pipeline.pipeline.pending import pending
 from stori_pipeline.pipeline.replay import Replay
+from stori_pipeline.pipeline.schema_change import keep_generation
 from stori_pipeline.pipeline.set_back import set_back_reason
 from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.warehouse import Warehouse
-from stori_pipeline.warehouse.load import LedgerMoved, Loaded, Pending, load_batches
+from stori_pipeline.warehouse.load import LedgerMoved, Loaded, load_batches
 from stori_pipeline.warehouse.session import LedgerEntry
 
 _TRIES = 5
@@ -132,25 +134,35 @@ def land(
     progress: Progress = ignore,
 ) -> Landed:
     """Lands the rows that changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
-    with changed_rows(table, reader, lake, full=full, day=day, loaded=loaded) as rows:
+    with changed_rows(table, reader, lake, full=full, day=day, loaded=loaded, run_id=run_id) as rows:
         return rows.land(run_id=run_id, progress=progress)
 
 
 @contextmanager
 def changed_rows(
-    table: Table, reader: Reader, lake: Lake, *, full: bool = False, day: date | None = None, loaded: LedgerEntry | None = None
+    table: Table,
+    reader: Reader,
+    lake: Lake,
+    *,
+    run_id: str,
+    full: bool = False,
+    day: date | None = None,
+    loaded: LedgerEntry | None = None,
 ) -> Iterator[ChangedRows]:
     """The rows that changed in the source since the newest batch. Valid inside the context.
 
-    Reads all rows of the table, as a new generation, if nothing has landed yet, if the definition has changed, if the source cannot
-    continue from the position, if the lake was set back since the load `loaded`, or if `full` is True. With `day`, reads the rows of that
-    day again instead.
+    If the definition has changed, first lands a batch that brings its new columns (`schema_change.keep_generation`). Reads all rows of the
+    table, as a new generation, if that is not possible, if nothing has landed yet, if the source cannot continue from the position, if the
+    lake was set back since the load `loaded`, or if `full` is True. With `day`, reads the rows of that day again instead.
 
     Args:
         loaded: the ledger's entry for the mirror (`Warehouse.ledger_entry`); None if nothing is loaded, or the warehouse was not asked.
     """
     newest = lake.newest(table)
-    reason = _full_refresh_reason(table, newest, full) or set_back_reason(table, lake, newest, loaded)
+    set_back = set_back_reason(table, lake, newest, loaded)
+    if newest and newest.fingerprint != table.fingerprint and not full and not set_back:
+        newest = keep_generation(table, reader, lake, newest, run_id=run_id) or newest
+    reason = _full_refresh_reason(table, newest, full) or set_back
     with ExitStack() as stack:
         rows = ChangedRows(table, reader, lake, newest, stack, loaded)
         if reason or newest is None:
@@ -272,7 +284,7 @@ def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | 
             return None
         refuse_blocked(new.table, new.batches)
         try:
-            loaded = load_batches(warehouse, new.table, _pending(new, run_id), after=new.after, run_id=run_id)
+            loaded = load_batches(warehouse, new.table, pending(new, run_id), after=new.after, run_id=run_id)
         except LedgerMoved as error:
             moved = error
             new = new_batches(new.table, new.lake, warehouse.ledger_entry(new.table))
@@ -280,18 +292,3 @@ def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | 
             _log.info("%s: loaded up to batch %d: %d rows inserted", new.table.full_name, loaded.batch, loaded.rows_inserted)
             return loaded
     raise moved
-
-
-def _pending(new: NewBatches, run_id: str) -> Pending:
-    with_parts = [each for each in new.batches if each.parts]
-    return Pending(
-        generation=new.batches[-1].generation,
-        batch=new.batches[-1].batch,
-        batch_id=new.batches[-1].id,
-        replaces=any(each.kind == "snapshot" for each in new.batches),
-        # A source that cannot be replayed has each row once, so its snapshot must not remove rows: after a loss of the lake, only the
-        # mirror has them.
-        keeps=not new.table.changes.is_replayable,
-        rows=sum(each.rows for each in new.batches),
-        url=new.lake.copy_manifest(new.table, with_parts, run_id) if with_parts else "",
-    )

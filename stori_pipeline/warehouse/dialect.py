@@ -7,6 +7,8 @@ Does not belong here: a connection, or the order of statements (`load`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
@@ -118,6 +120,11 @@ def _view(table: Table, name: str) -> str:
     return f"CREATE OR REPLACE VIEW {quoted(table.source.name)}.{quoted(name)} AS\n"
 
 
+def drop_views(table: Table) -> list[str]:
+    """Drops the table's own views, and the views over them."""
+    return [f"DROP VIEW IF EXISTS {quoted(table.source.name)}.{quoted(view_name(view))} CASCADE" for view in create_views(table)]
+
+
 def view_name(view: str) -> str:
     """The name, without its schema, of the view that a statement of `create_views` creates."""
     return view.split('"')[3]
@@ -191,9 +198,16 @@ def delete_replaced(table: Table) -> str:
     return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
 
 
-def insert_winners(table: Table) -> str:
-    names = [c.name for c in table.columns]
-    values = [c.type.load.format(quoted(c.name)) for c in table.columns]
+def insert_winners(table: Table, landed: Table | None = None, landed_names: Mapping[str, str] | None = None) -> str:
+    """Inserts the winning live rows of the stage.
+
+    Args:
+        landed: the definition with which they landed, if that is another one.
+        landed_names: the columns that they have, each with its name there.
+    """
+    there = landed_names if landed_names is not None else {c.name: c.name for c in table.columns}
+    names = [c.name for c in table.columns if c.name in there]
+    values = [(landed or table)[there[name]].type.load.format(quoted(there[name])) for name in names]
     if table.keep_deleted:
         names.append("_deleted")
         values.append("FALSE")
@@ -201,6 +215,21 @@ def insert_winners(table: Table) -> str:
         f'INSERT INTO {relation(table)} ({_list(names)}, "_batch", "_loaded_at")'
         f' SELECT {", ".join(values)}, "_batch", GETDATE() FROM {_winners(table)} WHERE _rank = 1 AND NOT "_deleted"'
     )
+
+
+def drop_stage(table: Table) -> str:
+    return f"DROP TABLE {stage(table)}"
+
+
+def clear_column(table: Table, name: str) -> str:
+    return f"UPDATE {relation(table)} SET {quoted(name)} = NULL WHERE {quoted(name)} IS NOT NULL"
+
+
+def update_columns(table: Table, landed: Table, landed_names: Mapping[str, str]) -> str:
+    """Takes the values of these columns from the stage, by key. The arguments are those of `insert_winners`."""
+    values = [f"{quoted(now)} = {landed[was].type.load.format(f'winner.{quoted(was)}')}" for now, was in landed_names.items()]
+    condition = f"winner._rank = 1 AND {_same_key(table, 'winner')}"
+    return f'UPDATE {relation(table)} SET {", ".join(values)}, "_loaded_at" = GETDATE() FROM {_winners(table)} WHERE {condition}'
 
 
 DIALECT = Dialect(

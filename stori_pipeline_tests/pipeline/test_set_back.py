@@ -12,6 +12,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeSetBack, Manifest
 from stori_pipeline.lake.manifest import manifest_key
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
@@ -33,7 +34,7 @@ class Shop:
     def describe(self, source: str) -> str:
         return f"{source}: {len(self.ids)} items"
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         assert table.columns
         return []
 

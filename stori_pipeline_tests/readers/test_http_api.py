@@ -319,8 +319,8 @@ def test_drift_names_a_member_that_no_column_reads(rates: Rates) -> None:
     assert reader_for("http_api", rates.url).drift(TABLE) == []
     rates.configure(fail=[{"body": '{"base": "GBP", "date": "2024-11-15", "provider": "x", "amount": 1.0, "rates": {"USD": 1.2}}'}])
     (line,) = reader_for("http_api", rates.url).drift(TABLE)
-    assert "'provider'" in line
-    assert 'add Column("provider", varchar(65535))' in line
+    assert "'provider'" in line.text
+    assert 'add Column("provider", varchar(65535))' in line.text
 
 
 def test_a_scaffolded_definition_reads_the_newest_day(rates: Rates) -> None:

@@ -171,7 +171,7 @@ def test_a_list_is_read_to_its_end_and_continued_from_there(serve: Serve) -> Non
     assert isinstance(reader, HttpApiReader)
     assert reader.drift(orders) == []
     (line,) = reader.past_drift(orders, second.until)
-    assert 'add Column("colour", varchar(65535))' in line
+    assert 'add Column("colour", varchar(65535))' in line.text
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,10 @@ class DyingLake(Lake):
 
     dies = ""
 
-    def _commit(self, table: Table, manifest: Manifest) -> Manifest:
+    def commit(self, table: Table, manifest: Manifest) -> Manifest:
         if self.dies == "before the commit":
             raise Killed
-        landed = super()._commit(table, manifest)
+        landed = super().commit(table, manifest)
         if self.dies == "after the commit":
             raise Killed
         return landed

@@ -224,7 +224,7 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
     drops.put("sales/1.csv", "ID, sold.on ,Note,Über-Colour\n1,2024-11-15,a,red\n")
     drops.put("sales/2.json", _line(1, note="a", size={"Width": 3}, odd=None))
     by_key = drops.reader.drift(TABLE)
-    assert [re.findall(r"Column\(.*\)", line) for line in by_key] == [
+    assert [re.findall(r"Column\(.*\)", line.text) for line in by_key] == [
         ['Column("width", bigint, path="size.Width")'],
         ['Column("uber_colour", varchar(65535), path="Über-Colour")'],
     ]

@@ -212,7 +212,7 @@ def test_drift_names_a_flat_member_by_a_path_that_reads_it(drops: Drops) -> None
     _, table = suggested(drops, "feed")
     drops.put("feed/2.json", json.dumps([{"id": 2, "a.b": 2}]))
     (line,) = drops.reader.drift(table)
-    assert line.endswith(r'add Column("a_b", bigint, path="a\\.b")')
+    assert line.text.endswith(r'add Column("a_b", bigint, path="a\\.b")')
 
 
 # --- Parquet ---------------------------------------------------------------------------------------------------------

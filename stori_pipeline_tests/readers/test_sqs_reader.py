@@ -272,7 +272,7 @@ def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, la
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     lines = drift(EVENTS, reader(events), lake)
-    assert [line.partition("add ")[2] for line in lines] == [
+    assert [line.text.partition("add ")[2] for line in lines] == [
         'Column("colour", varchar(65535))',
         'Column("extra", super_)',
         'Column("size", bigint)',
@@ -281,7 +281,7 @@ def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, la
 
 def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: Lake) -> None:
     def lines(table: Table = EVENTS) -> list[str]:
-        return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
+        return [line.text.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
     assert lines() == []
     events.send(event(1, colour="red"), event(2))

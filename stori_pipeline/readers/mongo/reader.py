@@ -12,6 +12,7 @@ from datetime import date
 
 from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
@@ -60,10 +61,11 @@ class MongoReader:
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         with self._opened(table) as connection:
             if not identity(connection.database, table):
-                return [f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"]
+                missing = f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"
+                return [Drift("", "table", missing)]
             return sampling.drift(connection.database[table.name_in_source], table)
 
     def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a document is whole)

@@ -13,6 +13,7 @@ from datetime import date
 from psycopg2 import extensions
 
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
@@ -64,14 +65,18 @@ class PostgresReader:
         finally:
             connection.close()
 
+    def joined(self, position: Position, of_columns: Position) -> Position:
+        """See `pipeline.schema_change.JoinsPositions`: a position knows the layout under which each column was read."""
+        return {**position, "layout": {**position.get("layout", {}), **of_columns.get("layout", {})}}
+
     def describe(self, source: str) -> str:
         return setup.describe(self._address, source)
 
-    def drift(self, table: Table) -> list[str]:
-        with self._snapshot(table) as (cursor, relation):
-            unguarded = shape.unguarded_key(table, relation)
-            lines = introspect.drift(cursor, table, relation)
-            return [*lines, f"{table.full_name}: {unguarded}"] if unguarded else lines
+    def drift(self, table: Table) -> list[Drift]:
+        with self._cursor(table) as cursor:
+            relation = relation_of(self._address, cursor, table)
+            begin_snapshot(cursor.connection, relation.lock)
+            return introspect.drift(cursor, table, relation_of(self._address, cursor, table))
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._snapshot(table) as (cursor, relation):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
@@ -27,6 +28,7 @@ from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.headers import folded, own_places
 from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
+from stori_pipeline.readers.sampled_drift import unnamed, wider
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
 from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, uncovered, without_path
 
@@ -200,7 +202,7 @@ def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, 
 # --- drift -----------------------------------------------------------------------------------------------------------
 
 
-def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
+def drift(bucket: Bucket, table: Table, objects: Objects) -> list[Drift]:
     """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
     files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_FILES * _DRIFT_ROWS)
     found = merged([file for file in files if not file.broken])
@@ -213,6 +215,6 @@ def drift(bucket: Bucket, table: Table, objects: Objects) -> list[str]:
     objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name in in_json})
     added += uncovered(objects_only, [column.source_path for column in table.columns], [*taken, *(column.name for column in added)])
     return [
-        f"the files have {column.path!r}, which the definition does not name; to read it add {column.python}"
-        for column in sorted(added, key=lambda column: column.path)
+        *wider(table, found.sampled, "files"),
+        *(unnamed("files", repr(column.path), column) for column in sorted(added, key=lambda column: column.path)),
     ]
