@@ -81,7 +81,7 @@ def test_a_broken_file_is_quarantined_and_read_after_it_is_corrected(drops: Drop
         "sales/half array.json": "[" + _line(1) + ", ",
         "sales/half data.json": '{"data": [' + _line(1) + "]",
         "sales/latin.csv": "id,note\n1,caf\xe9\n".encode("latin-1"),
-        "sales/cut.csv": "id,amount\n1,2.00\n2\n",
+        "sales/cut.csv": "id,amount\n1,2.00\n2",
         "sales/open quote.csv": 'id,note\n1,"never closed\n',
         "sales/no id.csv": "number,amount\n1,2\n",
         "sales/two ids.csv": "id,ID \n1,2\n",
