@@ -189,6 +189,26 @@ def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance)
     assert metadata_of(result, mirror_key(BANK))["dagster/row_count"] == 7
 
 
+@pytest.mark.clock
+def test_a_green_mirror_has_every_batch_of_the_lake_also_after_a_past_day(platform: Platform, instance: DagsterInstance) -> None:
+    """Landing and mirror of a past day were green with the ledger at the first batch, and the lake at the eighth."""
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
+    platform.move(2)
+    execute_sync([BANK], instance=instance)
+    for _ in range(3):
+        platform.move(1)
+        platform.land(BANK)
+
+    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
+
+    newest = platform.lake.newest(BANK)
+    assert newest is not None
+    assert newest.batch == 5
+    assert result.success
+    assert platform.ledger(BANK)[-1] == newest.order
+    assert checks(result)["warehouse/bank/transactions complete"].passed
+
+
 @pytest.mark.parametrize(
     ("table", "day", "reason"),
     [

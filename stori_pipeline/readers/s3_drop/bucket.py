@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 """The number of objects per listing request; S3's limit."""
+
+_MARKER = re.compile(r"(^|/)[_.][^/]*$|_\$folder\$$")
+"""Empty objects by which other programs mark a folder."""
 
 _TRANSIENT = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "ServiceUnavailable", "InternalError"}
 _GONE = {"NoSuchKey", "PreconditionFailed", "404", "412"}
@@ -107,14 +111,14 @@ class Bucket:
 
     def files(self, prefix: str) -> list[Dropped]:
         """Every file under a prefix, in the order in which files are read. Takes a request per thousand files and about 300 bytes of
-        memory per file. Leaves out empty objects: folders that a console created, and markers."""
+        memory per file. Leaves out empty objects that are no files: folders that a console created, and markers such as `_SUCCESS`."""
         with self._explained(f"listing {prefix!r}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, PaginationConfig={"PageSize": PAGE})
             return sorted(
                 Dropped(each["LastModified"], each["Key"], each["ETag"], each["Size"])
                 for page in pages
                 for each in page.get("Contents", [])
-                if each["Size"] > 0 and not each["Key"].endswith("/")
+                if not each["Key"].endswith("/") and (each["Size"] > 0 or not _MARKER.search(each["Key"]))
             )
 
     def top(self) -> tuple[list[str], list[str]]:
