@@ -103,13 +103,12 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         if before and day is None:  # the rows of a day do not move the position
             before.refuse_if_changed(table, reached.layout)
         where = _where(table, relation, before, day, written, joined)
-    columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
         "changes" if before else "snapshot",
         since if day is not None and since is not None else reached.to_json(),
         must_land=before is not None and day is None and _should_be_renewed(before, reached),
-        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
+        stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
         joined=partitions.shown(joined.values()),
     )
@@ -126,15 +125,27 @@ def _begin_whole(
         until = snapshots.content(cursor, table, relation).to_json()
     is_unchanged = since is not None and dict(since) == until
     where = f" WHERE {_of_day(table, relation, since, day)}" if day is not None else " WHERE false" if is_unchanged else ""
-    columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
         "changes" if where else "snapshot",
         since if day is not None and since is not None else until,
         must_land=False,
-        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
+        stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
     )
+
+
+def _stream(connection: extensions.connection, table: Table, relation: Relation, where: str) -> Stream[list[Chunk]]:
+    """The rows of the relation for which `where` holds. Nothing but the copy runs on the connection from now on."""
+    encoding, statement = (
+        relation.encoding,
+        f"COPY (SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}{where}) TO STDOUT",
+    )
+    if encoding.copy:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL client_encoding TO '{encoding.copy}'")
+    codec = encoding.codec or "utf-8"
+    return Stream(connection, statement.encode(codec), BlockParser(table, codec).parse)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:

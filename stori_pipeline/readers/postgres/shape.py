@@ -7,7 +7,7 @@ definitions (`introspect`), or checking single values (`contract`).
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
@@ -18,6 +18,7 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
+from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
@@ -83,6 +84,7 @@ class Relation:
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
     """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    encoding: Encoding = field(default_factory=Encoding)
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
 
@@ -151,7 +153,8 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     cursor.execute(_UNIQUE, [oid])
     unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
-    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
+    connection = cursor.connection
+    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, encoding_of(connection))
 
 
 def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
@@ -252,9 +255,11 @@ def dialect(relation: Relation) -> Dialect:
         if x is None:
             raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
         if valid := _validity(column, source, relation):
-            return f"CASE WHEN {valid} THEN {x} END"
+            x = f"CASE WHEN {valid} THEN {x} END"
         # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
-        return column.type.postgres_comparable(x)
+        if column.type.is_document and (valid := relation.encoding.valid):
+            return f"CASE WHEN {valid.format(x=f'({x})::text')} THEN {x} END"
+        return column.type.postgres_comparable(relation.encoding.readable(x) if column.type.is_text else x)
 
     return Dialect(
         engine="postgres",
