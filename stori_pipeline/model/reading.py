@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -69,3 +69,12 @@ class Reading(Protocol):
 
     def ack(self) -> None:
         """Tells the source that everything up to `until` is durable. Call it after the manifest is written; it may be called again."""
+
+
+@runtime_checkable
+class NamesWhatJoined(Protocol):
+    """A reading of changes that may also hold every row of some parts of the table, because these joined it since the position."""
+
+    @property
+    def joined(self) -> str:
+        """The names of these parts; "" if there is none."""

@@ -17,7 +17,7 @@ from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.sync import RowStream
-from stori_pipeline.readers import Reader
+from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.verify.compare import count_both, differences
 from stori_pipeline.warehouse import Warehouse
 
@@ -86,18 +86,21 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     if mirror_rows > 0 and source_rows == 0 and not force:
         raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
     differing = differences(table, reader, warehouse, key_range, keys_only=True)
-    deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"])
+    try:
+        deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"], newest.until)
+    except PositionLost as lost:
+        raise DetectionRefused(f"{what}: {lost}; sync it first") from lost
     if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
         raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
     return RowStream(table, lake, newest, Tombstones(table, deleted, newest)).land(run_id=run_id).manifest if deleted else None
 
 
-def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Those of the keys that the source does not have now."""
+def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]], since: Position) -> list[tuple[str, ...]]:
+    """Those of the keys that the source does not have now. Errors as for `ListsKeys.existing`."""
     gone = []
     for start in range(0, len(keys), _ROWS_AT_ONCE):
         asked = keys[start : start + _ROWS_AT_ONCE]
-        existing = reader.existing(table, asked)
+        existing = reader.existing(table, asked, since=since)
         gone += [key for key in asked if key not in existing]
     if len(gone) < len(keys):
         _log.warning("%s: %d keys seemed deleted by their checksums, but the source has them", table.full_name, len(keys) - len(gone))

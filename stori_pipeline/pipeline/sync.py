@@ -15,7 +15,7 @@ from itertools import chain
 
 from stori_pipeline.lake import Lake, LakeSetBack, Manifest
 from stori_pipeline.lake.upkeep import compact_if_due
-from stori_pipeline.model.reading import Chunk, Position, Reading
+from stori_pipeline.model.reading import Chunk, NamesWhatJoined, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.pipeline.pending import pending
@@ -43,12 +43,13 @@ class Landed:
     """The result of a landing.
 
     `manifest` is the batch that it landed, None if nothing was new. `newest` is the table's newest batch now. `full_refresh_reason` says
-    why all rows were read; "" if only changes were.
+    why all rows were read; "" if only changes were. `joined` names parts of the table of which every row was read, because they joined it.
     """
 
     manifest: Manifest | None
     newest: Manifest | None
     full_refresh_reason: str = ""
+    joined: str = ""
 
 
 class RowStream:
@@ -96,6 +97,11 @@ class RowStream:
         return self.first is None and self.reading.kind == "changes" and not self.reading.must_land
 
     @property
+    def joined(self) -> str:
+        """The parts of the table of which every row is read, because they joined it since the last batch; "" if there is none."""
+        return self.reading.joined if isinstance(self.reading, NamesWhatJoined) else ""
+
+    @property
     def newest_order(self) -> tuple[int, int] | None:
         """The (generation, batch) of the table's newest batch after these rows have landed; None if it has none."""
         return self._order if not self.is_empty else self.newest.order if self.newest else None
@@ -108,11 +114,13 @@ class RowStream:
         if self.reading is not None:
             self.landed = self._land(self.reading, run_id, progress)
             self.reading.ack()  # only now, because the rows are durable, in the lake or in quarantine
+        if self.joined:
+            _log.info("%s: %s joined the table since its last batch, and every row of it was read", self.table.full_name, self.joined)
         if self.landed is not None:
             new = self.landed
             _log.info("%s: batch %d (%s) landed: %d rows, %d rejected", new.table, new.batch, new.kind, new.rows, new.rejected)
             compact_if_due(self._lake, self.table, self.landed)
-        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason)
+        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason, self.joined)
 
     def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         chunks = chain([self.first] if self.first else [], self._chunks)

@@ -101,6 +101,24 @@ def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: Da
     assert metadata_of(result, mirror_key(BANK))["rows_deleted"] == 1
 
 
+def test_a_landing_says_which_rows_it_read_whole_and_why(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(2)
+    execute_sync([BANK], instance=instance)
+    platform.write(
+        "CREATE TABLE archived (LIKE transactions INCLUDING ALL);"
+        " INSERT INTO archived SELECT (jsonb_populate_record(t, '{\"transaction_no\": 900}')).* FROM transactions t LIMIT 1",
+    )
+    platform.write("ALTER TABLE archived INHERIT transactions")
+    joined = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
+    assert (joined["kind"], joined["rows_landed"]) == ("changes", 1)
+    assert joined["joined"] == "every row of archived was read, because it joined the table since the last batch"
+    platform.write("ALTER TABLE transactions DROP chip_used; ALTER TABLE transactions ADD chip_used boolean NOT NULL DEFAULT true")
+    changed = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
+    assert changed["kind"] == "snapshot"
+    assert "column 'chip_used' was changed in the source without writing its rows" in changed["full_refresh_reason"]
+    assert platform.query("SELECT transaction_no FROM bank.transactions WHERE chip_used ORDER BY 1") == [(1,), (2,)]
+
+
 def test_the_source_is_observed_before_it_is_read(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(1)
     result = execute_sync([BANK], instance=instance)

@@ -20,7 +20,7 @@ CODES = {
     "not_finite": "NaN or an infinity, for which the column has no value",
     "too_long": "the text or document is longer than the column, in bytes of UTF-8",
     "nul": "the text has a NUL character, which neither Postgres nor Redshift can hold",
-    "unicode": "the text is not valid Unicode: half of a surrogate pair, or bytes that are not UTF-8",
+    "unicode": "the text is not valid Unicode: half of a surrogate pair, or bytes that stand for no character",
     "bad_date": "the text is not a date or an instant, or a date would lose its time of day",
     "bad_json": "the text is not JSON",
     "too_deep": "the document is nested deeper than is taken",

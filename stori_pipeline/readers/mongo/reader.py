@@ -86,7 +86,13 @@ class MongoReader:
         with self._opened(table) as connection:
             return proof.checksums(connection.database[table.name_in_source], table, *ranges)
 
-    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    def existing(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (an address with a set's name reads from its primary)
+    ) -> set[tuple[str, ...]]:
         with self._opened(table) as connection:
             return proof.existing(connection.database[table.name_in_source], table, keys)
 

@@ -19,6 +19,8 @@ from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
 from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
+from stori_pipeline.readers.postgres.layout import digest, layout
+from stori_pipeline.readers.postgres.position import Reached, look
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
@@ -35,7 +37,8 @@ class PostgresReader:
         return f"PostgresReader({self._address!r})"
 
     def head(self, table: Table, since: Position | None) -> str:
-        """The table's counters of rows inserted, updated and deleted, and the times at which the counters were reset.
+        """The table's counters of rows inserted, updated and deleted, the times at which the counters were reset, and a digest of what else
+        decides its values (`layout`).
 
         A backend reports its counts after it commits: within a second if it goes on working, within ten seconds if it falls idle, within
         a minute at most. Until then the text stays the same, so a change shows late. Deletes, TRUNCATE and transactions that were rolled
@@ -46,8 +49,9 @@ class PostgresReader:
         with self._cursor(table) as cursor:
             if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
                 return json.dumps([since is None, of_rows])
-            cursor.execute(_HEAD, [names.sql(table.name_in_source)])
-            return json.dumps([since is None, *(cursor.fetchone() or ())])
+            cursor.execute(_HEAD, {"name": names.sql(table.name_in_source)})
+            ((oid, *counters),) = cursor.fetchall()
+            return json.dumps([since is None, *counters, digest(layout(cursor, table, oid))])
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
@@ -94,8 +98,8 @@ class PostgresReader:
             cursor.execute(row_checksum.row_checksums_sql(table, relation.rows, shape.dialect(relation), *ranges))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
 
-    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
-        with self._snapshot(table) as (cursor, relation):
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> set[tuple[str, ...]]:
+        with self._snapshot(table, since) as (cursor, relation):
             statement = row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation))
             cursor.execute(statement, [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key))
             return {tuple(key) for key in cursor.fetchall()}
@@ -110,10 +114,12 @@ class PostgresReader:
             yield cursor
 
     @contextmanager
-    def _snapshot(self, table: Table) -> Iterator[tuple[extensions.cursor, Relation]]:
-        """A consistent snapshot of the table. Raises SourceError if the table does not fit its definition."""
+    def _snapshot(self, table: Table, since: Position | None = None) -> Iterator[tuple[extensions.cursor, Relation]]:
+        """A consistent snapshot of the table, not before a position. Raises SourceError if the table does not fit its definition."""
         with self._cursor(table) as cursor:
             relation = relation_of(self._address, cursor, table)
+            if since is not None:
+                Reached.from_json(table, since).refuse_if_lost(table, look(cursor, table, relation, None))
             begin_snapshot(cursor.connection, relation.lock)
             relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
@@ -123,8 +129,9 @@ class PostgresReader:
 # The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.
 _HEAD = """
 WITH RECURSIVE tree(oid) AS (
-  SELECT to_regclass(%s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
-SELECT string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
+  SELECT to_regclass(%(name)s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
+SELECT to_regclass(%(name)s)::oid::bigint,
+       string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
        sum(pg_stat_get_tuples_inserted(oid))::text,
        sum(pg_stat_get_tuples_updated(oid))::text,
        sum(pg_stat_get_tuples_deleted(oid))::text,

@@ -7,7 +7,7 @@ definitions (`introspect`), or checking single values (`contract`).
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
@@ -20,6 +20,7 @@ from stori_pipeline.model.types import registered
 from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
+from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
@@ -89,6 +90,7 @@ class Relation:
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
     """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    encoding: Encoding = field(default_factory=Encoding)
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
 
@@ -157,7 +159,8 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     cursor.execute(_UNIQUE, [oid])
     unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
-    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
+    connection = cursor.connection
+    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, encoding_of(connection))
 
 
 def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
@@ -274,14 +277,21 @@ def dialect(relation: Relation) -> Dialect:
     def expression(column: Column) -> str:
         if column.dropped:
             return f"NULL::{next(each for each in column.type.postgres if each != ANY)}"
-        return _readable(column, relation.columns[column.source_path])
+        x = _readable(column, relation.columns[column.source_path])
+        return relation.encoding.readable(x) if column.type.is_text else x
 
     def unfit(column: Column) -> str:
         if column.dropped:
             return ""
         source = relation.columns[column.source_path]
-        valid = _validity(column, source, relation)
-        return f"NOT {valid}" if valid else column.type.postgres_unfit(_readable(column, source))
+        x, valid = _readable(column, source), _validity(column, source, relation)
+        unfit = "" if valid else column.type.postgres_unfit(x)
+        # Not with OR, which evaluates in any order: a condition may fail where the one before it is not met.
+        if (readable := relation.encoding.valid) and (column.type.is_text or column.type.is_document):
+            unfit = f"CASE WHEN NOT {readable.format(x=f'({x})::text')} THEN TRUE ELSE {unfit or 'FALSE'} END"
+        if not valid:
+            return unfit
+        return f"CASE WHEN NOT {valid} THEN TRUE ELSE {unfit} END" if unfit else f"NOT {valid}"
 
     return Dialect(
         engine="postgres",
