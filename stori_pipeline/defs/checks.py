@@ -1,7 +1,7 @@
 """The asset checks of landings, mirrors and reports. A check reads and never writes.
 
 Belongs here: which checks there are, and when they run: `source_equals_mirror` and `definition_complete` read the source, so only the
-schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_checks`), comparing (`verify`), or the gate
+schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_checks`), the proof (`proofs`), or the gate
 (`pipeline.gate`), whose verdict the check `contract` shows.
 """
 
@@ -22,7 +22,7 @@ from dagster import (
 from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys
 from stori_pipeline.defs.check_steps import SHOWN, CheckResources, RelationCheck, check_steps
 from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
-from stori_pipeline.defs.metadata import preview
+from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
@@ -36,7 +36,6 @@ from stori_pipeline.pipeline.last_load import last_load
 from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.verify.proof import prove
 
 _ROWS_LOADED = "landed_rows_loaded"
 
@@ -114,36 +113,6 @@ class RowsLoaded:
             metadata=asdict(loaded),
             description=None if loaded.complete else f"{full_name}: {gap}",
         )
-
-
-def proof_check(table: Table) -> AssetChecksDefinition:
-    @asset_check(
-        asset=mirror_key(table),
-        name=PROOF,
-        description="Source and mirror have the same rows with the same values. Each engine computes checksums, which are compared.",
-        retry_policy=RETRY,
-        pool=table.full_name,
-    )
-    def source_equals_mirror(sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
-        with only_transient():
-            comparison = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
-        values: dict[str, Any] = {
-            "source_rows": comparison.source_rows,
-            "warehouse_rows": comparison.warehouse_rows,
-            "differing_rows": len(comparison.differing),
-        }
-        if comparison.differing:
-            examples = ((*each.key, each.verdict) for each in comparison.differing[:SHOWN])
-            values["differing"] = MetadataValue.md(preview((*table.key, "how"), examples))
-        return AssetCheckResult(
-            passed=comparison.equal,
-            metadata=values,
-            description=None
-            if comparison.equal
-            else f"{table.full_name}: source and mirror differ; `stori verify {table.full_name}` lists the rows",
-        )
-
-    return source_equals_mirror
 
 
 def checks_for(project: Project) -> list[AssetChecksDefinition]:

@@ -15,6 +15,7 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse.dialect import relation
+from stori_pipeline.warehouse.proofs import verified_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,6 +99,12 @@ def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
     sample = warehouse.query(statement, what=f"preview of {table.full_name}")
     names = [column.name for column in metadata.mirror_schema(table).columns]
     return {"dagster/row_count": rows} | ({"preview": MetadataValue.md(metadata.preview(names, sample))} if sample else {})
+
+
+def proof_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
+    """Up to which moment of its source the mirror was proved equal, if it was."""
+    through = None if table.is_derived else verified_of(warehouse, table.full_name)
+    return {} if through is None else {"verified_through": MetadataValue.timestamp(through)}
 
 
 def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[Any]]) -> dict[str, Any]:

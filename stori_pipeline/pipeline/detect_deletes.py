@@ -82,17 +82,29 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     if warehouse.ledger(table) != newest.order:
         raise DetectionRefused(f"{what}: its mirror does not hold batch {newest.batch} yet; sync it first")
     source_rows, mirror_rows, key_range = count_both(table, reader, warehouse)
-    confirm = f"say so with `stori detect-deletes --force {table.full_name}`; nothing was changed"
-    if mirror_rows > 0 and source_rows == 0 and not force:
-        raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
+    if not force:
+        refuse_implausible(what, table, source_rows, mirror_rows, 0)  # before the rows are listed
     differing = differences(table, reader, warehouse, key_range, keys_only=True)
     try:
         deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"], newest.until)
     except PositionLost as lost:
         raise DetectionRefused(f"{what}: {lost}; sync it first") from lost
-    if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
-        raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
+    if not force:
+        refuse_implausible(what, table, source_rows, mirror_rows, len(deleted))
     return RowStream(table, lake, newest, Tombstones(table, deleted, newest)).land(run_id=run_id).manifest if deleted else None
+
+
+def refuse_implausible(what: str, table: Table, source_rows: int, mirror_rows: int, deleted: int) -> None:
+    """Refuses to delete so many rows: an outage or a wrong address is more likely. Errors begin with `what`.
+
+    Raises:
+        DetectionRefused: the source lists no rows, or under half of the mirror's.
+    """
+    confirm = f"say so with `stori detect-deletes --force {table.full_name}`; nothing was changed"
+    if mirror_rows > 0 and source_rows == 0:
+        raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
+    if deleted > _ALWAYS_ACCEPTED and deleted * 2 > mirror_rows:
+        raise DetectionRefused(f"{what}: {deleted} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
 
 
 def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]], since: Position) -> list[tuple[str, ...]]:

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
+from stori_pipeline.model.row_checksum import (
+    HASH_RANGE,
+    Digest,
+    KeyRange,
+    digests_sql,
+    has_integer_key,
+    key_range_sql,
+    row_checksums_sql,
+    texts_sql,
+)
 from stori_pipeline.model.table import Table
 from stori_pipeline.settings import foreign, secrets
 from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
@@ -44,6 +53,14 @@ class Relations(NamedTuple):
     mirror: bool
     names: frozenset[str]
     """The tables and views in the mirror's schema."""
+
+
+class MirrorRow(NamedTuple):
+    """One row of a mirror, as texts: its key, and of each column the canonical text and the text that people see, None for NULL."""
+
+    key: tuple[str, ...]
+    canonical: tuple[str, ...]
+    seen: tuple[str | None, ...]
 
 
 class LedgerEntry(NamedTuple):
@@ -203,6 +220,13 @@ class Warehouse:
         """See `Comparable.checksums`."""
         rows = self.query(row_checksums_sql(table, dialect.live(table), dialect.DIALECT, *ranges), what=f"comparison of {table.full_name}")
         return {tuple(map(str, key)): int(bits) for *key, bits in rows}
+
+    def texts(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[MirrorRow]:
+        """The mirror's rows of a few keys, given as texts (`row_checksum.key_text`)."""
+        statement = texts_sql(table, dialect.live(table), dialect.DIALECT, len(keys))
+        rows = self.query(statement, tuple(text for key in keys for text in key), what=f"comparison of {table.full_name}")
+        width = len(table.key)
+        return [MirrorRow(tuple(row[:width]), tuple(row[width::2]), tuple(row[width + 1 :: 2])) for row in rows]
 
 
 def find_relations(cursor: Cursor, table: Table) -> Relations:

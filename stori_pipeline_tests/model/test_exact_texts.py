@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stori_pipeline import model
-from stori_pipeline.model.row_checksum import Dialect, canonical, canonical_sql
+from stori_pipeline.model.row_checksum import Dialect, canonical, canonical_sql, seen
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import Engine
 from stori_pipeline.model.types.documents import json_text
@@ -45,6 +45,11 @@ DOCUMENTS = st.recursive(_VALUES, lambda inner: st.lists(inner, max_size=4) | st
 def test_two_doubles_have_one_text_only_if_they_are_equal(one: float, other: float) -> None:
     for near in (other, one, math.nextafter(one, math.inf)):
         assert (canonical(DOUBLE, one) == canonical(DOUBLE, near)) == (one == near)
+
+
+@given(DOUBLES)
+def test_a_double_is_shown_with_all_its_digits(value: float) -> None:
+    assert float(seen(DOUBLE, value) or "") == value
 
 
 @given(DOCUMENTS, DOCUMENTS)

@@ -30,6 +30,14 @@ def canonical(value: float) -> str:
     return f"{band}:{whole}:{int((scaled - whole) * _ONE)}"
 
 
+def value(text: str) -> float:
+    """The double with that canonical text."""
+    if text == "0":
+        return 0.0
+    band, whole, fraction = map(int, text.split(":"))
+    return math.ldexp(whole + fraction / _ONE, _BITS * band)
+
+
 def canonical_sql(x: str) -> str:
     """The same for an expression of a double below 2^104; NULL if it is NULL."""
     bands = [f" WHEN {_reaches(x, band)} THEN {_written(x, band)}" for band in _BANDS[:-1]]

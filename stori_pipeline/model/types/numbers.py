@@ -242,6 +242,7 @@ double = register(
         copy_form="",
         canonical=double_text.canonical,
         canonical_sql=lambda x, _: double_text.canonical_sql(x),
+        seen=lambda text: repr(double_text.value(text)),
         postgres={"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
         postgres_unfit=lambda x: f"abs({x}) >= {MAX_DOUBLE:.0f}",  # which is true of NaN, too
         of_arrow=lambda arrow: () if arrow in (pa.float64(), pa.float32()) else None,

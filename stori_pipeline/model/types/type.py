@@ -25,6 +25,10 @@ ANY = "any"
 """In `Type.postgres`: every source type without an entry of its own."""
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 def _never(_: str) -> str:
     return ""
 
@@ -82,6 +86,7 @@ class Type:
             any text, which is parsed without `from_texts`; None if each value must go through `convert`.
         canonical: the text of a value from which its checksum is computed.
         canonical_sql: the same in SQL, for a column's expression and an engine; never NULL for a value.
+        seen: the canonical text of a value as people see it, if it is not itself.
         roles: the roles that a column of the type can have in its table.
         is_document: whether values are JSON. They land as bytes, and are text in frames.
         is_text: whether a value is a text as the source has it. Then spaces around it count, and a key shows it instead of its canonical
@@ -118,6 +123,7 @@ class Type:
     from_texts: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False, repr=False)
     fits: Callable[[pa.Array], bool] = field(default=_always, compare=False, repr=False)
     copy_form: str | None = field(default=None, compare=False, repr=False)
+    seen: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
     roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
     is_document: bool = field(default=False, compare=False, repr=False)
     is_text: bool = field(default=False, compare=False, repr=False)

@@ -14,7 +14,7 @@ from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
@@ -95,6 +95,16 @@ class MongoReader:
     ) -> set[tuple[str, ...]]:
         with self._opened(table) as connection:
             return proof.existing(connection.database[table.name_in_source], table, keys)
+
+    def read_keys(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (as for `existing`)
+    ) -> Iterator[Chunk]:
+        with self._opened(table) as connection:
+            yield from proof.read_keys(connection.database[table.name_in_source], table, keys)
 
 
 def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:

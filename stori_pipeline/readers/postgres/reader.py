@@ -12,9 +12,10 @@ from datetime import date
 
 from psycopg2 import extensions
 
+from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.drift import Drift
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
@@ -24,6 +25,8 @@ from stori_pipeline.readers.postgres.position import Reached, look
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
+
+_ROWS_AT_ONCE = 5_000
 
 
 class PostgresReader:
@@ -100,9 +103,16 @@ class PostgresReader:
 
     def existing(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> set[tuple[str, ...]]:
         with self._snapshot(table, since) as (cursor, relation):
-            statement = row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation))
-            cursor.execute(statement, [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key))
+            cursor.execute(row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation)), _in_utf8(table, keys))
             return {tuple(key) for key in cursor.fetchall()}
+
+    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+        with self._snapshot(table, since) as (cursor, relation):
+            selected = shape.selected(table, relation)
+            cursor.execute(row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), selected), _in_utf8(table, keys))
+            names = [column.name for column in table.columns]
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield Chunk(*conform(table, [dict(zip(names, row, strict=True)) for row in rows]))
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
@@ -124,6 +134,11 @@ class PostgresReader:
             relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
             yield cursor, relation
+
+
+def _in_utf8(table: Table, keys: Collection[tuple[str, ...]]) -> list[list[bytes]]:
+    """The texts of the keys, by column, as the parameters of a statement of `row_checksum`."""
+    return [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key)
 
 
 # The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.
