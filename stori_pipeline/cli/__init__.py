@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from stori_pipeline.cli import completion, configuration, console, data, drop, options, projects, scaffold, serve, stack, status
+from stori_pipeline.cli import completion, configuration, console, data, drop, options, projects, scaffold, schema, serve, stack, status
 from stori_pipeline.discovery import NoProject, ProjectError, current, named_object, project_root
 
 
@@ -108,6 +108,6 @@ def main() -> None:
 options.add_shared(main)
 for command in (projects.init, completion.completion):
     main.add_command(_common(command))
-_MODULES = (stack, status, data, serve, projects, configuration, drop)
+_MODULES = (stack, status, data, schema, serve, projects, configuration, drop)
 for command in (scaffold.scaffold, *(command for module in _MODULES for command in module.COMMANDS)):
     main.add_command(_in_project(_common(command)))
