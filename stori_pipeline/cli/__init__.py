@@ -24,6 +24,7 @@ from stori_pipeline.cli import (
     projects,
     quarantine,
     scaffold,
+    schema,
     serve,
     stack,
     status,
@@ -122,6 +123,6 @@ def main() -> None:
 options.add_shared(main)
 for command in (projects.init, completion.completion):
     main.add_command(_common(command))
-_MODULES = (stack, status, data, verify, serve, projects, configuration, drop, quarantine)
+_MODULES = (stack, status, data, verify, schema, serve, projects, configuration, drop, quarantine)
 for command in (scaffold.scaffold, *(command for module in _MODULES for command in module.COMMANDS)):
     main.add_command(_in_project(_common(command)))

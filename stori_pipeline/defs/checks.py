@@ -86,7 +86,7 @@ def drift_check(table: Table) -> AssetChecksDefinition:
             passed=not found,
             severity=AssetCheckSeverity.ERROR if any(each.is_error for each in found) else AssetCheckSeverity.WARN,
             metadata={"drift": MetadataValue.md("\n".join(f"- {each}" for each in found))} if found else {},
-            description="; ".join([*map(str, found[:SHOWN]), advice]) if found else None,
+            description="; ".join([*(each.text.rstrip(",") for each in found[:SHOWN]), advice]) if found else None,
         )
 
     return definition_complete

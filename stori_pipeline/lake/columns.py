@@ -1,25 +1,29 @@
-"""Batches of the kind `columns`, and rows that landed under different schemas, in the columns of the present definition.
+"""Rows that landed under different schemas, in the columns of the present definition.
 
-Belongs here: landing such a batch, the schema with which a batch landed, and what the rows before it have in its columns. Does not belong
-here: which definitions keep a generation (`model.schema`), or the mirror (`warehouse`), which gets the same.
+Belongs here: the schema with which a batch landed, and what the rows before a batch of the kind `columns` have in its columns. Does not
+belong here: landing one (`column_batches`), or the mirror (`warehouse`), which gets the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stori_pipeline.lake.manifest import Manifest
-from stori_pipeline.model.reading import Chunk, Position
-from stori_pipeline.model.schema import Schema, carried, to_land
+from stori_pipeline.model.schema import Schema, carried
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from stori_pipeline.lake.batches import Lake
+
+class Files(Protocol):
+    """What of a lake is asked here; `lake.Lake` is one."""
+
+    def find(self, table: Table, number: int) -> Manifest | None: ...
+
+    def scan_urls(self, table: Table, urls: Sequence[str]) -> pl.LazyFrame: ...
 
 
 @dataclass(frozen=True)
@@ -38,56 +42,7 @@ class LiveParts:
         return [*([self.compacted] if self.compacted else []), *(part.url for each in self.batches for part in each.parts)]
 
 
-def land_columns(
-    lake: Lake,
-    table: Table,
-    newest: Manifest,
-    brings: tuple[str, ...],
-    *,
-    chunks: Iterable[Chunk],
-    until: Callable[[], Position],
-    taken_at: datetime,
-    run_id: str,
-    progress: Callable[[int], None] = lambda _rows: None,
-) -> Manifest:
-    """Lands a batch after which the table has the columns of its present definition. It keeps the generation and adds no row.
-
-    Args:
-        brings: the columns whose values have not landed. The rows before the batch get those of `chunks`, by key, and null without one.
-        chunks: their rows, with the columns of `model.schema.to_land(table, brings)` among others.
-        until: the position of the batch, called after the chunks have ended. It must not be past the rows that landed before.
-
-    Raises:
-        LandingConflict: another run landed a batch first; nothing was changed.
-        LakeUnavailable: S3 cannot be reached.
-    """
-    generation, batch = lake.next_order("columns", newest)
-    kept = to_land(table, brings)
-    written = lake.write_files(kept, (Chunk(each.rows.select(kept.read_schema.names), each.rejected) for each in chunks), batch, progress)
-    manifest = Manifest(
-        table=table.full_name,
-        generation=generation,
-        batch=batch,
-        kind="columns",
-        since=newest.until,
-        until=until(),
-        rows=written.rows,
-        rejected=written.rejected,
-        fingerprint=table.fingerprint,
-        run_id=run_id,
-        taken_at=taken_at,
-        parts=written.parts,
-        quarantine=written.quarantine,
-        snapshot=newest.snapshot,
-        written_at=lake.clock(),
-        schema=Schema.of(table),
-        brings=brings,
-        columns_at=batch,
-    )
-    return lake.commit(table, manifest)
-
-
-def schema_of(lake: Lake, table: Table, batch: Manifest) -> Schema | None:
+def schema_of(lake: Files, table: Table, batch: Manifest) -> Schema | None:
     """The schema with which a batch landed; None if the lake does not say."""
     if batch.schema is not None:
         return batch.schema
@@ -111,18 +66,19 @@ class _Piece(NamedTuple):
     batch: Manifest | None
 
 
-def live_rows(lake: Lake, table: Table, parts: LiveParts, newest: Manifest) -> pl.LazyFrame:
+def live_rows(lake: Files, table: Table, parts: LiveParts, newest: Manifest) -> pl.LazyFrame:
     """Every row of the files of a generation, in order, with `_batch`, `_seq` and `_deleted`, in the columns of the present definition."""
     pieces = [_Piece([parts.compacted], schema_of(lake, table, newest), None)] if parts.compacted else []
     return _folded(lake, table, [*pieces, *_pieces(lake, table, parts.batches)])
 
 
-def all_rows(lake: Lake, table: Table, batches: Sequence[Manifest]) -> pl.LazyFrame:
-    """Every row of these batches, likewise. Rows of an earlier generation have null in a column that came later."""
-    return _folded(lake, table, _pieces(lake, table, batches))
+def all_rows(lake: Files, table: Table, batches: Sequence[Manifest]) -> pl.LazyFrame:
+    """Every row of these batches, likewise, for tables that keep versions: a column that the source has dropped since has its old values.
+    Rows of an earlier generation have null in a column that came later."""
+    return _folded(lake, table, _pieces(lake, table, batches), with_dropped=True)
 
 
-def _pieces(lake: Lake, table: Table, batches: Sequence[Manifest]) -> Iterator[_Piece]:
+def _pieces(lake: Files, table: Table, batches: Sequence[Manifest]) -> Iterator[_Piece]:
     schemas: dict[tuple[int, int], Schema | None] = {}
     for batch in batches:
         began = batch.generation, batch.columns_at or batch.snapshot
@@ -131,7 +87,7 @@ def _pieces(lake: Lake, table: Table, batches: Sequence[Manifest]) -> Iterator[_
         yield _Piece([part.url for part in batch.parts], schemas[began], batch)
 
 
-def _folded(lake: Lake, table: Table, pieces: Iterable[_Piece]) -> pl.LazyFrame:
+def _folded(lake: Files, table: Table, pieces: Iterable[_Piece], *, with_dropped: bool = False) -> pl.LazyFrame:
     import polars as pl
 
     before: list[pl.LazyFrame] = [lake.scan_urls(table, [])]
@@ -143,16 +99,17 @@ def _folded(lake: Lake, table: Table, pieces: Iterable[_Piece]) -> pl.LazyFrame:
         if piece.batch is not None and piece.batch.kind == "snapshot":
             before, rows = [*before, *rows], []
         if piece.urls:
-            rows.append(_converted(lake.scan_urls(table, piece.urls), piece.schema, table))
+            names = carried(piece.schema, table, with_dropped=with_dropped) if piece.schema else None
+            rows.append(_converted(lake.scan_urls(table, piece.urls), names, table))
     return pl.concat([*before, *rows])
 
 
-def _converted(landed: pl.LazyFrame, schema: Schema | None, table: Table) -> pl.LazyFrame:
+def _converted(landed: pl.LazyFrame, names: Mapping[str, str] | None, table: Table) -> pl.LazyFrame:
     import polars as pl
 
     own = ("_batch", "_seq", "_deleted")
     there = landed.collect_schema().names()
-    names = carried(schema, table) if schema else {name: name for name in table.landed_schema.names if name in there}
+    names = names if names is not None else {name: name for name in table.landed_schema.names if name in there}
     types = pl.DataFrame(table.landed_schema.empty_table()).schema
     return landed.select(
         (pl.col(names.get(name, name)).cast(kind, strict=False) if name in names or name in own else pl.lit(None, kind)).alias(name)
@@ -160,7 +117,7 @@ def _converted(landed: pl.LazyFrame, schema: Schema | None, table: Table) -> pl.
     )
 
 
-def _with_columns(lake: Lake, table: Table, rows: pl.LazyFrame, batch: Manifest) -> pl.LazyFrame:
+def _with_columns(lake: Files, table: Table, rows: pl.LazyFrame, batch: Manifest) -> pl.LazyFrame:
     """The rows that landed before a batch of the kind `columns`, with its values."""
     import polars as pl
 

@@ -63,16 +63,20 @@ def to_land(table: Table, names: tuple[str, ...]) -> Table:
     return _bare(table, tuple(column for column in table.columns if column.name in {*table.key, *names}), table.key, Changes())
 
 
-def carried(old: Schema, table: Table) -> dict[str, str]:
+def carried(old: Schema, table: Table, *, with_dropped: bool = False) -> dict[str, str]:
     """The columns of a definition whose values landed under an older schema, each with its name there. A column is the same if its path in
-    the source is. One that the source has dropped is null, whatever landed."""
+    the source is.
+
+    Args:
+        with_dropped: whether columns that the source has dropped have what landed before; otherwise they are null.
+    """
     by_path: dict[str, list[Column]] = {}
     for column in old.columns:
         if not column.dropped:
             by_path.setdefault(column.source_path, []).append(column)
     names = {}
     for column in table.columns:
-        found = [] if column.dropped else by_path.get(column.source_path, [])
+        found = [] if column.dropped and not with_dropped else by_path.get(column.source_path, [])
         if found:
             names[column.name] = next((each.name for each in found if each.name == column.name), found[0].name)
     return names

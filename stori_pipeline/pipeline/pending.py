@@ -7,53 +7,49 @@ gets into the mirror (`warehouse.load`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from stori_pipeline.lake import LakeError, Manifest
+from stori_pipeline.lake import Lake, LakeError, Manifest
 from stori_pipeline.lake.columns import schema_of
 from stori_pipeline.model.schema import carried, to_land
+from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.batch_runs import runs
 from stori_pipeline.warehouse.load import Pending, Piece
 
-if TYPE_CHECKING:
-    from stori_pipeline.pipeline.sync import NewBatches
 
-
-def pending(new: NewBatches, run_id: str) -> Pending:
-    """The batches, at least one, as a load takes them.
+def pending(table: Table, lake: Lake, after: tuple[int, int] | None, batches: Sequence[Manifest], run_id: str) -> Pending:
+    """The new batches, at least one, as a load takes them. `after` is the ledger's entry that they follow.
 
     Raises:
         LakeError: a batch landed under another definition, and the lake does not say under which.
     """
-    table, last = new.table, new.batches[-1]
-    is_uniform = all(each.fingerprint == table.fingerprint and each.kind != "columns" for each in new.batches)
+    last = batches[-1]
+    is_uniform = all(each.fingerprint == table.fingerprint and each.kind != "columns" for each in batches)
     in_pieces = not is_uniform and last.fingerprint == table.fingerprint
-    with_parts = [each for each in new.batches if each.parts]
+    with_parts = [each for each in batches if each.parts]
     return Pending(
         generation=last.generation,
         batch=last.batch,
         batch_id=last.id,
-        replaces=any(each.kind == "snapshot" for each in new.batches),
+        replaces=any(each.kind == "snapshot" for each in batches),
         # A source that cannot be replayed has each row once, so its snapshot must not remove rows: after a loss of the lake, only the
         # mirror has them.
         keeps=not table.changes.is_replayable,
-        rows=sum(each.rows for each in new.batches),
-        url=new.lake.copy_manifest(table, with_parts, run_id) if with_parts and not in_pieces else "",
-        pieces=tuple(_pieces(new, run_id)) if in_pieces else (),
-        mirrored=_mirrored(new) if in_pieces else None,
+        rows=sum(each.rows for each in batches),
+        url=lake.copy_manifest(table, with_parts, run_id) if with_parts and not in_pieces else "",
+        pieces=tuple(_pieces(table, lake, batches, run_id)) if in_pieces else (),
+        mirrored=_mirrored(table, lake, after) if in_pieces else None,
     )
 
 
-def _mirrored(new: NewBatches) -> dict[str, str] | None:
+def _mirrored(table: Table, lake: Lake, after: tuple[int, int] | None) -> dict[str, str] | None:
     """The columns of the present definition that the mirror has, each with its name there; None if the lake does not say."""
-    newest = new.lake.find(new.table, new.after[1]) if new.after else None
-    schema = schema_of(new.lake, new.table, newest) if newest and newest.order == new.after else None
-    return carried(schema, new.table) if schema else None
+    newest = lake.find(table, after[1]) if after else None
+    schema = schema_of(lake, table, newest) if newest and newest.order == after else None
+    return carried(schema, table) if schema else None
 
 
-def _pieces(new: NewBatches, run_id: str) -> Iterator[Piece]:
-    table, lake = new.table, new.lake
-    for batches in _of_same_columns(new.batches):
+def _pieces(table: Table, lake: Lake, new: Sequence[Manifest], run_id: str) -> Iterator[Piece]:
+    for batches in _of_same_columns(new):
         first = batches[0]
         schema = schema_of(lake, table, first)
         if schema is None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from stori_pipeline.lake import Lake, Manifest
-from stori_pipeline.lake.columns import land_columns, schema_of
+from stori_pipeline.lake.column_batches import land_columns
+from stori_pipeline.lake.columns import schema_of
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.schema import SchemaChange, change, to_read
 from stori_pipeline.model.table import Table

@@ -292,7 +292,9 @@ def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | 
             return None
         refuse_blocked(new.table, new.batches)
         try:
-            loaded = load_batches(warehouse, new.table, pending(new, run_id), after=new.after, run_id=run_id)
+            loaded = load_batches(
+                warehouse, new.table, pending(new.table, new.lake, new.after, new.batches, run_id), after=new.after, run_id=run_id
+            )
         except LedgerMoved as error:
             moved = error
             new = new_batches(new.table, new.lake, warehouse.ledger_entry(new.table))

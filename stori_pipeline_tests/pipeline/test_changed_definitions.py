@@ -90,4 +90,4 @@ def test_a_sync_prints_the_line_to_add_where_the_source_has_a_new_column(platfor
     platform.move(1)
     platform.write("ALTER TABLE transactions ADD branch varchar(20)")
     ended = platform.stori("sync", BANK.full_name).expect(0)
-    assert 'to land it, add Column("branch", varchar(80)),' in " ".join(ended.output.split()), str(ended)
+    assert 'to land it, add Column("branch", varchar(80));' in " ".join(ended.output.split()), str(ended)

@@ -11,6 +11,7 @@ from dagster import AssetCheckKey, DagsterInstance, RunRequest
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.lake import LandingConflict
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
