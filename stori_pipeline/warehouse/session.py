@@ -126,7 +126,7 @@ def connect(url: str, what: str = "connection") -> Connection:
     except psycopg2.OperationalError as error:
         secrets.forget()  # its password may have been rotated
         where = f"the warehouse at {dsn.get('host')}:{dsn.get('port')}"
-        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres')}") from error
+        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres', error)}") from error
 
 
 class Warehouse:

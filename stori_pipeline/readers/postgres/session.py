@@ -83,7 +83,7 @@ class Address:
             connection: extensions.connection = psycopg2.connect(**{**_CONNECTION, **self._parts})
         except psycopg2.Error as error:
             secrets.forget()  # its password may have been rotated
-            message = self._scrubbed(str(error)).strip() + foreign.hint("postgres")
+            message = self._scrubbed(str(error)).strip() + foreign.hint("postgres", error)
             if any(sign in message for sign in _NOT_WORTH_RETRYING):
                 raise SourceError(f"{self!r} refuses the connection: {message}; check the source's address and its role") from None
             raise SourceUnavailable(f"{self!r} cannot be reached: {message}") from None

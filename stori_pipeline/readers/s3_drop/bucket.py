@@ -56,7 +56,7 @@ def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what 
         # A session of its own, because boto3's default session is not safe for threads.
         return boto3.session.Session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
-        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
+        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws', error)}") from error
 
 
 class Bucket:
@@ -93,7 +93,7 @@ class Bucket:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
             raise SourceUnavailable(
-                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{hint('aws')}"
+                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{hint('aws', error)}"
             ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
@@ -106,7 +106,7 @@ class Bucket:
             ) from error
         except BotoCoreError as error:
             raise SourceError(
-                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws')}"
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws', error)}"
             ) from error
 
     def files(self, prefix: str) -> list[Dropped]:
