@@ -103,6 +103,7 @@ def execute_sync(
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else drift_checks(tables))],
         full=full,
         detect_deletes=detect_deletes,
+        pages=True,
         loggers=TO_CONSOLE if logs.json_enabled() else QUIET,
     )
     return execute_request(build_defs(project), "sync", request, instance=instance)

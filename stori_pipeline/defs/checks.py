@@ -26,6 +26,7 @@ from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
+from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
 from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
@@ -129,7 +130,8 @@ def checks_for(project: Project) -> list[AssetChecksDefinition]:
 
 
 def _with_load(project: Project, table: Table) -> list[RelationCheck]:
-    return [*rules(project)[table.full_name], RowsLoaded(table)]
+    own = [RowsLoaded(table)] if table.is_derived else [RowsLoaded(table), NewestVersions(table)]
+    return [*rules(project)[table.full_name], *own]
 
 
 @functools.lru_cache(maxsize=8)
@@ -155,6 +157,7 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
+        keys += [] if table.is_derived else [AssetCheckKey(mirror_key(table), NEWEST_VERSIONS)]
     return sorted(keys + _rules_reading(project, affected.names), key=str)
 
 

@@ -98,9 +98,9 @@ def _decisions(lake: Lake, table: Table, newest: Manifest) -> Iterator[Decision]
         manifest = lake.find(table, manifest.decided) if manifest.decided else None
 
 
-def rows_in_quarantine(lake: Lake, table: Table) -> int:
-    """How many rows of the newest generation are in quarantine and not decided. Errors as for `rejected_batches`."""
-    return sum(each.open for each in rejected_batches(lake, table))
+def rows_in_quarantine(lake: Lake, table: Table, newest: Manifest | None = None) -> int:
+    """How many rows of the newest generation are in quarantine and not decided. Arguments and errors as for `rejected_batches`."""
+    return sum(each.open for each in rejected_batches(lake, table, newest))
 
 
 def rejected_rows(lake: Lake, table: Table, manifest: Manifest) -> pl.LazyFrame:

@@ -319,6 +319,7 @@ def _add_landings_and_metrics(project: Project, materialized: Mapping[AssetKey, 
                 allowed = (table.max_rejected, table.max_rejected_rows, still_open)
                 facts.landings.append(Landing(name, at, metadata.get("kind") == "snapshot", rows, rejected, *allowed))
             facts.metrics += [Metric("RowsLanded", name, at, rows), Metric("RowsRejected", name, at, rejected)]
+            facts.metrics += [Metric("RowsInQuarantine", name, at, still_open)] if still_open is not None else []
         if mirror:
             facts.metrics.append(Metric("RowsLoaded", name, mirror[0], mirror[1]["rows_inserted"]))
         if last := mirror or landing:

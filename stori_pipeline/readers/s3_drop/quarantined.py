@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -31,13 +31,13 @@ _MOST_BYTES = 100_000_000
 """A larger broken file is not read again from quarantine, since its rows would be in memory together; it is read when it is overwritten."""
 
 
-def rows_again(bucket: Bucket, table: Table, objects: Objects, rejected: Refused) -> Again:
+def rows_again(opened: Callable[[], Bucket], table: Table, objects: Objects, rejected: Refused) -> Again:
     """See `ReadsQuarantine`. Of a broken file it reads the version that was refused, if the bucket still has it."""
     kept = parsed_raw(rejected.raw)
     if not isinstance(kept, dict):
         return [rejected]
     try:
-        found = _rows_of_file(bucket, table, objects, kept) if rejected.code == "file" else _rows_of_row(table, objects, kept)
+        found = _rows_of_file(opened(), table, objects, kept) if rejected.code == "file" else _rows_of_row(table, objects, kept)
     except (BrokenFile, KeyError, TypeError, ValueError) as error:
         of_file = isinstance(error, BrokenFile) and rejected.code == "file"
         return [Refused(rejected.code, str(error) if of_file else rejected.reason, rejected.raw, rejected.column)]

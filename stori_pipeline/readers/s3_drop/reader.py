@@ -61,8 +61,8 @@ class S3DropReader:
 
     def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a row names its file)
         """See `ReadsQuarantine`. Asks the bucket only for broken files."""
-        bucket, objects = self._opened(table)
-        return [quarantined.rows_again(bucket, table, objects, each) for each in rejected]
+        objects = changes_of(table, CHANGES)
+        return [quarantined.rows_again(lambda: self._opened(table)[0], table, objects, each) for each in rejected]
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
