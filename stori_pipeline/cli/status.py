@@ -77,14 +77,18 @@ def status(as_json: bool) -> None:
         now, asked = utc_now(), settings.environ.get("STORI_WAREHOUSE")
         known = _ask_stores(package.project, settings, now.timestamp()) if asked else _Known()
         tables = [_status(name, known) for name in package.project.mirrors] if asked else []
+        undefined = sorted(known.loads.keys() - package.project.mirrors.keys())
     if as_json:
         shown = [{"name": s.name, "address": s.address, "up": s.up} for s in servers]
-        print_json({"servers": shown, "tables": [asdict(each) for each in tables], "problems": known.problems})
+        listed = [asdict(each) for each in tables]
+        print_json({"servers": shown, "tables": listed, "not_defined": undefined, "problems": known.problems})
     elif tables:
         names = ["table", "lag", "verified through", "quarantined", "last run", "last load"]
         grid("Tables", names, [_row(each) for each in tables])
         for problem in known.problems:
             warn(problem)
+        for name in undefined:
+            warn(f"{name}: the project no longer defines it, so it is neither loaded nor compared; `stori drop-table {name}` removes it")
     if known.problems or not all(server.up for server in servers):
         raise SystemExit(1)
 

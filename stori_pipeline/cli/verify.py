@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from stori_pipeline.verify.proof import Proof
 
 
+SHOWN_IN_FLIGHT = 100
+"""The largest number of keys in flight that the output as JSON lists."""
+
+
 @click.command()
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--patience", default=0.0, show_default=True, help="Seconds to wait before rows that differ are compared once more.")
@@ -38,10 +42,11 @@ def verify(tables: tuple[str, ...], patience: float, share: bool, repair: bool, 
     run_id = f"verify-{uuid4()}"
     with plain_errors():
         chosen = select_tables(tables)
-        repaired = {table.full_name: repair_one(table, run_id) for table in chosen} if repair else {}
+        repairs = {table.full_name: _repaired(table, run_id) for table in chosen} if repair else {}
+        repaired = {name: each for name, each in repairs.items() if not isinstance(each, str)}
         compared = [(table, _compared(table, patience, share)) for table in chosen]
         proofs = [(table, each) for table, each in compared if not isinstance(each, str)]
-        failed = [each for _, each in compared if isinstance(each, str)]
+        failed = [each for each in (*repairs.values(), *(each for _, each in compared)) if isinstance(each, str)]
         if failed and not proofs:
             raise Failed(failed) if len(failed) > 1 else click.ClickException(" ".join(failed[0].split()))
         _keep(proofs, run_id)
@@ -81,27 +86,49 @@ def _moment(proof: Proof) -> str:
 
 
 def _as_json(proof: Proof, run_id: str, repaired: Repaired | None) -> dict[str, Any]:
-    record = asdict(proof.record(run_id))
-    generation, batch = record.pop("batch") or (None, None)
+    kept = proof.record(run_id)
+    generation, batch = kept.batch or (None, None)
     return {
-        "table": record.pop("target"),
+        "table": proof.table,
         "source_rows": proof.source_rows,
         "warehouse_rows": proof.warehouse_rows,
         "equal": proof.equal,
         "differing": [_key(each.key) for each in proof.differing],
+        "differing_rows": proof.differing_rows,
+        "more": proof.more,
         "rows": [
             {"key": _key(each.key), "why": each.why, "columns": [asdict(column) for column in each.columns], "note": each.note}
             for each in proof.differing
         ],
-        "more": proof.more,
-        "in_flight": [_key(key) for key in sorted(proof.in_flight)[:100]],
-        "rows_compared": {"source": record.pop("source_rows"), "warehouse": record.pop("mirror_rows")},
-        "checksums": {"source": str(record.pop("source_checksum")), "warehouse": str(record.pop("mirror_checksum"))},
+        "rows_in_flight": len(proof.in_flight),
+        "in_flight": [_key(key) for key in sorted(proof.in_flight)[:SHOWN_IN_FLIGHT]],
+        "verified_through": proof.verified_through,
+        "how": proof.how,
+        # Texts, because programs read numbers of JSON as doubles.
+        "range": [str(kept.range_low), str(kept.range_high)],
+        "compared": {"source": kept.source_rows, "warehouse": kept.mirror_rows},
+        "checksums": {"source": str(kept.source_checksum), "warehouse": str(kept.mirror_checksum)},
         "generation": generation,
         "batch": batch,
+        "position": kept.position,
+        "run_id": run_id,
+        "started_at": proof.started_at,
+        "finished_at": proof.finished_at,
         "repaired": asdict(repaired) if repaired else None,
-        **record,
     }
+
+
+def _repaired(table: Table, run_id: str) -> Repaired | str:
+    """What the repair of a table did, or why it was refused; the other tables are repaired nevertheless."""
+    from stori_pipeline.lake import LandingConflict
+    from stori_pipeline.pipeline.detect_deletes import DetectionRefused
+    from stori_pipeline.pipeline.gate import LoadBlocked
+    from stori_pipeline.readers import SourceError
+
+    try:
+        return repair_one(table, run_id)
+    except (DetectionRefused, LandingConflict, LoadBlocked, SourceError) as error:
+        return str(error)
 
 
 def _compared(table: Table, patience: float, share: bool) -> Proof | str:

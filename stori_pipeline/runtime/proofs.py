@@ -32,7 +32,7 @@ def proof_metadata(proof: Proof) -> dict[str, Any]:
     if proof.verified_through is not None:
         values["verified_through"] = MetadataValue.timestamp(proof.verified_through)
     if proof.batch is not None:
-        values |= {"batch": MetadataValue.int(proof.batch.batch), "position": MetadataValue.json(dict(proof.batch.until))}
+        values |= {"batch": MetadataValue.int(proof.batch.batch), "position": MetadataValue.text(proof.position)}
     return values
 
 

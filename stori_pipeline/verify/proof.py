@@ -70,9 +70,14 @@ class Proof:
     def more(self) -> bool:
         return self.comparison.more
 
+    @property
+    def position(self) -> str:
+        """The source's position of the mirror's batch, in JSON; "" if it is longer than 4096 bytes, or the lake does not have the batch."""
+        text = json.dumps(self.batch.until) if self.batch else ""
+        return text if len(text.encode()) <= _LONGEST_POSITION else ""
+
     def record(self, run_id: str) -> ProofRecord:
         """What `pipeline.proofs` keeps of it."""
-        position = json.dumps(self.batch.until) if self.batch else ""
         return ProofRecord(
             target=self.table,
             how=self.how,
@@ -85,7 +90,7 @@ class Proof:
             mirror_rows=self.comparison.warehouse.rows,
             mirror_checksum=self.comparison.warehouse.checksum,
             batch=self.batch.order if self.batch else None,
-            position=position if len(position.encode()) <= _LONGEST_POSITION else "",
+            position=self.position,
             verified_through=self.verified_through,
             run_id=run_id,
             started_at=self.started_at,

@@ -13,7 +13,7 @@ from stori_pipeline.model.table import Table
 SHARES = 16
 """So many proofs of a share compare every row of a table."""
 
-SMALL = 100_000
+SMALL = 20_000
 """Up to this many rows, a table is compared as a whole each time."""
 
 _BUCKETS = 256

@@ -154,7 +154,7 @@ class Warehouse:
             detail = error.diag.message_detail
             message = error.diag.message_primary or str(error).strip() or type(error).__name__
             if error.pgcode in _MISSING:
-                message += "; `stori sync` creates what is missing"
+                message += "; `stori sync` creates what is missing, if the project defines it"
             raise kind(f"{what}: {message}" + (f" ({detail})" if detail and detail not in message else "")) from error
         finally:
             connection.close()

@@ -15,7 +15,9 @@ from stori_pipeline_tests.commands import Ended, started
 from stori_pipeline_tests.pasting import pasted
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
-VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
+VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing", "differing_rows", "more", "rows", "rows_in_flight", "in_flight"]
+VERIFY += ["verified_through", "how", "range", "compared", "checksums", "generation", "batch", "position", "run_id", "started_at"]
+VERIFY += ["finished_at", "repaired"]
 
 
 def in_one_line(ended: Ended) -> str:

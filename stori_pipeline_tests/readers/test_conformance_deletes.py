@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -38,7 +39,8 @@ def lying(reader: Reader, hidden: set[str]) -> Reader:
 
 
 def test_no_lie_of_a_checksum_deletes_a_row_that_the_source_has(rig: Rig, stores: Stores) -> None:
-    table, lake, warehouse = under_own_source(rig.table), stores.lake, stores.warehouse
+    few = tuple(column for column in rig.table.columns if column.name in ("id", "name", "changed_at"))
+    table, lake, warehouse = under_own_source(replace(rig.table, columns=few)), stores.lake, stores.warehouse
     if not isinstance(rig.reader, ListsKeys):
         rig.insert(items(1, 2))
         sync.land(table, rig.reader, lake, run_id="run")
