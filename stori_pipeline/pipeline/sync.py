@@ -63,6 +63,8 @@ class RowStream:
         self.reading: Reading | None = None
         self.landed: Manifest | None = None
         """The batch that the rows became; None before landing, and if there was nothing to land."""
+        self.columns: Manifest | None = None
+        """The batch that changed the table's columns before these rows were read; None if the definition has not changed."""
         self.full_refresh_reason = full_refresh_reason
         """Why all rows are read; "" if only changes are."""
         self.first: Chunk | None = None
@@ -136,12 +138,14 @@ def changed_rows(
     table, as a new generation, if that is not possible, if nothing has landed yet, if the source cannot continue from the position, or if
     `full` is True. With `day`, reads the rows of that day again instead.
     """
-    newest = lake.newest(table)
+    newest, columns = lake.newest(table), None
     if newest and newest.fingerprint != table.fingerprint and not full:
-        newest = keep_generation(table, reader, lake, newest, run_id=run_id) or newest
+        columns = keep_generation(table, reader, lake, newest, run_id=run_id)
+        newest = columns or newest
     reason = _full_refresh_reason(table, newest, full)
     with ExitStack() as stack:
         rows = ChangedRows(table, reader, lake, newest, stack)
+        rows.columns = columns
         if reason or newest is None:
             rows.read_all(reason)
         else:
