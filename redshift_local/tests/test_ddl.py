@@ -148,12 +148,12 @@ def test_identity(connect: Connect) -> None:
 
 def test_varchar_widens_and_nothing_else_changes_its_type(connect: Connect) -> None:
     connection = connect()
-    ask(connection, "CREATE TABLE t (v varchar(2), n int, d varchar(2) DEFAULT 'x')")
+    ask(connection, "CREATE TABLE t (v varchar(2), n int, d varchar(2) DEFAULT 'x', k varchar(2) PRIMARY KEY, u varchar(2) UNIQUE)")
     ask(connection, "ALTER TABLE t ALTER COLUMN v TYPE varchar(4)")
-    ask(connection, "INSERT INTO t (v) VALUES ('éé')")
+    ask(connection, "INSERT INTO t (v, k) VALUES ('éé', 'k')")
     with pytest.raises(psycopg2.errors.StringDataRightTruncation):
-        ask(connection, "INSERT INTO t (v) VALUES ('ééx')")
-    for column, size in (("v", 3), ("n", 9), ("d", 9)):
+        ask(connection, "INSERT INTO t (v, k) VALUES ('ééx', 'k')")
+    for column, size in (("v", 3), ("n", 9), ("d", 9), ("k", 9), ("u", 9)):
         with pytest.raises(psycopg2.errors.FeatureNotSupported):
             ask(connection, f"ALTER TABLE t ALTER COLUMN {column} TYPE varchar({size})")
     with pytest.raises(psycopg2.errors.UndefinedColumn):

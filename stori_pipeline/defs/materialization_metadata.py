@@ -37,7 +37,7 @@ def version_of(order: tuple[int, int] | None) -> DataVersion:
 
 def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[str, Any]:
     """The metadata of a batch, of a source table or of a star table."""
-    manifest, first = landed.manifest, rows.first
+    manifest, first = landed.manifest or rows.columns, rows.first
     values: dict[str, Any] = {
         "dagster/column_schema": metadata.landing_schema(rows.table),
         "dagster/uri": uri,
@@ -48,6 +48,10 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
     }
     if landed.newest:
         values |= {"batch": landed.newest.batch, "generation": landed.newest.generation}
+    if rows.columns:
+        new = ", ".join(rows.columns.brings) or "none"
+        counts = f"{rows.columns.rows} rows with values, {rows.columns.rejected} rejected"
+        values["columns"] = f"batch {rows.columns.batch} follows the changed definition; new columns: {new}; {counts}"
     if landed.full_refresh_reason:
         values["full_refresh_reason"] = landed.full_refresh_reason
     if landed.joined:

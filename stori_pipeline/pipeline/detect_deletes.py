@@ -72,13 +72,15 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     first, this one changes nothing (`LandingConflict`).
 
     Raises:
-        DetectionRefused: the mirror is behind the lake; or, without `force`, the source lists no rows, or under half of the mirror's. An
-            outage or a wrong address is then more likely than so many deletes.
+        DetectionRefused: the mirror is behind the lake, or the lake behind the definition; or, without `force`, the source lists no rows,
+            or under half of the mirror's. An outage or a wrong address is then more likely than so many deletes.
     """
     newest = lake.newest(table)
     if newest is None or not isinstance(reader, ListsKeys):
         return None
     what = f"detect-deletes of {table.full_name}"
+    if newest.fingerprint != table.fingerprint:
+        raise DetectionRefused(f"{what}: its definition has changed since batch {newest.batch} landed; sync it first")
     if warehouse.ledger(table) != newest.order:
         raise DetectionRefused(f"{what}: its mirror does not hold batch {newest.batch} yet; sync it first")
     source_rows, mirror_rows, key_range = count_both(table, reader, warehouse)

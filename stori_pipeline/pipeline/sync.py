@@ -75,6 +75,8 @@ class RowStream:
         self.reading: Reading | None = None
         self.landed: Manifest | None = None
         """The batch that the rows became; None before landing, and if there was nothing to land."""
+        self.columns: Manifest | None = None
+        """The batch that changed the table's columns before these rows were read; None if the definition has not changed."""
         self.full_refresh_reason = full_refresh_reason
         """Why all rows are read; "" if only changes are."""
         self.first: Chunk | None = None
@@ -166,13 +168,15 @@ def changed_rows(
     Args:
         loaded: the ledger's entry for the mirror (`Warehouse.ledger_entry`); None if nothing is loaded, or the warehouse was not asked.
     """
-    newest = lake.newest(table)
+    newest, columns = lake.newest(table), None
     set_back = set_back_reason(table, lake, newest, loaded)
     if newest and newest.fingerprint != table.fingerprint and not full and not set_back:
-        newest = keep_generation(table, reader, lake, newest, run_id=run_id) or newest
+        columns = keep_generation(table, reader, lake, newest, run_id=run_id)
+        newest = columns or newest
     reason = _full_refresh_reason(table, newest, full) or set_back
     with ExitStack() as stack:
         rows = ChangedRows(table, reader, lake, newest, stack, loaded)
+        rows.columns = columns
         if reason or newest is None:
             rows.read_all(reason)
         else:

@@ -25,7 +25,8 @@ from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key, source_key, step_name
 from stori_pipeline.model.project import Project
-from stori_pipeline.model.table import Table
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import varchar
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -137,6 +138,19 @@ def test_a_column_missing_in_the_definition_is_a_warning(platform: Platform, ins
     drift = checks(result)["landing/bank/transactions definition_complete"]
     assert (drift.passed, drift.severity.value) == (False, "WARN")
     assert "branch" in (drift.description or "")
+
+
+def test_a_changed_definition_shows_what_its_new_columns_brought(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(3)
+    execute_sync([BANK], instance=instance)
+    platform.write("ALTER TABLE transactions ADD COLUMN branch text DEFAULT 'north'")
+    branched = replace(BANK, columns=(*BANK.columns, Column("branch", varchar(20))))
+    result = execute_sync([branched], instance=instance, project=Project((branched,)))
+    assert result.success, why(result)
+    landing = metadata_of(result, landing_key(BANK))
+    assert (landing["kind"], landing["batch"], landing["rows_landed"]) == ("columns", 2, 3)
+    assert landing["columns"] == "batch 2 follows the changed definition; new columns: branch; 3 rows with values, 0 rejected"
+    assert platform.query("SELECT branch, COUNT(*) FROM bank.transactions GROUP BY branch") == [("north", 3)]
 
 
 def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, instance: DagsterInstance) -> None:

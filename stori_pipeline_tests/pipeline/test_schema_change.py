@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import polars as pl
+import psycopg2
+import pytest
 
 from stori_pipeline.lake.upkeep import compact
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, decimal, varchar
+from stori_pipeline.pipeline.detect_deletes import DetectionRefused
 from stori_pipeline_tests.platforms import BANK, Platform
 
 NORTH = "ALTER TABLE transactions ADD branch text DEFAULT 'north'"
@@ -49,6 +52,8 @@ def test_a_new_column_reads_keys_and_the_column_only_and_keeps_the_generation(pl
     platform.write("DELETE FROM transactions WHERE transaction_no = 4")
     platform.detect_deletes(BANK)
     platform.write(NORTH)
+    with pytest.raises(DetectionRefused, match="its definition has changed since batch 2 landed; sync it first"):
+        platform.detect_deletes(BRANCHED)
     platform.write("UPDATE transactions SET branch = 'south' WHERE transaction_no = 3")
     platform.move(1)
 
@@ -174,3 +179,26 @@ def test_a_narrower_column_is_judged_again_with_the_whole_table(platform: Platfo
     assert manifest is not None
     assert manifest.kind == "snapshot"
     assert_all_equal(platform, narrow)
+
+
+def test_what_redshift_refuses_to_widen_in_place_goes_through_a_shadow_table(platform: Platform) -> None:
+    """Here a column with a default, which somebody gave the mirror by hand."""
+    platform.move(3)
+    platform.sync(BANK)
+    platform.execute("ALTER TABLE bank.transactions DROP COLUMN transaction_details")
+    platform.execute("ALTER TABLE bank.transactions ADD COLUMN transaction_details VARCHAR(1024) DEFAULT 'TRF'")
+    wider = _changed(BANK, "transaction_details", type=varchar(2048))
+    platform.sync(wider)
+    assert platform.query("SELECT transaction_details, COUNT(*) FROM bank.transactions GROUP BY 1") == [("TRF", 3)]
+    assert_all_equal(platform, wider)
+
+
+def test_a_wider_key_goes_through_a_shadow_table(platform: Platform) -> None:
+    platform.move(3)
+    keyed = replace(BANK, key=("transaction_no", "account_no"))
+    platform.sync(keyed)
+    with pytest.raises(psycopg2.errors.FeatureNotSupported, match="part of a key"):
+        platform.execute("ALTER TABLE bank.transactions ALTER COLUMN account_no TYPE VARCHAR(64)")
+    wider = _changed(keyed, "account_no", type=varchar(64))
+    platform.sync(wider)
+    assert_all_equal(platform, wider)

@@ -7,7 +7,9 @@ CREATE OR REPLACE PROCEDURE redshift_local.widen(relation text, column_name text
 DECLARE
   target record;
 BEGIN
-  SELECT a.atttypid::regtype::text AS type, a.atttypmod - 4 AS characters, a.atthasdef INTO target
+  SELECT a.atttypid::regtype::text AS type, a.atttypmod - 4 AS characters, a.atthasdef, EXISTS (
+      SELECT FROM pg_constraint c WHERE c.conrelid = a.attrelid AND starts_with(c.conname, '_key_') AND c.conkey = ARRAY[a.attnum]) AS is_key
+    INTO target
     FROM pg_attribute a WHERE a.attrelid = relation::regclass AND a.attname = column_name AND NOT a.attisdropped AND a.attnum > 0;
   IF NOT FOUND THEN
     PERFORM redshift_local.fail(pg_catalog.format('column "%s" of relation "%s" does not exist', column_name, relation), '42703');
@@ -15,6 +17,8 @@ BEGIN
     PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": only the size of a VARCHAR column can be altered', column_name));
   ELSIF target.atthasdef THEN
     PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": it has a default', column_name));
+  ELSIF target.is_key THEN
+    PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": it is part of a key', column_name));
   ELSIF bytes < target.characters THEN
     PERFORM redshift_local.fail(pg_catalog.format('cannot reduce the size of column "%s" from %s to %s', column_name, target.characters, bytes));
   END IF;
