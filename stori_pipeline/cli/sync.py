@@ -19,7 +19,7 @@ from stori_pipeline.defs.checks import drift_checks, quick_checks, scheduled_che
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
-from stori_pipeline.defs.materialization_metadata import NOTHING_NEW
+from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, NOTHING_NEW
 from stori_pipeline.discovery import current
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
@@ -58,6 +58,7 @@ class SyncResult:
         rejected: rows that went to quarantine.
         seconds: time of landing and loading.
         error: the message of the first error, or "".
+        refused: why rows that the source deleted were not looked for, though that was asked; or "".
         failed_checks: of each check that failed, its name, and what it says; a warning says so.
         layer: `source`, `star`, `report` or `chart`.
     """
@@ -71,6 +72,7 @@ class SyncResult:
     rejected: int
     seconds: float
     error: str = ""
+    refused: str = ""
     layer: str = "source"
     failed_checks: tuple[FailedCheck, ...] = ()
 
@@ -178,6 +180,7 @@ def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapp
         rejected=landing.get("rows_rejected", 0),
         seconds=round(landing.get("seconds", 0.0) + mirror.get("seconds", 0.0), 3),
         error=errors.of(table.full_name),
+        refused=landing.get(DELETES_REFUSED, ""),
         layer=layer,
     )
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NOTHING_NEW = "nothing new"
 
+DELETES_REFUSED = "deletes_refused"
+"""Why rows that the source deleted were not looked for, though the run was to do it."""
+
 
 def version_of(order: tuple[int, int] | None) -> DataVersion:
     """The data version of a (generation, batch). It stays the same if a run lands nothing."""

@@ -63,6 +63,8 @@ class Table:
         changes: the change strategy: how the reader finds changed rows.
         cursor: the instant or date column by which a past day is read again, if there is one.
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
+        may_be_empty: the source may delete all of the table's rows, or most of them. Otherwise the detection of deletes refuses a source
+            that lists no rows, or under half of the mirror's, because an outage or a wrong address is more likely.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
         max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine; if more do, the load is blocked (see `blocks`).
         max_rejected_rows: the number of a batch's rows that may go to quarantine, whatever their share: by default one, because one bad row
@@ -86,6 +88,7 @@ class Table:
     description: str = ""
     cursor: str = ""
     unnest: str = ""
+    may_be_empty: bool = False
     keep_deleted: bool = False
     max_rejected: float = 0.01
     max_rejected_rows: int = 1

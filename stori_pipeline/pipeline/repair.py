@@ -118,7 +118,8 @@ def repair(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, ru
     in_flight = keys_in_flight(table, reader, lake, newest, key_range)
     rows = [each for each in found if each.key not in in_flight and each.key not in rejected]
     extra = sum(each.verdict == "not in the source" for each in rows)
-    refuse_implausible(what, table, source_rows, mirror_rows, extra)
+    if not table.may_be_empty:
+        refuse_implausible(what, table, source_rows, mirror_rows, extra)
     reading = RowsByKey(table, reader, reader, rows, newest)
     try:
         manifest = RowStream(table, lake, newest, reading).land(run_id=run_id).manifest if rows else None

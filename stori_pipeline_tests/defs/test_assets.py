@@ -23,10 +23,12 @@ from dagster import (
 from stori_pipeline.cli.sync import execute_sync as execute_sync_of
 from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
+from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key, source_key, step_name
-from stori_pipeline.model.project import Project
+from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
+from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -100,6 +102,20 @@ def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: Da
     assert platform.query("SELECT MAX(transaction_no) FROM bank.transactions") == [(4,)]
     assert metadata_of(result, landing_key(BANK))["deletes"].startswith("1 rows deleted in the source")
     assert metadata_of(result, mirror_key(BANK))["rows_deleted"] == 1
+
+
+def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, instance: DagsterInstance) -> None:
+    """Regression: the refusal stood in the log alone, and no run could accept it."""
+    platform.move(5)
+    execute_sync([BANK], instance=instance)
+    platform.write("DELETE FROM transactions")
+    (refused,) = (each for each in run_sync([BANK], instance=instance, detect_deletes=True) if each.table == BANK.full_name)
+    assert (refused.error, refused.rows_deleted) == ("", 0)
+    assert refused.refused.startswith("detect-deletes of bank.transactions: the source lists no rows and the mirror has 5")
+    request = sync_request(downstream(PLAIN, [BANK]), checks=[], detect_deletes=True)
+    request.run_config["ops"][step_name(landing_key(BANK))]["config"]["force"] = True
+    assert execute_request(build_defs(PLAIN), "sync", request, instance=instance).success
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
 
 
 def test_a_landing_says_which_rows_it_read_whole_and_why(platform: Platform, instance: DagsterInstance) -> None:

@@ -196,7 +196,7 @@ _FIRST = [*(("insert", name) for name in LEAVES), *(("join", name) for name in (
 
 @pytest.mark.parametrize("changes", [Xmin(), Cursor("at")], ids=["xmin", "cursor"])
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=extent(10, 300), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=extent(8, 80), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=_STEPS)
 def test_a_reading_brings_every_row_as_it_is_after_any_statements(
     database: SourceDatabase, way: str, changes: Changes, steps: list[tuple[str, str, str]]

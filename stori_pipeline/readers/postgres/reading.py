@@ -166,7 +166,7 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
     if not relation.has_xmin:
         raise SourceError(
-            f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found;"
+            f"{table.full_name}: {relation.sql} is a view, or a foreign table or the parent of one, in which changed rows cannot be found;"
             " write changes=Snapshot() in its definition, or read its tables"
         )
     if relation.rows != relation.sql and isinstance(table.changes, ByCursor):

@@ -90,6 +90,8 @@ class Relation:
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
     """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    has_foreign: bool = False
+    """Whether it is a foreign table, or has one below it: rows of another server, which have no transaction here."""
     encoding: Encoding = field(default_factory=Encoding)
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
@@ -109,7 +111,7 @@ class Relation:
 
     @property
     def has_xmin(self) -> bool:
-        return self.kind in "rpm"
+        return self.kind in "rpm" and not self.has_foreign
 
 
 _COLUMNS = """
@@ -146,7 +148,9 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     cursor.execute(
         "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text,"
         " has_table_privilege(c.oid, 'SELECT') OR NOT has_any_column_privilege(c.oid, 'SELECT'),"
-        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),"
+        " EXISTS (WITH RECURSIVE tree(oid) AS (SELECT c.oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)"
+        " SELECT FROM pg_foreign_table JOIN tree ON tree.oid = ftrelid)"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
         [name],
@@ -154,13 +158,13 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    oid, schema, relname, kind, may_lock, has_children = row
+    oid, schema, relname, kind, may_lock, has_children, has_foreign = row
     cursor.execute(_COLUMNS, [oid])
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     cursor.execute(_UNIQUE, [oid])
     unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
     connection = cursor.connection
-    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, encoding_of(connection))
+    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, has_foreign, encoding_of(connection))
 
 
 def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
