@@ -58,6 +58,7 @@ class SyncResult:
         rejected: rows that went to quarantine.
         seconds: time of landing and loading.
         error: the message of the first error, or "".
+        notes: what the reading found that is neither a row nor a rejected row, such as that there is no file yet.
         failed_checks: of each check that failed, its name, and what it says; a warning says so.
         layer: `source`, `star`, `report` or `chart`.
     """
@@ -72,6 +73,7 @@ class SyncResult:
     seconds: float
     error: str = ""
     layer: str = "source"
+    notes: tuple[str, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
 
 
@@ -178,6 +180,7 @@ def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapp
         seconds=round(landing.get("seconds", 0.0) + mirror.get("seconds", 0.0), 3),
         error=errors.of(table.full_name),
         layer=layer,
+        notes=tuple(str(landing["notes"]).splitlines()) if "notes" in landing else (),
     )
 
 

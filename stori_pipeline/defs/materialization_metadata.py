@@ -49,6 +49,8 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
         values |= {"batch": landed.newest.batch, "generation": landed.newest.generation}
     if landed.full_refresh_reason:
         values["full_refresh_reason"] = landed.full_refresh_reason
+    if landed.notes:
+        values["notes"] = "\n".join(landed.notes)
     if manifest:
         values |= {"kind": manifest.kind, "source_snapshot": MetadataValue.timestamp(manifest.taken_at)}
         values |= {"bytes": sum(part.bytes for part in manifest.parts), "parts": len(manifest.parts)}

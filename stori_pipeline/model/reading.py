@@ -6,10 +6,10 @@ Belongs here: what readers yield and the lake writes; neither imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -30,6 +30,15 @@ class Chunk:
 
     rows: pa.RecordBatch
     rejected: pa.RecordBatch
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A reading that can say what is neither a row nor a rejected row, and no error either."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for a person, such as that no file is in the folder yet. Valid when the stream is exhausted."""
 
 
 class Reading(Protocol):

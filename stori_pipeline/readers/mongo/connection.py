@@ -129,8 +129,23 @@ def committed(database: Database[Document], table: Table) -> Collection[Document
 
 
 def identity(database: Database[Document], table: Table, session: ClientSession | None = None) -> str:
-    """The collection's UUID, which differs if the collection is created again or is on another server; "" if it does not exist."""
+    """The collection's UUID, which differs if the collection is created again or is on another server; "" for a view.
+
+    Raises:
+        SourceError: there is no such collection. It is not an empty one: nobody knows whether its name is right.
+    """
     for collection in database.list_collections(session=session, filter={"name": table.name_in_source}):
         uuid = collection.get("info", {}).get("uuid")
         return bytes(uuid).hex() if uuid else ""
-    return ""
+    others = sorted(name for name in database.list_collection_names(session=session) if not name.startswith("system."))
+    raise SourceError(
+        f"{table.full_name}: there is no collection {table.name_in_source!r} in the database {database.name!r}; it has "
+        f"{', '.join(map(repr, others[:20])) or 'none'}. Correct source_name in the definition, or create the collection: MongoDB does so "
+        "with its first document"
+    )
+
+
+def existing_collection(database: Database[Document], table: Table) -> Collection[Document]:
+    """The table's collection. Raises SourceError if it does not exist."""
+    identity(database, table)
+    return database[table.name_in_source]

@@ -90,6 +90,14 @@ class Documents:
         self.own_key = len(table.key) == 1 and not table.unnest and self._key_paths == ["_id"]
         """Whether `_id` is the key of every row. If so, no other document can hold the same key, and a delete event names it."""
         self._may_use_id = len(table.key) == 1
+        self.without_rows = 0
+        """The number of documents that were read and have no rows: their array of rows is empty."""
+
+    @property
+    def notes(self) -> list[str]:
+        """See `model.reading.HasNotes`."""
+        empty = self.without_rows
+        return [f"{empty:,} documents have no rows: their array {self.table.unnest!r} is empty"] if empty else []
 
     def rows(self, document: Document) -> list[Row | Refused]:
         """The rows of a document, in order, as `contract.conform` takes them."""
@@ -201,7 +209,7 @@ class Documents:
             if isinstance(value, str) and _UUID.fullmatch(value):
                 stored.append(Binary.from_uuid(UUID(value)))
             if isinstance(value, str):
-                stored += _of_text(value)
+                stored += [*_of_text(value), *_instant(value)]
         paths = [self._key_paths[0]]
         paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
         paths += ["_id"] if self._may_use_id and "_id" not in paths else []
@@ -216,6 +224,14 @@ def _of_text(text: str) -> list[object]:
     except (ValueError, RecursionError, OverflowError, ArithmeticError, BSONError):
         return []
     return [] if value is None or isinstance(value, (str, list)) else [value]
+
+
+def _instant(text: str) -> list[object]:
+    """The instant that a column of texts holds as this text."""
+    try:
+        return [datetime.fromisoformat(text)] if "T" in text else []
+    except ValueError:
+        return []
 
 
 def _converter(column: Column) -> Callable[[Any], object]:
