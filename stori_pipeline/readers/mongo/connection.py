@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
 from pymongo import MongoClient
@@ -32,6 +33,35 @@ CODEC: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="surrogateescape",
 )
+
+
+def decoded(raw: bytes) -> list[Document]:
+    """The documents of a reply. One that the driver cannot decode is a document with `UNREADABLE` alone: its bytes, and why."""
+    try:
+        return bson.decode_all(raw, CODEC)
+    except Exception:  # noqa: BLE001  (the driver has no list of what a value makes it raise)
+        return [_decoded_alone(each) for each in _each(raw)]
+
+
+UNREADABLE = "$unreadable"
+"""The member of a document that could not be decoded. No field of MongoDB can have such a name beside an `_id`."""
+
+
+def _each(raw: bytes) -> Iterator[bytes]:
+    """The bytes of each document; a document begins with its length."""
+    start = 0
+    while start < len(raw):
+        end = start + max(int.from_bytes(raw[start : start + 4], "little"), 5)
+        yield raw[start:end]
+        start = end
+
+
+def _decoded_alone(raw: bytes) -> Document:
+    try:
+        return bson.decode(raw, CODEC)
+    except Exception as error:  # noqa: BLE001
+        return {"_id": None, UNREADABLE: [raw, f"{type(error).__name__}: {error}"]}
+
 
 _OPTIONS: dict[str, Any] = {
     "appname": "stori_pipeline",

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import bson
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import Refused, conform
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
+from stori_pipeline.readers.mongo.connection import SCAN_MS, Document, decoded
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 
@@ -38,7 +37,7 @@ def batches(
     )
     try:
         for raw in cursor:
-            yield bson.decode_all(raw, CODEC)
+            yield decoded(raw)
     finally:
         cursor.close()
 
