@@ -81,6 +81,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch." if results else NO_TABLES)
     for result in results:
+        for note in result.notes:
+            warn(f"{result.table}: {note}")
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
         if result.rejected and result.layer == "source":

@@ -59,6 +59,7 @@ class SyncResult:
         seconds: time of landing and loading.
         error: the message of the first error, or "".
         refused: why rows that the source deleted were not looked for, though that was asked; or "".
+        notes: what the reading found that is neither a row nor a rejected row, such as that there is no file yet.
         failed_checks: of each check that failed, its name, and what it says; a warning says so.
         layer: `source`, `star`, `report` or `chart`.
     """
@@ -74,6 +75,7 @@ class SyncResult:
     error: str = ""
     refused: str = ""
     layer: str = "source"
+    notes: tuple[str, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
 
 
@@ -182,6 +184,7 @@ def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapp
         error=errors.of(table.full_name),
         refused=landing.get(DELETES_REFUSED, ""),
         layer=layer,
+        notes=tuple(str(landing["notes"]).splitlines()) if "notes" in landing else (),
     )
 
 

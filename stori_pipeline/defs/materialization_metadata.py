@@ -59,6 +59,8 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
         values["full_refresh_reason"] = landed.full_refresh_reason
     if landed.joined:
         values["joined"] = f"every row of {landed.joined} was read, because it joined the table since the last batch"
+    if landed.notes:
+        values["notes"] = "\n".join(landed.notes)
     if manifest:
         values |= {"kind": manifest.kind, "source_snapshot": MetadataValue.timestamp(manifest.taken_at)}
         values |= {"bytes": sum(part.bytes for part in manifest.parts), "parts": len(manifest.parts)}

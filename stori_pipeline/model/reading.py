@@ -6,7 +6,7 @@ Belongs here: what readers yield and the lake writes; neither imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -42,6 +42,15 @@ class Chunk:
         before = pa.concat_arrays([pa.array([0]), pc.cumulative_sum(keep.cast(pa.int64()))])
         places = before.take(self.rejected.column(index))
         return Chunk(self.rows.filter(keep), self.rejected.set_column(index, self.rejected.schema.field(index), places))
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A reading that can say what is neither a row nor a rejected row, and no error either."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for a person, such as that no file is in the folder yet. Valid when the stream is exhausted."""
 
 
 class Reading(Protocol):

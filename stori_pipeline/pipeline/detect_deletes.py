@@ -72,8 +72,8 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     first, this one changes nothing (`LandingConflict`).
 
     Raises:
-        DetectionRefused: the mirror is behind the lake, or the lake behind the definition; or, without `force` and
-            `table.may_be_empty`, the source lists no rows, or under half of the mirror's. An outage or a wrong address is then more likely than so many deletes.
+        DetectionRefused: the mirror is behind the lake, or the lake behind the definition; or, without `force` and `table.may_be_empty`,
+            the source lists no rows, or under half of the mirror's. An outage or a wrong address is then more likely than so many deletes.
     """
     newest = lake.newest(table)
     if newest is None or not isinstance(reader, ListsKeys):

@@ -15,7 +15,7 @@ from itertools import chain
 
 from stori_pipeline.lake import Lake, LakeSetBack, Manifest
 from stori_pipeline.lake.upkeep import compact_if_due
-from stori_pipeline.model.reading import Chunk, NamesWhatJoined, Position, Reading
+from stori_pipeline.model.reading import Chunk, HasNotes, NamesWhatJoined, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.pipeline.pending import pending
@@ -50,6 +50,8 @@ class Landed:
     newest: Manifest | None
     full_refresh_reason: str = ""
     joined: str = ""
+    notes: tuple[str, ...] = ()
+    """What the reading found that is neither a row nor a rejected row, such as that there is no file yet."""
 
 
 class RowStream:
@@ -122,7 +124,10 @@ class RowStream:
             new = self.landed
             _log.info("%s: batch %d (%s) landed: %d rows, %d rejected", new.table, new.batch, new.kind, new.rows, new.rejected)
             compact_if_due(self._lake, self.table, self.landed)
-        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason, self.joined)
+        notes: tuple[str, ...] = tuple(self.reading.notes) if isinstance(self.reading, HasNotes) else ()
+        for note in notes:
+            _log.warning("%s: %s", self.table.full_name, note)
+        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason, self.joined, notes)
 
     def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         chunks = chain([self.first] if self.first else [], self._chunks)

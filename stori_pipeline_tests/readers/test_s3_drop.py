@@ -14,10 +14,12 @@ import pytest
 
 from stori_pipeline.catalog import drops as catalog
 from stori_pipeline.contract import Refused, conform
+from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.drops import write_drops
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import varchar
+from stori_pipeline.pipeline import sync
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
 from stori_pipeline.readers.quarantined import ReadsQuarantine
 from stori_pipeline.readers.s3_drop import Objects, reading
@@ -66,6 +68,33 @@ def test_empty_objects_and_other_prefixes_are_skipped(drops: Drops) -> None:
         drops.put(key, body)
     result = drops.read()
     assert (result.values("id"), result.rejected) == ([1], [])
+
+
+def test_a_folder_without_files_is_told_and_stops_nothing(drops: Drops, lake: Lake) -> None:
+    """A partner may not have dropped a file yet; and a wrong prefix looks the same."""
+    drops.put("sale/1.json", _line(1))
+    first = sync.land(TABLE, drops.reader, lake, run_id="first")
+    (note,) = first.notes
+    assert note.startswith(f"no object of s3://{drops.bucket}/sales/ is a file, so there is nothing to read")
+    assert sync.land(TABLE, drops.reader, lake, run_id="second").notes == (note,)
+    drops.put("sales/1.json", _line(1))
+    assert sync.land(TABLE, drops.reader, lake, run_id="third").notes == ()
+    drops.s3.delete_object(Bucket=drops.bucket, Key="sales/1.json")
+    (gone,) = sync.land(TABLE, drops.reader, lake, run_id="fourth").notes
+    assert "those that were read before are gone, and their rows stay" in gone
+
+
+def test_a_file_without_bytes_is_noted_above_all_over_a_good_one(drops: Drops) -> None:
+    """Regression: it left no trace."""
+    drops.put("sales/1.json", _line(1))
+    drops.put("sales/2.json", "")
+    first = drops.read()
+    assert (first.values("id"), [json.loads(row["raw"])["key"] for row in first.rejected]) == ([1], ["sales/2.json"])
+    assert first.rejected[0]["reason"] == "sales/2.json: it is empty: it has no bytes"
+    drops.put("sales/1.json", "")
+    second = drops.read(first.until)
+    assert [(row["code"], json.loads(row["raw"])["key"]) for row in second.rejected] == [("file", "sales/1.json")]
+    assert drops.read(second.until).rejected == []
 
 
 def test_a_file_without_rows_is_remembered(drops: Drops) -> None:

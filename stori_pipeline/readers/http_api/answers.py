@@ -34,7 +34,7 @@ def parse(body: bytes, where: str) -> Any:
     """
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # a Decimal does not hold every exponent
         raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}. Check the source's address") from error
 
 

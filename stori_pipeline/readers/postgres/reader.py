@@ -50,6 +50,7 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
+            relation_of(self._address, cursor, table)  # a table that is not there has no counters, which is no rest
             if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
                 return json.dumps([since is None, of_rows])
             cursor.execute(_HEAD, {"name": names.sql(table.name_in_source)})

@@ -142,6 +142,13 @@ class Bucket:
             )
         return found
 
+    def nothing_there(self, objects: Objects, *, was_any: bool) -> str:
+        """What to tell of a table that has no file. It is no error: a partner may not have dropped one yet."""
+        what = f"no object of s3://{self.name}/{objects.key_prefix} is a file"
+        if was_any:
+            return f"{what} any more; those that were read before are gone, and their rows stay"
+        return f"{what}, so there is nothing to read; if files should be there, correct the prefix in the definition"
+
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:
         """The listed version of a file, in a temporary file; None if it was overwritten or removed since the listing."""

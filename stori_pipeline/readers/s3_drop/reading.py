@@ -122,9 +122,16 @@ class DropReading(ReadingSince):
         super().__init__(table, since)
         self._bucket, self._objects = bucket, objects
         self.must_land = False
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._notes
 
     def __iter__(self) -> Iterator[Chunk]:
         listed = self._bucket.of_table(self._objects)
+        if not listed:
+            self._notes = (self._bucket.nothing_there(self._objects, was_any=position.has_read(self._since)),)
         new = position.new_files(listed, self._since)
         unread = set(new)
         reader = _Files(self._bucket, self._table, self._objects)

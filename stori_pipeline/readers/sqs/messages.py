@@ -69,7 +69,7 @@ def parsed(message: Message) -> dict[str, Any] | Refused:
         document = json.loads(message.body, parse_float=Decimal, parse_constant=_no_constant)
     except RecursionError:
         return Refused("too_deep", f"message {message.id}: its body is nested too deeply to be read", raw(message))
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:  # a Decimal does not hold every exponent
         return Refused("bad_json", f"message {message.id}: its body is not JSON: {error}", raw(message))
     if not isinstance(document, dict):
         reason = f"message {message.id}: its body is a {type(document).__name__}; expected an object"
