@@ -114,6 +114,7 @@ class RedshiftIOManager(ConfigurableIOManager):
         warehouse = self.warehouse.open()
         loaded = load_new(new, warehouse, run_id=context.run_id)
         rows = {} if loaded is None else metadata.rows_of_mirror(new.table, warehouse)
+        rows |= metadata.proof_of_mirror(new.table, warehouse)
         return metadata.of_mirror(new, loaded, self.warehouse.uri(new.table.full_name), time.monotonic() - began) | rows
 
     def _replace(self, context: OutputContext, frame: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The jobs, and requests for their runs.
 
-Belongs here: a job for each scope, the jobs `sync` and `sweep`, and the configuration of their runs. Does not belong here: when a run is
-requested (`sensors`, `schedules`), or what is in a scope (`scopes`).
+Belongs here: a job for each scope, the jobs `sync`, `prove` and `sweep`, and the configuration of their runs. Does not belong here: when a
+run is requested (`sensors`, `schedules`), or what is in a scope (`scopes`).
 """
 
 # A run uses Dagster's in-process executor, one step after another. The multiprocess executor starts a Python process for each
@@ -33,7 +33,7 @@ from stori_pipeline.defs.scopes import Scope
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.logging import TO_CONSOLE
-from stori_pipeline.runtime.names import TABLES_TAG
+from stori_pipeline.runtime.names import PROOF, TABLES_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 
 if TYPE_CHECKING:
@@ -94,6 +94,20 @@ def sweep_job(project: Project) -> JobDefinition:
         sweep_lakes()
 
     return sweep
+
+
+@functools.lru_cache(maxsize=8)
+def prove_job(project: Project) -> "UnresolvedAssetJobDefinition":
+    """The job that compares every row of every source table."""
+    keys = [AssetCheckKey(mirror_key(table), PROOF) for table in project.tables]
+    steps = {step_name(mirror_key(table)) + f"_{PROOF}": {"config": {"whole": True}} for table in project.tables}
+    return define_asset_job(
+        "prove",
+        selection=AssetSelection.checks(*keys),
+        config={"ops": steps, "loggers": TO_CONSOLE},
+        description="Compares every row of every source table with its mirror.",
+        executor_def=in_process_executor,
+    )
 
 
 def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False, day: date | None = None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
         BoundedPool("upload", threads=4, depth=5) as uploads,
         PartWriter(lake.bucket, uploads, lambda _: key, lake.sizes.in_one_part()) as writer,
     ):
-        for rows in live.as_written(live.winners(lake.scan(table, parts), table), table):
+        for rows in live.as_written(live.winners(lake.scan(table, parts, newest), table), table):
             writer.write(rows)
         writer.finish()
     return True

@@ -230,8 +230,8 @@ def _decided(table: Table, lake: Lake, run_id: str, decide: _Decide) -> Decided:
             raise QuarantineRefused(f"{table.full_name}: nothing has landed yet; run `stori sync {table.full_name}`")
         if newest.fingerprint != table.fingerprint:
             raise QuarantineRefused(
-                f"{table.full_name}: its definition has changed since batch {newest.batch} landed, so the next `stori sync "
-                f"{table.full_name}` reads all of its rows again, those in quarantine included; nothing needs to be decided before"
+                f"{table.full_name}: its definition has changed since batch {newest.batch} landed; run `stori sync {table.full_name}` "
+                "first, which reads the rows again that may fit by now, and decide about those that are still in quarantine then"
             )
         decisions, chunks, outcomes = decide(newest)
         if not decisions:

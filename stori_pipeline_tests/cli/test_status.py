@@ -71,9 +71,22 @@ def test_a_mirror_that_verify_proved_is_verified_through_then(synced: Platform) 
     synced.stori("verify", BANK).expect(0)
     verified = datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"]))
     assert abs(datetime.now(timezone.utc) - verified) < timedelta(minutes=1)
+    with TestClient(create_app(Settings(synced.environ), lags=lambda _now: {})) as client:
+        (by_api,) = [each for each in client.get("/freshness").json()["tables"] if each["table"] == BANK]
+    assert datetime.fromisoformat(by_api["verified_through"]) == verified
     synced.execute("DELETE FROM bank.transactions WHERE transaction_no = 1")
     synced.stori("verify", BANK).expect(1)
     assert datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"])) == verified
+
+
+def test_status_names_a_table_that_the_project_no_longer_defines(synced: Platform) -> None:
+    """No check and no proof looks at it any more."""
+    synced.execute(
+        "INSERT INTO pipeline.loads SELECT 'gone.items', generation, batch, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id,"
+        f" started_at, finished_at FROM pipeline.loads WHERE target = '{BANK}'"
+    )
+    assert synced.stori("status", "--json").json["not_defined"] == ["gone.items"]
+    assert "gone.items: the project no longer defines it, so it is neither loaded nor compared" in synced.stori("status").err
 
 
 def test_status_with_the_warehouse_down_says_so_in_one_line(synced: Platform) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.lake.column_batches import land_columns
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.lake.manifest import manifest_key
 from stori_pipeline.lake.quarantine import blocked_batches, open_rows, rejected_batches, rows_in_quarantine
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import bigint
 from stori_pipeline.pipeline import quarantine
 from stori_pipeline_tests.readings import TABLE, Given, orders, rejected
 
@@ -67,9 +72,19 @@ def test_a_lake_of_an_earlier_version_is_counted_by_its_files(lake: Lake) -> Non
     assert (rows_in_quarantine(lake, TABLE), _numbers(lake)) == (2, {1: [1], 2: [1]})
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
-    import io
+def test_decisions_survive_a_changed_definition_that_keeps_the_generation(lake: Lake) -> None:
+    """Otherwise a row that was replayed would be open again, and could land twice."""
+    _land(lake, "snapshot", 2)
+    newest = _land(lake, "changes", 0, Decision.of_rows("replayed", 1, [1]))
+    wider = replace(TABLE, columns=(*TABLE.columns, Column("extra", bigint)))
+    landed = land_columns(lake, wider, newest, ("extra",), chunks=(), until=lambda: newest.until, taken_at=newest.taken_at, run_id="run")
+    assert (landed.kind, landed.decided, landed.still_open) == ("columns", 2, 1)
+    assert rows_in_quarantine(lake, wider) == 1
+    ((batch,),) = [rejected_batches(lake, wider)]
+    assert open_rows(lake, wider, batch).collect()["number"].to_list() == [2]
 
+
+def _parquet(frame: pl.DataFrame) -> bytes:
     file = io.BytesIO()
     frame.write_parquet(file)
     return file.getvalue()

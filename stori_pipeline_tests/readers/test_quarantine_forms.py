@@ -33,6 +33,7 @@ from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.dropping import Drops
 
 (RATES,) = TABLES
+OBJECTS = Objects("sales/", delimiter=";")
 SALES = Table(
     Source("partners", "s3_drop", "Partners."),
     "sales",
@@ -43,7 +44,7 @@ SALES = Table(
         Column("price", decimal(9, 2)),
     ),
     ("file", "line"),
-    Objects("sales/", delimiter=";"),
+    OBJECTS,
 )
 
 
@@ -64,7 +65,7 @@ BODIES = {
 def test_a_rejected_row_of_a_file_is_read_again_with_its_file_and_line(kind: str) -> None:
     """Rows whose key is their place in the file would have no key without it."""
     file = Dropped(datetime(2024, 11, 15, 8, tzinfo=timezone.utc), f"sales/a.{kind}", '"e"', 1)
-    fitting, rejected = conform(SALES, list(formats.rows(SALES, kind, io.BytesIO(BODIES[kind]), file, ";")))
+    fitting, rejected = conform(SALES, list(formats.rows(SALES, kind, io.BytesIO(BODIES[kind]), file, OBJECTS)))
     assert fitting.num_rows == 1
     (kept,) = refused_rows(rejected.to_pylist())
     reader = reader_for("s3_drop", "s3://nowhere")

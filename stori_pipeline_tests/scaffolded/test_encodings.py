@@ -16,14 +16,16 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.readers import reader_for, suggest
 from stori_pipeline.readers.postgres.reader import PostgresReader
+from stori_pipeline.verify.proof import prove
 from stori_pipeline_tests.databases import drop_schemas, execute
 from stori_pipeline_tests.scaffolded.journeys import brought, defined
 from stori_pipeline_tests.stores import Stores
 
-LETTERS = {"LATIN1": "äöüßéÿ", "WIN1252": "äöüß€œ", "EUC_JP": "日本語かなカ"}
+LETTERS = {"LATIN1": "äöüßéÿ", "WIN1252": "äöüß€œ", "EUC_JP": "日本語かなカ", "SQL_ASCII": "äöß€日🚀"}
 PLAIN, FOREIGN = 3_000, 300
 
 
@@ -53,6 +55,7 @@ def _created(sources: Stack, encoding: str) -> tuple[str, str]:
 @pytest.fixture(params=LETTERS)
 def foreign(request: pytest.FixtureRequest, sources: Stack, warehouse_url: str) -> Iterator[ForeignDatabase]:
     name, owner = _created(sources, request.param)
+    owner += "?client_encoding=UTF8"
     letters = LETTERS[request.param]
     execute(
         owner,
@@ -99,3 +102,37 @@ def test_a_row_is_deleted_only_after_its_source_was_asked_for_its_key(foreign: F
     manifest = detect_deletes(words, wrong, stores.lake, stores.warehouse, run_id="run", force=True)
     assert manifest is not None
     assert manifest.rows == 2
+
+
+def _without_a_character(encoding: str) -> str:
+    """SQL for a text in that encoding which is none in UTF-8."""
+    return {"SQL_ASCII": "chr(252) || 'x'", "WIN1252": "'x' || chr(129)"}[encoding]
+
+
+@pytest.mark.parametrize("foreign", ["SQL_ASCII", "WIN1252"], indirect=True)
+def test_bytes_without_a_character_cost_their_row_and_no_other(
+    foreign: ForeignDatabase, stores: Stores, request: pytest.FixtureRequest
+) -> None:
+    """Regression: one such sequence stopped its table, its proof and its detection of deletes."""
+    words, reader = foreign.table("words"), reader_for("postgres", foreign.reader_url)
+    bad = _without_a_character(request.node.callspec.params["foreign"])
+    execute(
+        foreign.owner,
+        f"INSERT INTO words VALUES ('bad note', {bad}, NULL), ({bad}, 'bad key', NULL), ('bad document', NULL, to_jsonb({bad}))",
+    )
+    landed = sync.land(words, reader, stores.lake, run_id="run").manifest
+    assert landed is not None
+    assert (landed.rows, landed.rejected) == (PLAIN + FOREIGN, 3)
+    assert [row["code"] for row in stores.quarantine(landed)] == ["unicode"] * 3
+    stores.load(words)
+    assert detect_deletes(words, reader, stores.lake, stores.warehouse, run_id="run") is None
+    differing = prove(words, reader, stores.lake, stores.warehouse).differing
+    assert {each.why for each in differing} == {"in quarantine"}
+    assert len(differing) == 3
+    assert {"bad note", "bad document"} < {key for each in differing for key in each.key}
+    execute(
+        foreign.owner,
+        "DELETE FROM words WHERE note = 'bad key' OR word = 'word7'",
+        "UPDATE words SET note = 'mended', document = NULL WHERE word LIKE 'bad%'",
+    )
+    assert brought(words, reader, stores) == PLAIN + FOREIGN - 1 + 2

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
@@ -66,7 +67,7 @@ class S3DropReader:
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         bucket, objects = self._opened(table)
         return scaffolding.drift(bucket, table, objects)
 
