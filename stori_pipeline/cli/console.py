@@ -191,6 +191,7 @@ _OWN_ERRORS = (
     ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),
     ("stori_pipeline.pipeline.drop", "DropRefused"),
     ("stori_pipeline.pipeline.gate", "LoadBlocked"),
+    ("stori_pipeline.pipeline.quarantine", "QuarantineRefused"),
     ("stori_pipeline.readers", "SourceError"),
     ("stori_pipeline.runtime.alerts", "AlertsBusy"),
     ("stori_pipeline.runtime.instance", "InstanceError"),

@@ -102,7 +102,9 @@ def landing_asset(table: Table) -> AssetsDefinition:
             _observe(context, table, reader, store)
             if config.detect_deletes and day is None:
                 _detect_deletes(context, table, reader, store, warehouse.open(), force=config.force)
-            with changed_rows(table, reader, store, full=config.full, day=day) as rows:
+            with changed_rows(
+                table, reader, store, full=config.full, day=day, loaded=warehouse.loaded(table), run_id=context.run.run_id
+            ) as rows:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
                 yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
@@ -137,8 +139,8 @@ def mirror_asset(table: Table) -> AssetsDefinition:
         from stori_pipeline.pipeline.sync import new_batches
 
         with only_transient():
-            mirrored = warehouse.open().ledger(table)
-            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored)
+            loaded = warehouse.open().ledger_entry(table)
+            new = new_batches(table, lake_of(table, lake, processed).open(), loaded)
             version = version_of(new.order)
             last = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
             unchanged = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}

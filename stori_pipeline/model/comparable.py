@@ -6,10 +6,10 @@ Belongs here: the protocols that the warehouse, the lake and some readers implem
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Protocol, runtime_checkable
 
-from stori_pipeline.model.reading import Position
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 
@@ -47,3 +47,12 @@ class ListsKeys(Comparable, Protocol):
             SourceUnavailable: the server has not come so far yet, such as a standby that lags.
             PositionLost: the server has another history.
         """
+
+
+@runtime_checkable
+class ReadsKeys(Protocol):
+    """What holds rows of tables and is asked for those of some keys: to say in which values they differ, and to land them again."""
+
+    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+        """The rows of these keys, given as texts (`row_checksum.key_text`), judged by the definition, from one snapshot that is taken after
+        the call. A key without a row is left out. `since` and errors as for `ListsKeys.existing`."""

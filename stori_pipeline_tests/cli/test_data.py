@@ -15,7 +15,9 @@ from stori_pipeline_tests.commands import Ended, started
 from stori_pipeline_tests.pasting import pasted
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
-VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
+VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing", "differing_rows", "more", "rows", "rows_in_flight", "in_flight"]
+VERIFY += ["verified_through", "how", "range", "compared", "checksums", "generation", "batch", "position", "run_id", "started_at"]
+VERIFY += ["finished_at", "repaired"]
 
 
 def in_one_line(ended: Ended) -> str:
@@ -161,9 +163,9 @@ def test_sync_and_verify_say_where_rejected_rows_are(project: ProjectFolder) -> 
     project.bank("ALTER TABLE transactions ALTER transaction_details TYPE text")
     project.bank("UPDATE transactions SET transaction_details = repeat('x', 70000) WHERE transaction_no = 33")
     try:
-        where = f"each with its reason, in s3://{project.environ['STORI_LANDING_BUCKET']}/bank/transactions/_quarantine/"
-        assert f"rows that went to quarantine: 1, {where}" in project.stori("sync", "bank.transactions").expect(0).err
-        assert f"rows in quarantine: 1, {where}" in project.stori("verify", "bank.transactions").expect(1).err
+        where = "`stori quarantine show bank.transactions` shows why"
+        assert f"rows that went to quarantine: 1; {where}" in project.stori("sync", "bank.transactions").expect(0).err
+        assert f"rows in quarantine: 1; {where}" in project.stori("verify", "bank.transactions").expect(1).err
     finally:
         project.bank("UPDATE transactions SET transaction_details = 'short' WHERE transaction_no = 33")
         project.bank("ALTER TABLE transactions ALTER transaction_details TYPE varchar(1024)")

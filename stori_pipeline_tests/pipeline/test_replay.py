@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.lake.quarantine import rejected_rows
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -52,7 +54,7 @@ def rows(lake: Lake, table: Table = ORDERS) -> dict[int, dict[str, Any]]:
 
 def _quarantine(lake: Lake, manifest: Manifest | None) -> list[dict[str, Any]]:
     assert manifest is not None
-    return lake.quarantined(ORDERS, manifest).collect().to_dicts()
+    return rejected_rows(lake, ORDERS, manifest).collect().to_dicts()
 
 
 def begun(messages: TestQueue, lake: Lake) -> None:
@@ -145,7 +147,7 @@ def test_a_reader_that_cannot_judge_again_leaves_rows_rejected(messages: TestQue
         def read(self, *_: Any, **__: Any) -> AbstractContextManager[Reading]:
             return nullcontext(Given())
 
-        def drift(self, *_: Any) -> list[str]:
+        def drift(self, *_: Any) -> list[Drift]:
             return []
 
         def describe(self, *_: Any) -> str:

@@ -24,10 +24,12 @@ CODES = {
     "bad_date": "the text is not a date or an instant, or a date would lose its time of day",
     "bad_json": "the text is not JSON",
     "too_deep": "the document is nested deeper than is taken",
+    "ambiguous": "the row, or its key, can be read in two ways, and each would give another value",
     "document": "what was read is not a row at all",
-    "file": "a whole file is broken, cut off, or not what its name says",
-    "day": "a day is missing from a source that knows later ones",
-    "implausible": "the number cannot be true: not above zero where it must be, or tenfold off what it was before",
+    "file": "a whole file is broken, cut off, empty, or not what its name says",
+    "line": "a line of a file cannot be read, although the lines around it can",
+    "day": "a day is missing from a source that knows later ones, or its answer has no rows where each day has some",
+    "implausible": "the number cannot be true: not above zero where it must be, or too far from the last plausible one",
     "delete_unresolved": "a document went, and the source no longer says which rows it held",
 }
 """The stable codes of quarantine, each with its meaning."""

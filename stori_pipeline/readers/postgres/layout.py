@@ -49,7 +49,7 @@ UNION ALL SELECT attname, 'expression ' || pg_get_expr(adbin, adrelid) FROM own 
 def layout(cursor: extensions.cursor, table: Table, oid: int) -> Layout:
     """The facts about the source columns that the definition names."""
     cursor.execute(_FACTS, {"table": oid})
-    named = {column.source_path for column in table.columns}
+    named = {column.source_path for column in table.columns if not column.dropped}
     found: dict[str, list[str]] = {}
     for name, fact in cursor.fetchall():
         if name in named:

@@ -12,8 +12,10 @@ from datetime import date
 
 from psycopg2 import extensions
 
+from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.drift import Drift
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
@@ -23,6 +25,8 @@ from stori_pipeline.readers.postgres.position import Reached, look
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
+
+_ROWS_AT_ONCE = 5_000
 
 
 class PostgresReader:
@@ -46,6 +50,7 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
+            relation_of(self._address, cursor, table)  # a table that is not there has no counters, which is no rest
             if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
                 return json.dumps([since is None, of_rows])
             cursor.execute(_HEAD, {"name": names.sql(table.name_in_source)})
@@ -68,14 +73,18 @@ class PostgresReader:
         finally:
             connection.close()
 
+    def joined(self, position: Position, of_columns: Position) -> Position:
+        """See `pipeline.schema_change.JoinsPositions`: a position knows the layout under which each column was read."""
+        return {**position, "layout": {**position.get("layout", {}), **of_columns.get("layout", {})}}
+
     def describe(self, source: str) -> str:
         return setup.describe(self._address, source)
 
-    def drift(self, table: Table) -> list[str]:
-        with self._snapshot(table) as (cursor, relation):
-            unguarded = shape.unguarded_key(table, relation)
-            lines = introspect.drift(cursor, table, relation)
-            return [*lines, f"{table.full_name}: {unguarded}"] if unguarded else lines
+    def drift(self, table: Table) -> list[Drift]:
+        with self._cursor(table) as cursor:
+            relation = relation_of(self._address, cursor, table)
+            begin_snapshot(cursor.connection, relation.lock)
+            return introspect.drift(cursor, table, relation_of(self._address, cursor, table))
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._snapshot(table) as (cursor, relation):
@@ -95,9 +104,16 @@ class PostgresReader:
 
     def existing(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> set[tuple[str, ...]]:
         with self._snapshot(table, since) as (cursor, relation):
-            statement = row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation))
-            cursor.execute(statement, [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key))
+            cursor.execute(row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation)), _in_utf8(table, keys))
             return {tuple(key) for key in cursor.fetchall()}
+
+    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+        with self._snapshot(table, since) as (cursor, relation):
+            selected = shape.selected(table, relation)
+            cursor.execute(row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), selected), _in_utf8(table, keys))
+            names = [column.name for column in table.columns]
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield Chunk(*conform(table, [dict(zip(names, row, strict=True)) for row in rows]))
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
@@ -119,6 +135,11 @@ class PostgresReader:
             relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
             yield cursor, relation
+
+
+def _in_utf8(table: Table, keys: Collection[tuple[str, ...]]) -> list[list[bytes]]:
+    """The texts of the keys, by column, as the parameters of a statement of `row_checksum`."""
+    return [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key)
 
 
 # The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.

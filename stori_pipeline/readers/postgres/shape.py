@@ -12,10 +12,12 @@ from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
+from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
 from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
@@ -43,6 +45,10 @@ class SourceColumn:
     """The category of that type: `b` base, `c` composite, `e` enum, `r` range, `m` multirange."""
     readable: bool = True
     """Whether the role may read it."""
+
+    @property
+    def is_domain(self) -> bool:
+        return not self.base.startswith(self.declared.partition("(")[0])
 
     @property
     def digits(self) -> tuple[int, int] | None:
@@ -189,26 +195,33 @@ def _expression(column: Column, source: SourceColumn) -> str | None:
     return column.type.postgres_expression(source.base, quoted(source.name))
 
 
-def refuse_misfit(table: Table, relation: Relation) -> None:
-    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type, and a
-    key that does not identify the source's rows."""
+def misfits(table: Table, relation: Relation) -> list[Drift]:
+    """Every column of the definition that is missing or whose source type cannot be read as its type, and a key that does not identify the
+    source's rows."""
     key = {table[name].source_path for name in table.key}
     wrong = []
     if any(index.is_key for index in relation.unique) and not is_unique(key, relation):
         theirs = ", ".join(next(index.columns for index in relation.unique if index.is_key))
-        wrong.append(f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart")
+        text = f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart"
+        wrong.append(Drift("", "key", text, is_error=True))
     for column in table.columns:
+        if column.dropped:
+            continue
         source = relation.columns.get(column.source_path)
         if source is None:
-            wrong.append(f"column {column.source_path!r} is missing")
+            wrong.append(Drift(column.name, "dropped", f"column {column.source_path!r} is missing", is_error=True))
         elif _expression(column, source) is None:
             takes = ", ".join(column.type.postgres)
-            wrong.append(
-                f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
-            )
-    if wrong:
+            text = f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
+            wrong.append(Drift(column.name, "type", text, is_error=True))
+    return wrong
+
+
+def refuse_misfit(table: Table, relation: Relation) -> None:
+    """Raises SourceError that names everything which `misfits` finds."""
+    if wrong := misfits(table, relation):
         raise SourceError(
-            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(wrong)}."
+            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(map(str, wrong))}."
             " Nothing was read; change the definition or the source table"
         )
 
@@ -234,13 +247,25 @@ def selected(table: Table, relation: Relation) -> list[str]:
 
 
 def _extracted(column: Column, relation: Relation) -> str:
+    if column.dropped:
+        return "NULL"
     source = relation.columns[column.source_path]
-    expression = _expression(column, source)
-    if expression is None:
-        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
+    expression = _readable(column, source)
     if valid := _validity(column, source, relation):
         # A value that the expression fails for must not end the reading. The space marks it for the contract.
         return f"CASE WHEN {valid} THEN {expression}::text ELSE ' ' || {quoted(source.name)}::text END"
+    return expression
+
+
+def _readable(column: Column, source: SourceColumn) -> str:
+    """The expression of the column.
+
+    Raises:
+        SourceError: its source type cannot be read as its type.
+    """
+    expression = _expression(column, source)
+    if expression is None:
+        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
     return expression
 
 
@@ -253,22 +278,30 @@ def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
 def dialect(relation: Relation) -> Dialect:
     """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
-    def column(column: Column) -> str:
+    def expression(column: Column) -> str:
+        if column.dropped:
+            return f"NULL::{next(each for each in column.type.postgres if each != ANY)}"
+        x = _readable(column, relation.columns[column.source_path])
+        return relation.encoding.readable(x) if column.type.is_text else x
+
+    def unfit(column: Column) -> str:
+        if column.dropped:
+            return ""
         source = relation.columns[column.source_path]
-        x = _expression(column, source)
-        if x is None:
-            raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        if valid := _validity(column, source, relation):
-            x = f"CASE WHEN {valid} THEN {x} END"
-        # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
-        if column.type.is_document and (valid := relation.encoding.valid):
-            return f"CASE WHEN {valid.format(x=f'({x})::text')} THEN {x} END"
-        return column.type.postgres_comparable(relation.encoding.readable(x) if column.type.is_text else x)
+        x, valid = _readable(column, source), _validity(column, source, relation)
+        unfit = "" if valid else column.type.postgres_unfit(x)
+        # Not with OR, which evaluates in any order: a condition may fail where the one before it is not met.
+        if (readable := relation.encoding.valid) and (column.type.is_text or column.type.is_document):
+            unfit = f"CASE WHEN NOT {readable.format(x=f'({x})::text')} THEN TRUE ELSE {unfit or 'FALSE'} END"
+        if not valid:
+            return unfit
+        return f"CASE WHEN NOT {valid} THEN TRUE ELSE {unfit} END" if unfit else f"NOT {valid}"
 
     return Dialect(
         engine="postgres",
-        column=column,
+        column=expression,
         bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
+        unfit=unfit,
     )
 
 
