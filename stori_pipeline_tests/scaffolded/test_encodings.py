@@ -22,6 +22,7 @@ from stori_pipeline.readers import reader_for, suggest
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.verify.proof import prove
 from stori_pipeline_tests.databases import drop_schemas, execute
+from stori_pipeline_tests.scaffolded.encoded import READABLE, encoded_database
 from stori_pipeline_tests.scaffolded.journeys import brought, defined
 from stori_pipeline_tests.stores import Stores
 
@@ -41,35 +42,21 @@ class ForeignDatabase:
         )
 
 
-def _created(sources: Stack, encoding: str) -> tuple[str, str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    sources.create_source_database(name)
-    superuser = sources.postgres_url("sources", "postgres", name)
-    owner = sources.postgres_url("sources", "postgres", "postgres")
-    execute(owner, f"DROP DATABASE {name}", autocommit=True)
-    locale = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
-    execute(owner, f"CREATE DATABASE {name} ENCODING '{encoding}' {locale} TEMPLATE template0", autocommit=True)
-    return name, superuser
-
-
 @pytest.fixture(params=LETTERS)
 def foreign(request: pytest.FixtureRequest, sources: Stack, warehouse_url: str) -> Iterator[ForeignDatabase]:
-    name, owner = _created(sources, request.param)
-    owner += "?client_encoding=UTF8"
     letters = LETTERS[request.param]
-    execute(
-        owner,
-        "CREATE TABLE words (word text PRIMARY KEY, note varchar(40), document jsonb)",
-        f"INSERT INTO words SELECT 'word' || n, 'note ' || n, jsonb_build_object('n', n) FROM generate_series(1, {PLAIN}) n",
-        f"INSERT INTO words SELECT '{letters}' || n, '{letters}' || n, jsonb_build_object('note', '{letters}')"
-        f" FROM generate_series(1, {FOREIGN}) n",
-        "GRANT USAGE ON SCHEMA public TO reader",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
-    )
     source = Source(name=f"foreign_{uuid.uuid4().hex[:8]}", kind="postgres", description="A database in another encoding.")
-    yield ForeignDatabase(source, owner, sources.postgres_url("sources", "reader", name))
-    drop_schemas(warehouse_url, source.name)
-    sources.drop_source_database(name)
+    with encoded_database(sources, request.param) as database:
+        execute(
+            database.admin_url,
+            "CREATE TABLE words (word text PRIMARY KEY, note varchar(40), document jsonb)",
+            f"INSERT INTO words SELECT 'word' || n, 'note ' || n, jsonb_build_object('n', n) FROM generate_series(1, {PLAIN}) n",
+            f"INSERT INTO words SELECT '{letters}' || n, '{letters}' || n, jsonb_build_object('note', '{letters}')"
+            f" FROM generate_series(1, {FOREIGN}) n",
+            READABLE,
+        )
+        yield ForeignDatabase(source, database.admin_url, database.reader_url)
+        drop_schemas(warehouse_url, source.name)
 
 
 def test_no_row_is_deleted_because_its_database_has_another_encoding(foreign: ForeignDatabase, stores: Stores) -> None:
