@@ -148,12 +148,12 @@ def test_identity(connect: Connect) -> None:
 
 def test_varchar_widens_and_nothing_else_changes_its_type(connect: Connect) -> None:
     connection = connect()
-    ask(connection, "CREATE TABLE t (v varchar(2), n int, d varchar(2) DEFAULT 'x')")
+    ask(connection, "CREATE TABLE t (v varchar(2), n int, d varchar(2) DEFAULT 'x', k varchar(2) PRIMARY KEY, u varchar(2) UNIQUE)")
     ask(connection, "ALTER TABLE t ALTER COLUMN v TYPE varchar(4)")
-    ask(connection, "INSERT INTO t (v) VALUES ('éé')")
+    ask(connection, "INSERT INTO t (v, k) VALUES ('éé', 'k')")
     with pytest.raises(psycopg2.errors.StringDataRightTruncation):
-        ask(connection, "INSERT INTO t (v) VALUES ('ééx')")
-    for column, size in (("v", 3), ("n", 9), ("d", 9)):
+        ask(connection, "INSERT INTO t (v, k) VALUES ('ééx', 'k')")
+    for column, size in (("v", 3), ("n", 9), ("d", 9), ("k", 9), ("u", 9)):
         with pytest.raises(psycopg2.errors.FeatureNotSupported):
             ask(connection, f"ALTER TABLE t ALTER COLUMN {column} TYPE varchar({size})")
     with pytest.raises(psycopg2.errors.UndefinedColumn):
@@ -185,6 +185,15 @@ def test_tables_are_listed(connect: Connect, schema: str) -> None:
     assert ask(connection, f"SELECT table_name FROM svv_tables WHERE table_schema = '{schema}'") == [("t",)]
     assert ask(connection, f"SELECT column_name FROM svv_columns WHERE table_schema = '{schema}'") == [("a",)]
     assert ask(connection, f"SELECT \"table\", tbl_rows FROM svv_table_info WHERE schema = '{schema}'") == [("t", 1)]
+
+
+def test_privileges_on_tables_are_listed_without_the_owners(connect: Connect, schema: str) -> None:
+    connection = connect()
+    ask(connection, "CREATE TABLE t (a int)")
+    ask(connection, "GRANT SELECT, INSERT ON t TO PUBLIC")
+    columns = "relation_name, privilege_type, identity_type, identity_name"
+    query = f"SELECT {columns} FROM svv_relation_privileges WHERE namespace_name = '{schema}' ORDER BY privilege_type"
+    assert ask(connection, query) == [("t", "INSERT", "public", "public"), ("t", "SELECT", "public", "public")]
 
 
 def test_statements_that_change_nothing_here_still_need_their_table(connect: Connect) -> None:

@@ -26,6 +26,11 @@ class TableFreshness(BaseModel):
         description="The moment of its source, in UTC, up to which every row of the table was proved equal to the source's. Null if it "
         "never was, and for a star table."
     )
+    quarantined: int | None = Field(
+        description="Number of the table's rows that broke its definition and are in quarantine, since the last look at the source. Null"
+        " if Dagster's storage does not answer.",
+        ge=0,
+    )
 
 
 class Freshness(BaseModel):

@@ -19,9 +19,14 @@ Lags = Callable[[float], Mapping[str, float]]
 """The lag of each table in seconds, by full name, at an instant in seconds since 1970; see `runtime.lag`."""
 
 
-def freshness(store: Store, now: datetime, lags: Lags) -> Freshness:
-    """When each table was last loaded, how far it may be behind its source, and up to when it was proved equal."""
-    known, verified = lags(now.timestamp()), _verified(store)
+Quarantined = Callable[[], Mapping[str, int]]
+"""The number of rows of each table in quarantine, by full name; see `runtime.quarantined`."""
+
+
+def freshness(store: Store, now: datetime, lags: Lags, quarantined: Quarantined) -> Freshness:
+    """When each table was last loaded, how far it may be behind its source, how many of its rows are in quarantine, and up to when it was
+    proved equal."""
+    known, rejected, verified = lags(now.timestamp()), quarantined(), _verified(store)
 
     def of_table(row: dict[str, Any]) -> TableFreshness:
         lag = int(known[row["target"]]) if row["target"] in known else None
@@ -31,6 +36,7 @@ def freshness(store: Store, now: datetime, lags: Lags) -> Freshness:
             lag_seconds=lag,
             rows_loaded=row["rows_loaded"],
             verified_through=verified.get(row["target"]),
+            quarantined=rejected.get(row["target"]),
         )
 
     return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(SELECT_NEWEST_LOADS)])

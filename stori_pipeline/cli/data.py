@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import click
 
-from stori_pipeline.cli.console import Failed, grid, plain_errors, print_json, progress, say, warn
+from stori_pipeline.cli.console import Failed, grid, own_errors, plain_errors, print_json, progress, say, warn
 
 if TYPE_CHECKING:
     from stori_pipeline.lake import Lake
@@ -63,8 +63,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
-    tables. Exit code 1 if a table, report or chart failed; the others are updated nevertheless. A check that fails is named on stderr, and
-    is no failure of the sync.
+    tables. Exit code 1 if a table, report or chart failed, or if deleted rows could not be looked for; the others are updated nevertheless.
+    A check that fails is named on stderr, and is no failure of the sync.
     """
     with plain_errors():
         results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
@@ -81,14 +81,15 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
         if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch." if results else NO_TABLES)
     for result in results:
+        for note in result.notes:
+            warn(f"{result.table}: {note}")
         for check in result.failed_checks:
             warn(f"{result.table}: the check {check.name} {'warns' if check.warns else 'failed'}: {' '.join(check.message.split())}")
         if result.rejected and result.layer == "source":
-            (table,) = select_tables((result.table,))
-            warn(f"{result.table}: rows that went to quarantine: {result.rejected}, each with its reason, in {quarantine_of(table)}")
-    failed = [result for result in results if result.error]
-    if failed:
-        raise Failed([each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in failed])
+            warn(f"{result.table}: rows that went to quarantine: {result.rejected}; `stori quarantine show {result.table}` shows why")
+    failed = [each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in results if each.error]
+    if lines := [*failed, *(result.refused for result in results if result.refused)]:
+        raise Failed(lines)
 
 
 def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:
@@ -99,14 +100,6 @@ def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = 
         return run(tables, full=full, detect_deletes=detect_deletes, progress=lambda table, rows: show(f"landing {table}", rows, 0))
 
 
-def quarantine_of(table: Table) -> str:
-    """Where the rejected rows of a source table are."""
-    from stori_pipeline.lake.manifest import quarantine_prefix
-    from stori_pipeline.settings import Settings
-
-    return f"s3://{Settings.load().landing_bucket}/{quarantine_prefix(table)}"
-
-
 @click.command(name="detect-deletes")
 @_TABLES
 @click.option("--force", is_flag=True, help="Accept a source that lists no rows, or less than half as many as the mirror has.")
@@ -114,35 +107,51 @@ def quarantine_of(table: Table) -> str:
 def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Find the rows that the sources deleted, and delete them from the warehouse.
 
-    For tables whose reader does not see deletes. Syncs each table first, so that a row missing in the source is a deleted row.
+    For tables whose reader does not see deletes. Syncs each table first, so that a row missing in the source is a deleted row. Exit code 1
+    if a table was refused or failed; the others are done nevertheless.
     """
+    from stori_pipeline.settings import Settings
+
+    settings, run_id = Settings.load(), f"detect-deletes-{uuid4()}"
+    with plain_errors():
+        lake, warehouse = lake_of(settings), warehouse_of(settings)
+        done = [
+            _deletes_of(table, reader_of(table, settings), lake, warehouse, run_id, force=force, quiet=as_json)
+            for table in select_tables(tables)
+        ]
+    results, failed = [each for each in done if not isinstance(each, str)], [each for each in done if isinstance(each, str)]
+    if len(failed) == 1 and not results:
+        raise click.ClickException(" ".join(failed[0].split()))
+    if as_json:
+        print_json(results)
+    elif results:
+        grid("Deletes", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
+    if failed:
+        raise Failed(failed)
+
+
+def _deletes_of(
+    table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, run_id: str, *, force: bool, quiet: bool
+) -> dict[str, Any] | str:
+    """Syncs a table, and deletes from its mirror what the source deleted. Returns the result, or why it failed."""
     from stori_pipeline.model.comparable import ListsKeys
     from stori_pipeline.pipeline import detect_deletes as pipeline
     from stori_pipeline.pipeline.sync import land, load
-    from stori_pipeline.settings import Settings
 
-    settings, run_id, results = Settings.load(), f"detect-deletes-{uuid4()}", []
-    with plain_errors():
-        lake, warehouse = lake_of(settings), warehouse_of(settings)
-        for table in select_tables(tables):
-            reader = reader_of(table, settings)
-            land(table, reader, lake, run_id=run_id)
-            load(table, lake, warehouse, run_id=run_id)
-            if not isinstance(reader, ListsKeys) and not as_json:
-                say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
-            manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
-            loaded = load(table, lake, warehouse, run_id=run_id)
-            results.append(
-                {
-                    "table": table.full_name,
-                    "batch": manifest.batch if manifest else None,
-                    "rows_deleted": loaded.rows_deleted if loaded else 0,
-                }
-            )
-    if as_json:
-        print_json(results)
-    else:
-        grid("Deletes", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
+    try:
+        land(table, reader, lake, run_id=run_id)
+        load(table, lake, warehouse, run_id=run_id)
+        if not isinstance(reader, ListsKeys) and not quiet:
+            say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
+        manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
+        loaded = load(table, lake, warehouse, run_id=run_id)
+    except own_errors() as error:
+        return str(error)
+    return {
+        "table": table.full_name,
+        "batch": manifest.batch if manifest else None,
+        "rows_deleted": loaded.rows_deleted if loaded else 0,
+    }
 
 
 COMMANDS = (sync, detect_deletes)

@@ -143,12 +143,11 @@ def _compared(table: Table, patience: float, share: bool) -> Proof | str:
 
 def _tell_of_quarantine(table: Table) -> None:
     """Say where the rejected rows of a table that differs are: a row in quarantine is not in the mirror, or as it was before."""
-    from stori_pipeline.cli.data import quarantine_of
     from stori_pipeline.lake.quarantine import rows_in_quarantine
     from stori_pipeline.settings import Settings
 
     if rejected := rows_in_quarantine(lake_of(Settings.load()), table):
-        say(f"{table.full_name}: rows in quarantine: {rejected}, each with its reason, in {quarantine_of(table)}")
+        say(f"{table.full_name}: rows in quarantine: {rejected}; `stori quarantine show {table.full_name}` shows why")
 
 
 def _keep(proofs: list[tuple[Table, Proof]], run_id: str) -> None:

@@ -71,7 +71,7 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
     misfits: dict[int, list[tuple[str, Misfit]]] = {}
     arrays = []
     for column in table.columns:
-        values = [row.get(column.name) for row in mappings]
+        values = [None if column.dropped else row.get(column.name) for row in mappings]
         key = column.name in table.key
         if some_deleted and not key:
             values = [None if is_deleted else value for value, is_deleted in zip(values, deleted, strict=True)]
@@ -88,9 +88,15 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
     rejected += [(index, _refused(reasons, mappings[index])) for index, reasons in misfits.items()]
     rejected.sort(key=lambda entry: entry[0])
     unfit = sorted(misfits)
+    places = [index - bisect_left(unfit, index) for index, _ in rejected]
     return batch, pa.RecordBatch.from_pylist(
-        [vars(entry) | {"seq": index - bisect_left(unfit, index)} for index, entry in rejected], schema=REJECTED
+        [_storable(entry) | {"seq": place} for (_, entry), place in zip(rejected, places, strict=True)], schema=REJECTED
     )
+
+
+def _storable(entry: Refused) -> dict[str, Any]:
+    """A rejected row for Arrow. A reason may quote what is no valid Unicode."""
+    return {name: text.encode(errors="backslashreplace").decode() for name, text in vars(entry).items()}
 
 
 def _not_a_row(value: object) -> Refused:
@@ -146,6 +152,10 @@ def _converted_value(convert: Callable[[Any], Any], value: object) -> Any:
         return convert(value)
     except MisfitError as error:
         return error.misfit
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever a value does to a library, it is one row)
+        return Misfit("type", f"the value cannot be converted: {type(error).__name__}: {str(error)[:200]}")
 
 
 def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
@@ -158,7 +168,7 @@ def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
             return _from_texts(kind, pa.array(values, pa.string()))
         if types <= kind.natives:
             return _from_natives(kind, values, types)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, ArithmeticError, LookupError, NotImplementedError, pa.ArrowException):
         return None  # a value does not fit; converting value by value finds which
     return None
 

@@ -14,6 +14,7 @@ from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
 from stori_pipeline.defs.jobs import prove_job, scope_job, sweep_job, sync_job
+from stori_pipeline.defs.quarantine import quarantine_asset, tables_of_sources
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
 from stori_pipeline.defs.schedules import prove_schedule, scope_schedules, sweep_schedule
@@ -53,6 +54,7 @@ def build_defs(project: Project) -> Definitions:
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     assets = [
         *assets_of(project.tables),
+        *(quarantine_asset(source, tables) for source, tables in tables_of_sources(project)),
         *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table))),
         *(report_asset(report, project) for report in project.reports),
         *(chart_asset(chart) for chart in project.charts),

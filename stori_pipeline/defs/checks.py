@@ -6,7 +6,7 @@ schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -26,11 +26,13 @@ from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
+from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
-from stori_pipeline.model.table import SMALL_BATCH, Table
+from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.drift import drift
-from stori_pipeline.pipeline.gate import block_message, blocked_batches
+from stori_pipeline.pipeline.gate import block_message, nothing_good, nothing_good_message
 from stori_pipeline.pipeline.last_load import last_load
 from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
@@ -44,8 +46,8 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         asset=landing_key(table),
         name=CONTRACT,
         description=(
-            f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded. A batch of "
-            f"fewer than {SMALL_BATCH:,} rows counts as one of {SMALL_BATCH:,}."
+            f"At most {table.max_rejected:.2%} of a batch's rows, or {table.max_rejected_rows} of them, break the table's definition; "
+            "otherwise nothing is loaded until somebody decides. Warns if every row of a batch was rejected."
         ),
         blocking=True,
         retry_policy=RETRY,
@@ -53,12 +55,19 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
-            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table)).batches
-        blocked = blocked_batches(table, batches)
+            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
+        blocked, hollow = blocked_batches(table, batches), nothing_good(batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:
             values["quarantine"] = MetadataValue.md("\n".join(f"- batch {each.batch}: `{each.quarantine}`" for each in blocked[:SHOWN]))
-        return AssetCheckResult(passed=not blocked, metadata=values, description=block_message(table, blocked) if blocked else None)
+        message = block_message(table, blocked) if blocked else nothing_good_message(table, hollow) if hollow else None
+        return AssetCheckResult(
+            passed=not (blocked or hollow),
+            # Only an error keeps the mirror from being loaded.
+            severity=AssetCheckSeverity.ERROR if blocked else AssetCheckSeverity.WARN,
+            metadata=values,
+            description=message,
+        )
 
     return contract
 
@@ -67,17 +76,18 @@ def drift_check(table: Table) -> AssetChecksDefinition:
     @asset_check(
         asset=landing_key(table),
         name=DRIFT,
-        description="The table's definition names every column that the source has.",
+        description="The definition fits the source: each column that it has, their widths and nullability, and its key.",
         retry_policy=RETRY,
     )
     def definition_complete(sources: SourcesResource, lake: LakeResource) -> AssetCheckResult:
         with only_transient():
-            unnamed = drift(table, sources.reader(table.source), lake.open())
+            found = drift(table, sources.reader(table.source), lake.open())
+        advice = f"`stori schema plan {table.full_name}` shows the change of the definition and what follows from it"
         return AssetCheckResult(
-            passed=not unnamed,
-            severity=AssetCheckSeverity.WARN,
-            metadata={"unnamed": MetadataValue.md("\n".join(f"- {line}" for line in unnamed))} if unnamed else {},
-            description=f"{table.full_name}: {unnamed[0]}" + (f", and {len(unnamed) - 1} more" if unnamed[1:] else "") if unnamed else None,
+            passed=not found,
+            severity=AssetCheckSeverity.ERROR if any(each.is_error for each in found) else AssetCheckSeverity.WARN,
+            metadata={"drift": MetadataValue.md("\n".join(f"- {each}" for each in found))} if found else {},
+            description="; ".join([*(each.text.rstrip(",") for each in found[:SHOWN]), advice]) if found else None,
         )
 
     return definition_complete
@@ -120,7 +130,8 @@ def checks_for(project: Project) -> list[AssetChecksDefinition]:
 
 
 def _with_load(project: Project, table: Table) -> list[RelationCheck]:
-    return [*rules(project)[table.full_name], RowsLoaded(table)]
+    own = [RowsLoaded(table)] if table.is_derived else [RowsLoaded(table), NewestVersions(table)]
+    return [*rules(project)[table.full_name], *own]
 
 
 @functools.lru_cache(maxsize=8)
@@ -146,6 +157,7 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
+        keys += [] if table.is_derived else [AssetCheckKey(mirror_key(table), NEWEST_VERSIONS)]
     return sorted(keys + _rules_reading(project, affected.names), key=str)
 
 
@@ -159,10 +171,12 @@ def _rules_reading(project: Project, names: frozenset[str]) -> list[AssetCheckKe
     ]
 
 
-def scheduled_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
+def drift_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
+    """The checks that hold definitions against their sources."""
+    return [AssetCheckKey(landing_key(table), DRIFT) for table in tables]
+
+
+def scheduled_checks(tables: Sequence[Table]) -> list[AssetCheckKey]:
     """The checks that only the schedule runs: those that read the source, and those whose result changes with time."""
-    return [
-        key
-        for table in tables
-        for key in (AssetCheckKey(landing_key(table), DRIFT), AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))
-    ]
+    others = [key for table in tables for key in (AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))]
+    return [*drift_checks(tables), *others]

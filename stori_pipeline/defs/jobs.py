@@ -27,7 +27,7 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks
-from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key, step_name
+from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, quarantine_key, report_key, step_name
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
 from stori_pipeline.defs.scopes import Scope
 from stori_pipeline.model.project import Affected, Project
@@ -59,9 +59,10 @@ def scope_job(project: Project, scope: Scope) -> "UnresolvedAssetJobDefinition":
     """The job of a scope: its assets, their checks, and the checks of other assets that read something of the scope."""
     made = "the star tables, reports and charts that are made of its tables alone"
     across = "Updates the star tables, reports and charts that are made of the tables of several sources."
+    assets = AssetSelection.assets(*selected(scope.content), *quarantines(scope.content))
     return define_asset_job(
         scope.job,
-        selection=AssetSelection.assets(*selected(scope.content)) | AssetSelection.checks(*quick_checks(project, scope.content)),
+        selection=assets | AssetSelection.checks(*quick_checks(project, scope.content)),
         description=f"Lands what changed in `{scope.name}`, loads it, and updates {made}." if scope.content.tables else across,
         executor_def=in_process_executor,
     )
@@ -127,6 +128,11 @@ def selected(affected: Affected) -> list[AssetKey]:
     return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
+def quarantines(affected: Affected) -> list[AssetKey]:
+    """The pages of the quarantines of the sources that are read."""
+    return sorted({quarantine_key(table.source) for table in affected.tables})
+
+
 def sync_request(
     affected: Affected,
     *,
@@ -135,16 +141,18 @@ def sync_request(
     run_key: str | None = None,
     full: bool = False,
     detect_deletes: bool = False,
+    pages: bool = False,
     loggers: Mapping[str, Any] = TO_CONSOLE,
 ) -> RunRequest:
     """A request for one run that lands what changed in these tables, updates everything downstream and runs the checks.
 
     Args:
         day: a day to read again, in UTC; by default the run lands what changed.
+        pages: also bring the pages of quarantine up to date.
     """
     return RunRequest(
         run_key=run_key,
-        asset_selection=selected(affected),
+        asset_selection=[*selected(affected), *(quarantines(affected) if pages else ())],
         asset_check_keys=list(checks),
         run_config={**sync_config(affected.tables, full=full, detect_deletes=detect_deletes, day=day), "loggers": dict(loggers)},
         tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NOTHING_NEW = "nothing new"
 
+DELETES_REFUSED = "deletes_refused"
+"""Why rows that the source deleted were not looked for, though the run was to do it."""
+
 
 def version_of(order: tuple[int, int] | None) -> DataVersion:
     """The data version of a (generation, batch). It stays the same if a run lands nothing."""
@@ -37,7 +40,7 @@ def version_of(order: tuple[int, int] | None) -> DataVersion:
 
 def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[str, Any]:
     """The metadata of a batch, of a source table or of a star table."""
-    manifest, first = landed.manifest, rows.first
+    manifest, first = landed.manifest or rows.columns, rows.first
     values: dict[str, Any] = {
         "dagster/column_schema": metadata.landing_schema(rows.table),
         "dagster/uri": uri,
@@ -48,8 +51,16 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
     }
     if landed.newest:
         values |= {"batch": landed.newest.batch, "generation": landed.newest.generation}
+    if rows.columns:
+        new = ", ".join(rows.columns.brings) or "none"
+        counts = f"{rows.columns.rows} rows with values, {rows.columns.rejected} rejected"
+        values["columns"] = f"batch {rows.columns.batch} follows the changed definition; new columns: {new}; {counts}"
     if landed.full_refresh_reason:
         values["full_refresh_reason"] = landed.full_refresh_reason
+    if landed.joined:
+        values["joined"] = f"every row of {landed.joined} was read, because it joined the table since the last batch"
+    if landed.notes:
+        values["notes"] = "\n".join(landed.notes)
     if manifest:
         values |= {"kind": manifest.kind, "source_snapshot": MetadataValue.timestamp(manifest.taken_at)}
         values |= {"bytes": sum(part.bytes for part in manifest.parts), "parts": len(manifest.parts)}

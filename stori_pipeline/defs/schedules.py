@@ -49,7 +49,7 @@ def _schedule(project: Project, scope: Scope, minute: int) -> ScheduleDefinition
         if context.instance.get_run_records(own, limit=1):
             return SkipReason("the previous run has not ended yet")
         checks = [*quick_checks(project, content), *scheduled_checks(content.tables)]
-        return sync_request(content, checks=checks, detect_deletes=True)
+        return sync_request(content, checks=checks, detect_deletes=True, pages=True)
 
     return everything
 

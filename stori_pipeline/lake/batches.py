@@ -11,12 +11,13 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from stori_pipeline.clock import Clock, utc_day, utc_now
+from stori_pipeline.lake import columns
 from stori_pipeline.lake.bucket import Bucket, LakeError
+from stori_pipeline.lake.columns import LiveParts
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.lake.manifest import (
     MAX_BATCH,
@@ -37,6 +38,7 @@ from stori_pipeline.lake.manifest import (
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
 from stori_pipeline.model.reading import Chunk, Kind, Reading
+from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
@@ -45,22 +47,6 @@ if TYPE_CHECKING:
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-@dataclass(frozen=True)
-class LiveParts:
-    """The files that hold the live rows of a table.
-
-    `compacted` is the url of a file with the live rows up to a batch, "" if there is none; `batches` are the batches after it.
-    """
-
-    compacted: str
-    batches: list[Manifest]
-
-    @property
-    def urls(self) -> list[str]:
-        """Every file, in the order of the rows."""
-        return [*([self.compacted] if self.compacted else []), *(part.url for each in self.batches for part in each.parts)]
 
 
 class _Written(NamedTuple):
@@ -144,7 +130,7 @@ class Lake:
         generation, batch = order or self.next_order(reading.kind, newest)
         if batch > MAX_BATCH:
             raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
-        written = self._write(table, reading if chunks is None else chunks, batch, progress)
+        written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
         if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
         continues = reading.kind == "changes" and newest is not None
@@ -166,10 +152,12 @@ class Lake:
             written_at=self.clock(),
             decisions=tuple(decisions),
             decided=newest.newest_decided if continues and newest else 0,
+            schema=None if continues else Schema.of(table),
+            columns_at=newest.columns_at if continues and newest else 0,
         )
-        return self._commit(table, manifest)
+        return self.commit(table, manifest)
 
-    def _write(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
+    def write_files(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
         """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""
         day, unique = utc_day(self.clock()), secrets.token_hex(4)
         with (
@@ -192,16 +180,16 @@ class Lake:
             quarantine = rejected.finish()
             return _Written(rows.rows, rejected.rows, rows.finish(), quarantine[0].url if quarantine else "")
 
-    def next_order(self, kind: Kind, newest: Manifest | None) -> tuple[int, int]:
+    def next_order(self, kind: Kind, newest: Manifest | None, above: int = 0) -> tuple[int, int]:
         """The (generation, batch) of a batch of that kind that follows `newest`.
 
-        A generation is the time at which it begins, in microseconds. So it is later than any generation of a lost lake, which the
-        warehouse's ledger may still have. It is also later than the newest one, even if the clock was set back.
+        A generation is the time at which it begins, in microseconds. It is later than the newest one, and than generation `above`, even if
+        the clock was set back.
         """
         batch = newest.batch + 1 if newest else 1
-        if newest and kind == "changes":
+        if newest and kind != "snapshot":
             return newest.generation, batch
-        return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
+        return max((self.clock() - _EPOCH) // _MICROSECOND, (newest.generation if newest else 0) + 1, above + 1), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
         """Writes one Redshift COPY manifest for several batches. Returns its `s3://` url, "" if they have no rows.
@@ -237,7 +225,7 @@ class Lake:
         parts = self.live_parts(table, newest)
         if at:
             parts = LiveParts(parts.compacted, [each for each in parts.batches if each.batch <= at.batch])
-        return live.live(self.scan(table, parts), table)
+        return live.live(self.scan(table, parts, newest), table)
 
     def live_parts(self, table: Table, newest: Manifest) -> LiveParts:
         """The files with the live rows of that batch's generation: the newest compacted file, and the batches after it.
@@ -248,15 +236,22 @@ class Lake:
         compacted, batch = "", 0
         for stored in self.bucket.objects(compacted_prefix(table, newest.generation)):
             # Another process may have landed and compacted since `newest` was called.
-            if (order := compacted_order(stored.key)) <= newest.order:
+            # A file from before a batch of the kind `columns` lacks its values.
+            if (order := compacted_order(stored.key)) <= newest.order and order[1] >= newest.columns_at:
                 compacted, batch = self.bucket.url(stored.key), order[1]
         return LiveParts(compacted, self.later(table, newest, batch) if compacted else self.generation(table, newest))
 
-    def scan(self, table: Table, parts: LiveParts) -> pl.LazyFrame:
-        """Every row of these files, in order, as it landed. The files are read when the frame is collected."""
+    def scan(self, table: Table, parts: LiveParts, newest: Manifest) -> pl.LazyFrame:
+        """Every row of these files of that batch's generation, in order. The files are read when the frame is collected."""
+        if columns.is_uniform(table, newest, parts.compacted):
+            return self.scan_urls(table, parts.urls)
+        return columns.live_rows(self, table, parts, newest)
+
+    def scan_urls(self, table: Table, urls: Sequence[str]) -> pl.LazyFrame:
+        """Every row of these parts, which have the same columns, in order, as it landed."""
         from stori_pipeline.lake import live
 
-        return live.scan(self._s3, parts.urls, table)
+        return live.scan(self._s3, urls, table)
 
     def scan_files(self, *urls: str) -> pl.LazyFrame:
         """Every row of these Parquet files, which may be of any schema. They are read when the frame is collected."""
@@ -267,9 +262,7 @@ class Lake:
     def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order, with the columns and types with which they landed, then `_batch`, `_seq` and
         `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected."""
-        from stori_pipeline.lake import live
-
-        return live.scan(self._s3, [part.url for each in manifests for part in each.parts], table)
+        return self.scan_urls(table, [part.url for each in manifests for part in each.parts])
 
     def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
         """The batches of that batch's generation, in order, including later ones.
@@ -297,9 +290,12 @@ class Lake:
         """
         from stori_pipeline.lake import live
 
-        return live.rows(self._s3, table, manifests)
+        if all(each.fingerprint == table.fingerprint and each.kind != "columns" for each in manifests):
+            return live.shown(self.as_landed(table, *manifests), table)
+        return live.shown(columns.all_rows(self, table, manifests), table)
 
-    def _commit(self, table: Table, manifest: Manifest) -> Manifest:
+    def commit(self, table: Table, manifest: Manifest) -> Manifest:
+        """Writes the manifest of a batch whose files are written. Raises LandingConflict if another run was first."""
         key = manifest_key(table, manifest.batch)
         body = manifest.to_json()
         if not self.bucket.create(key, body):

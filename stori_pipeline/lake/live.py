@@ -7,13 +7,11 @@ parts there are (`batches`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
-from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
@@ -47,24 +45,10 @@ def scan_files(s3: S3Client, urls: Sequence[str]) -> pl.LazyFrame:
     return pl.scan_parquet(list(urls), storage_options=options, credential_provider=fresh_keys, hive_partitioning=False, glob=False)
 
 
-def rows(s3: S3Client, table: Table, manifests: Sequence[Manifest]) -> pl.LazyFrame:
-    """All rows of these batches, in their order, in the columns of the present definition."""
-    frames = [scan(s3, [], table)]
-    for present, some in groupby(manifests, key=lambda each: each.fingerprint == table.fingerprint):
-        if present:
-            frames.append(scan(s3, [part.url for each in some for part in each.parts], table))
-        else:
-            frames += [_converted(scan(s3, [part.url for part in each.parts], table), table) for each in some if each.parts]
+def shown(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """Rows in the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`."""
     columns = [pl.col(c.name).cast(pl.String) if c.type.is_document else pl.col(c.name) for c in table.columns]
-    return pl.concat(frames).select(*columns, "_batch", "_seq", "_deleted")
-
-
-def _converted(landed: pl.LazyFrame, table: Table) -> pl.LazyFrame:
-    names = landed.collect_schema().names()
-    schema = pl.DataFrame(table.landed_schema.empty_table()).schema
-    return landed.select(
-        (pl.col(name).cast(kind, strict=False) if name in names else pl.lit(None, kind)).alias(name) for name, kind in schema.items()
-    )
+    return rows.select(*columns, "_batch", "_seq", "_deleted")
 
 
 def winners(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:

@@ -6,20 +6,26 @@ here: any call to S3 (`bucket`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import Any
+from typing import Any, get_args
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.reading import Kind, Position
+from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
 
 MAX_BATCH = 99_999_999
 """The highest number with eight digits; the names of higher ones would not sort after it."""
+
+
+class LakeSetBack(LakeError):
+    """The lake does not have the batch that the mirror was loaded up to: it lost its newest batches, or it was restored from a backup."""
 
 
 class LandingConflict(LakeError):
@@ -42,7 +48,8 @@ class Manifest:
     Args:
         table: the table's full name.
         generation, batch: its place in the order of all batches of its table, including those of lost lakes.
-        kind: `snapshot` starts a generation and replaces every row; `changes` adds to it.
+        kind: `snapshot` starts a generation and replaces every row; `changes` adds to it; `columns` changes its columns, and has the values
+            of those that it `brings`.
         since: the position from which it was read; None for a snapshot.
         until: the position that it reached.
         rows: the number of landed rows, including deleted rows.
@@ -56,6 +63,10 @@ class Manifest:
         written_at: when it was committed, in UTC.
         decisions: what it decides about rejected rows of earlier batches of its generation.
         decided: the number of the newest batch before it, in its generation, that decides something; 0 if none does.
+        schema: with which it and the later batches of its generation landed, up to the next one that has a schema. None for `changes`, and
+            for batches of earlier versions of the platform.
+        brings: of kind `columns`, the columns whose values its parts have, beside the key.
+        columns_at: the number of its generation's newest batch of the kind `columns`, its own included; 0 if there is none.
     """
 
     table: str
@@ -75,6 +86,9 @@ class Manifest:
     written_at: datetime
     decisions: tuple[Decision, ...] = ()
     decided: int = 0
+    schema: Schema | None = None
+    brings: tuple[str, ...] = ()
+    columns_at: int = 0
 
     @property
     def newest_decided(self) -> int:
@@ -85,6 +99,16 @@ class Manifest:
     def order(self) -> tuple[int, int]:
         """(generation, batch): later batches compare greater."""
         return self.generation, self.batch
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits that tell two batches of one number apart: of its order, positions, run and time.
+
+        The ledger keeps it. So it must not depend on anything that a later version adds to manifests.
+        """
+        times = self.taken_at.astimezone(timezone.utc).isoformat(), self.written_at.astimezone(timezone.utc).isoformat()
+        facts = json.dumps([self.table, *self.order, self.since, self.until, self.run_id, *times], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def to_json(self) -> bytes:
         meta = {
@@ -106,6 +130,10 @@ class Manifest:
             "decisions": [each.to_json() for each in self.decisions],
             "decided": self.decided,
         }
+        if self.schema:
+            meta["schema"] = self.schema.to_json()
+        if self.columns_at:
+            meta |= {"brings": list(self.brings), "columns_at": self.columns_at}
         return json.dumps({"entries": entries(self.parts), "meta": meta}, indent=1).encode()
 
     @classmethod
@@ -141,6 +169,9 @@ class Manifest:
                 written_at=datetime.fromisoformat(meta["written_at"]),
                 decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
                 decided=int(meta.get("decided", 0)),
+                schema=Schema.from_json(meta["schema"]) if "schema" in meta else None,
+                brings=tuple(meta.get("brings", ())),
+                columns_at=int(meta.get("columns_at", 0)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
@@ -152,7 +183,7 @@ class Manifest:
 def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> None:
     if (meta["table"], meta["batch"]) != (table.full_name, batch):
         raise ValueError(f"it is the manifest of batch {meta['batch']} of {meta['table']}")
-    if meta["kind"] not in ("snapshot", "changes"):
+    if meta["kind"] not in get_args(Kind):
         raise ValueError(f"its kind is {meta['kind']!r}")
 
 

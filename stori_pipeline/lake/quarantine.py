@@ -1,7 +1,7 @@
 """Quarantine: the rejected rows of a table's newest generation, and what was decided about them.
 
-Belongs here: which rejected rows are open, and reading them. Does not belong here: writing them (`batches`), their reasons (`contract`), or
-deciding (`pipeline.quarantine`).
+Belongs here: which rejected rows are open, which batches they block, and reading them. Does not belong here: writing them (`batches`),
+their reasons (`contract`), or deciding (`pipeline.quarantine`).
 """
 
 # A row in quarantine is known by its table, its batch, and its number in the file that the batch's manifest names. A file that no manifest
@@ -39,9 +39,27 @@ class RejectedBatch:
         """How many of its rejected rows are open."""
         return self.manifest.rejected - len(self.decided)
 
+    def blocks(self, table: Table) -> bool:
+        """Whether its open rows keep the batch from being loaded. Decided rows count as rows of the batch, and as rejected no more."""
+        rows = self.manifest.rows + len(self.decided)
+        return not self.accepted and table.blocks(rows, self.open)
+
+
+def blocked_batches(table: Table, batches: Sequence[Manifest]) -> list[Manifest]:
+    """The batches that may not be loaded: more of their rows were rejected than the table's definition allows, and nobody has decided.
+
+    Args:
+        batches: consecutive ones up to the newest, since later ones decide about earlier ones.
+    """
+    decisions = {generation: list[Decision]() for generation in {each.generation for each in batches}}
+    for each in batches:
+        decisions[each.generation] += each.decisions
+    rejected = [found for each in batches for found in with_decisions([each], decisions[each.generation])]
+    return [each.manifest for each in rejected if each.blocks(table)]
+
 
 def with_decisions(manifests: Sequence[Manifest], decisions: Sequence[Decision]) -> list[RejectedBatch]:
-    """The batches among these that have rejected rows, with what these decisions say of them. Decisions of their generation, only."""
+    """The batches among these that have rejected rows, with what the decisions of their generation say of them."""
     found = []
     for each in manifests:
         if each.rejected:
@@ -80,9 +98,9 @@ def _decisions(lake: Lake, table: Table, newest: Manifest) -> Iterator[Decision]
         manifest = lake.find(table, manifest.decided) if manifest.decided else None
 
 
-def rows_in_quarantine(lake: Lake, table: Table) -> int:
-    """How many rows of the newest generation are in quarantine and not decided. Errors as for `rejected_batches`."""
-    return sum(each.open for each in rejected_batches(lake, table))
+def rows_in_quarantine(lake: Lake, table: Table, newest: Manifest | None = None) -> int:
+    """How many rows of the newest generation are in quarantine and not decided. Arguments and errors as for `rejected_batches`."""
+    return sum(each.open for each in rejected_batches(lake, table, newest))
 
 
 def rejected_rows(lake: Lake, table: Table, manifest: Manifest) -> pl.LazyFrame:

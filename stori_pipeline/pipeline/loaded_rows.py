@@ -56,4 +56,4 @@ def loadable_rows(table: Table, lake: Lake) -> pl.LazyFrame:
     parts = lake.live_parts(table, newest)
     # A compacted file has no rows of a blocked batch (`lake.upkeep.compact`), so only the batches after it must be judged.
     refuse_blocked(table, parts.batches)
-    return live(lake.scan(table, parts), table)
+    return live(lake.scan(table, parts, newest), table)

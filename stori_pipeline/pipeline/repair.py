@@ -19,7 +19,7 @@ from stori_pipeline.model.row_checksum import key_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.detect_deletes import DetectionRefused, refuse_implausible
 from stori_pipeline.pipeline.sync import NewBatches, RowStream, load, load_new, since_last_snapshot
-from stori_pipeline.readers import Reader
+from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.verify.comparables import LakeComparable
 from stori_pipeline.verify.compare import Difference, count_both, differences
 from stori_pipeline.verify.in_flight import keys_in_flight
@@ -75,13 +75,13 @@ class RowsByKey:
         for start in range(0, len(self.found), _KEYS_AT_ONCE):
             some = self.found[start : start + _KEYS_AT_ONCE]
             missing = {each.key for each in some}
-            for chunk in self.reader.read_keys(self.table, [each.key for each in some]):
+            for chunk in self.reader.read_keys(self.table, [each.key for each in some], since=self.until):
                 missing -= {key_text(self.table, row) for row in chunk.rows.select(list(self.table.key)).to_pylist()}
                 yield chunk
             yield self._tombstones({each.key for each in some if each.verdict != "not in the warehouse"} & missing)
 
     def _tombstones(self, keys: set[Key]) -> Chunk:
-        gone = sorted(keys - self.lists.existing(self.table, keys)) if keys else []
+        gone = sorted(keys - self.lists.existing(self.table, keys, since=self.until)) if keys else []
         self.deleted += len(gone)
         return Chunk(*conform(self.table, [dict(zip(self.table.key, key, strict=True)) | {"_deleted": True} for key in gone]))
 
@@ -118,9 +118,13 @@ def repair(table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, ru
     in_flight = keys_in_flight(table, reader, lake, newest, key_range)
     rows = [each for each in found if each.key not in in_flight and each.key not in rejected]
     extra = sum(each.verdict == "not in the source" for each in rows)
-    refuse_implausible(what, table, source_rows, mirror_rows, extra)
+    if not table.may_be_empty:
+        refuse_implausible(what, table, source_rows, mirror_rows, extra)
     reading = RowsByKey(table, reader, reader, rows, newest)
-    manifest = RowStream(table, lake, newest, reading).land(run_id=run_id).manifest if rows else None
+    try:
+        manifest = RowStream(table, lake, newest, reading).land(run_id=run_id).manifest if rows else None
+    except PositionLost as lost:
+        raise DetectionRefused(f"{what}: {lost}; sync it first") from lost
     load(table, lake, warehouse, run_id=run_id)
     landed = manifest.rows - reading.deleted if manifest else 0
     waiting = sum(each.key in rejected for each in found)

@@ -55,9 +55,10 @@ class Replay:
         generation = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
         rejected = with_decisions(generation, [decision for each in generation for decision in each.decisions])
         open_batches = {each.manifest.batch: each for each in rejected if each.open}
-        for batches in runs(generation, lambda batch: batch.batch in open_batches):
+        for batches in runs(generation, lambda batch: batch.batch in open_batches or batch.kind == "columns"):
             if batches[0].batch in open_batches:
                 yield from self._judged_again(open_batches[batches[0].batch])
+            # A batch of the kind `columns` has no rows here: the source has no values for columns that are new.
             yield from self._landed(batches)
         yield from self.reading
 

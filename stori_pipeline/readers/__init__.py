@@ -13,6 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from stori_pipeline.model.changes import Changes
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 
@@ -67,8 +68,9 @@ class Reader(Protocol):
             SourceError: it refuses the connection, or the address is wrong.
         """
 
-    def drift(self, table: Table) -> list[str]:
-        """One line for each source column that is missing in the definition: what to add to the definition. Empty if there is none.
+    def drift(self, table: Table) -> list[Drift]:
+        """Each way in which the source table and the definition differ, as far as the source tells without its rows being read. Empty if
+        they do not.
 
         A check asks, so it must leave the source as it is. A source that cannot show a row without handing it over gives nothing here: its
         positions keep what was read (`pipeline.drift.RemembersDrift`).

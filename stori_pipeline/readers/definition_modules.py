@@ -73,7 +73,7 @@ def extended(module: str, tables: Sequence[SuggestedTable]) -> str:
     needed: dict[str, set[str]] = {}
     for table in tables:
         needed = _joined(needed, table.imports)
-    return "\n".join(_with_imports(tree, lines, needed)) + "\n"
+    return "\n".join(with_imports(tree, lines, needed)) + "\n"
 
 
 def _tables(tables: Sequence[SuggestedTable]) -> list[str]:
@@ -99,7 +99,7 @@ def _tuple_of_tables(tree: ast.Module) -> ast.Tuple:
     raise DefinitionError("the module has no `TABLES = (…)` to which definitions could be added; add it, or paste what is printed")
 
 
-def _with_imports(tree: ast.Module, lines: list[str], needed: dict[str, set[str]]) -> list[str]:
+def with_imports(tree: ast.Module, lines: list[str], needed: dict[str, set[str]]) -> list[str]:
     """The lines with what else must be imported. The tree is that of the module before, whose imports stand where they stood."""
     existing = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     bound = {alias.asname or alias.name for node in existing for alias in node.names}

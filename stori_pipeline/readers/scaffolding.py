@@ -140,14 +140,14 @@ def table_lines(table: SuggestedTable, indent: int = 0) -> list[str]:
     return [
         *_comments(table.notes, indent),
         f"{pad}Table(",
-        *(line for name, value in arguments.items() for line in _wrapped(f"{name}={value}", inner)),
+        *(line for name, value in arguments.items() for line in wrapped(f"{name}={value}", inner)),
         f"{pad}    columns=(",
-        *(line for each in table.columns for line in [*_comments(each.notes, inner + 4), *_wrapped(each.python, inner + 4)]),
+        *(line for each in table.columns for line in [*_comments(each.notes, inner + 4), *wrapped(each.python, inner + 4)]),
         f"{pad}    ),",
         *_comments(table.key_notes, inner),
-        *_wrapped(f"key={_tuple([text(name) for name in table.key])}", inner),
-        *_wrapped(f"changes={table.changes}", inner),
-        *(line for name, value in table.more.items() for line in _wrapped(f"{name}={value}", inner)),
+        *wrapped(f"key={_tuple([text(name) for name in table.key])}", inner),
+        *wrapped(f"changes={table.changes}", inner),
+        *(line for name, value in table.more.items() for line in wrapped(f"{name}={value}", inner)),
     ]
 
 
@@ -195,7 +195,7 @@ def comment(note: str) -> str:
 # --- lines that fit --------------------------------------------------------------------------------------------------
 
 
-def _wrapped(python: str, indent: int) -> list[str]:
+def wrapped(python: str, indent: int) -> list[str]:
     """An argument with its comma, in as many lines as it needs. Strings keep their text."""
     keyword = re.match(r"(\w+)=", python)
     before, value = (keyword[0], python[keyword.end() :]) if keyword else ("", python)

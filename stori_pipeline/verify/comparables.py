@@ -17,7 +17,7 @@ from stori_pipeline.contract import conform
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.comparable import Comparable
-from stori_pipeline.model.reading import Chunk
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
@@ -77,7 +77,13 @@ class LakeComparable:
                 by_key[key_text(table, row)] = row_checksum.checksum(table, row)
         return by_key
 
-    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]]) -> Iterator[Chunk]:
+    def read_keys(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (the lake has what has landed)
+    ) -> Iterator[Chunk]:
         """See `ReadsKeys.read_keys`."""
         asked = set(keys)
         for values in self._batches(table, table):

@@ -7,6 +7,8 @@ Does not belong here: a connection, or the order of statements (`load`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
@@ -38,19 +40,30 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch)"""
+
+ADD_BATCH_ID = "ALTER TABLE pipeline.loads ADD COLUMN batch_id VARCHAR(64)"
+"""For a ledger from before batches had ids. Its entries have none."""
 
 SELECT_TABLES = """\
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"""
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'"""
+"""The tables and views of a schema, and the ledger; the ledger's column `batch_id` as if it were a table of `pipeline.loads`."""
 
 # By time alone two loads could not be told apart: times are whole seconds.
 _NEWEST_FIRST = "ORDER BY generation DESC, batch DESC, finished_at DESC"
 
-SELECT_LEDGER = f"""\
-SELECT generation, batch, fingerprint FROM pipeline.loads
-WHERE target = %s {_NEWEST_FIRST} LIMIT 1"""
+
+def select_ledger(*, has_ids: bool) -> str:
+    """A table's newest entry in the ledger. `has_ids` says whether the ledger has the column `batch_id`."""
+    batch_id = "batch_id" if has_ids else "NULL"
+    return f"SELECT generation, batch, fingerprint, {batch_id} FROM pipeline.loads\nWHERE target = %s {_NEWEST_FIRST} LIMIT 1"
+
 
 SELECT_LAST_LOADS = f"""\
 SELECT generation, batch, rows_copied FROM pipeline.loads
@@ -64,7 +77,10 @@ SELECT target, generation, batch, loaded_at, rows_loaded FROM (
 ) AS loads WHERE newest = 1 ORDER BY target"""
 """The newest load of every mirror that has one."""
 
-INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+INSERT_LEDGER = """\
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"""
 
 
 def create_schema(table: Table) -> str:
@@ -102,6 +118,11 @@ def create_views(table: Table) -> list[str]:
 
 def _view(table: Table, name: str) -> str:
     return f"CREATE OR REPLACE VIEW {quoted(table.source.name)}.{quoted(name)} AS\n"
+
+
+def drop_views(table: Table) -> list[str]:
+    """Drops the table's own views, and the views over them."""
+    return [f"DROP VIEW IF EXISTS {quoted(table.source.name)}.{quoted(view_name(view))} CASCADE" for view in create_views(table)]
 
 
 def view_name(view: str) -> str:
@@ -177,9 +198,16 @@ def delete_replaced(table: Table) -> str:
     return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
 
 
-def insert_winners(table: Table) -> str:
-    names = [c.name for c in table.columns]
-    values = [c.type.load.format(quoted(c.name)) for c in table.columns]
+def insert_winners(table: Table, landed: Table | None = None, landed_names: Mapping[str, str] | None = None) -> str:
+    """Inserts the winning live rows of the stage.
+
+    Args:
+        landed: the definition with which they landed, if that is another one.
+        landed_names: the columns that they have, each with its name there.
+    """
+    there = landed_names if landed_names is not None else {c.name: c.name for c in table.columns}
+    names = [c.name for c in table.columns if c.name in there]
+    values = [(landed or table)[there[name]].type.load.format(quoted(there[name])) for name in names]
     if table.keep_deleted:
         names.append("_deleted")
         values.append("FALSE")
@@ -187,6 +215,21 @@ def insert_winners(table: Table) -> str:
         f'INSERT INTO {relation(table)} ({_list(names)}, "_batch", "_loaded_at")'
         f' SELECT {", ".join(values)}, "_batch", GETDATE() FROM {_winners(table)} WHERE _rank = 1 AND NOT "_deleted"'
     )
+
+
+def drop_stage(table: Table) -> str:
+    return f"DROP TABLE {stage(table)}"
+
+
+def clear_column(table: Table, name: str) -> str:
+    return f"UPDATE {relation(table)} SET {quoted(name)} = NULL WHERE {quoted(name)} IS NOT NULL"
+
+
+def update_columns(table: Table, landed: Table, landed_names: Mapping[str, str]) -> str:
+    """Takes the values of these columns from the stage, by key. The arguments are those of `insert_winners`."""
+    values = [f"{quoted(now)} = {landed[was].type.load.format(f'winner.{quoted(was)}')}" for now, was in landed_names.items()]
+    condition = f"winner._rank = 1 AND {_same_key(table, 'winner')}"
+    return f'UPDATE {relation(table)} SET {", ".join(values)}, "_loaded_at" = GETDATE() FROM {_winners(table)} WHERE {condition}'
 
 
 DIALECT = Dialect(

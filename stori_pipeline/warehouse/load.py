@@ -7,11 +7,13 @@ are new, or whether they may be loaded (`pipeline.sync`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse import dialect
+from stori_pipeline.warehouse.reshape import Reshape, columns_of, grants_of, reshape, shadow
 from stori_pipeline.warehouse.session import (
     Relations,
     Warehouse,
@@ -21,7 +23,7 @@ from stori_pipeline.warehouse.session import (
     newest_load,
     only_value,
 )
-from stori_pipeline.warehouse.transaction import lock, with_retries
+from stori_pipeline.warehouse.transaction import bounded_wait, lock, with_retries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
@@ -33,6 +35,27 @@ class LedgerMoved(WarehouseUnavailable):
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Consecutive batches that landed with the same columns.
+
+    Args:
+        landed: the definition with which they landed.
+        names: the columns of the present definition that they have, each with its name there.
+        rows: the number of rows that COPY must load.
+        url: the COPY manifest of their parts; "" if they have none.
+        replaces: whether they begin with a snapshot, so that their rows replace the mirror's.
+        is_columns: whether it is a batch of the kind `columns`, with values of `names` for the mirror's rows.
+    """
+
+    landed: Table
+    names: Mapping[str, str]
+    rows: int
+    url: str
+    replaces: bool
+    is_columns: bool
+
+
+@dataclass(frozen=True)
 class Pending:
     """The batches to load: every batch after the ledger's, up to (`generation`, `batch`).
 
@@ -40,8 +63,11 @@ class Pending:
         replaces: whether the batches begin with a snapshot, so that their rows replace the mirror's.
         rows: the number of rows that COPY must load.
         url: the COPY manifest of their parts; "" if they have none.
+        batch_id: the id of the last of them, for the ledger.
         keeps: whether the mirror's rows that the batches do not have stay nevertheless, unless the mirror must be created again because the
             definition changed.
+        pieces: the batches by the columns with which they landed, if those are not all the present ones. `url` is "" then.
+        mirrored: the columns of the present definition that the mirror has, each with its name there, if its batches tell.
     """
 
     generation: int
@@ -49,7 +75,10 @@ class Pending:
     replaces: bool
     rows: int
     url: str
+    batch_id: str = ""
     keeps: bool = False
+    pieces: tuple[Piece, ...] = ()
+    mirrored: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +125,11 @@ def _load(
     existing = find_relations(cursor, table)
     connection.rollback()
     _prepare(connection, cursor, table, existing)
+    widened = existing.mirror and bool(work.pieces) and not work.replaces and _widen(warehouse, connection, cursor, table, work)
     entry, names = None, existing.names if existing.mirror else frozenset()
     if existing.mirror:
         lock(warehouse, connection, cursor, f"load of {table.full_name}", dialect.relation(table))
-        entry = newest_load(cursor, table) if existing.ledger else None
+        entry = newest_load(cursor, table, existing)
     else:
         # In the load's own transaction, because an empty mirror with an old ledger entry would count as loaded.
         cursor.execute(dialect.create_mirror(table))
@@ -108,7 +138,11 @@ def _load(
     if (entry.order if entry else None) != after:
         raise LedgerMoved(f"load of {table.full_name}: another run loaded it first, so this one loaded nothing; run again")
     same_columns = entry is not None and entry.fingerprint == table.fingerprint
-    if entry and not same_columns and not work.replaces:
+    if entry and not same_columns and not work.replaces and work.mirrored is not None and work.pieces:
+        for statement in _reshape(cursor, table, work.mirrored, widened=widened).statements:
+            cursor.execute(statement)
+        names = find_relations(cursor, table).names
+    elif entry and not same_columns and not work.replaces:
         raise WarehouseError(
             f"load of {table.full_name}: its definition has changed since the mirror was created, and the new batches do not begin with a "
             f"snapshot; {table.snapshot_advice}"
@@ -121,26 +155,73 @@ def _load(
         # An existing view stays as it is, because replacing it would lock out its readers.
         if dialect.view_name(view) not in names:
             cursor.execute(view)
-    loaded = _merge(cursor, table, work, warehouse.copy_role)
+    loaded = _merge_all(cursor, table, work, warehouse.copy_role)
     counts = (loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted)
-    cursor.execute(dialect.INSERT_LEDGER, (table.full_name, work.generation, work.batch, table.fingerprint, *counts, run_id, started_at))
+    last = (work.generation, work.batch, work.batch_id)
+    cursor.execute(dialect.INSERT_LEDGER, (table.full_name, *last, table.fingerprint, *counts, run_id, started_at))
     connection.commit()
     return loaded
 
 
 def _prepare(connection: Connection, cursor: Cursor, table: Table, existing: Relations) -> None:
-    """Creates missing schemas and a missing ledger; not in the load's transaction, because they hold no rows."""
+    """Creates missing schemas and a missing ledger, or its missing column; not in the load's transaction, because they hold no rows."""
     if not existing.ledger:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
         cursor.execute(dialect.CREATE_LEDGER)
+    elif not existing.ledger_has_ids:
+        cursor.execute(dialect.ADD_BATCH_ID)
     if not existing.mirror:
         cursor.execute(dialect.create_schema(table))
     connection.commit()  # does nothing if no transaction has begun
 
 
-def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:
+def _widen(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: Table, work: Pending) -> bool:
+    """Widens the VARCHAR columns that Redshift widens in place. Returns whether it widened all of them.
+
+    Each is a transaction of its own, before the load's. After a load that fails, columns are wider than they must be, which harms nothing.
+    """
+    import psycopg2
+
+    entry = newest_load(cursor, table, find_relations(cursor, table))
+    statements = _reshape(cursor, table, work.mirrored, widened=True).widen if entry and work.mirrored is not None else ()
+    connection.rollback()
+    what = f"load of {table.full_name}"
+    for statement in statements if entry and entry.fingerprint != table.fingerprint else ():
+        with bounded_wait(warehouse, connection, cursor, what, table.full_name):
+            connection.autocommit = True
+            try:
+                cursor.execute(statement)
+            except psycopg2.errors.FeatureNotSupported:
+                return False
+            finally:
+                connection.autocommit = False
+    return True
+
+
+def _reshape(cursor: Cursor, table: Table, names: Mapping[str, str], *, widened: bool) -> Reshape:
+    """The statements for a mirror. Unless Redshift widened what it can in place, a shadow table does all."""
+    found = reshape(table, columns_of(cursor, table), names)
+    if found.is_shadow or (found.widen and not widened):
+        return shadow(table, columns_of(cursor, table), names, grants_of(cursor, table))
+    return found
+
+
+def _merge_all(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:
+    if not work.pieces:
+        return _merge(cursor, table, work, copy_role)
     copied = inserted = deleted = 0
-    cursor.execute(dialect.create_stage(table))
+    for number, piece in enumerate(work.pieces):
+        if number:
+            cursor.execute(dialect.drop_stage(table))
+        part = replace(work, replaces=piece.replaces, rows=piece.rows, url=piece.url, pieces=())
+        loaded = _merge(cursor, table, part, copy_role, piece)
+        copied, inserted, deleted = copied + loaded.rows_copied, inserted + loaded.rows_inserted, deleted + loaded.rows_deleted
+    return Loaded(work.generation, work.batch, copied, inserted, deleted)
+
+
+def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str, piece: Piece | None = None) -> Loaded:
+    copied = inserted = deleted = 0
+    cursor.execute(dialect.create_stage(piece.landed if piece else table))
     if work.url:
         cursor.execute(dialect.copy_stage(table, work.url, copy_role))
         cursor.execute("SELECT pg_last_copy_count()")
@@ -150,6 +231,12 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
             f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
             f"nothing was loaded. Were parts changed or removed by hand? If so, {table.snapshot_advice}"
         )
+    if piece and piece.is_columns:
+        for name in piece.names:
+            cursor.execute(dialect.clear_column(table, name))
+        if copied and piece.names:
+            cursor.execute(dialect.update_columns(table, piece.landed, piece.names))
+        return Loaded(work.generation, work.batch, copied, 0, 0)
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))
         deleted = int(only_value(cursor))
@@ -161,6 +248,6 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loade
             deleted = cursor.rowcount
         cursor.execute(dialect.delete_replaced(table))
     if copied:
-        cursor.execute(dialect.insert_winners(table))
+        cursor.execute(dialect.insert_winners(table, piece.landed, piece.names) if piece else dialect.insert_winners(table))
         inserted = cursor.rowcount
     return Loaded(work.generation, work.batch, copied, inserted, deleted)

@@ -23,7 +23,8 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.readers.mongo import ChangeStream
 
-PAGE = (Path(__file__).parents[2] / "docs" / "types.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "types.md").read_text(encoding="utf-8")
 SOURCE = Source("shop", "mongodb", "A shop.")
 NAMES = {
     "Decimal": Decimal,
@@ -65,8 +66,17 @@ def test_the_page_has_every_type_and_every_verdict() -> None:
 
 
 def test_the_page_explains_the_codes_and_no_others() -> None:
-    codes = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", PAGE, re.MULTILINE)
+    page = (ROOT / "docs" / "quarantine.md").read_text(encoding="utf-8")
+    codes = re.findall(r"^\| `(\w+)` \| ([^|`]+) \|$", page.partition("## Codes")[2], re.MULTILINE)
     assert dict(codes) == CODES
+
+
+def test_every_code_is_given_by_the_contract_or_a_reader_and_no_other_is() -> None:
+    given: set[str] = set()
+    for file in (ROOT / "stori_pipeline").rglob("*.py"):
+        given |= set(re.findall(r"(?:Refused|Misfit|MisfitError)\(\s*\"(\w+)\"", file.read_text(encoding="utf-8")))
+        given |= set(re.findall(r"unfit_code=\"(\w+)\"", file.read_text(encoding="utf-8")))
+    assert given == set(CODES)
 
 
 @pytest.mark.parametrize(("kind", "value", "verdict", "outcome"), VERDICTS, ids=[" ".join(cells[:3]) for cells in VERDICTS])

@@ -7,7 +7,7 @@ from pathlib import Path
 from dagster import AssetCheckResult
 
 from stori_pipeline.defs.check_steps import CheckResources
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.model.project import Project
 from stori_pipeline_tests.stores import ITEMS, Stores, StoreTable
@@ -15,7 +15,7 @@ from stori_pipeline_tests.stores import ITEMS, Stores, StoreTable
 
 def _result(project: Project, full_name: str, stores: Stores) -> AssetCheckResult:
     (check,) = [each for each in sql_checks(project, full_name) if each.name == "known"]
-    return check.result(full_name, CheckResources(LakeResource(), ProcessedResource(), stores.warehouse))
+    return check.result(full_name, CheckResources(LakeResource(), ProcessedResource(), stores.warehouse, SourcesResource()))
 
 
 def test_a_check_fails_that_reads_a_table_the_project_no_longer_defines(store: StoreTable, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Batches and S3 are real. The star tables are small and defined here, so that eve
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date as day
@@ -14,14 +15,19 @@ from threading import Barrier
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
+from stori_pipeline.contract import REJECTED
 from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
+from stori_pipeline.lake.column_batches import land_columns
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.reading import Chunk
+from stori_pipeline.model.schema import to_land
 from stori_pipeline.model.star import Star
-from stori_pipeline.model.table import Table
-from stori_pipeline.model.types import varchar
+from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.sync import Landed
 from stori_pipeline_tests.pipeline.sales import DIM, FACT, ITEM, SALE, TABLES, _fact, gone, sale
@@ -37,8 +43,8 @@ class Works(Stores):
         assert manifest is not None
         return manifest
 
-    def derive(self, star: Star = FACT, **more: Any) -> Landed:
-        return derive(star, self.lake, self.processed, tables=TABLES, run_id="run", **more)
+    def derive(self, star: Star = FACT, *, tables: Mapping[str, Table] = TABLES, **more: Any) -> Landed:
+        return derive(star, self.lake, self.processed, tables=tables, run_id="run", **more)
 
     def rows(self, star: Star = FACT) -> list[dict[str, Any]]:
         return self.processed.live(star.table).collect().sort(star.table.key).to_dicts()
@@ -171,6 +177,34 @@ def test_batches_that_landed_under_an_older_definition_of_the_input_count(works:
     assert [(row["sale_record_id"], row["said"]) for row in works.rows()] == [(1, None), (2, "new")]
 
 
+def test_a_history_is_the_same_step_by_step_and_anew_if_columns_come_and_go(history: Works) -> None:
+    """A batch of columns adds no version. The old versions keep what landed in a column that the source has dropped since."""
+    history.land("changes", sale(4, note="kept"))
+    history.derive()
+    shop = Column("shop_no", integer)
+    placed = replace(SALE, columns=(SALE.columns[0], shop, *SALE.columns[1:]))
+    emptied = replace(placed, columns=tuple(replace(c, dropped=True) if c.name == "note" else c for c in placed.columns))
+    for table, brings in ((placed, ("shop_no",)), (emptied, ())):
+        before = history.rows()
+        newest = history.lake.newest(table)
+        assert newest is not None
+        rows = pa.RecordBatch.from_pylist(
+            [{"sale_id": 2, "shop_no": 7, "_deleted": False}] if brings else [], schema=to_land(table, brings).read_schema
+        )
+        none = pa.RecordBatch.from_pylist([], schema=REJECTED)
+        land_columns(history.lake, table, newest, brings, chunks=[Chunk(rows, none)], until=dict, taken_at=newest.taken_at, run_id="run")
+        history.derive(tables={**TABLES, SALE.full_name: table})
+        assert history.rows() == before
+        history.land("changes", sale(2, f"{len(brings)}.50") | {"shop_no": 8}, table=table)
+        history.derive(tables={**TABLES, SALE.full_name: table})
+        assert len(history.rows()) == len(before) + 1
+    before = history.rows()
+    assert [row["said"] for row in before if row["sale_id"] == 4] == ["kept"]
+    history.lose(FACT.table)
+    history.derive(tables={**TABLES, SALE.full_name: emptied})
+    assert history.rows() == before
+
+
 def test_a_changed_module_lands_a_snapshot_only_if_versions_differ(history: Works, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Star, "code_hash", "another")
     landed = history.derive()
@@ -195,7 +229,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_do_not_count_as_deleted(works
     assert works.versions()[3:] == [(4, 2, "2.00", False), (5, 4, "1.00", True)]
     one, two = works.quarantine(landed.manifest)
     assert (one["code"], one["column"]) == ("bad_date", "due")
-    assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": "1.00", "due": "soon", "note": None}
+    assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": 1.0, "due": "soon", "note": None}
     assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, but varchar(8) holds 8")
     works.land("changes", sale(1, "3.00"))
     works.derive()

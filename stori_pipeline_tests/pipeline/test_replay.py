@@ -11,6 +11,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
 from stori_pipeline.lake.quarantine import rejected_rows
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -146,7 +147,7 @@ def test_a_reader_that_cannot_judge_again_leaves_rows_rejected(messages: TestQue
         def read(self, *_: Any, **__: Any) -> AbstractContextManager[Reading]:
             return nullcontext(Given())
 
-        def drift(self, *_: Any) -> list[str]:
+        def drift(self, *_: Any) -> list[Drift]:
             return []
 
         def describe(self, *_: Any) -> str:

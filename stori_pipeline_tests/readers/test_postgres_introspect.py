@@ -126,7 +126,7 @@ def test_drift_names_each_new_column_with_the_line_to_add(app: extensions.connec
     assert reader.drift(table) == []
     run(app, "ALTER TABLE orders ADD note text, ADD paid boolean NOT NULL", "INSERT INTO orders VALUES (1, 'twenty characters...', true)")
     note, paid = reader.drift(table)
-    assert note.startswith("shop.orders: ")
-    assert note.endswith('Column("note", varchar(65535)),')
-    assert paid.endswith('Column("paid", boolean),')
+    assert note.text.startswith("shop.orders: ")
+    assert note.text.endswith('Column("note", varchar(65535)),')
+    assert paid.text.endswith('Column("paid", boolean),')
     assert [row["id"] for row in drained(reader, table).rows] == [1], "a new column stops nothing"

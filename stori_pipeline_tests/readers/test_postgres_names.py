@@ -71,7 +71,7 @@ def test_every_function_of_the_reader_finds_a_table_by_its_own_name(source_db: S
     assert rows == 3
     assert sum(digest.rows for digest in reader.digests(table, key_range, 10).values()) == 3
     assert len(reader.checksums(table, key_range)) == 3
-    assert [line for line in reader.drift(table) if name in line]
+    assert [line for line in reader.drift(table) if name in line.text]
 
 
 def test_a_grant_that_is_missing_names_the_table_as_its_source_does(source_db: SourceDatabase) -> None:

@@ -130,8 +130,11 @@ def test_a_column_may_be_nested_and_may_be_a_document(events: TestQueue) -> None
         {"id": "2", "look": "none", "tags": "text"},
         {"id": "3", "_deleted": True},
     )
-    rows = {row["id"]: (row["colour"], row["tags"], row["_deleted"]) for row in drained(reader(events), nested).rows}
-    assert rows == {"1": ("red", b'["a",1.1]', False), "2": (None, b'"text"', False), "3": (None, None, False)}
+    found = drained(reader(events), nested)
+    rows = {row["id"]: (row["colour"], row["tags"], row["_deleted"]) for row in found.rows}
+    assert rows == {"1": ("red", b'["a",1.1]', False), "3": (None, None, False)}
+    # Regression: it landed without a colour, as if the message had none.
+    assert [(row["code"], row["column"]) for row in found.rejected] == [("type", "colour")]
 
 
 # ---- how long they are held
@@ -272,7 +275,7 @@ def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, la
     events.send(event(1, colour="red", size=3, extra={"a": 1}, empty=None))
     sync.land(EVENTS, reader(events), lake, run_id="run")
     lines = drift(EVENTS, reader(events), lake)
-    assert [line.partition("add ")[2] for line in lines] == [
+    assert [line.text.partition("add ")[2] for line in lines] == [
         'Column("colour", varchar(65535))',
         'Column("extra", super_)',
         'Column("size", bigint)',
@@ -281,7 +284,7 @@ def test_drift_names_fields_of_the_messages_that_were_read(events: TestQueue, la
 
 def test_drift_names_fields_of_messages_that_are_gone(events: TestQueue, lake: Lake) -> None:
     def lines(table: Table = EVENTS) -> list[str]:
-        return [line.partition("add ")[2] for line in drift(table, reader(events), lake)]
+        return [line.text.partition("add ")[2] for line in drift(table, reader(events), lake)]
 
     assert lines() == []
     events.send(event(1, colour="red"), event(2))

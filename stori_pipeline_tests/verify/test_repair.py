@@ -11,6 +11,7 @@ from dagster import DagsterInstance
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.lake import LandingConflict
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
@@ -116,8 +117,8 @@ def test_a_repair_that_another_landing_overtakes_changes_nothing(platform: Platf
     platform.execute("DELETE FROM bank.transactions WHERE transaction_no = 2")
 
     class Overtaken(PostgresReader):
-        def read_keys(self, table: Table, keys: Collection[tuple[str, ...]]) -> Iterator[Chunk]:
-            yield from super().read_keys(table, keys)
+        def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+            yield from super().read_keys(table, keys, since=since)
             platform.write("UPDATE transactions SET balance_amt = 99 WHERE transaction_no = 2")
             platform.land(BANK)
 

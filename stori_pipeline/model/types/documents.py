@@ -121,7 +121,7 @@ def _parsed_document(text: str) -> object:
         raise
     except RecursionError:
         raise MisfitError("too_deep", "the document is nested too deeply to be read") from None
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:  # a Decimal does not hold every exponent
         raise MisfitError("bad_json", f"{shown(text)} is not JSON: {error}") from None
 
 

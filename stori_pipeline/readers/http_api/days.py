@@ -8,7 +8,8 @@ plausible values (`plausibility`), or requests (`client`).
 # had this ETag and the content `version`; later values are compared with `plausible`. The next reading checks whether the newest day's
 # response changed. If so, it reads `through` again, because that day may have been restated while it was the newest, and then every later
 # day, in order. If the API fails on the way, the days before land, and the position says so; a snapshot replaces the table, so it lands in
-# full or not at all. A day that the API does not have, although it has a later one, is a row in quarantine (code `day`). No API reports
+# full or not at all. A day that the API does not have, although it has a later one, is a row in quarantine (code `day`), and the position
+# goes past it; the same is true of a day whose answer is empty where each day has rows. No API reports
 # that an older day was restated; to get it, read that day again (`day=`).
 
 from __future__ import annotations
@@ -105,7 +106,11 @@ class Days:
         return parsed
 
     def rows(self, answer: DayAnswer, judge: Judge) -> Iterator[Any]:
-        """A response's rows by the table's columns, checked for plausible values."""
+        """A response's rows by the table's columns, checked for plausible values. Where the rows are the members of an object, a day has
+        some, so an object without members is a reason for quarantine; an array without elements says that the day has no rows."""
+        if not answer.rows and self.changes.entry:
+            reason = f"the answer for {answer.day} has nothing at {self.changes.rows_at or 'its top'!r}, where each day has rows"
+            yield Refused("day", reason, raw_text(answer.document))
         for element in answer.rows:
             yield judge.judged(self._columns.row(element, answer.document, answer.members, day=answer.day), answer.day)
 
@@ -190,7 +195,7 @@ class DaysReading(ReadingSince):
         if response is not None and response.day == day:
             yield from self._days.rows(response, self._judge)
         elif response is None:
-            yield Refused("day", f"the API does not know {day}, although it knows later days", raw_text({"date": day}))
+            yield _unknown(day, ", although it knows later days")
 
     def _reach(self, through: date | None, etag: str, newest: DayAnswer, *, version: str) -> None:
         self._until = {
@@ -201,6 +206,10 @@ class DaysReading(ReadingSince):
             "plausible": self._judge.memory(),
         }
         self.must_land = True  # the next reading must not request these days again, even if they have no rows
+
+
+def _unknown(day: date, more: str = "") -> Refused:
+    return Refused("day", f"the API does not know {day}{more}", raw_text({"date": day}))
 
 
 class DayOfAnswersReading(DayReading):
@@ -214,8 +223,11 @@ class DayOfAnswersReading(DayReading):
 
     def __iter__(self) -> Iterator[Chunk]:
         response = self._days.on(self._day)
-        if response is None or response.day != self._day:
+        if response is None:
+            yield Chunk(*conform(self._table, [_unknown(self._day)]))
             return
+        if response.day != self._day:
+            return  # the day has no rows: the API answers with an earlier one
         judge = Judge(self._days.changes.rules)
         before = self._days.on(self._day - _ONE_DAY) if self._days.changes.rules else None
         if before is not None and before.unchanging == response.unchanging:

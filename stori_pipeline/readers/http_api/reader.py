@@ -12,6 +12,8 @@ from datetime import date
 from typing import Any
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.model.drift import Drift
+from stori_pipeline.model.names import name_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
@@ -68,12 +70,12 @@ class HttpApiReader:
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         """From the newest day's response or the first page; see `past_drift` for later pages."""
         with self._opened(table) as source:
             return _lines(table, source.unmapped() if isinstance(source, days.Days) else source.unmapped(None))
 
-    def past_drift(self, table: Table, since: Position) -> list[str]:
+    def past_drift(self, table: Table, since: Position) -> list[Drift]:
         """From the last page that was read up to a position. Empty for days, because `drift` sees the newest day."""
         with self._opened(table) as source:
             if isinstance(source, days.Days) or _is_other(since, source):
@@ -86,8 +88,10 @@ def _is_other(since: Position, source: days.Days | pages.Pages) -> bool:
     return not since.keys() >= (days.POSITION if isinstance(source, days.Days) else pages.POSITION)
 
 
-def _lines(table: Table, unmapped: dict[str, list[Any]]) -> list[str]:
-    return [
-        f"the answers have {name!r}, which the definition of {table.full_name} does not name; to read it add {column_text(name, values)}"
-        for name, values in sorted(unmapped.items())
-    ]
+def _lines(table: Table, unmapped: dict[str, list[Any]]) -> list[Drift]:
+    found = []
+    for name, values in sorted(unmapped.items()):
+        python = column_text(name, values)
+        text = f"the answers have {name!r}, which the definition of {table.full_name} does not name; to read it add {python}"
+        found.append(Drift(name_for(name), "added", text, python))
+    return found

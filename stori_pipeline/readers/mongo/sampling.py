@@ -13,12 +13,14 @@ import bson
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
 from stori_pipeline.readers.json_rows import value_at
 from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
 from stori_pipeline.readers.mongo.documents import json_value, native
+from stori_pipeline.readers.sampled_drift import unnamed, wider
 from stori_pipeline.readers.scaffolding import SuggestedTable
 from stori_pipeline.readers.suggested_columns import Sampled, columns_of, suggested_column, uncovered, without_path
 
@@ -29,15 +31,13 @@ _BYTES = 100_000_000
 _DRIFT_DOCUMENTS = 1_000
 
 
-def drift(collection: Collection[Document], table: Table) -> list[str]:
+def drift(collection: Collection[Document], table: Table) -> list[Drift]:
     """See `readers.Reader.drift`."""
     documents, _ = _samples(collection, _DRIFT_DOCUMENTS)
     sampled = _sampled(_unnested(documents, table.unnest) if table.unnest else documents)
     covered = [*(column.source_path for column in table.columns), "_id"]
     added = uncovered(sampled, covered, [column.name for column in table.columns], suggest=_suggestion)
-    return sorted(
-        f"the documents have {column.path}, which the definition does not name; to read it add {column.python}" for column in added
-    )
+    return sorted([*wider(table, sampled, "documents", _handed_native), *(unnamed("documents", column.path, column) for column in added)])
 
 
 def suggested_table(collection: Collection[Document], name: str) -> SuggestedTable | None:
@@ -108,6 +108,10 @@ def _suggestion(values: list[Any], *, is_key: bool = False) -> Suggestion:
     if kinds == {ObjectId}:
         return Suggestion("varchar(24)", f"each of {len(values):,} values is an ObjectId")
     return for_values([native(value) for value in values], handed=_handed, role="key" if is_key else None)
+
+
+def _handed_native(kind: Type, value: Any) -> Any:
+    return _handed(kind, native(value))
 
 
 def _handed(kind: Type, value: Any) -> Any:

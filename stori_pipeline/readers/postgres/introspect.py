@@ -6,19 +6,23 @@ Does not belong here: the types of its columns (`suggested_types`), or which pai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import NamedTuple
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import name_for, names_for, quoted
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types.suggestions import type_named
+from stori_pipeline.model.types.widths import holds
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW, names, shape
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation, SourceColumn
-from stori_pipeline.readers.postgres.suggested_types import ColumnType, types_of
+from stori_pipeline.readers.postgres.suggested_types import ColumnType, declared_width, types_of
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, Suggestions, suggest_each
 
 _SAMPLE = 10_000
@@ -70,20 +74,57 @@ def suggest(
     return suggest_each(wanted, suggested, progress, asked=bool(names), left_out=left_out)
 
 
-def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[str]:
+def drift(cursor: extensions.cursor, table: Table, relation: Relation) -> list[Drift]:
     """See `readers.Reader.drift`."""
-    named = {column.source_path for column in table.columns}
+    wrong = [replace(each, text=_misfit(table, relation, each)) for each in shape.misfits(table, relation)]
+    unguarded = shape.unguarded_key(table, relation)
+    if unguarded and not any(each.change in ("key", "dropped") for each in wrong):
+        wrong.append(Drift("", "key", f"{table.full_name}: {unguarded}", is_error=True))
+    return [*wrong, *_widths(table, relation), *_added(cursor, table, relation)]
+
+
+def _misfit(table: Table, relation: Relation, found: Drift) -> str:
+    text = f"{table.full_name}: {relation.sql} no longer fits its definition: {found.text}"
+    if found.change == "dropped":
+        return f"{text}; remove the column from the definition or, if it was renamed, write the source's name as its path"
+    if found.change == "key":
+        return f"{text}; write the source's key in the definition, with its columns declared nullable=False"
+    return f"{text}; change the column's type in the definition"
+
+
+def _widths(table: Table, relation: Relation) -> Iterator[Drift]:
+    """The columns that may hold what the definition's type or nullability refuses: such rows would go to quarantine."""
+    for column in table.columns:
+        source = None if column.dropped else relation.columns.get(column.source_path)
+        if source is None or column.type.postgres_expression(source.base, "x") is None:
+            continue
+        where = f"{table.full_name}: {relation.sql} declares {source.name!r} as {source.declared}"
+        wide = declared_width(source)
+        if wide and not holds(column.type, type_named(wide)):
+            text = f"{where}, wider than {column.type}, the definition's type of {column.name!r}; before longer values come, write {wide}"
+            yield Drift(column.name, "wider", text, wide)
+        # A view's columns are never declared NOT NULL, and a domain may forbid nulls itself.
+        if relation.kind in "rp" and not column.nullable and not (source.not_null or source.is_domain):
+            text = (
+                f"{where}, which may be null; the definition says nullable=False of {column.name!r}, so rows with a null would be rejected"
+            )
+            yield Drift(column.name, "nullable", f"{text}; write nullable=True, or nothing")
+
+
+def _added(cursor: extensions.cursor, table: Table, relation: Relation) -> list[Drift]:
+    named = {column.source_path for column in table.columns if not column.dropped}
     added = {name: column for name, column in relation.columns.items() if name not in named and column.readable}
     if not added:
         return []
     columns = ", ".join(map(quoted, added))
     types = types_of(cursor, f"(SELECT {columns} FROM {relation.sql} LIMIT {_SAMPLE}) sample", added)
     ours = names_for(list(added), (column.name for column in table.columns))
-    return [
-        f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the definition does not name; to land it, add"
-        f" {_column(column, ours[name], types[name], is_key=False, declared_null=True).python},"
-        for name, column in added.items()
-    ]
+    found = []
+    for name, column in added.items():
+        python = _column(column, ours[name], types[name], is_key=False, declared_null=True).python
+        where = f"{table.full_name}: {relation.sql} has a column {name!r} ({column.declared}) that the definition does not name"
+        found.append(Drift(ours[name], "added", f"{where}; to land it, add {python},", python))
+    return found
 
 
 def _oid(cursor: extensions.cursor, name: str) -> int | None:

@@ -7,17 +7,20 @@ definitions (`introspect`), or checking single values (`contract`).
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
 
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import registered
+from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
+from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
@@ -42,6 +45,10 @@ class SourceColumn:
     """The category of that type: `b` base, `c` composite, `e` enum, `r` range, `m` multirange."""
     readable: bool = True
     """Whether the role may read it."""
+
+    @property
+    def is_domain(self) -> bool:
+        return not self.base.startswith(self.declared.partition("(")[0])
 
     @property
     def digits(self) -> tuple[int, int] | None:
@@ -83,6 +90,9 @@ class Relation:
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
     """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    has_foreign: bool = False
+    """Whether it is a foreign table, or has one below it: rows of another server, which have no transaction here."""
+    encoding: Encoding = field(default_factory=Encoding)
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
 
@@ -101,7 +111,7 @@ class Relation:
 
     @property
     def has_xmin(self) -> bool:
-        return self.kind in "rpm"
+        return self.kind in "rpm" and not self.has_foreign
 
 
 _COLUMNS = """
@@ -138,7 +148,9 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     cursor.execute(
         "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text,"
         " has_table_privilege(c.oid, 'SELECT') OR NOT has_any_column_privilege(c.oid, 'SELECT'),"
-        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),"
+        " EXISTS (WITH RECURSIVE tree(oid) AS (SELECT c.oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)"
+        " SELECT FROM pg_foreign_table JOIN tree ON tree.oid = ftrelid)"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
         [name],
@@ -146,12 +158,13 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    oid, schema, relname, kind, may_lock, has_children = row
+    oid, schema, relname, kind, may_lock, has_children, has_foreign = row
     cursor.execute(_COLUMNS, [oid])
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     cursor.execute(_UNIQUE, [oid])
     unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
-    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
+    connection = cursor.connection
+    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, has_foreign, encoding_of(connection))
 
 
 def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
@@ -182,26 +195,33 @@ def _expression(column: Column, source: SourceColumn) -> str | None:
     return column.type.postgres_expression(source.base, quoted(source.name))
 
 
-def refuse_misfit(table: Table, relation: Relation) -> None:
-    """Raises SourceError that names every column of the definition which is missing or whose source type cannot be read as its type, and a
-    key that does not identify the source's rows."""
+def misfits(table: Table, relation: Relation) -> list[Drift]:
+    """Every column of the definition that is missing or whose source type cannot be read as its type, and a key that does not identify the
+    source's rows."""
     key = {table[name].source_path for name in table.key}
     wrong = []
     if any(index.is_key for index in relation.unique) and not is_unique(key, relation):
         theirs = ", ".join(next(index.columns for index in relation.unique if index.is_key))
-        wrong.append(f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart")
+        text = f"the definition's key ({', '.join(table.key)}) would merge rows that the source's key ({theirs}) tells apart"
+        wrong.append(Drift("", "key", text, is_error=True))
     for column in table.columns:
+        if column.dropped:
+            continue
         source = relation.columns.get(column.source_path)
         if source is None:
-            wrong.append(f"column {column.source_path!r} is missing")
+            wrong.append(Drift(column.name, "dropped", f"column {column.source_path!r} is missing", is_error=True))
         elif _expression(column, source) is None:
             takes = ", ".join(column.type.postgres)
-            wrong.append(
-                f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
-            )
-    if wrong:
+            text = f"column {column.source_path!r} is {source.declared}; the definition says {column.type}, which can be read from {takes}"
+            wrong.append(Drift(column.name, "type", text, is_error=True))
+    return wrong
+
+
+def refuse_misfit(table: Table, relation: Relation) -> None:
+    """Raises SourceError that names everything which `misfits` finds."""
+    if wrong := misfits(table, relation):
         raise SourceError(
-            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(wrong)}."
+            f"{table.full_name}: {relation.sql} no longer fits its definition: {'; '.join(map(str, wrong))}."
             " Nothing was read; change the definition or the source table"
         )
 
@@ -227,6 +247,8 @@ def selected(table: Table, relation: Relation) -> list[str]:
 
 
 def _extracted(column: Column, relation: Relation) -> str:
+    if column.dropped:
+        return "NULL"
     source = relation.columns[column.source_path]
     expression = _readable(column, source)
     if valid := _validity(column, source, relation):
@@ -256,17 +278,28 @@ def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
 def dialect(relation: Relation) -> Dialect:
     """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
-    def source_of(column: Column) -> SourceColumn:
-        return relation.columns[column.source_path]
+    def expression(column: Column) -> str:
+        if column.dropped:
+            return f"NULL::{next(each for each in column.type.postgres if each != ANY)}"
+        x = _readable(column, relation.columns[column.source_path])
+        return relation.encoding.readable(x) if column.type.is_text else x
 
     def unfit(column: Column) -> str:
-        source = source_of(column)
-        valid = _validity(column, source, relation)
-        return f"NOT {valid}" if valid else column.type.postgres_unfit(_readable(column, source))
+        if column.dropped:
+            return ""
+        source = relation.columns[column.source_path]
+        x, valid = _readable(column, source), _validity(column, source, relation)
+        unfit = "" if valid else column.type.postgres_unfit(x)
+        # Not with OR, which evaluates in any order: a condition may fail where the one before it is not met.
+        if (readable := relation.encoding.valid) and (column.type.is_text or column.type.is_document):
+            unfit = f"CASE WHEN NOT {readable.format(x=f'({x})::text')} THEN TRUE ELSE {unfit or 'FALSE'} END"
+        if not valid:
+            return unfit
+        return f"CASE WHEN NOT {valid} THEN TRUE ELSE {unfit} END" if unfit else f"NOT {valid}"
 
     return Dialect(
         engine="postgres",
-        column=lambda column: _readable(column, source_of(column)),
+        column=expression,
         bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
         unfit=unfit,
     )

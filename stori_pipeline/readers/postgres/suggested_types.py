@@ -116,6 +116,12 @@ def _type(column: SourceColumn, found: Mapping[str, Any]) -> ColumnType:
     return ColumnType(declared, notes, nullable=column.base in ("json", "jsonb"))
 
 
+def declared_width(column: SourceColumn) -> str:
+    """The type, as Python, that takes every value which the column's declared width allows; "" if it declares none."""
+    has_width = bool(column.digits or column.characters or column.base in ("smallint", "integer", "bigint"))
+    return _declared(column) if has_width else ""
+
+
 def _declared(column: SourceColumn) -> str:
     """The type that follows from what is declared."""
     if column.base == "numeric" and column.digits:

@@ -5,14 +5,16 @@ rows are rejected (`contract`).
 """
 
 # A row is kept as {"$key", "$etag", "$modified", "$line", "$format", "row"}. Of JSON and CSV, `row` is what the file has; of Parquet, it is
-# the values by the definition's columns. It is read again as a file of one row, so that a changed definition finds its columns.
+# the values by the definition's columns. Of a line that cannot be read, it is the line, and for CSV {"header", "line"}. It is read again as
+# a file of one row, so that a changed definition finds its columns.
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,22 +22,25 @@ from stori_pipeline.contract import Refused, parsed_raw, raw_text, row_of_raw
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.s3_drop import Objects, formats
+from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
-from stori_pipeline.readers.s3_drop.formats import BrokenFile
+from stori_pipeline.readers.s3_drop.decoding import unzipped
+from stori_pipeline.readers.s3_drop.headers import name_of
 
 _MOST_BYTES = 100_000_000
 """A larger broken file is not read again from quarantine, since its rows would be in memory together; it is read when it is overwritten."""
 
 
-def rows_again(bucket: Bucket, table: Table, objects: Objects, rejected: Refused) -> Again:
+def rows_again(opened: Callable[[], Bucket], table: Table, objects: Objects, rejected: Refused) -> Again:
     """See `ReadsQuarantine`. Of a broken file it reads the version that was refused, if the bucket still has it."""
     kept = parsed_raw(rejected.raw)
     if not isinstance(kept, dict):
         return [rejected]
     try:
-        found = _rows_of_file(bucket, table, objects, kept) if rejected.code == "file" else _rows_of_row(table, objects, kept)
+        found = _rows_of_file(opened(), table, objects, kept) if rejected.code == "file" else _rows_of_row(table, objects, kept)
     except (BrokenFile, KeyError, TypeError, ValueError) as error:
-        return [Refused(rejected.code, str(error) if isinstance(error, BrokenFile) else rejected.reason, rejected.raw, rejected.column)]
+        of_file = isinstance(error, BrokenFile) and rejected.code == "file"
+        return [Refused(rejected.code, str(error) if of_file else rejected.reason, rejected.raw, rejected.column)]
     return found or [rejected]
 
 
@@ -45,16 +50,28 @@ def _rows_of_row(table: Table, objects: Objects, kept: Mapping[str, Any]) -> lis
     own = formats.facts(table, dropped, line) | {"_raw": raw}
     if kind == "parquet":
         return [{**(row_of_raw(raw_text(kept["row"])) or {}), **own}]
-    file = io.BytesIO(_csv(kept["row"], objects.delimiter) if kind == "csv" else raw_text(kept["row"]).encode())
-    return [{**row, **own} for row in formats.rows(table, kind, file, dropped, objects.delimiter) if isinstance(row, Mapping)]
+    text = _csv(kept["row"], objects) if kind == "csv" else _json(kept["row"])
+    alone = replace(objects, encoding="utf-8", header_line=min(objects.header_line, 1), rows_at="")
+    rows = formats.rows(table, kind, io.BytesIO(text.encode()), dropped, alone)
+    return [{**row, **own} for row in rows if isinstance(row, Mapping)]
 
 
-def _csv(row: Mapping[str, object], delimiter: str) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter)
-    writer.writerow(row)
+def _json(row: object) -> str:
+    return row if isinstance(row, str) else raw_text(row)
+
+
+def _csv(row: Mapping[str, object], objects: Objects) -> str:
+    """A file of this row, or of this line that could not be read."""
+    is_line = set(row) == {"header", "line"} and isinstance(row["header"], list)
+    header = row["header"] if is_line else [name_of(label) for label in row]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=objects.delimiter)
+    if objects.header_line:
+        writer.writerow(header)  # type: ignore[arg-type]  # a list in both cases
+    if is_line:
+        return text.getvalue() + str(row["line"])
     writer.writerow(["" if each is None else str(each) for each in row.values()])
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def _rows_of_file(bucket: Bucket, table: Table, objects: Objects, kept: Mapping[str, Any]) -> list[Any]:
@@ -65,7 +82,7 @@ def _rows_of_file(bucket: Bucket, table: Table, objects: Objects, kept: Mapping[
     with bucket.fetched(dropped) as file, suppress(EOFError):
         if file is None:
             return []
-        kind = formats.format_of(table, objects.format, dropped)
-        with formats.unzipped(file) as plain:
-            return list(formats.rows(table, kind, plain, dropped, objects.delimiter))
+        kind = formats.format_of(objects.format, dropped)
+        with unzipped(file) as plain:
+            return list(formats.rows(table, kind, plain, dropped, objects))
     return []

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
@@ -60,13 +61,13 @@ class S3DropReader:
 
     def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a row names its file)
         """See `ReadsQuarantine`. Asks the bucket only for broken files."""
-        bucket, objects = self._opened(table)
-        return [quarantined.rows_again(bucket, table, objects, each) for each in rejected]
+        objects = changes_of(table, CHANGES)
+        return [quarantined.rows_again(lambda: self._opened(table)[0], table, objects, each) for each in rejected]
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         bucket, objects = self._opened(table)
         return scaffolding.drift(bucket, table, objects)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import name_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
@@ -66,14 +67,14 @@ class SqsReader:
         found = [(each, messages.from_raw(each.raw)) for each in rejected]
         return [[each] if message is None else list(messages.rows(table, [message])) for each, message in found]
 
-    def past_drift(self, table: Table, since: Position) -> list[str]:
+    def past_drift(self, table: Table, since: Position) -> list[Drift]:
         """From the messages that were read up to a position, which are no longer in the queue."""
         return sampling.lines(table, unmapped_at(since))
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         """Nothing; `past_drift` has it all. To look at a message is to receive it, and after so many receipts SQS moves it to the
         dead-letter queue."""
         changes_of(table, CHANGES)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from stori_pipeline.model.drift import Drift
+from stori_pipeline.model.names import name_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.scaffolding import SuggestedTable
 from stori_pipeline.readers.sqs.connection import Message
@@ -15,11 +17,12 @@ from stori_pipeline.readers.sqs.messages import covered, parsed
 from stori_pipeline.readers.suggested_columns import Sampled, columns_of, has_path, without_path
 
 
-def lines(table: Table, columns: Mapping[str, str]) -> list[str]:
+def lines(table: Table, columns: Mapping[str, str]) -> list[Drift]:
     """A line for each field that the definition does not name, with a suggested column."""
     mapped = covered(table)
+    where = f"which the definition of {table.full_name} does not name; to read it add"
     return [
-        f"the messages have {field}, which the definition of {table.full_name} does not name; to read it add {column}"
+        Drift(name_for(field), "added", f"the messages have {field}, {where} {column}", column)
         for field, column in sorted(columns.items())
         if field not in mapped
     ]

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stori_pipeline.contract import conform
+from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, changes_of
@@ -111,11 +112,12 @@ class JsonFolderReader:
             raise SourceUnavailable(f"{source} at {urlsplit(self._url).hostname}{folder}: the folder is not mounted; mount it")
         return f"a folder with {len(list(folder.iterdir()))} tables"
 
-    def drift(self, table: Table) -> list[str]:
+    def drift(self, table: Table) -> list[Drift]:
         known = {column.source_path for column in table.columns}
         documents = self._folder(table).documents()
         fields = sorted({field for document in documents for field in document} - known)
-        return [f"{field}: add {column_text(field, [each[field] for each in documents if field in each])}" for field in fields]
+        columns = {field: column_text(field, [each[field] for each in documents if field in each]) for field in fields}
+        return [Drift(field, "added", f"{field}: add {column}", column) for field, column in columns.items()]
 
 
 def scaffold(url: str, name: str, *, source: str) -> str:

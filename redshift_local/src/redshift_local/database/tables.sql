@@ -7,7 +7,9 @@ CREATE OR REPLACE PROCEDURE redshift_local.widen(relation text, column_name text
 DECLARE
   target record;
 BEGIN
-  SELECT a.atttypid::regtype::text AS type, a.atttypmod - 4 AS characters, a.atthasdef INTO target
+  SELECT a.atttypid::regtype::text AS type, a.atttypmod - 4 AS characters, a.atthasdef, EXISTS (
+      SELECT FROM pg_constraint c WHERE c.conrelid = a.attrelid AND starts_with(c.conname, '_key_') AND c.conkey = ARRAY[a.attnum]) AS is_key
+    INTO target
     FROM pg_attribute a WHERE a.attrelid = relation::regclass AND a.attname = column_name AND NOT a.attisdropped AND a.attnum > 0;
   IF NOT FOUND THEN
     PERFORM redshift_local.fail(pg_catalog.format('column "%s" of relation "%s" does not exist', column_name, relation), '42703');
@@ -15,6 +17,8 @@ BEGIN
     PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": only the size of a VARCHAR column can be altered', column_name));
   ELSIF target.atthasdef THEN
     PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": it has a default', column_name));
+  ELSIF target.is_key THEN
+    PERFORM redshift_local.fail(pg_catalog.format('cannot alter type of column "%s": it is part of a key', column_name));
   ELSIF bytes < target.characters THEN
     PERFORM redshift_local.fail(pg_catalog.format('cannot reduce the size of column "%s" from %s to %s', column_name, target.characters, bytes));
   END IF;
@@ -107,4 +111,12 @@ SELECT current_database()::text AS database, n.nspname::text AS schema, k.oid AS
        greatest(k.reltuples, 0)::numeric(38,0) AS tbl_rows, ceil(pg_table_size(k.oid) / 1048576.0)::bigint AS size
   FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace
  WHERE k.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift_local') AND k.relpages > 0;
-GRANT SELECT ON redshift_local.svv_columns, redshift_local.svv_tables, redshift_local.svv_table_info TO PUBLIC;
+CREATE OR REPLACE VIEW redshift_local.svv_relation_privileges AS
+SELECT n.nspname AS namespace_name, c.relname AS relation_name, acl.privilege_type, acl.grantee::integer AS identity_id,
+       COALESCE(r.rolname, 'public') AS identity_name,
+       CASE WHEN acl.grantee = 0 THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'group' END AS identity_type, acl.is_grantable AS admin_option
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) acl
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE c.relkind IN ('r', 'v') AND acl.grantee <> c.relowner AND acl.privilege_type IN ('INSERT', 'SELECT', 'UPDATE', 'DELETE', 'REFERENCES');
+GRANT SELECT ON redshift_local.svv_columns, redshift_local.svv_tables, redshift_local.svv_table_info, redshift_local.svv_relation_privileges
+  TO PUBLIC;

@@ -13,7 +13,7 @@ from sqlglot import exp
 from redshift_local.sql.refusals import unsupported
 
 CATALOG_SCHEMAS = ("pg_catalog", "information_schema", "redshift_local")
-OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables")
+OWN_VIEWS = ("pg_table_def", "svv_table_info", "svv_columns", "svv_tables", "svv_relation_privileges")
 """Redshift's system views that `database/tables.sql` creates in the schema `redshift_local`."""
 SYSTEM_PREFIXES = ("stl_", "stv_", "svl_", "svv_", "svcs_", "sys_")
 

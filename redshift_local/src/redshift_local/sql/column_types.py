@@ -38,6 +38,12 @@ class ColumnType:
         return f"CONSTRAINT {name_sql(check_name('_bytes', column, self.length))} CHECK (octet_length({measured}) <= {self.length})"
 
 
+def key_mark(column: str) -> str:
+    """A constraint that holds always. Keys are not stored, so it marks a VARCHAR that is part of one."""
+    quoted = name_sql(column)
+    return f"CONSTRAINT {name_sql(check_name('_key', column, 0))} CHECK ({quoted} IS NULL OR {quoted} IS NOT NULL)"
+
+
 def check_name(kind: str, column: str, length: int) -> str:
     """`_bytes_<column>_<n>`. A name longer than PostgreSQL's 63 bytes is shortened, and gets a digest so that it is unique."""
     name = f"{kind}_{column}_{length}"

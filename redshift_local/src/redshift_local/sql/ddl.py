@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from redshift_local.errors import RedshiftError
-from redshift_local.sql.column_types import NAMES, ColumnType, column_type
+from redshift_local.sql.column_types import NAMES, ColumnType, column_type, key_mark
 from redshift_local.sql.cursor import Cursor, table_sql
 from redshift_local.sql.dialect import name_sql, parse_tree, render, words
 from redshift_local.sql.queries import rewrite
@@ -34,9 +34,13 @@ class _Column:
     attributes: set[str] = field(default_factory=set)
     """Attributes that do not change the column's SQL, such as `primary` and `distkey`."""
 
+    is_key: bool = False
+    """Whether PRIMARY KEY, UNIQUE or FOREIGN KEY names it. Redshift does not widen such a VARCHAR."""
+
     def sql(self) -> str:
         parts = [name_sql(self.name), self.type.sql, self.identity, f"DEFAULT {self.default}" if self.default else ""]
-        return " ".join(part for part in (*parts, "NOT NULL" if self.not_null else "", self.type.check(self.name)) if part)
+        checks = [self.type.check(self.name), key_mark(self.name) if self.is_key and self.type.name == "character varying" else ""]
+        return " ".join(part for part in (*parts, "NOT NULL" if self.not_null else "", *checks) if part)
 
 
 @dataclass
@@ -197,6 +201,7 @@ def _column_attribute(cursor: Cursor, column: _Column) -> None:  # noqa: C901  #
         column.attributes.add(word)
     elif cursor.accept("references"):
         _referenced(cursor)
+        column.attributes.add("foreign")
     elif cursor.accept("encode"):
         _encoding(cursor)
     elif cursor.accept("collate"):
@@ -274,6 +279,8 @@ def _check(definition: _Definition, attributes: _Attributes, table: str) -> None
     for name in definition.primary:
         if name in columns:
             columns[name].not_null = True
+    for name, column in columns.items():
+        column.is_key = name in (*definition.primary, *definition.keys) or bool(column.attributes & {"primary", "unique", "foreign"})
     for column in columns.values():
         if column.not_null and "null" in column.attributes:
             raise refused("42601", f'conflicting NULL/NOT NULL declarations for column "{column.name}" of table "{table}"')
