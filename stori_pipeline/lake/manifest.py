@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from typing import Any, get_args
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
+from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.reading import Kind, Position
 from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
@@ -56,7 +57,7 @@ class Manifest:
         snapshot: the number of the batch that started its generation; its own for a snapshot.
         written_at: when it was committed, in UTC.
         schema: with which it and the later batches of its generation landed, up to the next one that has a schema. None for `changes`, and
-            for batches of earlier versions of the platform.
+            for batches of earlier versions of the platform or with a type that is not registered any more.
         brings: of kind `columns`, the columns whose values its parts have, beside the key.
         columns_at: the number of its generation's newest batch of the kind `columns`, its own included; 0 if there is none.
     """
@@ -140,7 +141,7 @@ class Manifest:
                 quarantine=str(meta["quarantine"]),
                 snapshot=int(meta["snapshot"]),
                 written_at=datetime.fromisoformat(meta["written_at"]),
-                schema=Schema.from_json(meta["schema"]) if "schema" in meta else None,
+                schema=_schema(meta),
                 brings=tuple(meta.get("brings", ())),
                 columns_at=int(meta.get("columns_at", 0)),
             )
@@ -149,6 +150,13 @@ class Manifest:
                 f"{where} is not the manifest of batch {batch} of {table.full_name} ({type(error).__name__}: {error}); "
                 "restore it, or remove everything under the table's prefix so that a new generation is read"
             ) from error
+
+
+def _schema(meta: Mapping[str, Any]) -> Schema | None:
+    try:
+        return Schema.from_json(meta["schema"]) if "schema" in meta else None
+    except DefinitionError:
+        return None  # a type that the project no longer has; the batch is one nevertheless
 
 
 def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> None:
