@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
 from stori_pipeline.lake.decisions import Decision
+from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.reading import Kind, Position
 from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
@@ -66,7 +67,7 @@ class Manifest:
         still_open: how many rejected rows of its generation, its own included, nobody has decided about; None if an earlier version, which
             did not count them, began the generation.
         schema: with which it and the later batches of its generation landed, up to the next one that has a schema. None for `changes`, and
-            for batches of earlier versions of the platform.
+            for batches of earlier versions of the platform or with a type that is not registered any more.
         brings: of kind `columns`, the columns whose values its parts have, beside the key.
         columns_at: the number of its generation's newest batch of the kind `columns`, its own included; 0 if there is none.
     """
@@ -174,7 +175,7 @@ class Manifest:
                 decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
                 decided=int(meta.get("decided", 0)),
                 still_open=None if (still_open := meta.get("still_open")) is None else int(still_open),
-                schema=Schema.from_json(meta["schema"]) if "schema" in meta else None,
+                schema=_schema(meta),
                 brings=tuple(meta.get("brings", ())),
                 columns_at=int(meta.get("columns_at", 0)),
             )
@@ -183,6 +184,13 @@ class Manifest:
                 f"{where} is not the manifest of batch {batch} of {table.full_name} ({type(error).__name__}: {error}); "
                 "restore it, or remove everything under the table's prefix so that a new generation is read"
             ) from error
+
+
+def _schema(meta: Mapping[str, Any]) -> Schema | None:
+    try:
+        return Schema.from_json(meta["schema"]) if "schema" in meta else None
+    except DefinitionError:
+        return None  # a type that the project no longer has; the batch is one nevertheless
 
 
 def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> None:
