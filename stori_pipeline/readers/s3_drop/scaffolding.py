@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from stori_pipeline.contract import Misfit
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.table import Table
@@ -141,7 +141,9 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     if kinds == {"json"}:
         return path, for_json(values, is_key=is_key)
     if kinds != {"parquet"}:
-        return path, _of_texts(list(map(_as_csv, values)), found.decimal, role)
+        as_texts = _of_texts(list(map(_as_csv, values)), _Cells(found.decimal, only_csv=kinds == {"csv"}), role)
+        is_number = type_named(as_texts.python).is_text and (numbers := _as_numbers(values))
+        return path, for_json(numbers, is_key=is_key) if is_number else as_texts
     if not any(map(is_bytes, found.types[name])):
         return path, for_column(found.types[name], values, role=role)
     try:
@@ -153,13 +155,42 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     return path, replace(of_texts, guess="; ".join(filter(None, (guess, of_texts.guess))))
 
 
-def _of_texts(values: Sequence[Any], decimal: str, role: Role | None) -> Suggestion:
-    if decimal == "," and all(value is None or (isinstance(value, str) and _WITH_COMMA.fullmatch(value)) for value in values):
+def _as_numbers(values: Sequence[Any]) -> list[Any]:
+    """The values as numbers, if a file of another format declares numbers and the texts of CSV are some; else none. How many zeros such a
+    text has at its end says nothing then."""
+    texts = [value for value in values if isinstance(value, str)]
+    declared = any(isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) for value in values)
+    if not (declared and all(map(_PLAIN_NUMBER.fullmatch, texts))):
+        return []
+    return [Decimal(value) if isinstance(value, str) else value for value in values]
+
+
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What the reader hands to the contract for a text of a field, of CSV or of several formats."""
+
+    decimal: str
+    only_csv: bool
+
+    def __call__(self, kind: Type, value: Any) -> Any:
+        if not isinstance(value, str):
+            return handed_as_json(kind, value)
+        cell = csv_values.cell(value, kind, self.decimal)
+        # A text of another format is taken as it is, and nothing here says which texts those are.
+        return cell if self.only_csv or cell == value else Misfit("type", f"{value!r} is not the same in all formats")
+
+
+def _of_texts(values: Sequence[Any], handed: _Cells, role: Role | None) -> Suggestion:
+    is_comma = handed.decimal == "," and handed.only_csv
+    if is_comma and all(value is None or (isinstance(value, str) and _WITH_COMMA.fullmatch(value)) for value in values):
         with_point = [value and value.replace(",", ".") for value in values]
-        as_number = for_values(with_point, handed=partial(_handed, "."), role=role, in_json=False)
+        as_number = for_values(with_point, handed=_Cells(".", only_csv=True), role=role, in_json=False)
         if not type_named(as_number.python).is_text:
             return as_number
-    return for_values(values, handed=partial(_handed, decimal), role=role, in_json=False)
+    return for_values(values, handed=handed, role=role, in_json=False)
 
 
 _WITH_COMMA = re.compile(r"\s*[+-]?\d+(,\d+)?\s*")
@@ -169,15 +200,7 @@ def _as_csv(value: Any) -> Any:
     """A value of another format as CSV has it, for columns that files of both formats have."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Decimal) and value.is_finite():
-        digits = format(value, "f")
-        # How many zeros a column of Parquet has at its end says nothing of the texts in CSV.
-        return digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return str(value) if isinstance(value, (int, float, Decimal, date)) else value
-
-
-def _handed(decimal: str, kind: Type, value: Any) -> Any:
-    return csv_values.cell(value, kind, decimal) if isinstance(value, str) else handed_as_json(kind, value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
 
 
 # --- a definition ----------------------------------------------------------------------------------------------------
