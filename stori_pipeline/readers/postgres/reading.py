@@ -107,7 +107,8 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         table,
         "changes" if before else "snapshot",
         since if day is not None and since is not None else reached.to_json(),
-        must_land=before is not None and day is None and _should_be_renewed(before, reached),
+        # What joined without a row is named once.
+        must_land=before is not None and day is None and (bool(joined) or _should_be_renewed(before, reached)),
         stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
         joined=partitions.shown(joined.values()),
