@@ -98,14 +98,17 @@ def sweep_job(project: Project) -> JobDefinition:
 
 @functools.lru_cache(maxsize=8)
 def prove_job(project: Project) -> "UnresolvedAssetJobDefinition":
-    """The job that compares every row of every source table."""
-    keys = [AssetCheckKey(mirror_key(table), PROOF) for table in project.tables]
-    steps = {step_name(mirror_key(table)) + f"_{PROOF}": {"config": {"whole": True}} for table in project.tables}
+    """The job that compares every row of every source table. It syncs each table first, deletes included: what the source deleted since the
+    last look would count as different."""
+    assets = [key for table in project.tables for key in (landing_key(table), mirror_key(table))]
+    proofs = [AssetCheckKey(mirror_key(table), PROOF) for table in project.tables]
+    steps = {f"{step_name(mirror_key(table))}_{PROOF}": {"config": {"whole": True}} for table in project.tables}
+    steps |= sync_config(project.tables, detect_deletes=True).get("ops", {})
     return define_asset_job(
         "prove",
-        selection=AssetSelection.checks(*keys),
+        selection=AssetSelection.assets(*assets).without_checks() | AssetSelection.checks(*proofs),
         config={"ops": steps, "loggers": TO_CONSOLE},
-        description="Compares every row of every source table with its mirror.",
+        description="Brings what changed in every source table, and compares every row with its mirror.",
         executor_def=in_process_executor,
     )
 

@@ -71,6 +71,6 @@ def prove_schedule(project: Project) -> ScheduleDefinition:
         job=prove_job(project),
         cron_schedule="10 2 * * *",
         execution_timezone="UTC",
-        description="Once a day, at night: compares every row. By day, a share of each large table is compared.",
+        description="Once a day, at night: brings what changed, and compares every row. By day, a share of each large table is compared.",
         default_status=DefaultScheduleStatus.RUNNING,
     )

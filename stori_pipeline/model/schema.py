@@ -15,6 +15,9 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import parse
 from stori_pipeline.model.types.widths import holds
 
+WHOLE_ROW = "$row"
+"""The path of a key that the source computes from all columns of the definition, so that it changes with them."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -158,6 +161,8 @@ def _whole(old: Schema, fingerprint: str, table: Table, same: list[tuple[Column,
     reasons = []
     if old.key != table.key:
         reasons.append(f"its key was ({', '.join(old.key)}) and is ({', '.join(table.key)})")
+    if any(table[name].source_path == WHOLE_ROW for name in table.key):
+        reasons.append("its key is a hash of all its columns")
     if table.changes.reads_whole:
         reasons.append(f"{type(table.changes).__name__}() reads the whole table at each change")
     if old.table(table).fingerprint != fingerprint:

@@ -39,7 +39,7 @@ def lying(reader: Reader, hidden: set[str]) -> Reader:
 
 
 def test_no_lie_of_a_checksum_deletes_a_row_that_the_source_has(rig: Rig, stores: Stores) -> None:
-    few = tuple(column for column in rig.table.columns if column.name in ("id", "name", "changed_at"))
+    few = tuple(column for column in rig.table.columns if column.name not in ("ratio", "doc"))
     table, lake, warehouse = under_own_source(replace(rig.table, columns=few)), stores.lake, stores.warehouse
     if not isinstance(rig.reader, ListsKeys):
         rig.insert(items(1, 2))

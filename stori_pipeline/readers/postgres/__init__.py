@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from stori_pipeline.model.changes import Changes, Cursor
+from stori_pipeline.model.schema import WHOLE_ROW
 
 if TYPE_CHECKING:
     from stori_pipeline.model.table import Table
@@ -46,7 +47,7 @@ class Snapshot(Changes):
     reads_whole: ClassVar[bool] = True
 
 
-ROW = "$row"
+ROW = WHOLE_ROW
 """The path of a column that identifies a row by its content; see `Snapshot`."""
 
 CHANGES = (Xmin, Cursor, Snapshot)

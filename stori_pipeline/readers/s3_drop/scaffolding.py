@@ -169,7 +169,11 @@ def _as_csv(value: Any) -> Any:
     """A value of another format as CSV has it, for columns that files of both formats have."""
     if isinstance(value, bool):
         return str(value).lower()
-    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
+    if isinstance(value, Decimal) and value.is_finite():
+        digits = format(value, "f")
+        # How many zeros a column of Parquet has at its end says nothing of the texts in CSV.
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return str(value) if isinstance(value, (int, float, Decimal, date)) else value
 
 
 def _handed(decimal: str, kind: Type, value: Any) -> Any:
