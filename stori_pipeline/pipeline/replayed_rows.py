@@ -120,7 +120,7 @@ def _left_out(
     left_out: dict[int, Outcome] = {}
     if not fitting:
         return left_out
-    gone = _gone(table, reader, fitting)
+    gone = _gone(table, reader, newest, fitting)
     landed = _landed_later(table, lake, newest, fitting, batch)
     waiting = keys_in_quarantine(table, reader, lake)
     lands: dict[tuple[str, ...], RowId] = {}
@@ -141,10 +141,10 @@ def _left_out(
     return left_out
 
 
-def _gone(table: Table, reader: Reader, fitting: Sequence[_Fitting]) -> set[tuple[str, ...]]:
+def _gone(table: Table, reader: Reader, newest: Manifest, fitting: Sequence[_Fitting]) -> set[tuple[str, ...]]:
     """The keys that the source does not have any more, if it can be asked."""
     keys = {key for _, key in fitting}
-    return keys - reader.existing(table, keys) if isinstance(reader, ListsKeys) else set()
+    return keys - reader.existing(table, keys, since=newest.until) if isinstance(reader, ListsKeys) else set()
 
 
 def _landed_later(table: Table, lake: Lake, newest: Manifest, fitting: Sequence[_Fitting], batch: pa.RecordBatch) -> Mapping[int, int]:
@@ -152,7 +152,9 @@ def _landed_later(table: Table, lake: Lake, newest: Manifest, fitting: Sequence[
     import polars as pl  # slow to import, and most steps do not need it
 
     oldest = min(candidate.row.batch for candidate, _ in fitting)
-    manifests = [each for each in lake.later(table, newest, oldest - 1) if each.batch <= newest.batch and each.parts]
+    # A batch of the kind `columns` has no versions of rows, only values of new columns.
+    later = [each for each in lake.later(table, newest, oldest - 1) if each.batch <= newest.batch and each.kind != "columns"]
+    manifests = [each for each in later if each.parts]
     asked: pl.DataFrame = pl.from_arrow(batch.select(list(table.key)))  # type: ignore[assignment]  # a batch makes a frame
     asked = asked.with_columns(
         _column("_number", range(len(fitting))),

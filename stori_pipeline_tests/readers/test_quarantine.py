@@ -10,7 +10,7 @@ import pytest
 
 from stori_pipeline.lake import Lake, LakeUnavailable, Manifest
 from stori_pipeline.lake.quarantine import rows_in_quarantine
-from stori_pipeline.model.table import Table
+from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
 from stori_pipeline.pipeline import quarantine, sync
 from stori_pipeline.pipeline.gate import LoadBlocked
@@ -148,6 +148,21 @@ def test_a_replayed_row_does_not_overwrite_a_newer_version(trip: Trip) -> None:
     assert rows_in_quarantine(trip.lake, trip.table) == 0
     trip.stored.load()
     assert trip.names() == {1: "newer"}
+
+
+@pytest.mark.parametrize("trip", ["postgres by xmin", "mongodb by change stream"], indirect=True)
+def test_values_of_a_new_column_are_no_newer_version_of_a_rejected_row(trip: Trip) -> None:
+    """A batch of new columns has every key of the source, that of the rejected row too."""
+    trip.rig.insert([*items(1), {"id": 2, "name": LONG}])
+    trip.sync()
+    trip.rig.add_field("colour")
+    coloured = replace(trip.table, columns=(*trip.table.columns, Column("colour", varchar(16))))
+    trip.sync(coloured)
+    wide = replace(trip, stored=replace(trip.stored, table=coloured))
+    assert [each.kind for each in trip.lake.manifests(coloured)][:2] == ["snapshot", "columns"]
+    assert wide.replay(edited=wide.mended()).count("replayed") == 1
+    wide.stored.load()
+    assert wide.names() == {1: "item 1", 2: "mended"}
 
 
 @every_kind
