@@ -64,7 +64,7 @@ def test_the_check_of_a_definition_looks_past_the_newest_files(drops: Drops) -> 
     for number in range(1, 6):
         drops.put(f"sales/{number}.csv", f"{columns}\n{number},1.00,,,\n")
     (line,) = drops.reader.drift(TABLE)
-    assert 'Column("discount", varchar(65535), path="Discount")' in line
+    assert 'Column("discount", varchar(65535), path="Discount")' in line.text
 
 
 def test_a_column_that_no_file_has_is_named(drops: Drops) -> None:
@@ -72,6 +72,6 @@ def test_a_column_that_no_file_has_is_named(drops: Drops) -> None:
     drops.put("sales/1.csv", "id,amount,Sold On,note,tags\n1,1.00,,,\n")
     table = replace(TABLE, columns=(*TABLE.columns, Column("country", varchar(2), path="address.country")))
     (line,) = drops.reader.drift(table)
-    assert line.startswith("none of the 1 newest files has 'address.country', so the column country is null in their rows")
+    assert line.text.startswith("none of the 1 newest files has 'address.country', so the column country is null in their rows")
     drops.put("sales/2.csv", "id,amount,Sold On,note,tags,Address Country\n1,1.00,,,,FR\n")
     assert drops.reader.drift(table) == []

@@ -1,4 +1,4 @@
-"""Suggested definitions of dropped files, and columns of files that no definition names.
+"""Suggested definitions of dropped files.
 
 Belongs here: what follows from samples of files. Does not belong here: fetching them (`sampling`), reading tables (`reading`), or the text
 of a definition (`readers.scaffolding`).
@@ -17,26 +17,20 @@ from typing import Any
 import pyarrow as pa
 
 from stori_pipeline.contract import Misfit
-from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
-from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values, type_named
 from stori_pipeline.model.types.type import Role
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.json_rows import literal, path_of, steps
+from stori_pipeline.readers.json_rows import path_of
 from stori_pipeline.readers.s3_drop import Objects, csv_values, formats
 from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.headers import folded, own_places, shown
-from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
+from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
-from stori_pipeline.readers.sampled_drift import unnamed, wider
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
-from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, uncovered, without_path
-
-_DRIFT_FILES = 25
-_DRIFT_ROWS = 2_500
+from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, without_path
 
 
 @dataclass
@@ -310,43 +304,4 @@ def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, 
         *(f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken),
         *(f"{file.file.key} has {way}; give its files a folder of their own" for file, way in others),
         *without_path(found.sampled),
-    ]
-
-
-# --- drift -----------------------------------------------------------------------------------------------------------
-
-
-def drift(bucket: Bucket, table: Table, objects: Objects) -> list[Drift]:
-    """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
-    files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_ROWS)
-    found = merged([file for file in files if not file.broken])
-    taken = [column.name for column in table.columns]
-    # As in `formats`, names match exactly in JSON and in folded form elsewhere; a path may also lead into a struct.
-    covered = {folded(name) for column in table.columns for name in (literal(plain_path(column)), steps(plain_path(column))[0])}
-    in_json = {name for name, kinds in found.kinds.items() if kinds == {"json"}}
-    suggested = columns(found, taken=taken).items()
-    added = [column for name, column in suggested if name not in in_json and folded(name) not in covered]
-    objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name in in_json})
-    added += uncovered(objects_only, [column.source_path for column in table.columns], [*taken, *(column.name for column in added)])
-    return [
-        *wider(table, found.sampled, "files"),
-        *(unnamed("files", repr(column.path), column) for column in sorted(added, key=lambda column: column.path)),
-        *_nowhere(table, [file for file in files if not file.broken]),
-    ]
-
-
-def _nowhere(table: Table, files: Sequence[FileSample]) -> list[Drift]:
-    """The columns that none of the files has. An object of JSON may leave out what it has no value for, so its absence says nothing."""
-    if not files or any(file.kind == "json" for file in files):
-        return []
-    have = {folded(label) for file in files for label in file.values}
-    return [
-        Drift(
-            column.name,
-            "dropped",
-            f"none of the {len(files)} newest files has {column.source_path!r}, so the column {column.name} is null in their rows; correct "
-            "its path, or remove the column",
-        )
-        for column in formats.fields(table)
-        if not {folded(literal(plain_path(column))), folded(steps(plain_path(column))[0])} & have
     ]
