@@ -134,8 +134,21 @@ class Lake:
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
         if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
+        return self.commit(table, self._manifest_of(table, reading, newest, written, (generation, batch), run_id, decisions))
+
+    def _manifest_of(
+        self,
+        table: Table,
+        reading: Reading,
+        newest: Manifest | None,
+        written: _Written,
+        order: tuple[int, int],
+        run_id: str,
+        decisions: Sequence[Decision],
+    ) -> Manifest:
+        generation, batch = order
         continues = reading.kind == "changes" and newest is not None
-        manifest = Manifest(
+        return Manifest(
             table=table.full_name,
             generation=generation,
             batch=batch,
@@ -157,7 +170,6 @@ class Lake:
             schema=None if continues else Schema.of(table),
             columns_at=newest.columns_at if continues and newest else 0,
         )
-        return self.commit(table, manifest)
 
     def write_files(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
         """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""
