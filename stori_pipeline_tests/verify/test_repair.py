@@ -80,6 +80,17 @@ def test_rows_that_differ_are_explained_and_exactly_they_land_again(differing: P
     assert (again["repaired"]["batch"], differing.lake.newest(BANK)) == (None, newest)
 
 
+def test_a_source_that_is_not_asked_by_key_has_its_rows_that_differ_listed(differing: Platform) -> None:
+    """As a kind from outside may be, which can only compare."""
+
+    class Comparing(PostgresReader):
+        read_keys = None  # type: ignore[assignment]
+
+    proof = prove(BANK, Comparing(differing.environ["STORI_SOURCE_BANK"]), differing.lake, differing.warehouse)
+    found = {each.key[0]: (each.why, each.columns) for each in proof.differing}
+    assert found == {"20": ("changed", ()), "21": ("missing", ()), "22": ("extra", ())}
+
+
 def test_verify_says_that_more_rows_differ_than_it_lists(platform: Platform) -> None:
     """Regression: it listed a hundred, as if there were no others."""
     platform.move(130)
