@@ -118,8 +118,7 @@ class Lake:
             progress: called with the number of source rows in each chunk.
             decisions: what the batch decides about rejected rows of its generation; its manifest records it.
 
-        Returns:
-            The new batch, or None if nothing changed; then nothing was written.
+        Returns: the new batch, or None if nothing changed; then nothing was written.
 
         Raises:
             LandingConflict: another run landed a batch first; nothing was changed.
@@ -129,31 +128,17 @@ class Lake:
         """
         _refuse_what_cannot_follow(table, reading, newest)
         generation, batch = order or self.next_order(reading.kind, newest)
-        if batch > MAX_BATCH:
-            raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
+        _refuse_too_many(table, batch)
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
         if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
-        return self.commit(table, self._manifest_of(table, reading, newest, written, (generation, batch), run_id, decisions))
-
-    def _manifest_of(
-        self,
-        table: Table,
-        reading: Reading,
-        newest: Manifest | None,
-        written: _Written,
-        order: tuple[int, int],
-        run_id: str,
-        decisions: Sequence[Decision],
-    ) -> Manifest:
-        generation, batch = order
-        continues = reading.kind == "changes" and newest is not None
-        return Manifest(
+        before = newest if reading.kind == "changes" else None
+        manifest = Manifest(
             table=table.full_name,
             generation=generation,
             batch=batch,
             kind=reading.kind,
-            since=newest.until if continues and newest else None,
+            since=before.until if before else None,
             until=reading.until,
             rows=written.rows,
             rejected=written.rejected,
@@ -162,14 +147,15 @@ class Lake:
             taken_at=reading.taken_at,
             parts=written.parts,
             quarantine=written.quarantine,
-            snapshot=newest.snapshot if continues and newest else batch,
+            snapshot=before.snapshot if before else batch,
             written_at=self.clock(),
             decisions=tuple(decisions),
-            decided=newest.newest_decided if continues and newest else 0,
-            still_open=still_open(newest if continues else None, written.rejected, decisions),
-            schema=None if continues else Schema.of(table),
-            columns_at=newest.columns_at if continues and newest else 0,
+            decided=before.newest_decided if before else 0,
+            still_open=still_open(before, written.rejected, decisions),
+            schema=None if before else Schema.of(table),
+            columns_at=before.columns_at if before else 0,
         )
+        return self.commit(table, manifest)
 
     def write_files(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
         """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""
@@ -343,6 +329,11 @@ class Lake:
     def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
         with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
             return list(pool.map(lambda number: self._manifest(table, number), numbers))
+
+
+def _refuse_too_many(table: Table, batch: int) -> None:
+    if batch > MAX_BATCH:
+        raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
 
 
 def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:

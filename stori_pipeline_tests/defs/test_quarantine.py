@@ -1,14 +1,20 @@
-"""A run whose batches have rejected rows: what it loads, and what it shows."""
+"""Quarantine in Dagster: the check `contract`, the page of each source's quarantine, and the check of stale rows."""
 
 from __future__ import annotations
 
-from dagster import (
-    DagsterInstance,
-)
+import functools
 
+from dagster import DagsterInstance
+
+from stori_pipeline.cli.sync import execute_sync as execute_sync_of
+from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key
-from stori_pipeline_tests.defs.runs import checks, execute_sync, metadata_of, run_sync
+from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.defs.runs import checks, metadata_of
 from stori_pipeline_tests.platforms import BANK, Platform
+
+execute_sync = functools.partial(execute_sync_of, project=PLAIN)
+run_sync = functools.partial(run_sync_of, project=PLAIN)
 
 
 def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, instance: DagsterInstance) -> None:
