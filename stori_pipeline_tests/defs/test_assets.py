@@ -23,12 +23,10 @@ from dagster import (
 from stori_pipeline.cli.sync import execute_sync as execute_sync_of
 from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key, source_key, step_name
-from stori_pipeline.model.project import Project, downstream
+from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
-from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -85,55 +83,6 @@ def test_both_tables_end_to_end_and_then_nothing_new(platform: Platform, instanc
             assert metadata_of(quiet, key)["outcome"] == "nothing new"
             assert version(quiet, key) == version(first, key)
         assert len(platform.lake.manifests(table)) == 1
-
-
-def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: DagsterInstance) -> None:
-    platform.move(5)
-    platform.trade(1)
-    execute_sync(TABLES, instance=instance)
-    platform.write("UPDATE transactions SET chip_used = true WHERE transaction_no = 2")
-    platform.write("DELETE FROM transactions WHERE transaction_no = 5")
-
-    result = execute_sync([BANK], instance=instance, detect_deletes=True, prove=True)
-
-    assert result.success
-    assert not [(n, e.description, e.metadata) for n, e in checks(result).items() if not e.passed]
-    assert platform.query("SELECT transaction_no FROM bank.transactions WHERE chip_used") == [(2,)]
-    assert platform.query("SELECT MAX(transaction_no) FROM bank.transactions") == [(4,)]
-    assert metadata_of(result, landing_key(BANK))["deletes"].startswith("1 rows deleted in the source")
-    assert metadata_of(result, mirror_key(BANK))["rows_deleted"] == 1
-
-
-def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, instance: DagsterInstance) -> None:
-    """Regression: the refusal stood in the log alone, and no run could accept it."""
-    platform.move(5)
-    execute_sync([BANK], instance=instance)
-    platform.write("DELETE FROM transactions")
-    (refused,) = (each for each in run_sync([BANK], instance=instance, detect_deletes=True) if each.table == BANK.full_name)
-    assert (refused.error, refused.rows_deleted) == ("", 0)
-    assert refused.refused.startswith("detect-deletes of bank.transactions: the source lists no rows and the mirror has 5")
-    request = sync_request(downstream(PLAIN, [BANK]), checks=[], detect_deletes=True)
-    request.run_config["ops"][step_name(landing_key(BANK))]["config"]["force"] = True
-    assert execute_request(build_defs(PLAIN), "sync", request, instance=instance).success
-    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
-
-
-def test_a_landing_says_which_rows_it_read_whole_and_why(platform: Platform, instance: DagsterInstance) -> None:
-    platform.move(2)
-    execute_sync([BANK], instance=instance)
-    platform.write(
-        "CREATE TABLE archived (LIKE transactions INCLUDING ALL);"
-        " INSERT INTO archived SELECT (jsonb_populate_record(t, '{\"transaction_no\": 900}')).* FROM transactions t LIMIT 1",
-    )
-    platform.write("ALTER TABLE archived INHERIT transactions")
-    joined = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
-    assert (joined["kind"], joined["rows_landed"]) == ("changes", 1)
-    assert joined["joined"] == "every row of archived was read, because it joined the table since the last batch"
-    platform.write("ALTER TABLE transactions DROP chip_used; ALTER TABLE transactions ADD chip_used boolean NOT NULL DEFAULT true")
-    changed = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
-    assert changed["kind"] == "snapshot"
-    assert "column 'chip_used' was changed in the source without writing its rows" in changed["full_refresh_reason"]
-    assert platform.query("SELECT transaction_no FROM bank.transactions WHERE chip_used ORDER BY 1") == [(1,), (2,)]
 
 
 def test_the_source_is_observed_before_it_is_read(platform: Platform, instance: DagsterInstance) -> None:
