@@ -34,6 +34,7 @@ from stori_pipeline.lake.manifest import (
     manifests_prefix,
     part_key,
     quarantine_key,
+    still_open,
 )
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
@@ -133,8 +134,21 @@ class Lake:
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
         if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
+        return self.commit(table, self._manifest_of(table, reading, newest, written, (generation, batch), run_id, decisions))
+
+    def _manifest_of(
+        self,
+        table: Table,
+        reading: Reading,
+        newest: Manifest | None,
+        written: _Written,
+        order: tuple[int, int],
+        run_id: str,
+        decisions: Sequence[Decision],
+    ) -> Manifest:
+        generation, batch = order
         continues = reading.kind == "changes" and newest is not None
-        manifest = Manifest(
+        return Manifest(
             table=table.full_name,
             generation=generation,
             batch=batch,
@@ -152,10 +166,10 @@ class Lake:
             written_at=self.clock(),
             decisions=tuple(decisions),
             decided=newest.newest_decided if continues and newest else 0,
+            still_open=still_open(newest if continues else None, written.rejected, decisions),
             schema=None if continues else Schema.of(table),
             columns_at=newest.columns_at if continues and newest else 0,
         )
-        return self.commit(table, manifest)
 
     def write_files(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
         """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""

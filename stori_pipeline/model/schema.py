@@ -32,7 +32,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Schema:
-        """Raises KeyError, TypeError or ValueError (a type that is not registered) if it is not what `to_json` gives."""
+        """Raises DefinitionError if a type is not registered; KeyError or TypeError if it is not what `to_json` gives."""
         columns = tuple(
             Column(each["name"], parse(each["type"]), each["nullable"], each["path"], dropped=each.get("dropped", False))
             for each in document["columns"]
