@@ -178,7 +178,7 @@ def _without_empty(value: Any) -> Any:
     return None if value == "" and isinstance(value, str) else value
 
 
-@settings(max_examples=extent(150, 20_000))
+@settings(max_examples=extent(100, 3_000))
 @given(rows_of(VALUES), st.booleans())
 def test_the_same_rows_in_any_format_land_as_the_same_rows_or_reasons(rows: list[Row], zipped: bool) -> None:
     found = {name: _read(kind, gzip.compress(write(rows)) if zipped else write(rows)) for name, (kind, write) in WRITERS.items()}

@@ -132,7 +132,7 @@ def test_hostile_bytes_in_a_file_reject_its_rows_or_the_file(name: str, changes:
         _conformed(_DROPS, rows)
 
 
-@settings(max_examples=extent(100, 10_000))
+@settings(max_examples=extent(100, 3_000))
 @given(_CHANGES)
 def test_hostile_bytes_in_a_message_reject_that_message(changes: Changes) -> None:
     """Regression: a number whose exponent no Decimal holds stopped the queue."""
@@ -143,7 +143,7 @@ def test_hostile_bytes_in_a_message_reject_that_message(changes: Changes) -> Non
     _conformed(_DROPS, rows)
 
 
-@settings(max_examples=extent(100, 10_000))
+@settings(max_examples=extent(100, 3_000))
 @given(_CHANGES)
 def test_hostile_bytes_in_an_answer_refuse_it_or_reject_its_rows(changes: Changes) -> None:
     body = _changed(json.dumps({"date": "2024-11-15", "rows": [_ROW, _ROW]}).encode(), changes)
@@ -190,7 +190,7 @@ def test_an_odd_document_is_rejected_alone_or_lands(name: str) -> None:
     assert landed.num_rows + rejected.num_rows == 3
 
 
-@settings(max_examples=extent(100, 10_000))
+@settings(max_examples=extent(100, 3_000))
 @given(_CHANGES)
 def test_hostile_bytes_in_a_document_reject_that_document(changes: Changes) -> None:
     """The bytes of its values, not its lengths, without which nobody knows where the next document begins."""

@@ -30,7 +30,7 @@ _HEADERS = st.lists(st.lists(_NAME, min_size=1, max_size=5), min_size=1, max_siz
 _DROPPED = Dropped(datetime(2026, 11, 21, tzinfo=timezone.utc), "feed/1.csv", "e", 1)
 
 
-@settings(max_examples=extent(500, 20_000))
+@settings(max_examples=extent(300, 10_000))
 @given(_HEADERS)
 def test_every_column_of_every_file_has_a_column_of_its_own(headers: list[list[str]]) -> None:
     files = [FileSample(_DROPPED, "csv", 1, {label: ["x"] for label in labels(header)}) for header in headers]
@@ -57,7 +57,7 @@ def test_a_label_gives_back_the_name_of_its_column(header: list[str]) -> None:
     assert labels(visible) == labels(header)
 
 
-@settings(max_examples=extent(500, 20_000))
+@settings(max_examples=extent(300, 10_000))
 @given(
     st.lists(_NAME.filter(has_path), min_size=1, max_size=4, unique=True),
     st.lists(_NAME, min_size=1, max_size=5, unique=True),
@@ -78,7 +78,7 @@ def _found(paths: list[str], header: list[str]) -> dict[str, str] | None:
         return None
 
 
-@settings(max_examples=extent(500, 20_000))
+@settings(max_examples=extent(300, 10_000))
 @given(st.lists(_NAME.filter(has_path), min_size=1, max_size=4, unique=True), st.lists(_NAME, min_size=1, max_size=5, unique=True))
 def test_no_column_that_is_like_a_path_is_lost(paths: list[str], header: list[str]) -> None:
     found = _found(paths, header)
