@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.readers import SourceError, reader_for
 from stori_pipeline.settings import Settings, foreign, secrets
 from stori_pipeline_tests.conftest import ANY_PORTS
 
@@ -31,11 +32,53 @@ def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, mo
     assert "second" not in repr(loaded)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("aws", "AWS_CA_BUNDLE"), ("http", "SSL_CERT_FILE")])
-def test_a_variable_of_tls_is_named_only_where_the_address_has_tls(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: it was blamed for a server of the local stack that was down."""
-    for each in ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(each, raising=False)
-    monkeypatch.setenv(name, "/of/another/program.pem")
-    assert f"{name} is set and changes this connection" in foreign.hint(kind, "https://api.example")
-    assert name not in foreign.hint(kind, "http://127.0.0.1:9")
+REFUSED = "[Errno 111] Connection refused"
+TLS = "[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer certificate"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any variable that could be to blame."""
+    for names in foreign._VARIABLES.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "address", "error", "is_blamed"),
+    [
+        ("aws", "AWS_CA_BUNDLE", "/other.pem", "https://s3.example", TLS, True),
+        ("aws", "AWS_CA_BUNDLE", "/other.pem", "https://s3.example", REFUSED, False),
+        ("http", "SSL_CERT_FILE", "/other.pem", "https://api.example", TLS, True),
+        ("http", "SSL_CERT_FILE", "/other.pem", "http://127.0.0.1:9", REFUSED, False),
+        ("http", "HTTPS_PROXY", "http://127.0.0.1:3128", "https://api.example", REFUSED, True),
+        ("http", "https_proxy", "http://127.0.0.1:3128", "https://api.example", REFUSED, True),
+        ("http", "HTTPS_PROXY", "http://127.0.0.1:3128", "http://api.example", REFUSED, False),
+        ("http", "HTTP_PROXY", "http://127.0.0.1:3128", "https://api.example", REFUSED, False),
+        ("http", "ALL_PROXY", "socks5://127.0.0.1:1", "https://api.example", REFUSED, True),
+        ("postgres", "PGSSLMODE", "require", "", "server does not support SSL, but SSL was required", True),
+        ("postgres", "PGSSLMODE", "require", "", REFUSED, False),
+        ("postgres", "PGOPTIONS", "-c nonsense=1", "", 'unrecognized configuration parameter "nonsense"', True),
+        ("postgres", "PGOPTIONS", "-c geqo=off", "", REFUSED, False),
+        ("postgres", "PGHOSTADDR", "10.0.0.1", "", REFUSED, True),
+    ],
+)
+def test_a_variable_is_blamed_only_for_a_failure_that_it_can_cause(
+    bare: pytest.MonkeyPatch, kind: str, name: str, value: str, address: str, error: str, is_blamed: bool
+) -> None:
+    """Regression: TLS variables and proxies were blamed for any server that was down."""
+    bare.setenv(name, value)
+    assert (f"{name} is set and changes this connection" in foreign.hint(kind, error, address)) == is_blamed
+    if "PROXY" in name.upper() and is_blamed:
+        bare.setenv("NO_PROXY", "api.example")
+        assert foreign.hint(kind, error, address) == ""
+
+
+def test_a_proxy_that_cannot_be_used_is_an_error_that_names_it(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(SourceError, match=r"proxy of the environment: .*; ALL_PROXY is set and changes this connection"):
+        reader_for("http_api", "https://api.example/v1").describe("rates")

@@ -16,9 +16,6 @@ Kind = Literal["run_failed", "load_blocked", "freshness", "check_failed", "quara
 ROOT_KINDS: frozenset[Kind] = frozenset({"run_failed", "load_blocked"})
 """These keep rows from arriving. The other kinds can follow from them, in the same table and in every table downstream."""
 
-MIN_DAY_ROWS = 1_000
-"""A table that landed fewer rows within a day is judged as if it had landed this many."""
-
 _HOUR = 3_600.0
 _DAY = 24 * _HOUR
 _EXPIRY = 7 * _DAY  # a step or check without a signal for this long no longer exists: its table was renamed, or its file was removed
@@ -61,7 +58,8 @@ class Signal:
 
 @dataclass(frozen=True)
 class Landing:
-    """The row counts of one batch. `allowed` is the share of rejected rows that the table's definition allows."""
+    """The row counts of one landing. `allowed` is the share of rejected rows that the table's definition allows, `allowed_rows` the number
+    that it allows whatever their share. `open` is how many rejected rows the table has after it, None if the landing does not say."""
 
     table: str
     at: float
@@ -69,13 +67,18 @@ class Landing:
     rows: int
     rejected: int
     allowed: float
+    allowed_rows: int = 1
+    open: int | None = None
 
 
 @dataclass
 class Day:
-    """One table's last 24 hours, or the time since its last snapshot. `hours` holds [rows landed, rows rejected] by hour since 1970."""
+    """One table's last 24 hours, or the time since its last snapshot. `hours` holds [rows landed, rows rejected] by hour since 1970.
+    `hollow` is how many rows were rejected since the last one that was good; 0 if the last batch with any row had a good one."""
 
     allowed: float = 0.0
+    allowed_rows: int = 1
+    hollow: int = 0
     hours: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -109,10 +112,14 @@ def signal_causes(signals: Iterable[Signal]) -> list[Cause]:
 
 def add_landings(days: Mapping[str, Day], landings: Iterable[Landing], now: float) -> dict[str, Day]:
     """The row counts of the last 24 hours by table, with these landings added."""
-    result = {table: Day(day.allowed, {hour: list(pair) for hour, pair in day.hours.items()}) for table, day in days.items()}
-    for landing in landings:
+    result = {table: replace(day, hours={hour: list(pair) for hour, pair in day.hours.items()}) for table, day in days.items()}
+    for landing in sorted(landings, key=lambda each: each.at):
         day = result.setdefault(landing.table, Day())
-        day.allowed = landing.allowed
+        day.allowed, day.allowed_rows = landing.allowed, landing.allowed_rows
+        if landing.rows or landing.rejected:
+            day.hollow = 0 if landing.rows else day.hollow + landing.rejected
+        if landing.open == 0:  # somebody decided about all of them
+            day.hollow = 0
         if landing.snapshot:  # a snapshot replaces everything that landed before
             day.hours.clear()
         pair = day.hours.setdefault(str(int(landing.at // _HOUR)), [0, 0])
@@ -125,16 +132,21 @@ def add_landings(days: Mapping[str, Day], landings: Iterable[Landing], now: floa
 
 
 def quarantine_causes(days: Mapping[str, Day], now: float) -> list[Cause]:
-    """A cause for each table whose share of rejected rows over 24 hours exceeds what its definition allows for a batch.
+    """A cause for each table of which nothing good came, or whose rejected rows of 24 hours exceed what its definition allows for a batch.
 
-    A single batch over that share is blocked. This finds a source that loses one row in each of many small batches.
+    A batch over that share is blocked. This finds a source that loses one row in each of many small batches, and one whose last rows were
+    all rejected, however few.
     """
     causes = []
     for table, day in sorted(days.items()):
         rows, rejected = (sum(pair[i] for pair in day.hours.values()) for i in (0, 1))
-        if rejected > day.allowed * max(rows + rejected, MIN_DAY_ROWS):
-            words = f"{rejected} of the {rows + rejected} rows of the last 24 hours are in quarantine; max_rejected is {day.allowed:g}"
-            causes.append(Cause("quarantine", table, now, words))
+        if day.hollow:
+            words = f"nothing good came: the last {day.hollow} rows were all rejected"
+        elif rejected > max(day.allowed_rows, day.allowed * (rows + rejected)):
+            words = f"{rejected} of the {rows + rejected} rows of the last 24 hours were rejected; max_rejected is {day.allowed:g}"
+        else:
+            continue
+        causes.append(Cause("quarantine", table, now, f"{words}. `stori quarantine show {table}` shows why"))
     return causes
 
 

@@ -34,10 +34,10 @@ _WHAT: Mapping[Kind, str] = {
 }
 _TO_DO: Mapping[Kind, str] = {
     "run_failed": "Fix what the error names. The schedule retries within 20 minutes; `stori sync {table}` retries now.",
-    "load_blocked": "Read the reasons in the table's quarantine. Then do what the error says.",
+    "load_blocked": "Read the reasons with `stori quarantine show {table}`. Then do what the error says.",
     "freshness": "Check with `stori status` that the servers answer, and in the UI that the schedule is on; then run `stori sync {table}`.",
     "check_failed": "Open the asset's page to see the failing rows. `stori verify {table}` lists the rows that differ from the source.",
-    "quarantine": "Read the table's quarantine, and correct the source or the definition. A full refresh reads the rows again.",
+    "quarantine": "Read the reasons with `stori quarantine show {table}`. Correct the source or the definition, or edit and replay rows.",
 }
 
 

@@ -17,9 +17,11 @@ NAMESPACE = "stori_pipeline"
 MAX_PER_REQUEST = 1_000
 """CloudWatch accepts at most this many metrics in one request."""
 
-Name = Literal["LagSeconds", "RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds"]
+Name = Literal["LagSeconds", "RowsInQuarantine", "RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds"]
 """`LagSeconds`: how far the mirror may be behind its source (`runtime.lag`). The alerts' sensor sends it each time it runs, and so it grows
 while nobody looks at the source.
+
+`RowsInQuarantine`: how many rejected rows are open after a run; `RowsRejected` are those of the run alone.
 
 `RowsLanded`, `RowsLoaded`, `RowsRejected`, `RunSeconds`: of one run, sent when it ends. `RunSeconds` is the time of landing and loading."""
 

@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from stori_pipeline.api.extension import Extend, Extension
 from stori_pipeline.api.guard import Guard, TooManyRequests, Unauthorized
-from stori_pipeline.api.queries import Lags
+from stori_pipeline.api.queries import Lags, Quarantined
 from stori_pipeline.api.routes import REFUSED, UNAVAILABLE, data_routes, health_routes, page_routes
 from stori_pipeline.api.store import Charts, Store, StoreUnavailable
 from stori_pipeline.clock import Clock, utc_now
@@ -36,6 +36,7 @@ def create_app(
     extend: Extend | None = None,
     title: str = "stori_pipeline",
     lags: Lags = _no_lags,
+    quarantined: Quarantined = dict,
 ) -> FastAPI:
     """The application, for any ASGI server.
 
@@ -45,6 +46,7 @@ def create_app(
         extend: makes what the project adds (`ProjectPackage.api`).
         title: the project's name.
         lags: the lag of each table; without it, no lag is shown. Only Dagster's instance knows the lags, and the API does not know Dagster.
+        quarantined: the number of rows of each table in quarantine; likewise.
 
     Raises:
         SettingError: the address of the warehouse's read-only role or the bucket of the charts is not set.
@@ -80,10 +82,11 @@ def create_app(
         redoc_url=None,
     )
     _handle_errors(app)
-    app.include_router(data_routes(store, clock, lags), dependencies=dependencies, responses=responses)
+    app.include_router(data_routes(store, clock, lags, quarantined), dependencies=dependencies, responses=responses)
     app.include_router(extension.router, dependencies=dependencies, responses=responses)
     app.include_router(health_routes(store))
-    app.include_router(page_routes(store, charts, clock, lags, extension.sections), dependencies=dependencies, responses=responses)
+    pages = page_routes(store, charts, clock, lags, quarantined, extension.sections)
+    app.include_router(pages, dependencies=dependencies, responses=responses)
     return app
 
 

@@ -22,6 +22,15 @@ class TableFreshness(BaseModel):
         ge=0,
     )
     rows_loaded: int = Field(description="Number of rows that the newest load inserted.")
+    verified_through: datetime | None = Field(
+        description="The moment of its source, in UTC, up to which every row of the table was proved equal to the source's. Null if it "
+        "never was, and for a star table."
+    )
+    quarantined: int | None = Field(
+        description="Number of the table's rows that broke its definition and are in quarantine, since the last look at the source. Null"
+        " if Dagster's storage does not answer.",
+        ge=0,
+    )
 
 
 class Freshness(BaseModel):

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from stori_pipeline.api import page, queries
 from stori_pipeline.api.answers import Freshness, Health, Problem
 from stori_pipeline.api.extension import AsOf, Section
-from stori_pipeline.api.queries import Lags
+from stori_pipeline.api.queries import Lags, Quarantined
 from stori_pipeline.api.store import Charts, Store
 from stori_pipeline.clock import Clock, utc_day
 
@@ -36,14 +36,14 @@ REFUSED: Responses = {
 }
 
 
-def data_routes(store: Store, clock: Clock, lags: Lags) -> APIRouter:
+def data_routes(store: Store, clock: Clock, lags: Lags, quarantined: Quarantined) -> APIRouter:
     """The addresses that return JSON."""
     router = APIRouter()
 
     @router.get("/freshness", tags=["operation"])
     def freshness() -> Freshness:
         """How far each table may be behind its source, and when it was last loaded, which happens only when its source has changed."""
-        return queries.freshness(store, clock(), lags)
+        return queries.freshness(store, clock(), lags, quarantined)
 
     return router
 
@@ -61,7 +61,9 @@ def health_routes(store: Store) -> APIRouter:
     return router
 
 
-def page_routes(store: Store, charts: Charts, clock: Clock, lags: Lags, sections: Callable[[date], Sequence[Section]]) -> APIRouter:
+def page_routes(
+    store: Store, charts: Charts, clock: Clock, lags: Lags, quarantined: Quarantined, sections: Callable[[date], Sequence[Section]]
+) -> APIRouter:
     """The page for people, and its charts. `sections` are those of the project."""
     router = APIRouter()
 
@@ -71,7 +73,7 @@ def page_routes(store: Store, charts: Charts, clock: Clock, lags: Lags, sections
         now = clock()
         return page.render(
             sections=sections(as_of or utc_day(now)),
-            freshness=queries.freshness(store, now, lags),
+            freshness=queries.freshness(store, now, lags, quarantined),
             rows=queries.row_counts(store),
             charts=charts.names(),
         )

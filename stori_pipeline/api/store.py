@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,18 +42,18 @@ class Store:
         self._slots = threading.BoundedSemaphore(SESSIONS)
         self._cache: TTLCache[tuple[str, tuple[Any, ...]], list[dict[str, Any]]] = TTLCache(256, CACHE_SECONDS)
 
-    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a SELECT, each by column name; at most `CACHE_SECONDS` old.
 
         Raises:
             StoreUnavailable: the warehouse does not answer, is too slow, or does not have the table yet.
         """
-        query = (statement, parameters)
+        query = (statement, tuple((parameters or {}).items()))
         with self._lock:
             if query in self._cache:
                 return self._cache[query]
         with self._session() as session, session.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
+            cursor.execute(statement, parameters)
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             session.rollback()

@@ -16,7 +16,7 @@ SOURCE = Source(
 )
 
 # A broken file is one rejected row. Its partner must correct it; meanwhile it must not block the files of other partners.
-_SOME_BROKEN = 0.5
+_SOME_BROKEN, _BROKEN_FILES = 0.5, 20
 
 TABLES = (
     Table(
@@ -40,6 +40,7 @@ TABLES = (
         changes=Objects("card_settlements/", "csv"),
         cursor="dropped_at",
         max_rejected=_SOME_BROKEN,
+        max_rejected_rows=_BROKEN_FILES,
         sortkey=("settlement_date",),
     ),
     Table(
@@ -62,5 +63,6 @@ TABLES = (
         changes=Objects("merchants/"),
         cursor="dropped_at",
         max_rejected=_SOME_BROKEN,
+        max_rejected_rows=_BROKEN_FILES,
     ),
 )

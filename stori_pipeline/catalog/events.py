@@ -65,6 +65,7 @@ TABLES = (
         changes=Queue(),
         cursor="timestamp",
         max_rejected=0.05,  # real devices send about half a per cent of broken events
+        max_rejected_rows=10,  # of a small batch a few more
         sortkey=("timestamp",),
     ),
 )

@@ -40,7 +40,7 @@ TABLES = (
             entry=("currency", "rate"),
             unchanging=("base",),
             expected=(("amount", 1),),
-            rules=(Plausible("rate", per=("currency",), above=0, factor=10),),
+            rules=(Plausible("rate", per=("currency",), above=0, factor=2),),
         ),
         cursor="rate_date",
         # A day has few rates: one implausible rate must not block the others.

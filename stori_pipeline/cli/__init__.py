@@ -14,7 +14,22 @@ from typing import Any
 
 import click
 
-from stori_pipeline.cli import completion, configuration, console, data, drop, options, projects, scaffold, schema, serve, stack, status
+from stori_pipeline.cli import (
+    completion,
+    configuration,
+    console,
+    data,
+    drop,
+    options,
+    projects,
+    quarantine,
+    scaffold,
+    schema,
+    serve,
+    stack,
+    status,
+    verify,
+)
 from stori_pipeline.discovery import NoProject, ProjectError, current, named_object, project_root
 
 
@@ -108,6 +123,6 @@ def main() -> None:
 options.add_shared(main)
 for command in (projects.init, completion.completion):
     main.add_command(_common(command))
-_MODULES = (stack, status, data, schema, serve, projects, configuration, drop)
+_MODULES = (stack, status, data, verify, schema, serve, projects, configuration, drop, quarantine)
 for command in (scaffold.scaffold, *(command for module in _MODULES for command in module.COMMANDS)):
     main.add_command(_in_project(_common(command)))

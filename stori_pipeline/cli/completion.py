@@ -55,6 +55,7 @@ def _servers() -> Iterable[str]:
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "[TABLE]...": _tables,
     "SOURCE.TABLE": _tables,
+    "[SOURCE.TABLE]": _tables,
     "[SOURCE.TABLE]...": _tables,
     "[SOURCE]...": _sources,
     "SOURCE": _sources,

@@ -178,7 +178,7 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except (*_own_errors(), *more) as error:
+    except (*own_errors(), *more) as error:
         # Database drivers write several lines; a log needs one.
         raise click.ClickException(" ".join(str(error).split())) from error
 
@@ -191,6 +191,7 @@ _OWN_ERRORS = (
     ("stori_pipeline.pipeline.detect_deletes", "DetectionRefused"),
     ("stori_pipeline.pipeline.drop", "DropRefused"),
     ("stori_pipeline.pipeline.gate", "LoadBlocked"),
+    ("stori_pipeline.pipeline.quarantine", "QuarantineRefused"),
     ("stori_pipeline.readers", "SourceError"),
     ("stori_pipeline.runtime.alerts", "AlertsBusy"),
     ("stori_pipeline.runtime.instance", "InstanceError"),
@@ -200,7 +201,7 @@ _OWN_ERRORS = (
 """The errors that a user can meet, as (module, class), with their subclasses."""
 
 
-def _own_errors() -> tuple[type[Exception], ...]:
+def own_errors() -> tuple[type[Exception], ...]:
     """The error classes of the modules that are imported: no other can be raised. The local stack is not even installed on AWS."""
     # Another thread may be importing one, which has no such class yet.
     found = (getattr(sys.modules[module], name, None) for module, name in _OWN_ERRORS if module in sys.modules)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stori_pipeline.model.project import Project
 
 _log = logging.getLogger(__name__)
+
+_Number = TypeVar("_Number", int, float)
 
 
 @click.command()
@@ -38,7 +40,7 @@ def api(host: str, port: int) -> None:
     with plain_errors():
         package = current()
         extend = named_object(package.api) if package.api else None
-        application = create_app(extend=extend, title=package.name, lags=_lags(package.project))
+        application = create_app(extend=extend, title=package.name, lags=_lags(package.project), quarantined=_quarantined(package.project))
         server, sock = bind(application, host, port)
         say(f"The API answers at http://{host}:{sock.getsockname()[1]}/ until it is interrupted")
         server.run(sockets=[sock])
@@ -46,21 +48,13 @@ def api(host: str, port: int) -> None:
 
 def _lags(project: Project) -> Callable[[float], Mapping[str, float]]:
     """The lags of the project's tables, read at most once in some seconds; none while Dagster's storage does not answer."""
-    from cachetools import TTLCache, cached
 
-    from stori_pipeline.api.store import CACHE_SECONDS
-
-    instants: TTLCache[Any, Mapping[str, float]] = TTLCache(1, CACHE_SECONDS)
-
-    @cached(instants, lock=threading.Lock())
-    def known() -> Mapping[str, float]:
+    def instants() -> Mapping[str, float]:
         from stori_pipeline.runtime.lag import instants_now  # Dagster is slow to import
 
-        try:
-            return instants_now(project)
-        except Exception:  # noqa: BLE001  (the drivers below Dagster's storage have no common class of errors)
-            _log.warning("Dagster's storage does not answer, so no lag is known", exc_info=True)
-            return {}
+        return instants_now(project)
+
+    known = _known("no lag is known", instants)
 
     def lags(now: float) -> Mapping[str, float]:
         from stori_pipeline.runtime.lag import lags_of
@@ -68,6 +62,36 @@ def _lags(project: Project) -> Callable[[float], Mapping[str, float]]:
         return lags_of(known(), now)
 
     return lags
+
+
+def _quarantined(project: Project) -> Callable[[], Mapping[str, int]]:
+    """The rows of the project's tables in quarantine; read likewise."""
+
+    def counts() -> Mapping[str, int]:
+        from stori_pipeline.runtime.quarantined import quarantined_now  # as above
+
+        return quarantined_now(project)
+
+    return _known("it is not known what is in quarantine", counts)
+
+
+def _known(otherwise: str, ask: Callable[[], Mapping[str, _Number]]) -> Callable[[], Mapping[str, _Number]]:
+    """What Dagster's storage says, asked at most once in some seconds; nothing while it does not answer."""
+    from cachetools import TTLCache, cached
+
+    from stori_pipeline.api.store import CACHE_SECONDS
+
+    answers: TTLCache[Any, Mapping[str, _Number]] = TTLCache(1, CACHE_SECONDS)
+
+    @cached(answers, lock=threading.Lock())
+    def known() -> Mapping[str, _Number]:
+        try:
+            return ask()
+        except Exception:  # noqa: BLE001  (the drivers below Dagster's storage have no common class of errors)
+            _log.warning("Dagster's storage does not answer, so %s", otherwise, exc_info=True)
+            return {}
+
+    return known
 
 
 COMMANDS = (api,)

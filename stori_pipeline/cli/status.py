@@ -30,7 +30,7 @@ class TableStatus:
 
     Attributes:
         lag_seconds: how far the mirror may be behind its source; see `runtime.lag`.
-        verified_through: when source and mirror were last proved equal.
+        verified_through: the moment of its source up to which the mirror was last proved equal.
         quarantined: rows of the newest generation that went to quarantine; of a star table those of its computation.
         last_run: when the source was last looked at.
         last_load: when rows were last loaded.
@@ -50,7 +50,7 @@ class _Known:
 
     lags: Mapping[str, float] = field(default_factory=dict)
     looks: Mapping[str, float] = field(default_factory=dict)
-    verified: Mapping[str, float | None] = field(default_factory=dict)
+    verified: Mapping[str, datetime] = field(default_factory=dict)
     loads: Mapping[str, datetime] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -77,14 +77,18 @@ def status(as_json: bool) -> None:
         now, asked = utc_now(), settings.environ.get("STORI_WAREHOUSE")
         known = _ask_stores(package.project, settings, now.timestamp()) if asked else _Known()
         tables = [_status(name, known) for name in package.project.mirrors] if asked else []
+        undefined = sorted(known.loads.keys() - package.project.mirrors.keys())
     if as_json:
         shown = [{"name": s.name, "address": s.address, "up": s.up} for s in servers]
-        print_json({"servers": shown, "tables": [asdict(each) for each in tables], "problems": known.problems})
+        listed = [asdict(each) for each in tables]
+        print_json({"servers": shown, "tables": listed, "not_defined": undefined, "problems": known.problems})
     elif tables:
         names = ["table", "lag", "verified through", "quarantined", "last run", "last load"]
         grid("Tables", names, [_row(each) for each in tables])
         for problem in known.problems:
             warn(problem)
+        for name in undefined:
+            warn(f"{name}: the project no longer defines it, so it is neither loaded nor compared; `stori drop-table {name}` removes it")
     if known.problems or not all(server.up for server in servers):
         raise SystemExit(1)
 
@@ -115,27 +119,28 @@ def _ask_stores(project: Project, settings: Settings, now: float) -> _Known:
         return otherwise
 
     with ThreadPoolExecutor(2) as threads:  # Dagster's instance is asked in this thread, which opened it
-        loads = threads.submit(ask, "The warehouse", lambda: _loads(settings), {})
+        loads = threads.submit(ask, "The warehouse", lambda: _loads(settings), ({}, {}))
         rejected = threads.submit(ask, "The lake", lambda: _quarantined(project, settings), {})
-        nothing: tuple[dict[str, float], dict[str, float], dict[str, float | None]] = ({}, {}, {})
-        known.lags, known.looks, known.verified = ask("Dagster's storage", lambda: _looks(project, now), nothing)
-        known.loads, known.quarantined = loads.result(), rejected.result()
+        nothing: tuple[dict[str, float], dict[str, float]] = ({}, {})
+        known.lags, known.looks = ask("Dagster's storage", lambda: _looks(project, now), nothing)
+        (known.loads, known.verified), known.quarantined = loads.result(), rejected.result()
     return known
 
 
-def _looks(project: Project, now: float) -> tuple[dict[str, float], dict[str, float], dict[str, float | None]]:
+def _looks(project: Project, now: float) -> tuple[dict[str, float], dict[str, float]]:
     from stori_pipeline.runtime.instance import open_instance
-    from stori_pipeline.runtime.lag import lag_seconds, last_looks, verified_through
+    from stori_pipeline.runtime.lag import lag_seconds, last_looks
 
     with open_instance() as instance:
-        verified = {table.full_name: verified_through(instance, table) for table in project.tables}
-        return lag_seconds(instance, project, now), last_looks(instance, project), verified
+        return lag_seconds(instance, project, now), last_looks(instance, project)
 
 
-def _loads(settings: Settings) -> dict[str, datetime]:
+def _loads(settings: Settings) -> tuple[dict[str, datetime], dict[str, datetime]]:
     from stori_pipeline.cli.data import warehouse_of
+    from stori_pipeline.warehouse.proofs import verified
 
-    return warehouse_of(settings).load_times()
+    warehouse = warehouse_of(settings)
+    return warehouse.load_times(), verified(warehouse)
 
 
 def _quarantined(project: Project, settings: Settings) -> dict[str, int]:
@@ -153,11 +158,11 @@ def _quarantined(project: Project, settings: Settings) -> dict[str, int]:
 
 
 def _status(name: str, known: _Known) -> TableStatus:
-    lag, look, verified = known.lags.get(name), known.looks.get(name), known.verified.get(name)
+    lag, look = known.lags.get(name), known.looks.get(name)
     return TableStatus(
         table=name,
         lag_seconds=None if lag is None else int(lag),
-        verified_through=None if verified is None else datetime.fromtimestamp(verified, timezone.utc),
+        verified_through=known.verified.get(name),
         quarantined=known.quarantined.get(name),
         last_run=None if look is None else datetime.fromtimestamp(look, timezone.utc),
         last_load=known.loads.get(name),

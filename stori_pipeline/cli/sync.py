@@ -19,7 +19,7 @@ from stori_pipeline.defs.checks import drift_checks, quick_checks, scheduled_che
 from stori_pipeline.defs.io_managers import ON_ROWS
 from stori_pipeline.defs.jobs import sync_request
 from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key
-from stori_pipeline.defs.materialization_metadata import NOTHING_NEW
+from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, NOTHING_NEW
 from stori_pipeline.discovery import current
 from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Table
@@ -58,6 +58,8 @@ class SyncResult:
         rejected: rows that went to quarantine.
         seconds: time of landing and loading.
         error: the message of the first error, or "".
+        refused: why rows that the source deleted were not looked for, though that was asked; or "".
+        notes: what the reading found that is neither a row nor a rejected row, such as that there is no file yet.
         failed_checks: of each check that failed, its name, and what it says; a warning says so.
         layer: `source`, `star`, `report` or `chart`.
     """
@@ -71,7 +73,9 @@ class SyncResult:
     rejected: int
     seconds: float
     error: str = ""
+    refused: str = ""
     layer: str = "source"
+    notes: tuple[str, ...] = ()
     failed_checks: tuple[FailedCheck, ...] = ()
 
 
@@ -103,6 +107,7 @@ def execute_sync(
         checks=[*quick_checks(project, affected), *(scheduled_checks(tables) if prove else drift_checks(tables))],
         full=full,
         detect_deletes=detect_deletes,
+        pages=True,
         loggers=TO_CONSOLE if logs.json_enabled() else QUIET,
     )
     return execute_request(build_defs(project), "sync", request, instance=instance)
@@ -157,8 +162,8 @@ def _failed_checks(result: ExecuteInProcessResult) -> dict[str, tuple[FailedChec
     for event in result.all_events:
         if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             checked = event.asset_check_evaluation_data
-            if not checked.passed and checked.check_name != CONTRACT:
-                warns = checked.severity == AssetCheckSeverity.WARN
+            warns = checked.severity == AssetCheckSeverity.WARN
+            if not checked.passed and (checked.check_name != CONTRACT or warns):
                 each = FailedCheck(checked.check_name, checked.description or "it failed; the UI shows the rows", warns)
                 name = ".".join(checked.asset_key.path[-2:])
                 failed[name] = (*failed.get(name, ()), each)
@@ -177,7 +182,9 @@ def _table_result(table: Table, layer: str, materialized: Mapping[AssetKey, Mapp
         rejected=landing.get("rows_rejected", 0),
         seconds=round(landing.get("seconds", 0.0) + mirror.get("seconds", 0.0), 3),
         error=errors.of(table.full_name),
+        refused=landing.get(DELETES_REFUSED, ""),
         layer=layer,
+        notes=tuple(str(landing["notes"]).splitlines()) if "notes" in landing else (),
     )
 
 

@@ -1,10 +1,22 @@
 """The contract: which rows fit a table's definition, and why the others do not.
 
-Belongs here: `rows` (turning rows into Arrow batches and rejected rows), and the codes of quarantine. Does not belong here: what happens
-to rejected rows (`pipeline.gate`, `lake`).
+Belongs here: `rows` (turning rows into Arrow batches and rejected rows), `raw` (the form in which a rejected row is kept), and the codes of
+quarantine. Does not belong here: what happens to rejected rows (`pipeline.gate`, `pipeline.quarantine`, `lake`).
 """
 
-from stori_pipeline.contract.rows import RAW_CHARACTERS, REJECTED, Refused, conform, raw_text
+from stori_pipeline.contract.raw import RAW_CHARACTERS, SHORTENED, parsed_raw, raw_text, row_of_raw
+from stori_pipeline.contract.rows import REJECTED, Refused, conform
 from stori_pipeline.model.types.misfit import CODES, Misfit
 
-__all__ = ["CODES", "RAW_CHARACTERS", "REJECTED", "Misfit", "Refused", "conform", "raw_text"]
+__all__ = [
+    "CODES",
+    "RAW_CHARACTERS",
+    "REJECTED",
+    "SHORTENED",
+    "Misfit",
+    "Refused",
+    "conform",
+    "parsed_raw",
+    "raw_text",
+    "row_of_raw",
+]

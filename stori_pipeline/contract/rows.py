@@ -1,27 +1,25 @@
 """Checks rows against a definition: every row either lands or is rejected with a reason.
 
 Belongs here: building Arrow batches from rows, column by column, and rejecting the rows that do not fit. A column is first converted as a
-whole, which is fast; only if that fails is it converted value by value. Does not belong here: converting a value (`model.types`), or
-reading rows (`readers`).
+whole, which is fast; only if that fails is it converted value by value. Does not belong here: converting a value (`model.types`), reading
+rows (`readers`), or the form in which a rejected row is kept (`raw`).
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stori_pipeline.contract.raw import raw_of, raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
-from stori_pipeline.model.types.misfit import CODES, VAST_BITS, Misfit, MisfitError
+from stori_pipeline.model.types.misfit import CODES, Misfit, MisfitError
 
 REJECTED: pa.Schema = pa.schema(
     [
@@ -29,19 +27,17 @@ REJECTED: pa.Schema = pa.schema(
         pa.field("column", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("raw", pa.string(), nullable=False),
+        pa.field("seq", pa.int64()),
     ]
 )
 """A row in quarantine: a code of `CODES`; the first column that does not fit, "" if the row as a whole does not; the reasons of all
-columns that do not fit; the row as it was read, in JSON."""
-
-RAW_CHARACTERS = 32_000_000
-"""The largest number of characters for which `raw` holds the whole row: twice the size of the largest MongoDB document. Of a larger row it
-holds the beginning of each value."""
+columns that do not fit; the row as it was read, in JSON; and its place among the rows that fit: the number of those before it. In the lake,
+rows of its batch with a lower `_seq` came before it; null in files of earlier versions."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that its reader refused. `raw` is JSON text, like `_raw` in `conform`."""
+    """A row that its reader refused, or one in quarantine. `raw` is JSON text, like `_raw` in `conform`."""
 
     code: str
     reason: str
@@ -91,7 +87,16 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
     )
     rejected += [(index, _refused(reasons, mappings[index])) for index, reasons in misfits.items()]
     rejected.sort(key=lambda entry: entry[0])
-    return batch, pa.RecordBatch.from_pylist([vars(entry) for _, entry in rejected], schema=REJECTED)
+    unfit = sorted(misfits)
+    places = [index - bisect_left(unfit, index) for index, _ in rejected]
+    return batch, pa.RecordBatch.from_pylist(
+        [_storable(entry) | {"seq": place} for (_, entry), place in zip(rejected, places, strict=True)], schema=REJECTED
+    )
+
+
+def _storable(entry: Refused) -> dict[str, Any]:
+    """A rejected row for Arrow. A reason may quote what is no valid Unicode."""
+    return {name: text.encode(errors="backslashreplace").decode() for name, text in vars(entry).items()}
 
 
 def _not_a_row(value: object) -> Refused:
@@ -116,7 +121,7 @@ def _fitting(arrays: list[pa.Array], misfits: Mapping[int, object], count: int) 
 
 def _refused(reasons: list[tuple[str, Misfit]], row: Row) -> Refused:
     column, first = reasons[0]
-    return Refused(first.code, "; ".join(f"{name}: {misfit.reason}" for name, misfit in reasons), _raw(row), column)
+    return Refused(first.code, "; ".join(f"{name}: {misfit.reason}" for name, misfit in reasons), raw_of(row), column)
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -147,6 +152,10 @@ def _converted_value(convert: Callable[[Any], Any], value: object) -> Any:
         return convert(value)
     except MisfitError as error:
         return error.misfit
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever a value does to a library, it is one row)
+        return Misfit("type", f"the value cannot be converted: {type(error).__name__}: {str(error)[:200]}")
 
 
 def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
@@ -159,7 +168,7 @@ def _at_once(kind: Type, values: list[Any]) -> pa.Array | None:
             return _from_texts(kind, pa.array(values, pa.string()))
         if types <= kind.natives:
             return _from_natives(kind, values, types)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, ArithmeticError, LookupError, NotImplementedError, pa.ArrowException):
         return None  # a value does not fit; converting value by value finds which
     return None
 
@@ -176,60 +185,3 @@ def _from_texts(kind: Type, texts: pa.Array) -> pa.Array | None:
         return None
     array = kind.from_texts(texts) if kind.from_texts else pc.cast(texts, kind.arrow)
     return array if kind.fits(array) else None
-
-
-# --- rows as they were read ------------------------------------------------------------------------------------------
-
-
-def _raw(row: Row) -> str:
-    raw = row.get("_raw")
-    if raw is None:
-        return raw_text({name: value for name, value in row.items() if not isinstance(value, Misfit)})
-    return str(raw() if callable(raw) else raw)
-
-
-def raw_text(value: object) -> str:
-    """A row as it was read, in JSON. Numbers that JSON cannot hold, instants and bytes (base64) become texts."""
-    try:
-        text = _raw_text(value)
-    except RecursionError:
-        text = json.dumps(f"a {type(value).__name__} nested too deeply to be written")
-    return text
-
-
-def _raw_text(value: object) -> str:
-    text = json.dumps(_written(value), ensure_ascii=False, default=_unknown)
-    if len(text) > RAW_CHARACTERS:
-        text = json.dumps(_shortened(value), ensure_ascii=False, default=_unknown)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which an escape can express
-        text = json.dumps(json.loads(text))
-    return text
-
-
-def _shortened(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _shortened(inner) for name, inner in value.items()}
-    text = value if isinstance(value, str) else json.dumps(_written(value), ensure_ascii=False, default=_unknown)
-    return text if len(text) <= 1000 else f"{text[:1000]}… ({len(text)} characters)"
-
-
-def _written(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _written(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_written(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    if isinstance(value, int) and value.bit_length() > VAST_BITS:
-        return hex(value)
-    return value
-
-
-def _unknown(value: object) -> str:
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    return str(value)

@@ -32,7 +32,7 @@ from pydantic import Field
 from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key, step_name
-from stori_pipeline.defs.materialization_metadata import last_metadata, version_of
+from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.comparable import ListsKeys
@@ -45,6 +45,7 @@ from stori_pipeline.warehouse import Warehouse, WarehouseError
 class LandingConfig(Config):
     full: bool = Field(False, description="Read all rows of the table and start a new generation.")
     detect_deletes: bool = Field(False, description="First look for rows that the source has deleted, if its reader sees no deletes.")
+    force: bool = Field(False, description="With detect_deletes: accept a source that lists no rows, or under half of the mirror's.")
     day: str = Field("", description="Read this day's rows again, such as 2024-03-01, and no others. Needs a cursor column.")
 
 
@@ -100,8 +101,10 @@ def landing_asset(table: Table) -> AssetsDefinition:
             reader, store = sources.reader(table.source), lake.open()
             _observe(context, table, reader, store)
             if config.detect_deletes and day is None:
-                _detect_deletes(context, table, reader, store, warehouse.open())
-            with changed_rows(table, reader, store, full=config.full, day=day, run_id=context.run.run_id) as rows:
+                _detect_deletes(context, table, reader, store, warehouse.open(), force=config.force)
+            with changed_rows(
+                table, reader, store, full=config.full, day=day, loaded=warehouse.loaded(table), run_id=context.run.run_id
+            ) as rows:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")
                 yield MaterializeResult(value=rows, data_version=version_of(rows.newest_order))
@@ -136,8 +139,8 @@ def mirror_asset(table: Table) -> AssetsDefinition:
         from stori_pipeline.pipeline.sync import new_batches
 
         with only_transient():
-            mirrored = warehouse.open().ledger(table)
-            new = new_batches(table, lake_of(table, lake, processed).open(), mirrored)
+            loaded = warehouse.open().ledger_entry(table)
+            new = new_batches(table, lake_of(table, lake, processed).open(), loaded)
             version = version_of(new.order)
             last = {} if new.batches else last_metadata(context.instance, mirror_key(table), version) or {}
             unchanged = {name: last[name] for name in ("dagster/row_count", "preview") if name in last}
@@ -195,11 +198,11 @@ def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake:
     context.get_step_execution_context().wipe_input_asset_version_info(source_key(table))
 
 
-def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake, warehouse: Warehouse) -> None:
+def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, *, force: bool) -> None:
     """Lands tombstones before the changes are read, so that one load brings both.
 
-    A detection that is not possible now must not keep changes from landing. It is logged here; the check that compares source and mirror
-    shows the rows that remain.
+    A detection that is not possible now must not keep changes from landing. It is logged here, `stori sync` prints it, and the check that
+    compares source and mirror shows the rows that remain.
     """
     from stori_pipeline.pipeline.detect_deletes import CANNOT_DETECT, DetectionRefused, detect_deletes
 
@@ -209,10 +212,11 @@ def _detect_deletes(context: AssetExecutionContext, table: Table, reader: Reader
         outcome = CANNOT_DETECT
     else:
         try:
-            manifest = detect_deletes(table, reader, lake, warehouse, run_id=context.run.run_id)
+            manifest = detect_deletes(table, reader, lake, warehouse, run_id=context.run.run_id, force=force)
             deleted = f"{manifest.rows} rows deleted in the source, landed as batch {manifest.batch}" if manifest else ""
             outcome = deleted or "no row deleted in the source"
         except (DetectionRefused, WarehouseError) as error:
             context.log.warning(str(error))
             outcome = f"not done: {error}"
+            context.add_output_metadata({DELETES_REFUSED: str(error)})
     context.add_output_metadata({"deletes": outcome})

@@ -13,10 +13,11 @@ from stori_pipeline.defs.assets import assets_of, mirror_asset
 from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
-from stori_pipeline.defs.jobs import scope_job, sweep_job, sync_job
+from stori_pipeline.defs.jobs import prove_job, scope_job, sweep_job, sync_job
+from stori_pipeline.defs.quarantine import quarantine_asset, tables_of_sources
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
-from stori_pipeline.defs.schedules import scope_schedules, sweep_schedule
+from stori_pipeline.defs.schedules import prove_schedule, scope_schedules, sweep_schedule
 from stori_pipeline.defs.scopes import scopes
 from stori_pipeline.defs.sensors import change_sensors
 from stori_pipeline.defs.stars import star_asset
@@ -49,9 +50,11 @@ def build_defs(project: Project) -> Definitions:
             return full_name in project.relations
 
     sweep = sweep_job(project)
+    nightly = [prove_job(project)] if project.tables else []
     lake, processed, warehouse = LakeResource(), ProcessedResource(), WarehouseResource()
     assets = [
         *assets_of(project.tables),
+        *(quarantine_asset(source, tables) for source, tables in tables_of_sources(project)),
         *(asset for star in project.stars for asset in (star_asset(star, project), mirror_asset(star.table))),
         *(report_asset(report, project) for report in project.reports),
         *(chart_asset(chart) for chart in project.charts),
@@ -60,9 +63,9 @@ def build_defs(project: Project) -> Definitions:
     return Definitions(
         assets=assets,
         asset_checks=checks_for(project),
-        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep],
+        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep, *nightly],
         sensors=[*change_sensors(project, code_versions), alerts_sensor(project)],
-        schedules=[*scope_schedules(project), sweep_schedule(sweep)],
+        schedules=[*scope_schedules(project), sweep_schedule(sweep), *([prove_schedule(project)] if nightly else [])],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason
         resources={

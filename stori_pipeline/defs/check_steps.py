@@ -24,7 +24,7 @@ from dagster import (
 
 from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource, lake_of
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
@@ -42,6 +42,7 @@ class CheckResources:
     landing: LakeResource
     processed: ProcessedResource
     warehouse: Warehouse
+    sources: SourcesResource
 
     def lake(self, table: Table) -> Lake:
         return lake_of(table, self.landing, self.processed).open()
@@ -117,9 +118,13 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
 
     @multi_asset_check(name=f"checks__{step_name(key)}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
     def relation_checks(
-        context: AssetCheckExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
+        context: AssetCheckExecutionContext,
+        lake: LakeResource,
+        processed: ProcessedResource,
+        warehouse: WarehouseResource,
+        sources: SourcesResource,
     ) -> Iterator[AssetCheckResult]:
-        resources = CheckResources(lake, processed, warehouse.open())
+        resources = CheckResources(lake, processed, warehouse.open(), sources)
         for name in sorted(check.name for check in context.selected_asset_check_keys):
             with only_transient():
                 result = by_name[name].result(full_name, resources)

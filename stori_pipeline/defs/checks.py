@@ -1,7 +1,7 @@
 """The asset checks of landings, mirrors and reports. A check reads and never writes.
 
 Belongs here: which checks there are, and when they run: `source_equals_mirror` and `definition_complete` read the source, so only the
-schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_checks`), comparing (`verify`), or the gate
+schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_checks`), the proof (`proofs`), or the gate
 (`pipeline.gate`), whose verdict the check `contract` shows.
 """
 
@@ -22,20 +22,21 @@ from dagster import (
 from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys
 from stori_pipeline.defs.check_steps import SHOWN, CheckResources, RelationCheck, check_steps
 from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
-from stori_pipeline.defs.metadata import preview
+from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
+from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
-from stori_pipeline.model.table import SMALL_BATCH, Table
+from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.drift import drift
-from stori_pipeline.pipeline.gate import block_message, blocked_batches
+from stori_pipeline.pipeline.gate import block_message, nothing_good, nothing_good_message
 from stori_pipeline.pipeline.last_load import last_load
 from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
 from stori_pipeline.runtime.retries import RETRY, only_transient
-from stori_pipeline.verify.proof import prove
 
 _ROWS_LOADED = "landed_rows_loaded"
 
@@ -45,8 +46,8 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         asset=landing_key(table),
         name=CONTRACT,
         description=(
-            f"At most {table.max_rejected:.2%} of a batch's rows break the table's definition; otherwise nothing is loaded. A batch of "
-            f"fewer than {SMALL_BATCH:,} rows counts as one of {SMALL_BATCH:,}."
+            f"At most {table.max_rejected:.2%} of a batch's rows, or {table.max_rejected_rows} of them, break the table's definition; "
+            "otherwise nothing is loaded until somebody decides. Warns if every row of a batch was rejected."
         ),
         blocking=True,
         retry_policy=RETRY,
@@ -54,12 +55,19 @@ def contract_check(table: Table) -> AssetChecksDefinition:
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
-            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger(table)).batches
-        blocked = blocked_batches(table, batches)
+            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
+        blocked, hollow = blocked_batches(table, batches), nothing_good(batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:
             values["quarantine"] = MetadataValue.md("\n".join(f"- batch {each.batch}: `{each.quarantine}`" for each in blocked[:SHOWN]))
-        return AssetCheckResult(passed=not blocked, metadata=values, description=block_message(table, blocked) if blocked else None)
+        message = block_message(table, blocked) if blocked else nothing_good_message(table, hollow) if hollow else None
+        return AssetCheckResult(
+            passed=not (blocked or hollow),
+            # Only an error keeps the mirror from being loaded.
+            severity=AssetCheckSeverity.ERROR if blocked else AssetCheckSeverity.WARN,
+            metadata=values,
+            description=message,
+        )
 
     return contract
 
@@ -108,36 +116,6 @@ class RowsLoaded:
         )
 
 
-def proof_check(table: Table) -> AssetChecksDefinition:
-    @asset_check(
-        asset=mirror_key(table),
-        name=PROOF,
-        description="Source and mirror have the same rows with the same values. Each engine computes checksums, which are compared.",
-        retry_policy=RETRY,
-        pool=table.full_name,
-    )
-    def source_equals_mirror(sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource) -> AssetCheckResult:
-        with only_transient():
-            comparison = prove(table, sources.reader(table.source), lake.open(), warehouse.open())
-        values: dict[str, Any] = {
-            "source_rows": comparison.source_rows,
-            "warehouse_rows": comparison.warehouse_rows,
-            "differing_rows": len(comparison.differing),
-        }
-        if comparison.differing:
-            examples = ((*each.key, each.verdict) for each in comparison.differing[:SHOWN])
-            values["differing"] = MetadataValue.md(preview((*table.key, "how"), examples))
-        return AssetCheckResult(
-            passed=comparison.equal,
-            metadata=values,
-            description=None
-            if comparison.equal
-            else f"{table.full_name}: source and mirror differ; `stori verify {table.full_name}` lists the rows",
-        )
-
-    return source_equals_mirror
-
-
 def checks_for(project: Project) -> list[AssetChecksDefinition]:
     """The steps of all checks of a project."""
     steps = []
@@ -152,7 +130,8 @@ def checks_for(project: Project) -> list[AssetChecksDefinition]:
 
 
 def _with_load(project: Project, table: Table) -> list[RelationCheck]:
-    return [*rules(project)[table.full_name], RowsLoaded(table)]
+    own = [RowsLoaded(table)] if table.is_derived else [RowsLoaded(table), NewestVersions(table)]
+    return [*rules(project)[table.full_name], *own]
 
 
 @functools.lru_cache(maxsize=8)
@@ -178,6 +157,7 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
+        keys += [] if table.is_derived else [AssetCheckKey(mirror_key(table), NEWEST_VERSIONS)]
     return sorted(keys + _rules_reading(project, affected.names), key=str)
 
 

@@ -58,10 +58,13 @@ class S3ParquetIOManager(ConfigurableIOManager):
                 context.add_output_metadata(metadata.of_frame(stored.schema, stored.rows, stored.url, stored.first))
 
     def _land(self, context: OutputContext, rows: RowStream) -> dict[str, Any]:
+        from stori_pipeline.lake.quarantine import rows_in_quarantine
+
         began = time.monotonic()
         landed = rows.land(run_id=context.run_id, progress=_progress(context, rows.table))
         versions = metadata.of_versions(rows.table, self.lake, landed.manifest)
-        return metadata.of_batch(rows, landed, self.lake.uri(rows.table), time.monotonic() - began) | versions
+        quarantined = {"quarantined": rows_in_quarantine(self.lake.open(), rows.table, landed.newest)}
+        return metadata.of_batch(rows, landed, self.lake.uri(rows.table), time.monotonic() - began) | versions | quarantined
 
     def load_input(self, context: InputContext) -> Any:
         from stori_pipeline.lake.frames import as_annotated, scan_objects
@@ -111,6 +114,7 @@ class RedshiftIOManager(ConfigurableIOManager):
         warehouse = self.warehouse.open()
         loaded = load_new(new, warehouse, run_id=context.run_id)
         rows = {} if loaded is None else metadata.rows_of_mirror(new.table, warehouse)
+        rows |= metadata.proof_of_mirror(new.table, warehouse)
         return metadata.of_mirror(new, loaded, self.warehouse.uri(new.table.full_name), time.monotonic() - began) | rows
 
     def _replace(self, context: OutputContext, frame: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The jobs, and requests for their runs.
 
-Belongs here: a job for each scope, the jobs `sync` and `sweep`, and the configuration of their runs. Does not belong here: when a run is
-requested (`sensors`, `schedules`), or what is in a scope (`scopes`).
+Belongs here: a job for each scope, the jobs `sync`, `prove` and `sweep`, and the configuration of their runs. Does not belong here: when a
+run is requested (`sensors`, `schedules`), or what is in a scope (`scopes`).
 """
 
 # A run uses Dagster's in-process executor, one step after another. The multiprocess executor starts a Python process for each
@@ -27,13 +27,13 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks
-from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, report_key, step_name
+from stori_pipeline.defs.keys import chart_key, landing_key, mirror_key, quarantine_key, report_key, step_name
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
 from stori_pipeline.defs.scopes import Scope
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.logging import TO_CONSOLE
-from stori_pipeline.runtime.names import TABLES_TAG
+from stori_pipeline.runtime.names import PROOF, TABLES_TAG
 from stori_pipeline.runtime.retries import RETRY, only_transient
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def scope_job(project: Project, scope: Scope) -> "UnresolvedAssetJobDefinition":
     """The job of a scope: its assets, their checks, and the checks of other assets that read something of the scope."""
     made = "the star tables, reports and charts that are made of its tables alone"
     across = "Updates the star tables, reports and charts that are made of the tables of several sources."
+    assets = AssetSelection.assets(*selected(scope.content), *quarantines(scope.content))
     return define_asset_job(
         scope.job,
-        selection=AssetSelection.assets(*selected(scope.content)) | AssetSelection.checks(*quick_checks(project, scope.content)),
+        selection=assets | AssetSelection.checks(*quick_checks(project, scope.content)),
         description=f"Lands what changed in `{scope.name}`, loads it, and updates {made}." if scope.content.tables else across,
         executor_def=in_process_executor,
     )
@@ -95,6 +96,23 @@ def sweep_job(project: Project) -> JobDefinition:
     return sweep
 
 
+@functools.lru_cache(maxsize=8)
+def prove_job(project: Project) -> "UnresolvedAssetJobDefinition":
+    """The job that compares every row of every source table. It syncs each table first, deletes included: what the source deleted since the
+    last look would count as different."""
+    assets = [key for table in project.tables for key in (landing_key(table), mirror_key(table))]
+    proofs = [AssetCheckKey(mirror_key(table), PROOF) for table in project.tables]
+    steps = {f"{step_name(mirror_key(table))}_{PROOF}": {"config": {"whole": True}} for table in project.tables}
+    steps |= sync_config(project.tables, detect_deletes=True).get("ops", {})
+    return define_asset_job(
+        "prove",
+        selection=AssetSelection.assets(*assets).without_checks() | AssetSelection.checks(*proofs),
+        config={"ops": steps, "loggers": TO_CONSOLE},
+        description="Brings what changed in every source table, and compares every row with its mirror.",
+        executor_def=in_process_executor,
+    )
+
+
 def sync_config(tables: Iterable[Table], *, full: bool = False, detect_deletes: bool = False, day: date | None = None) -> dict[str, Any]:
     """The run configuration for a full refresh of these tables, for detecting deletes first, or for reading a day again; empty for an
     ordinary run."""
@@ -110,6 +128,11 @@ def selected(affected: Affected) -> list[AssetKey]:
     return keys + [chart_key(chart.name) for chart in affected.charts]
 
 
+def quarantines(affected: Affected) -> list[AssetKey]:
+    """The pages of the quarantines of the sources that are read."""
+    return sorted({quarantine_key(table.source) for table in affected.tables})
+
+
 def sync_request(
     affected: Affected,
     *,
@@ -118,16 +141,18 @@ def sync_request(
     run_key: str | None = None,
     full: bool = False,
     detect_deletes: bool = False,
+    pages: bool = False,
     loggers: Mapping[str, Any] = TO_CONSOLE,
 ) -> RunRequest:
     """A request for one run that lands what changed in these tables, updates everything downstream and runs the checks.
 
     Args:
         day: a day to read again, in UTC; by default the run lands what changed.
+        pages: also bring the pages of quarantine up to date.
     """
     return RunRequest(
         run_key=run_key,
-        asset_selection=selected(affected),
+        asset_selection=[*selected(affected), *(quarantines(affected) if pages else ())],
         asset_check_keys=list(checks),
         run_config={**sync_config(affected.tables, full=full, detect_deletes=detect_deletes, day=day), "loggers": dict(loggers)},
         tags={TABLES_TAG: " ".join(table.full_name for table in affected.tables)},

@@ -1,4 +1,4 @@
-"""The asset keys and the groups of tables, reports and charts.
+"""The asset keys and the groups of tables, quarantines, reports and charts.
 
 Belongs here: the key and the group of a definition, and the step of a key. Does not belong here: the parts of a name (`model`), which are
 the same in S3 and in the warehouse.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dagster import AssetKey
 
 from stori_pipeline.model.names import chart_path, relation_path
+from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
 
 # The graph shows only the last part of a key, which a source table, its landing and its mirror share. Groups within the group of the
@@ -27,6 +28,10 @@ def source_key(table: Table) -> AssetKey:
 
 def landing_key(table: Table) -> AssetKey:
     return AssetKey(table.landing_path)
+
+
+def quarantine_key(source: Source) -> AssetKey:
+    return AssetKey(["quarantine", source.name])
 
 
 def mirror_key(table: Table) -> AssetKey:

@@ -15,6 +15,7 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse.dialect import relation
+from stori_pipeline.warehouse.proofs import verified_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from stori_pipeline.warehouse.load import Loaded
 
 NOTHING_NEW = "nothing new"
+
+DELETES_REFUSED = "deletes_refused"
+"""Why rows that the source deleted were not looked for, though the run was to do it."""
 
 
 def version_of(order: tuple[int, int] | None) -> DataVersion:
@@ -53,6 +57,10 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
         values["columns"] = f"batch {rows.columns.batch} follows the changed definition; new columns: {new}; {counts}"
     if landed.full_refresh_reason:
         values["full_refresh_reason"] = landed.full_refresh_reason
+    if landed.joined:
+        values["joined"] = f"every row of {landed.joined} was read, because it joined the table since the last batch"
+    if landed.notes:
+        values["notes"] = "\n".join(landed.notes)
     if manifest:
         values |= {"kind": manifest.kind, "source_snapshot": MetadataValue.timestamp(manifest.taken_at)}
         values |= {"bytes": sum(part.bytes for part in manifest.parts), "parts": len(manifest.parts)}
@@ -100,6 +108,12 @@ def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
     sample = warehouse.query(statement, what=f"preview of {table.full_name}")
     names = [column.name for column in metadata.mirror_schema(table).columns]
     return {"dagster/row_count": rows} | ({"preview": MetadataValue.md(metadata.preview(names, sample))} if sample else {})
+
+
+def proof_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:
+    """Up to which moment of its source the mirror was proved equal, if it was."""
+    through = None if table.is_derived else verified_of(warehouse, table.full_name)
+    return {} if through is None else {"verified_through": MetadataValue.timestamp(through)}
 
 
 def of_frame(schema: pa.Schema, rows: int, uri: str, first: Sequence[Sequence[Any]]) -> dict[str, Any]:

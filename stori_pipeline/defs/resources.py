@@ -7,6 +7,7 @@ use, so that definitions load without settings. Pass a secret as `EnvVar`. Does 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.runtime.liveness import has_liveness_lock, liveness_lock
-from stori_pipeline.settings import Settings
+from stori_pipeline.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from stori_pipeline.model.source import Source
     from stori_pipeline.model.table import Table
     from stori_pipeline.warehouse import Warehouse
+    from stori_pipeline.warehouse.session import LedgerEntry
+
+_log = logging.getLogger(__name__)
 
 
 class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yields itself
@@ -138,6 +142,19 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         from stori_pipeline.warehouse import Warehouse
 
         return Warehouse(self.address, self.copy_role or Settings.load().copy_role)
+
+    def loaded(self, table: Table) -> LedgerEntry | None:
+        """The ledger's entry for a mirror; None if nothing is loaded, and if the warehouse does not answer.
+
+        A landing asks it, to notice a lake that was set back. It does not wait for the warehouse: the load notices as well.
+        """
+        from stori_pipeline.warehouse import WarehouseUnavailable
+
+        try:
+            return self.open().ledger_entry(table)
+        except (WarehouseUnavailable, SettingError) as error:
+            _log.warning("%s: whether the lake was set back is not known: %s", table.full_name, error)
+            return None
 
     def uri(self, full_name: str) -> str:
         """The URI of a mirror or a report, without credentials."""

@@ -1,4 +1,4 @@
-"""The schedules: a run of each scope every twenty minutes, even if its sensor saw no change, and the nightly sweep.
+"""The schedules: a run of each scope every twenty minutes, even if its sensor saw no change, the nightly proof, and the nightly sweep.
 
 Belongs here: certainty. Does not belong here: promptness (`sensors`), or what the jobs do (`jobs`).
 """
@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
-from stori_pipeline.defs.jobs import scope_job, sync_request
+from stori_pipeline.defs.jobs import prove_job, scope_job, sync_request
 from stori_pipeline.defs.scopes import Scope, scopes
 from stori_pipeline.defs.sensors import UNFINISHED
 from stori_pipeline.model.project import Project
@@ -49,7 +49,7 @@ def _schedule(project: Project, scope: Scope, minute: int) -> ScheduleDefinition
         if context.instance.get_run_records(own, limit=1):
             return SkipReason("the previous run has not ended yet")
         checks = [*quick_checks(project, content), *scheduled_checks(content.tables)]
-        return sync_request(content, checks=checks, detect_deletes=True)
+        return sync_request(content, checks=checks, detect_deletes=True, pages=True)
 
     return everything
 
@@ -61,5 +61,16 @@ def sweep_schedule(sweep: JobDefinition) -> ScheduleDefinition:
         cron_schedule="40 3 * * *",
         execution_timezone="UTC",
         description="Once a day, at night.",
+        default_status=DefaultScheduleStatus.RUNNING,
+    )
+
+
+def prove_schedule(project: Project) -> ScheduleDefinition:
+    return ScheduleDefinition(
+        name="prove_every_night",
+        job=prove_job(project),
+        cron_schedule="10 2 * * *",
+        execution_timezone="UTC",
+        description="Once a day, at night: brings what changed, and compares every row. By day, a share of each large table is compared.",
         default_status=DefaultScheduleStatus.RUNNING,
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import IN_LAKE, group_of, landing_key
 from stori_pipeline.defs.materialization_metadata import version_of
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource, lake_of
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, WarehouseResource, lake_of
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.star import Star
@@ -46,7 +46,9 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
         pool=table.full_name,
         output_required=False,
     )
-    def derived(context: AssetExecutionContext, config: StarConfig, lake: LakeResource, processed: ProcessedResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+    def derived(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+        context: AssetExecutionContext, config: StarConfig, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
+    ):
         from stori_pipeline.pipeline.derive import derived_rows
         from stori_pipeline.pipeline.gate import LoadBlocked
 
@@ -56,7 +58,9 @@ def star_asset(star: Star, project: Project) -> AssetsDefinition:
                 context.log.warning(f"{table.full_name} is not derived yet: nothing has landed of {', '.join(missing)}")
                 return
             try:
-                rows = derived_rows(star, lake.open(), processed.open(), tables=project.mirrors, full=config.full)
+                rows = derived_rows(
+                    star, lake.open(), processed.open(), tables=project.mirrors, full=config.full, loaded=warehouse.loaded(table)
+                )
             except LoadBlocked as error:
                 context.log.warning(f"{table.full_name} is not derived again: {error}")
                 return

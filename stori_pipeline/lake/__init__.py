@@ -7,7 +7,7 @@ and sweeping), `frames`, `bucket` (S3 and its errors), `upload`. Does not belong
 
 from stori_pipeline.lake.batches import Lake
 from stori_pipeline.lake.bucket import LakeError, LakeUnavailable, connect
-from stori_pipeline.lake.manifest import LandingConflict, Manifest, Part
+from stori_pipeline.lake.manifest import LakeSetBack, LandingConflict, Manifest, Part
 from stori_pipeline.lake.parts import Sizes
 
-__all__ = ["Lake", "LakeError", "LakeUnavailable", "LandingConflict", "Manifest", "Part", "Sizes", "connect"]
+__all__ = ["Lake", "LakeError", "LakeSetBack", "LakeUnavailable", "LandingConflict", "Manifest", "Part", "Sizes", "connect"]

@@ -18,6 +18,7 @@ from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.lake import columns
 from stori_pipeline.lake.bucket import Bucket, LakeError
 from stori_pipeline.lake.columns import LiveParts
+from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.lake.manifest import (
     MAX_BATCH,
     LandingConflict,
@@ -34,7 +35,7 @@ from stori_pipeline.lake.manifest import (
     part_key,
     quarantine_key,
 )
-from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows
+from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
 from stori_pipeline.model.reading import Chunk, Kind, Reading
 from stori_pipeline.model.schema import Schema
@@ -104,6 +105,7 @@ class Lake:
         order: tuple[int, int] | None = None,
         chunks: Iterable[Chunk] | None = None,
         progress: Callable[[int], None] = lambda _rows: None,
+        decisions: Sequence[Decision] = (),
     ) -> Manifest | None:
         """Lands a reading as the batch after `newest`: parts and quarantine first, the manifest last.
 
@@ -113,6 +115,7 @@ class Lake:
             order: the result of `next_order`, if the caller has it already.
             chunks: the rest of the reading, if the caller has read its beginning.
             progress: called with the number of source rows in each chunk.
+            decisions: what the batch decides about rejected rows of its generation; its manifest records it.
 
         Returns:
             The new batch, or None if nothing changed; then nothing was written.
@@ -128,7 +131,7 @@ class Lake:
         if batch > MAX_BATCH:
             raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
-        if not written.rows and not written.rejected and reading.kind == "changes" and not reading.must_land:
+        if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
         continues = reading.kind == "changes" and newest is not None
         manifest = Manifest(
@@ -147,6 +150,8 @@ class Lake:
             quarantine=written.quarantine,
             snapshot=newest.snapshot if continues and newest else batch,
             written_at=self.clock(),
+            decisions=tuple(decisions),
+            decided=newest.newest_decided if continues and newest else 0,
             schema=None if continues else Schema.of(table),
             columns_at=newest.columns_at if continues and newest else 0,
         )
@@ -164,8 +169,9 @@ class Lake:
         ):
 
             def encode(chunk: Chunk) -> None:
-                rows.write(landed_rows(table, chunk.rows, batch, rows.rows))
-                rejected.write(chunk.rejected)
+                first = rows.rows
+                rows.write(landed_rows(table, chunk.rows, batch, first))
+                rejected.write(rejected_rows(chunk.rejected, first))
 
             for chunk in chunks:
                 encoder.submit(encode, chunk)
@@ -174,16 +180,16 @@ class Lake:
             quarantine = rejected.finish()
             return _Written(rows.rows, rejected.rows, rows.finish(), quarantine[0].url if quarantine else "")
 
-    def next_order(self, kind: Kind, newest: Manifest | None) -> tuple[int, int]:
+    def next_order(self, kind: Kind, newest: Manifest | None, above: int = 0) -> tuple[int, int]:
         """The (generation, batch) of a batch of that kind that follows `newest`.
 
-        A generation is the time at which it begins, in microseconds. So it is later than any generation of a lost lake, which the
-        warehouse's ledger may still have. It is also later than the newest one, even if the clock was set back.
+        A generation is the time at which it begins, in microseconds. It is later than the newest one, and than generation `above`, even if
+        the clock was set back.
         """
         batch = newest.batch + 1 if newest else 1
         if newest and kind != "snapshot":
             return newest.generation, batch
-        return max((self.clock() - _EPOCH) // _MICROSECOND, newest.generation + 1 if newest else 0), batch
+        return max((self.clock() - _EPOCH) // _MICROSECOND, (newest.generation if newest else 0) + 1, above + 1), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
         """Writes one Redshift COPY manifest for several batches. Returns its `s3://` url, "" if they have no rows.
@@ -233,7 +239,7 @@ class Lake:
             # A file from before a batch of the kind `columns` lacks its values.
             if (order := compacted_order(stored.key)) <= newest.order and order[1] >= newest.columns_at:
                 compacted, batch = self.bucket.url(stored.key), order[1]
-        return LiveParts(compacted, self._later(table, newest, batch) if compacted else self.generation(table, newest))
+        return LiveParts(compacted, self.later(table, newest, batch) if compacted else self.generation(table, newest))
 
     def scan(self, table: Table, parts: LiveParts, newest: Manifest) -> pl.LazyFrame:
         """Every row of these files of that batch's generation, in order. The files are read when the frame is collected."""
@@ -247,25 +253,16 @@ class Lake:
 
         return live.scan(self._s3, urls, table)
 
+    def scan_files(self, *urls: str) -> pl.LazyFrame:
+        """Every row of these Parquet files, which may be of any schema. They are read when the frame is collected."""
+        from stori_pipeline.lake import live
+
+        return live.scan_files(self._s3, urls)
+
     def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order, with the columns and types with which they landed, then `_batch`, `_seq` and
         `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected."""
         return self.scan_urls(table, [part.url for each in manifests for part in each.parts])
-
-    def quarantined(self, table: Table, manifest: Manifest) -> pl.LazyFrame:
-        """The rejected rows of a batch that has some, in the schema `contract.REJECTED`. They are read when the frame is collected.
-
-        Raises:
-            LakeError: the batch's quarantine file is gone.
-        """
-        from stori_pipeline.lake import live
-
-        if self.bucket.size(self.bucket.key(manifest.quarantine)) is None:
-            raise LakeError(
-                f"{table.full_name}: {manifest.quarantine}, the quarantine of batch {manifest.batch}, is gone, and {manifest.rejected} "
-                "rejected rows with it; restore the file"
-            )
-        return live.scan_files(self._s3, [manifest.quarantine])
 
     def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
         """The batches of that batch's generation, in order, including later ones.
@@ -273,14 +270,14 @@ class Lake:
         Raises:
             LakeError: the generation's snapshot is gone.
         """
-        batches = self._later(table, newest, newest.snapshot - 1)
+        batches = self.later(table, newest, newest.snapshot - 1)
         if not batches or batches[0].kind != "snapshot":
             again = f"delete everything under {self.bucket.url(table.prefix)}/, then the next sync computes the table again"
             advice = again if table.is_derived else table.snapshot_advice
             raise LakeError(f"{table.full_name}: batch {newest.snapshot}, the snapshot of its generation, is gone; {advice}")
         return batches
 
-    def _later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
+    def later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
         """The batches of that batch's generation with a number above `number`, in order."""
         return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
 

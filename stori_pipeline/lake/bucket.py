@@ -76,7 +76,7 @@ def connect(profile: str | None = None, **client: Any) -> S3Client:
     try:
         return boto3.session.Session(profile_name=profile).client("s3", config=config, **client)
     except (BotoCoreError, ValueError) as error:
-        raise LakeError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
+        raise LakeError(f"S3 cannot be used with these AWS settings: {error}{hint('aws', error)}") from error
 
 
 class Bucket:
@@ -106,7 +106,7 @@ class Bucket:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise LakeUnavailable(
-                f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again{hint('aws')}"
+                f"{where}: S3 does not answer ({type(error).__name__}); check that it is up, then run again{hint('aws', error)}"
             ) from error
         except ClientError as error:
             code = _code(error)
@@ -114,10 +114,10 @@ class Bucket:
                 raise LakeUnavailable(f"{where}: S3 is busy and answers {code}; run again later") from error
             if code == "NoSuchBucket":
                 raise LakeError(f"{where}: there is no bucket {self.name!r}; create it, or correct the setting that names it") from error
-            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket{hint('aws')}") from error
+            raise LakeError(f"{where}: S3 refuses with {code}; check the role's permissions on the bucket{hint('aws', error)}") from error
         except BotoCoreError as error:
             raise LakeError(
-                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws')}"
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws', error)}"
             ) from error
 
     def put(self, key: str, body: bytes) -> None:

@@ -6,6 +6,7 @@ here: any call to S3 (`bucket`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from datetime import date, datetime, timezone
 from typing import Any, get_args
 
 from stori_pipeline.lake.bucket import PAGE, LakeError
+from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.reading import Kind, Position
 from stori_pipeline.model.schema import Schema
@@ -21,6 +23,10 @@ from stori_pipeline.model.table import Table
 
 MAX_BATCH = 99_999_999
 """The highest number with eight digits; the names of higher ones would not sort after it."""
+
+
+class LakeSetBack(LakeError):
+    """The lake does not have the batch that the mirror was loaded up to: it lost its newest batches, or it was restored from a backup."""
 
 
 class LandingConflict(LakeError):
@@ -56,6 +62,8 @@ class Manifest:
         quarantine: the url of the rejected rows; "" if there are none.
         snapshot: the number of the batch that started its generation; its own for a snapshot.
         written_at: when it was committed, in UTC.
+        decisions: what it decides about rejected rows of earlier batches of its generation.
+        decided: the number of the newest batch before it, in its generation, that decides something; 0 if none does.
         schema: with which it and the later batches of its generation landed, up to the next one that has a schema. None for `changes`, and
             for batches of earlier versions of the platform or with a type that is not registered any more.
         brings: of kind `columns`, the columns whose values its parts have, beside the key.
@@ -77,14 +85,31 @@ class Manifest:
     quarantine: str
     snapshot: int
     written_at: datetime
+    decisions: tuple[Decision, ...] = ()
+    decided: int = 0
     schema: Schema | None = None
     brings: tuple[str, ...] = ()
     columns_at: int = 0
 
     @property
+    def newest_decided(self) -> int:
+        """The number of the newest batch up to this one, in its generation, that decides something; 0 if none does."""
+        return self.batch if self.decisions else self.decided
+
+    @property
     def order(self) -> tuple[int, int]:
         """(generation, batch): later batches compare greater."""
         return self.generation, self.batch
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits that tell two batches of one number apart: of its order, positions, run and time.
+
+        The ledger keeps it. So it must not depend on anything that a later version adds to manifests.
+        """
+        times = self.taken_at.astimezone(timezone.utc).isoformat(), self.written_at.astimezone(timezone.utc).isoformat()
+        facts = json.dumps([self.table, *self.order, self.since, self.until, self.run_id, *times], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def to_json(self) -> bytes:
         meta = {
@@ -103,6 +128,8 @@ class Manifest:
             "taken_at": self.taken_at.astimezone(timezone.utc).isoformat(),
             "written_at": self.written_at.astimezone(timezone.utc).isoformat(),
             "quarantine": self.quarantine,
+            "decisions": [each.to_json() for each in self.decisions],
+            "decided": self.decided,
         }
         if self.schema:
             meta["schema"] = self.schema.to_json()
@@ -141,6 +168,8 @@ class Manifest:
                 quarantine=str(meta["quarantine"]),
                 snapshot=int(meta["snapshot"]),
                 written_at=datetime.fromisoformat(meta["written_at"]),
+                decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
+                decided=int(meta.get("decided", 0)),
                 schema=_schema(meta),
                 brings=tuple(meta.get("brings", ())),
                 columns_at=int(meta.get("columns_at", 0)),

@@ -175,5 +175,15 @@ def landed_rows(table: Table, rows: pa.RecordBatch, batch: int, first: int) -> p
     )
 
 
+def rejected_rows(rejected: pa.RecordBatch, first: int) -> pa.RecordBatch:
+    """Rejected rows as they land: `seq`, their place among the rows that fit, counts from `first`."""
+    import pyarrow.compute as pc
+
+    index = rejected.schema.get_field_index("seq")
+    if index < 0:
+        return rejected
+    return rejected.set_column(index, rejected.schema.field(index), pc.add(rejected.column(index), first))
+
+
 def _described(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -22,6 +22,7 @@ from stori_pipeline.lake.manifest import (
     quarantine_prefix,
 )
 from stori_pipeline.lake.parts import PartWriter
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.lake.upload import BoundedPool
 from stori_pipeline.model.table import Table
 
@@ -52,7 +53,7 @@ def compact(lake: Lake, table: Table, *, more_than: int | None = None) -> bool:
     parts = lake.live_parts(table, newest)
     if len(parts.batches) <= (COMPACT_AFTER if more_than is None else more_than):
         return False
-    if any(table.blocks(each.rows, each.rejected) for each in parts.batches):
+    if blocked_batches(table, parts.batches):
         return False  # the gate judges batches, and would not find a blocked one in the file
     from stori_pipeline.lake import live  # polars is slow to import, and most landings do not need it
 

@@ -6,9 +6,10 @@ Belongs here: the protocols that the warehouse, the lake and some readers implem
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Protocol, runtime_checkable
 
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 
@@ -35,6 +36,23 @@ class Comparable(Protocol):
 class ListsKeys(Comparable, Protocol):
     """A source that is asked for the keys themselves, so that no row is deleted because of a checksum."""
 
-    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> set[tuple[str, ...]]:
         """Those of the keys, given as texts (`row_checksum.key_text`), that the source has now, in a row that fits or not. Compares texts,
-        not checksums."""
+        not checksums.
+
+        Args:
+            since: the position of the newest batch. A server that has not come so far must not answer: it lacks rows that are there.
+
+        Raises:
+            SourceUnavailable: the server has not come so far yet, such as a standby that lags.
+            PositionLost: the server has another history.
+        """
+
+
+@runtime_checkable
+class ReadsKeys(Protocol):
+    """What holds rows of tables and is asked for those of some keys: to say in which values they differ, and to land them again."""
+
+    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+        """The rows of these keys, given as texts (`row_checksum.key_text`), judged by the definition, from one snapshot that is taken after
+        the call. A key without a row is left out. `since` and errors as for `ListsKeys.existing`."""

@@ -22,7 +22,10 @@ OWN_NAME = re.compile(r"_[a-z][a-z0-9_]{0,61}")
 RESERVED = ("_batch", "_seq", "_deleted", "_loaded_at")
 """The columns that the pipeline adds to landed rows or to mirrors."""
 
-OWN_SCHEMAS = ("star", "reports", "charts", "pipeline", "landing", "warehouse", "public", "information_schema", "pg_catalog", "pg_internal")
+OWN_SCHEMAS = (
+    *("star", "reports", "charts", "pipeline", "landing", "warehouse", "quarantine"),
+    *("public", "information_schema", "pg_catalog", "pg_internal"),
+)
 """Names that no source may have: schemas of the platform or of Redshift, and first parts of asset keys."""
 
 SYSTEM_COLUMNS = ("oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid", "deletexid")

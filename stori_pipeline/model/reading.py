@@ -6,10 +6,10 @@ Belongs here: what readers yield and the lake writes; neither imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -31,6 +31,26 @@ class Chunk:
 
     rows: pa.RecordBatch
     rejected: pa.RecordBatch
+
+    def only(self, keep: pa.Array) -> Chunk:
+        """The chunk with those of its rows for which the mask `keep` is true, and all its rejected rows."""
+        import pyarrow.compute as pc  # not needed to list manifests
+
+        index = self.rejected.schema.get_field_index("seq")
+        if not self.rejected.num_rows or index < 0:
+            return Chunk(self.rows.filter(keep), self.rejected)
+        before = pa.concat_arrays([pa.array([0]), pc.cumulative_sum(keep.cast(pa.int64()))])
+        places = before.take(self.rejected.column(index))
+        return Chunk(self.rows.filter(keep), self.rejected.set_column(index, self.rejected.schema.field(index), places))
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A reading that can say what is neither a row nor a rejected row, and no error either."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for a person, such as that no file is in the folder yet. Valid when the stream is exhausted."""
 
 
 class Reading(Protocol):
@@ -58,3 +78,12 @@ class Reading(Protocol):
 
     def ack(self) -> None:
         """Tells the source that everything up to `until` is durable. Call it after the manifest is written; it may be called again."""
+
+
+@runtime_checkable
+class NamesWhatJoined(Protocol):
+    """A reading of changes that may also hold every row of some parts of the table, because these joined it since the position."""
+
+    @property
+    def joined(self) -> str:
+        """The names of these parts; "" if there is none."""

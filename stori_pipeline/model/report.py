@@ -16,6 +16,7 @@ from typing import Any, Literal
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import NAME
+from stori_pipeline.model.sql_files import sql_text
 from stori_pipeline.model.sql_lineage import Relation, UnsupportedSql, follow, parse, table_names
 from stori_pipeline.model.star import REMOVED, Star
 from stori_pipeline.model.table import Table
@@ -158,7 +159,7 @@ def _files(folder: Path) -> dict[str, tuple[str, str]]:
             )
         if file.stem in files:
             raise DefinitionError(f"{path}: there is a report of that name in {files[file.stem][0]} too; rename one of the files")
-        files[file.stem] = (path, file.read_text(encoding="utf-8"))
+        files[file.stem] = (path, sql_text(file, path))
     return files
 
 

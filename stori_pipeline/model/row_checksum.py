@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _NULL = "~"
 """The canonical text of NULL."""
 
+_UNFIT = "!"
+"""The canonical text of a source's value that its type does not hold. No value in a mirror has it."""
+
 _HALF_BITS = 30
 
 
@@ -132,6 +135,15 @@ def digests_of(
     return {bucket: Digest(rows, (high << _HALF_BITS) + low) for bucket, rows, low, high in buckets.iter_rows()}
 
 
+def seen(column: Column, value: Any) -> str | None:
+    """A value from Arrow's `to_pylist` as people see it; None for NULL."""
+    if value is None:
+        return None
+    if column.type.is_document:
+        return bytes(value).decode()
+    return str(value) if column.type.is_text else column.type.seen(column.type.canonical(value))
+
+
 def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row's key as texts, the same from every engine: it identifies the row in a comparison and is shown to people."""
     return tuple(row[n] if table[n].type.is_text else canonical(table[n], row[n]) for n in table.key)
@@ -144,16 +156,20 @@ def key_text(table: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
 class Dialect:
     """The SQL that differs between engines.
 
-    `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint.
+    `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint;
+    `unfit` gives the condition that a column's value is not one of its type, "" if it always is.
     """
 
     engine: Engine
     column: Callable[[Column], str]
     bits: Callable[[str], str]
+    unfit: Callable[[Column], str] = lambda _: ""
 
 
 def canonical_sql(column: Column, dialect: Dialect) -> str:
-    return f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.engine)}, '{_NULL}')"
+    text = f"COALESCE({column.type.canonical_sql(dialect.column(column), dialect.engine)}, '{_NULL}')"
+    unfit = dialect.unfit(column)
+    return f"CASE WHEN {unfit} THEN '{_UNFIT}' ELSE {text} END" if unfit else text
 
 
 def _joined(columns: Sequence[Column], dialect: Dialect) -> str:
@@ -199,11 +215,44 @@ def _bucket_sql(at: str, key_range: KeyRange, width: int) -> str:
 def existing_keys_sql(table: Table, relation: str, dialect: Dialect) -> str:
     """SQL of Postgres for a row per key that exists among those asked: its texts. Has a parameter for each column of the key: its texts of
     all keys asked, in UTF-8, as an array of bytes, because the database may have another encoding."""
-    texts = [f"CAST({_key_text_sql(table[name], dialect)} AS TEXT)" for name in table.key]
-    asked = ", ".join(f"k{number}" for number, _ in enumerate(texts))
-    equal = " AND ".join(f"CONVERT_TO({text}, 'UTF8') = asked.k{number}" for number, text in enumerate(texts))
-    arrays = ", ".join(["%s::bytea[]"] * len(texts))
-    return f"SELECT DISTINCT {', '.join(texts)} FROM {relation} JOIN UNNEST({arrays}) AS asked({asked}) ON {equal}"
+    return f"SELECT DISTINCT {', '.join(f'found.{name}' for name in _key_names(table))}{_asked_sql(table, relation, dialect, [])}"
+
+
+def rows_by_key_sql(table: Table, relation: str, dialect: Dialect, values: Sequence[str]) -> str:
+    """SQL of Postgres for the rows of the keys asked: the texts of these expressions, in order. The parameters are those of
+    `existing_keys_sql`."""
+    names = ", ".join(f"found.v{number}" for number, _ in enumerate(values))
+    return f"SELECT {names}{_asked_sql(table, relation, dialect, values)}"
+
+
+def _key_names(table: Table) -> list[str]:
+    return [f"k{number}" for number, _ in enumerate(table.key)]
+
+
+def _asked_sql(table: Table, relation: str, dialect: Dialect, values: Sequence[str]) -> str:
+    names = _key_names(table)
+    keys = [f"CAST({_key_text_sql(table[key], dialect)} AS TEXT) AS {name}" for key, name in zip(table.key, names, strict=True)]
+    shown = [f"CAST({value} AS TEXT) AS v{number}" for number, value in enumerate(values)]
+    equal = " AND ".join(f"CONVERT_TO(found.{name}, 'UTF8') = asked.{name}" for name in names)
+    arrays = ", ".join(["%s::bytea[]"] * len(names))
+    found = f"(SELECT {', '.join([*keys, *shown])} FROM {relation}) AS found"
+    return f" FROM {found} JOIN UNNEST({arrays}) AS asked({', '.join(names)}) ON {equal}"
+
+
+def texts_sql(table: Table, relation: str, dialect: Dialect, keys: int) -> str:
+    """SQL for the rows of so many keys: the key's texts, then of each column the canonical text and the text that people see. Has a
+    parameter for each text of each key."""
+    texts = [f"CAST({_key_text_sql(table[name], dialect)} AS VARCHAR(65535))" for name in table.key]
+    columns = [part for column in table.columns for part in (canonical_sql(column, dialect), _seen_sql(column, dialect))]
+    one = " AND ".join(f"{text} = %s" for text in texts)
+    return f"SELECT {', '.join([*texts, *columns])} FROM {relation} WHERE {' OR '.join([f'({one})'] * keys)}"
+
+
+def _seen_sql(column: Column, dialect: Dialect) -> str:
+    x = dialect.column(column)
+    if column.type.is_document:
+        return f"JSON_SERIALIZE({x})"
+    return x if column.type.is_text else canonical_sql(column, dialect)
 
 
 def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: KeyRange) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.report import tables_of
+from stori_pipeline.model.sql_files import sql_text
 from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def parse_check(file: Path) -> SqlCheck:
     Raises:
         DefinitionError: the severity or the description is missing.
     """
-    text = file.read_text(encoding="utf-8")
+    text = sql_text(file, file.name)
     heading = re.match(r"(?:--[^\n]*\n)*", text)
     lines = [line.lstrip("-").strip() for line in (heading.group() if heading else "").splitlines()]
     severities = [line.split(":", 1)[1].strip() for line in lines if line.startswith("severity:")]

@@ -166,6 +166,8 @@ class StarSchema:
         distkey: str = "",
         aliases: tuple[str, ...] = (),
         inputs: Mapping[str, str] | None = None,
+        max_rejected: float = 0.01,
+        max_rejected_rows: int = 1,
     ) -> Callable[[Callable[..., pl.LazyFrame]], Callable[..., pl.LazyFrame]]:
         """Turns a function into the star table of its name. The function's parameters are its inputs, named after their tables.
 
@@ -175,6 +177,7 @@ class StarSchema:
             history: the column that identifies a row of the input, if the table keeps every version of it.
             inputs: full names by parameter (`{"rates": "rates.daily"}`), for a parameter whose name is not its table's, or is the name
                 of tables of several sources.
+            max_rejected, max_rejected_rows: how many of a batch's rows may go to quarantine; see `Table`.
 
         Raises:
             DefinitionError: the definition is invalid; the message names the table, and the column or the input.
@@ -197,6 +200,8 @@ class StarSchema:
                 sortkey=sortkey,
                 distkey=distkey,
                 aliases=aliases,
+                max_rejected=max_rejected,
+                max_rejected_rows=max_rejected_rows,
             )
             _refuse_bad_lineage(table, read)
             self._readable[full_name] = table

@@ -28,10 +28,6 @@ STALE_AFTER = timedelta(minutes=30)
 _ROLE_NEEDS = {"cursor": "to read a day again by it", "arrivals": "to tell when a row arrived"}
 
 
-SMALL_BATCH = 1_000
-"""A smaller batch counts as one of this many rows: one rejected row of three does not yet mean a broken source."""
-
-
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -67,8 +63,12 @@ class Table:
         changes: the change strategy: how the reader finds changed rows.
         cursor: the instant or date column by which a past day is read again, if there is one.
         unnest: for documents, a field that may hold an array of rows; a document without it is one row.
+        may_be_empty: the source may delete all of the table's rows, or most of them. Otherwise the detection of deletes refuses a source
+            that lists no rows, or under half of the mirror's, because an outage or a wrong address is more likely.
         keep_deleted: mark deleted rows with `_deleted` in the mirror instead of removing them.
-        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine before the load is blocked (see `blocks`).
+        max_rejected: the share of a batch's rows (0 to 1) that may go to quarantine; if more do, the load is blocked (see `blocks`).
+        max_rejected_rows: the number of a batch's rows that may go to quarantine, whatever their share: by default one, because one bad row
+            of three does not yet mean a broken source. 0 leaves the share alone to decide.
         sortkey: the columns by which Redshift sorts the mirror; empty means AUTO.
         distkey: the column by which Redshift distributes the mirror; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
@@ -88,8 +88,10 @@ class Table:
     description: str = ""
     cursor: str = ""
     unnest: str = ""
+    may_be_empty: bool = False
     keep_deleted: bool = False
     max_rejected: float = 0.01
+    max_rejected_rows: int = 1
     sortkey: tuple[str, ...] = ()
     distkey: str = ""
     arrivals: BusinessHours | None = None
@@ -107,6 +109,8 @@ class Table:
             raise DefinitionError(f"{where}: it has no key, so its rows cannot be merged; name the columns that identify a row")
         if not 0 <= self.max_rejected <= 1:
             raise DefinitionError(f"{where}: max_rejected is a share between 0 and 1, not {self.max_rejected}")
+        if not isinstance(self.max_rejected_rows, int) or self.max_rejected_rows < 0:
+            raise DefinitionError(f"{where}: max_rejected_rows is a number of rows, 0 or more, not {self.max_rejected_rows!r}")
         if self.keep_deleted and self.changes.reads_whole:
             raise DefinitionError(
                 f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
@@ -116,22 +120,25 @@ class Table:
         if isinstance(key, str):
             raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")
         for column in self.columns:
-            if not isinstance(column.type, Type):
-                raise DefinitionError(
-                    f"{where}, column {column.name!r}: {column.type!r} is no type; use one of stori_pipeline.model.types, such as "
-                    "`integer`, or `decimal(18, 2)` with its lengths"
-                )
-            if column.dropped and not column.nullable:
-                raise DefinitionError(f"{where}, column {column.name!r}: a dropped column is null, so it must be nullable")
-            if column.name in RESERVED or column.name in SYSTEM_COLUMNS:
-                raise DefinitionError(
-                    f"{where}, column {column.name!r}: the pipeline or Redshift uses that name; rename the column, and give its `path`"
-                )
-            if not (isinstance(self.changes, History) and OWN_NAME.fullmatch(column.name)):
-                refuse_bad_name(f"{where}, column {column.name!r}", column.name)
+            self._refuse_bad_column(where, column)
         if repeated := [name for name, n in Counter(c.name for c in self.columns).items() if n > 1]:
             raise DefinitionError(f"{where}: {', '.join(repeated)} is declared more than once")
         self._refuse_bad_roles(where)
+
+    def _refuse_bad_column(self, where: str, column: Column) -> None:
+        if not isinstance(column.type, Type):
+            raise DefinitionError(
+                f"{where}, column {column.name!r}: {column.type!r} is no type; use one of stori_pipeline.model.types, such as "
+                "`integer`, or `decimal(18, 2)` with its lengths"
+            )
+        if column.dropped and not column.nullable:
+            raise DefinitionError(f"{where}, column {column.name!r}: a dropped column is null, so it must be nullable")
+        if column.name in RESERVED or column.name in SYSTEM_COLUMNS:
+            raise DefinitionError(
+                f"{where}, column {column.name!r}: the pipeline or Redshift uses that name; rename the column, and give its `path`"
+            )
+        if not (isinstance(self.changes, History) and OWN_NAME.fullmatch(column.name)):
+            refuse_bad_name(f"{where}, column {column.name!r}", column.name)
 
     def _refuse_bad_roles(self, where: str) -> None:
         """Refuses a role (key, sort key, cursor and so on) that names a missing column, or one whose type does not allow it."""
@@ -161,7 +168,7 @@ class Table:
             rows: rows that landed.
             rejected: rows that went to quarantine.
         """
-        return rejected > self.max_rejected * max(rows + rejected, SMALL_BATCH)
+        return rejected > max(self.max_rejected_rows, self.max_rejected * (rows + rejected))
 
     @property
     def snapshot_advice(self) -> str:

@@ -20,25 +20,39 @@ from stori_pipeline.model.star import Star
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.pipeline.history import version_rows
+from stori_pipeline.pipeline.set_back import set_back_reason
 from stori_pipeline.pipeline.star_rows import Input, StarRows, fits, rejected_rows, typed
 from stori_pipeline.pipeline.sync import Landed, RowStream, since_last_snapshot
+from stori_pipeline.warehouse.session import LedgerEntry
 
 
-def derive(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], run_id: str, full: bool = False) -> Landed:
+def derive(
+    star: Star,
+    landing: Lake,
+    processed: Lake,
+    *,
+    tables: Mapping[str, Table],
+    run_id: str,
+    full: bool = False,
+    loaded: LedgerEntry | None = None,
+) -> Landed:
     """Brings a star table up to its inputs' newest batches, as one batch of its own. The arguments are those of `derived_rows`.
 
     Raises:
         LandingConflict: another run derived it first; nothing was changed.
     """
-    return derived_rows(star, landing, processed, tables=tables, full=full).land(run_id=run_id)
+    return derived_rows(star, landing, processed, tables=tables, full=full, loaded=loaded).land(run_id=run_id)
 
 
-def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], full: bool = False) -> RowStream:
+def derived_rows(
+    star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], full: bool = False, loaded: LedgerEntry | None = None
+) -> RowStream:
     """The rows that bring a star table up to its inputs' newest batches; empty if its rows stay as they are.
 
     A table of the present is computed from all rows, and becomes a snapshot if the result differs from its rows. A history adds the
     versions that the new batches bring. If they bring none, an empty batch records that they were read. Either is computed from all
-    batches of the inputs, with the same version numbers, if its definition or its module has changed, or if `full` asks for it. A history
+    batches of the inputs, with the same version numbers, if its definition or its module has changed, if its own batches were set back
+    since the load `loaded`, or if `full` asks for it. A history
     never loses versions that way: if the landing lake no longer has the batches that it began with, it continues from the versions that
     it has; if its definition has changed as well, it is refused.
 
@@ -46,6 +60,7 @@ def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[
         landing: the lake of source tables.
         processed: the lake of star tables, this one and those among its inputs.
         tables: the definitions of the inputs, by full name.
+        loaded: the ledger's entry for the mirror; None if nothing is loaded, or the warehouse was not asked.
 
     Raises:
         LoadBlocked: the contract blocks a batch of an input.
@@ -54,9 +69,10 @@ def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[
     """
     newest = processed.newest(star.table)
     inputs = {parameter: _input(star, tables[name], landing, processed) for parameter, name in star.inputs.items()}
-    reason = _full_refresh_reason(star, newest, full)
+    set_back = set_back_reason(star.table, processed, newest, loaded)
+    reason, full = _full_refresh_reason(star, newest, full) or set_back, full or bool(set_back)
     if newest is not None and not reason and all(newest.until.get(each.name) == list(each.newest.order) for each in inputs.values()):
-        return RowStream(star.table, processed, newest)
+        return RowStream(star.table, processed, newest, loaded=loaded)
     for each in inputs.values():
         position = newest.until.get(each.name) if newest else None
         refuse_blocked(each.table, since_last_snapshot(each.batches((*position,) if position else None)))
@@ -66,7 +82,7 @@ def derived_rows(star: Star, landing: Lake, processed: Lake, *, tables: Mapping[
         rows = version_rows(star, parameter, source, processed, newest, reason=reason, full=full)
     else:
         rows = _present_rows(star, inputs, processed, newest, full=full)
-    return RowStream(star.table, processed, newest, rows, full_refresh_reason=reason)
+    return RowStream(star.table, processed, newest, rows, full_refresh_reason=reason, loaded=loaded)
 
 
 def _input(star: Star, table: Table, landing: Lake, processed: Lake) -> Input:

@@ -17,7 +17,7 @@ from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.sync import RowStream
-from stori_pipeline.readers import Reader
+from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.verify.compare import count_both, differences
 from stori_pipeline.warehouse import Warehouse
 
@@ -33,7 +33,7 @@ _ROWS_AT_ONCE = 50_000
 
 
 class DetectionRefused(RuntimeError):
-    """The source's listing is not plausible, so nothing was changed. The message says why, and what to do."""
+    """The source's listing is not plausible, so no row was deleted. The message says why, and what to do."""
 
 
 @dataclass
@@ -72,8 +72,8 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     first, this one changes nothing (`LandingConflict`).
 
     Raises:
-        DetectionRefused: the mirror is behind the lake, or the lake behind the definition; or, without `force`, the source lists no rows,
-            or under half of the mirror's. An outage or a wrong address is then more likely than so many deletes.
+        DetectionRefused: the mirror is behind the lake, or the lake behind the definition; or, without `force` and `table.may_be_empty`,
+            the source lists no rows, or under half of the mirror's. An outage or a wrong address is then more likely than so many deletes.
     """
     newest = lake.newest(table)
     if newest is None or not isinstance(reader, ListsKeys):
@@ -84,22 +84,41 @@ def detect_deletes(table: Table, reader: Reader, lake: Lake, warehouse: Warehous
     if warehouse.ledger(table) != newest.order:
         raise DetectionRefused(f"{what}: its mirror does not hold batch {newest.batch} yet; sync it first")
     source_rows, mirror_rows, key_range = count_both(table, reader, warehouse)
-    confirm = f"say so with `stori detect-deletes --force {table.full_name}`; nothing was changed"
-    if mirror_rows > 0 and source_rows == 0 and not force:
-        raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
+    accepts_all = force or table.may_be_empty
+    if not accepts_all:
+        refuse_implausible(what, table, source_rows, mirror_rows, 0)  # before the rows are listed
     differing = differences(table, reader, warehouse, key_range, keys_only=True)
-    deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"])
-    if len(deleted) > _ALWAYS_ACCEPTED and len(deleted) * 2 > mirror_rows and not force:
-        raise DetectionRefused(f"{what}: {len(deleted)} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
+    try:
+        deleted = _gone(table, reader, [each.key for each in differing if each.verdict == "not in the source"], newest.until)
+    except PositionLost as lost:
+        raise DetectionRefused(f"{what}: {lost}; sync it first") from lost
+    if not accepts_all:
+        refuse_implausible(what, table, source_rows, mirror_rows, len(deleted))
     return RowStream(table, lake, newest, Tombstones(table, deleted, newest)).land(run_id=run_id).manifest if deleted else None
 
 
-def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Those of the keys that the source does not have now."""
+def refuse_implausible(what: str, table: Table, source_rows: int, mirror_rows: int, deleted: int) -> None:
+    """Refuses to delete so many rows: an outage or a wrong address is more likely. Errors begin with `what`.
+
+    Raises:
+        DetectionRefused: the source lists no rows, or under half of the mirror's.
+    """
+    confirm = (
+        f"say so with `stori detect-deletes --force {table.full_name}` or, if that is usual, with may_be_empty=True in its definition."
+        " No row was deleted"
+    )
+    if mirror_rows > 0 and source_rows == 0:
+        raise DetectionRefused(f"{what}: the source lists no rows and the mirror has {mirror_rows}. If all were deleted, {confirm}")
+    if deleted > _ALWAYS_ACCEPTED and deleted * 2 > mirror_rows:
+        raise DetectionRefused(f"{what}: {deleted} of {mirror_rows} rows would be deleted, more than half. If that is true, {confirm}")
+
+
+def _gone(table: Table, reader: ListsKeys, keys: list[tuple[str, ...]], since: Position) -> list[tuple[str, ...]]:
+    """Those of the keys that the source does not have now. Errors as for `ListsKeys.existing`."""
     gone = []
     for start in range(0, len(keys), _ROWS_AT_ONCE):
         asked = keys[start : start + _ROWS_AT_ONCE]
-        existing = reader.existing(table, asked)
+        existing = reader.existing(table, asked, since=since)
         gone += [key for key in asked if key not in existing]
     if len(gone) < len(keys):
         _log.warning("%s: %d keys seemed deleted by their checksums, but the source has them", table.full_name, len(keys) - len(gone))

@@ -1,8 +1,8 @@
-"""The gate: blocks batches that have too many rejected rows.
+"""The gate: nothing loads a batch that has too many rejected rows, whoever asks.
 
-Belongs here: which batches are blocked. Does not belong here: which rows fit (`contract`), how many rejected rows are too many
-(`Table.blocks`), or the callers: the load (`sync`), star tables (`derive`), readers of live rows (`loaded_rows`), and the check that shows
-the verdict (`defs`).
+Belongs here: refusing blocked batches, and what to do about them. Does not belong here: which rows fit (`contract`), which batches are
+blocked (`lake.quarantine`, `Table.blocks`), deciding (`quarantine`), or the callers: the load (`sync`), star tables (`derive`), readers of
+live rows (`loaded_rows`), and the check that shows the verdict (`defs`).
 """
 
 from __future__ import annotations
@@ -10,34 +10,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stori_pipeline.lake import Manifest
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.changes import History
-from stori_pipeline.model.table import SMALL_BATCH, Table
+from stori_pipeline.model.table import Table
 
 
 class LoadBlocked(RuntimeError):
     """The contract blocks a batch, so nothing was loaded. The message says which batch, why, and what to do."""
 
 
-def blocked_batches(table: Table, batches: Sequence[Manifest]) -> list[Manifest]:
-    """The batches in which more rows were rejected than the table's definition allows."""
-    return [each for each in batches if table.blocks(each.rows, each.rejected)]
-
-
 def block_message(table: Table, blocked: Sequence[Manifest]) -> str:
     worst = max(blocked, key=lambda each: each.rejected / (each.rows + each.rejected))
-    rows = worst.rows + worst.rejected
-    counted = f" (a smaller batch counts as one of {SMALL_BATCH} rows)" if rows < SMALL_BATCH else ""
     what = "an input or the function of the star table" if table.is_derived else "the source or the definition"
     if isinstance(table.changes, History):
         what = "the function of the star table"  # a corrected input adds versions, and its older versions stay
+    which, rows = f"{table.full_name} --batch {worst.batch}", worst.rows + worst.rejected
     return (
         f"{table.full_name}: {worst.rejected} of the {rows} rows of batch {worst.batch} break the table's definition, more than "
-        f"max_rejected={table.max_rejected} allows{counted}, so nothing is loaded. Its quarantine has the reasons. Correct {what}, then "
-        f"{table.snapshot_advice}"
+        f"max_rejected={table.max_rejected} and max_rejected_rows={table.max_rejected_rows} allow, so nothing is loaded. "
+        f"`stori quarantine show {which}` shows the reasons; `stori quarantine accept {which}` loads the batch without these rows, which "
+        f"stay in quarantine. Or correct {what}, then {table.snapshot_advice}"
     )
 
 
 def refuse_blocked(table: Table, batches: Sequence[Manifest]) -> None:
-    """Raises LoadBlocked if one of the batches is blocked."""
+    """Raises LoadBlocked if one of the batches is blocked. They are consecutive, up to the newest."""
     if blocked := blocked_batches(table, batches):
         raise LoadBlocked(block_message(table, blocked))
+
+
+def nothing_good(batches: Sequence[Manifest]) -> list[Manifest]:
+    """The batches in which every row was rejected. Few such rows do not block the load, but always tell."""
+    return [each for each in batches if each.rejected and not each.rows]
+
+
+def nothing_good_message(table: Table, batches: Sequence[Manifest]) -> str:
+    last = batches[-1]
+    show = f"`stori quarantine show {table.full_name} --batch {last.batch}` shows why"
+    return f"{table.full_name}: nothing good came: all {last.rejected} rows of batch {last.batch} were rejected; {show}"

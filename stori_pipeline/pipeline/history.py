@@ -14,11 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.star import Star, refuse_unidentified_versions
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.batch_runs import runs
-from stori_pipeline.pipeline.gate import blocked_batches
 from stori_pipeline.pipeline.star_rows import Input, StarRows, fits, polars_types, rejected_rows, typed
 
 _OWN = ("_batch", "_seq", "_deleted")

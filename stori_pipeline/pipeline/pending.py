@@ -29,6 +29,7 @@ def pending(table: Table, lake: Lake, after: tuple[int, int] | None, batches: Se
     return Pending(
         generation=last.generation,
         batch=last.batch,
+        batch_id=last.id,
         replaces=any(each.kind == "snapshot" for each in batches),
         # A source that cannot be replayed has each row once, so its snapshot must not remove rows: after a loss of the lake, only the
         # mirror has them.

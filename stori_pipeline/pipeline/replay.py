@@ -9,24 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from stori_pipeline.contract import REJECTED, conform
+from stori_pipeline.contract import conform
 from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.lake.quarantine import RejectedBatch, open_rows, with_decisions
 from stori_pipeline.model.reading import Chunk, Kind, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.batch_runs import runs
 from stori_pipeline.readers import Reader
+from stori_pipeline.readers.quarantined import ReadsQuarantine, refused_rows
 
 _ROWS_AT_ONCE = 20_000
-
-
-@runtime_checkable
-class ReadsQuarantine(Protocol):
-    """A reader that can judge rejected rows again, because quarantine has everything that it read of them."""
-
-    def judge_again(self, table: Table, raw: Sequence[str]) -> Chunk:
-        """The rows of these `raw` texts from quarantine, judged by the table's present definition."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +28,8 @@ class Replay:
     """The rows of a generation, converted to the table's present definition, followed by a reading.
 
     Yields every version of each row, in order, so memory is bounded and the last version wins. A column is found by its name, else by its
-    `path`; a new column is null. Rows in quarantine come before the other rows of their batch. Those that still do not fit are rejected
-    again, so the gate counts them in the new batch.
+    `path`; a new column is null. Open rows in quarantine come before the other rows of their batch. Those that still do not fit are
+    rejected again, so the gate counts them in the new batch. Rows that were decided are left out: replayed ones have landed.
 
     Raises:
         LakeError: during iteration, if a landed row does not fit the present definition, or a quarantine file is gone: rows would be lost.
@@ -59,21 +53,24 @@ class Replay:
 
     def __iter__(self) -> Iterator[Chunk]:
         generation = [each for each in self.lake.generation(self.table, self.newest) if each.batch <= self.newest.batch]
-        for batches in runs(generation, lambda batch: batch.rejected > 0 or batch.kind == "columns"):
-            if batches[0].rejected:
-                yield from self._judged_again(batches[0])
+        rejected = with_decisions(generation, [decision for each in generation for decision in each.decisions])
+        open_batches = {each.manifest.batch: each for each in rejected if each.open}
+        for batches in runs(generation, lambda batch: batch.batch in open_batches or batch.kind == "columns"):
+            if batches[0].batch in open_batches:
+                yield from self._judged_again(open_batches[batches[0].batch])
             # A batch of the kind `columns` has no rows here: the source has no values for columns that are new.
             yield from self._landed(batches)
         yield from self.reading
 
-    def _judged_again(self, batch: Manifest) -> Iterator[Chunk]:
-        """The rejected rows of a batch. If the reader cannot judge them again, they stay rejected."""
-        for part in self.lake.quarantined(self.table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+    def _judged_again(self, batch: RejectedBatch) -> Iterator[Chunk]:
+        """The open rejected rows of a batch. If the reader cannot read them again, they stay rejected."""
+        for part in open_rows(self.lake, self.table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+            refused = refused_rows(part.iter_rows(named=True))
             if isinstance(self.reader, ReadsQuarantine):
-                yield self.reader.judge_again(self.table, part["raw"].to_list())
+                again = self.reader.rows_again(self.table, refused, self.newest.until)
+                yield Chunk(*conform(self.table, (row for rows in again for row in rows)))
             else:
-                (none, _) = conform(self.table, [])
-                yield from (Chunk(none, rejected) for rejected in part.to_arrow().cast(REJECTED).to_batches())
+                yield Chunk(*conform(self.table, refused))
 
     def _landed(self, batches: Sequence[Manifest]) -> Iterator[Chunk]:
         if not any(each.parts for each in batches):

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
-from stori_pipeline.lake import Lake, Manifest
+from stori_pipeline.lake import Lake, LakeSetBack, Manifest
 from stori_pipeline.lake.upkeep import compact_if_due
-from stori_pipeline.model.reading import Chunk, Position, Reading
+from stori_pipeline.model.reading import Chunk, HasNotes, NamesWhatJoined, Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline.gate import refuse_blocked
 from stori_pipeline.pipeline.pending import pending
 from stori_pipeline.pipeline.replay import Replay
 from stori_pipeline.pipeline.schema_change import keep_generation
+from stori_pipeline.pipeline.set_back import set_back_reason
 from stori_pipeline.readers import PositionLost, Reader
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.load import LedgerMoved, Loaded, load_batches
+from stori_pipeline.warehouse.session import LedgerEntry
 
 _TRIES = 5
 _log = logging.getLogger(__name__)
@@ -41,12 +43,15 @@ class Landed:
     """The result of a landing.
 
     `manifest` is the batch that it landed, None if nothing was new. `newest` is the table's newest batch now. `full_refresh_reason` says
-    why all rows were read; "" if only changes were.
+    why all rows were read; "" if only changes were. `joined` names parts of the table of which every row was read, because they joined it.
     """
 
     manifest: Manifest | None
     newest: Manifest | None
     full_refresh_reason: str = ""
+    joined: str = ""
+    notes: tuple[str, ...] = ()
+    """What the reading found that is neither a row nor a rejected row, such as that there is no file yet."""
 
 
 class RowStream:
@@ -56,9 +61,18 @@ class RowStream:
     """
 
     def __init__(
-        self, table: Table, lake: Lake, newest: Manifest | None, reading: Reading | None = None, *, full_refresh_reason: str = ""
+        self,
+        table: Table,
+        lake: Lake,
+        newest: Manifest | None,
+        reading: Reading | None = None,
+        *,
+        full_refresh_reason: str = "",
+        loaded: LedgerEntry | None = None,
     ) -> None:
         self.table = table
+        self.loaded = loaded
+        """The ledger's entry for the mirror; None if it is not known. A new generation is later than that one, too."""
         self.newest = newest
         self.reading: Reading | None = None
         self.landed: Manifest | None = None
@@ -77,7 +91,7 @@ class RowStream:
         self.reading = reading
         self._chunks = iter(reading)
         self.first = next((chunk for chunk in self._chunks if chunk.rows.num_rows or chunk.rejected.num_rows), None)
-        self._order = self._lake.next_order(reading.kind, self.newest)
+        self._order = self._lake.next_order(reading.kind, self.newest, self.loaded.generation if self.loaded else 0)
 
     @property
     def is_empty(self) -> bool:
@@ -85,6 +99,11 @@ class RowStream:
         if self.reading is None:
             return True
         return self.first is None and self.reading.kind == "changes" and not self.reading.must_land
+
+    @property
+    def joined(self) -> str:
+        """The parts of the table of which every row is read, because they joined it since the last batch; "" if there is none."""
+        return self.reading.joined if isinstance(self.reading, NamesWhatJoined) else ""
 
     @property
     def newest_order(self) -> tuple[int, int] | None:
@@ -99,11 +118,16 @@ class RowStream:
         if self.reading is not None:
             self.landed = self._land(self.reading, run_id, progress)
             self.reading.ack()  # only now, because the rows are durable, in the lake or in quarantine
+        if self.joined:
+            _log.info("%s: %s joined the table since its last batch, and every row of it was read", self.table.full_name, self.joined)
         if self.landed is not None:
             new = self.landed
             _log.info("%s: batch %d (%s) landed: %d rows, %d rejected", new.table, new.batch, new.kind, new.rows, new.rejected)
             compact_if_due(self._lake, self.table, self.landed)
-        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason)
+        notes: tuple[str, ...] = tuple(self.reading.notes) if isinstance(self.reading, HasNotes) else ()
+        for note in notes:
+            _log.warning("%s: %s", self.table.full_name, note)
+        return Landed(self.landed, self.landed or self.newest, self.full_refresh_reason, self.joined, notes)
 
     def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         chunks = chain([self.first] if self.first else [], self._chunks)
@@ -121,30 +145,42 @@ def land(
     run_id: str,
     full: bool = False,
     day: date | None = None,
+    loaded: LedgerEntry | None = None,
     progress: Progress = ignore,
 ) -> Landed:
     """Lands the rows that changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
-    with changed_rows(table, reader, lake, full=full, day=day, run_id=run_id) as rows:
+    with changed_rows(table, reader, lake, full=full, day=day, loaded=loaded, run_id=run_id) as rows:
         return rows.land(run_id=run_id, progress=progress)
 
 
 @contextmanager
 def changed_rows(
-    table: Table, reader: Reader, lake: Lake, *, run_id: str, full: bool = False, day: date | None = None
+    table: Table,
+    reader: Reader,
+    lake: Lake,
+    *,
+    run_id: str,
+    full: bool = False,
+    day: date | None = None,
+    loaded: LedgerEntry | None = None,
 ) -> Iterator[ChangedRows]:
     """The rows that changed in the source since the newest batch. Valid inside the context.
 
     If the definition has changed, first lands a batch that brings its new columns (`schema_change.keep_generation`). Reads all rows of the
-    table, as a new generation, if that is not possible, if nothing has landed yet, if the source cannot continue from the position, or if
-    `full` is True. With `day`, reads the rows of that day again instead.
+    table, as a new generation, if that is not possible, if nothing has landed yet, if the source cannot continue from the position, if the
+    lake was set back since the load `loaded`, or if `full` is True. With `day`, reads the rows of that day again instead.
+
+    Args:
+        loaded: the ledger's entry for the mirror (`Warehouse.ledger_entry`); None if nothing is loaded, or the warehouse was not asked.
     """
     newest, columns = lake.newest(table), None
-    if newest and newest.fingerprint != table.fingerprint and not full:
+    set_back = set_back_reason(table, lake, newest, loaded)
+    if newest and newest.fingerprint != table.fingerprint and not full and not set_back:
         columns = keep_generation(table, reader, lake, newest, run_id=run_id)
         newest = columns or newest
-    reason = _full_refresh_reason(table, newest, full)
+    reason = _full_refresh_reason(table, newest, full) or set_back
     with ExitStack() as stack:
-        rows = ChangedRows(table, reader, lake, newest, stack)
+        rows = ChangedRows(table, reader, lake, newest, stack, loaded)
         rows.columns = columns
         if reason or newest is None:
             rows.read_all(reason)
@@ -167,8 +203,10 @@ def _full_refresh_reason(table: Table, newest: Manifest | None, full: bool) -> s
 class ChangedRows(RowStream):
     """The rows that changed in a source. `changed_rows` makes one."""
 
-    def __init__(self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack) -> None:
-        super().__init__(table, lake, newest)
+    def __init__(
+        self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack, loaded: LedgerEntry | None = None
+    ) -> None:
+        super().__init__(table, lake, newest, loaded=loaded)
         self._reader = reader
         self._stack = stack
 
@@ -223,13 +261,22 @@ def since_last_snapshot(batches: Sequence[Manifest]) -> list[Manifest]:
     return list(batches[snapshots[-1] :] if snapshots else batches)
 
 
-def new_batches(table: Table, lake: Lake, after: tuple[int, int] | None) -> NewBatches:
+def new_batches(table: Table, lake: Lake, loaded: LedgerEntry | None) -> NewBatches:
     """The batches after a ledger's entry, from the last snapshot on, blocked ones included.
 
     Args:
-        after: the (generation, batch) of the mirror (`Warehouse.ledger`); None if nothing is loaded.
+        loaded: the mirror's entry (`Warehouse.ledger_entry`); None if nothing is loaded.
+
+    Raises:
+        LakeSetBack: the lake does not have the batch that the entry names, so what comes after it is not known.
     """
-    return NewBatches(table, lake, after, tuple(since_last_snapshot(lake.manifests(table, after=after))))
+    after = loaded.order if loaded else None
+    batches = tuple(since_last_snapshot(lake.manifests(table, after=after)))
+    continues = bool(batches) and batches[0].kind == "snapshot"
+    if not continues and (reason := set_back_reason(table, lake, batches[-1] if batches else lake.newest(table), loaded)):
+        again = "Derive it" if table.is_derived else "Land it"
+        raise LakeSetBack(f"{table.full_name}: {reason}. Nothing was loaded. {again} again: that begins a new generation with all rows")
+    return NewBatches(table, lake, after, batches)
 
 
 def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
@@ -237,10 +284,11 @@ def load(table: Table, lake: Lake, warehouse: Warehouse, *, run_id: str) -> Load
 
     Raises:
         LoadBlocked: the contract blocks a batch; nothing was loaded.
+        LakeSetBack: the lake does not have the batch that the mirror is loaded up to; nothing was loaded.
         WarehouseUnavailable: the warehouse cannot be reached, or other loads of the table were first each time.
         WarehouseError: the warehouse refused the load.
     """
-    return load_new(new_batches(table, lake, warehouse.ledger(table)), warehouse, run_id=run_id)
+    return load_new(new_batches(table, lake, warehouse.ledger_entry(table)), warehouse, run_id=run_id)
 
 
 def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | None:
@@ -258,7 +306,7 @@ def load_new(new: NewBatches, warehouse: Warehouse, *, run_id: str) -> Loaded | 
             )
         except LedgerMoved as error:
             moved = error
-            new = new_batches(new.table, new.lake, warehouse.ledger(new.table))
+            new = new_batches(new.table, new.lake, warehouse.ledger_entry(new.table))
         else:
             _log.info("%s: loaded up to batch %d: %d rows inserted", new.table.full_name, loaded.batch, loaded.rows_inserted)
             return loaded

@@ -6,7 +6,7 @@ its rows (the kind's package), or what a reading is to the lake (`model.reading`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -26,6 +26,11 @@ class ReadingSince:
         self.taken_at = utc_now()
         self._table, self._since = table, since
         self._until: Position | None = None
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See `model.reading.HasNotes`. Valid when the stream is exhausted."""
+        return ()
 
     @property
     def until(self) -> Position:

@@ -15,7 +15,7 @@ from stori_pipeline.model.names import name_for, names_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_values
-from stori_pipeline.readers.json_rows import as_document, path_of
+from stori_pipeline.readers.json_rows import as_document, path_of, with_flat_names
 from stori_pipeline.readers.scaffolding import SuggestedColumn
 
 
@@ -120,7 +120,7 @@ def uncovered(sampled: Sampled, covered: Iterable[str], taken: Iterable[str], *,
         covered: the definition's paths.
         taken: the names of its columns.
     """
-    paths, names = set(covered), set(taken)
+    paths, names = with_flat_names(covered), set(taken)
     found: list[SuggestedColumn] = []
 
     def look(fields: Sampled, before: str) -> None:

@@ -314,9 +314,12 @@ def _add_landings_and_metrics(project: Project, materialized: Mapping[AssetKey, 
         if landing:
             at, metadata = landing
             rows, rejected = metadata["rows_landed"], metadata["rows_rejected"]
-            if metadata.get("kind"):
-                facts.landings.append(Landing(name, at, metadata["kind"] == "snapshot", rows, rejected, table.max_rejected))
+            still_open = metadata.get("quarantined")
+            if metadata.get("kind") or still_open == 0:
+                allowed = (table.max_rejected, table.max_rejected_rows, still_open)
+                facts.landings.append(Landing(name, at, metadata.get("kind") == "snapshot", rows, rejected, *allowed))
             facts.metrics += [Metric("RowsLanded", name, at, rows), Metric("RowsRejected", name, at, rejected)]
+            facts.metrics += [Metric("RowsInQuarantine", name, at, still_open)] if still_open is not None else []
         if mirror:
             facts.metrics.append(Metric("RowsLoaded", name, mirror[0], mirror[1]["rows_inserted"]))
         if last := mirror or landing:

@@ -1,8 +1,8 @@
 """How far each mirror may be behind its source: the one definition of lag.
 
-Belongs here: the lag, as `/freshness`, the metric `LagSeconds` and `stori status` show it, and when a mirror was last proved equal. Does
-not belong here: showing it. The lag is the time since the last look at the source whose result is in the mirror. A look that finds nothing
-new counts, so a quiet source causes no lag. Only Dagster's instance knows such looks, since they land and load nothing.
+Belongs here: the lag, as `/freshness`, the metric `LagSeconds` and `stori status` show it. Does not belong here: showing it. The lag is the
+time since the last look at the source whose result is in the mirror. A look that finds nothing new counts, so a quiet source causes no lag.
+Only Dagster's instance knows such looks, since they land and load nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dagster import AssetCheckKey, AssetKey, AssetMaterialization, DagsterInstance
+from dagster import AssetKey, AssetMaterialization, DagsterInstance
 
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.instance import open_instance
-from stori_pipeline.runtime.names import PROOF
 
 _MOST_LOOKS = 200
 """So many landings are looked through for one that is in the mirror; a mirror that is further behind has at least the oldest one's lag."""
-
-_MOST_PROOFS = 100
 
 
 @dataclass(frozen=True)
@@ -92,16 +89,6 @@ def last_looks(instance: DagsterInstance, project: Project) -> dict[str, float]:
         if (event := record.asset_entry.last_materialization) is not None:
             looks[names[record.asset_entry.asset_key]] = event.timestamp
     return looks
-
-
-def verified_through(instance: DagsterInstance, table: Table) -> float | None:
-    """When the mirror was last proved equal to its source, in seconds since 1970; None if it never was, or not lately."""
-    check = AssetCheckKey(AssetKey(table.mirror_path), PROOF)
-    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=_MOST_PROOFS):
-        event = record.event.dagster_event if record.event else None
-        if record.event and event and event.asset_check_evaluation_data.passed:
-            return record.event.timestamp  # the command's or the run's clock, as all else here
-    return None
 
 
 def instants_now(project: Project) -> dict[str, float]:

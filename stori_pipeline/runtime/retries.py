@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from dagster import Backoff, DagsterError, Failure, Jitter, RetryPolicy, RetryRequested
+from dagster import Backoff, DagsterError, DagsterExecutionInterruptedError, Failure, Jitter, RetryPolicy, RetryRequested
 
 from stori_pipeline.lake.bucket import LakeUnavailable
 from stori_pipeline.readers import SourceUnavailable
@@ -22,8 +23,22 @@ from stori_pipeline.warehouse import WarehouseUnavailable
 TRANSIENT = (SourceUnavailable, LakeUnavailable, WarehouseUnavailable)
 """A server that cannot be reached, or a conflict that the next attempt may not have."""
 
+
+class _UnlessInterrupted(RetryPolicy):
+    """A retry policy that does not retry a step which was interrupted.
+
+    Dagster retries those too, so a run that somebody cancels would read its table again, land it and succeed. It asks for the delay while
+    it handles the error.
+    """
+
+    def calculate_delay(self, attempt_num: int) -> int | float:
+        if isinstance(interrupt := sys.exc_info()[1], (KeyboardInterrupt, DagsterExecutionInterruptedError)):
+            raise interrupt
+        return super().calculate_delay(attempt_num)
+
+
 # Waits of about 2, 4, 8 and 16 seconds: long enough for a restart or a failover; after that, the schedule's next run tries again.
-RETRY = RetryPolicy(max_retries=4, delay=2, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
+RETRY = _UnlessInterrupted(max_retries=4, delay=2, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 
 NO_RETRIES: ContextVar[bool] = ContextVar("NO_RETRIES", default=False)
 """True for a run at a terminal: a person prefers an immediate error to one after half a minute."""

@@ -107,7 +107,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
         except (DagsterPostgresException, OperationalError, ConnectionRefusedError) as error:
             url = make_url(postgres_url)
             raise StorageUnavailable(
-                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer{hint('postgres')}. On a laptop, "
+                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer{hint('postgres', error)}. On a laptop, "
                 "`stori up` starts it"
             ) from error
         self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
+
 PREFIX = "STORI_"
 _SECRET_ARN = "arn:aws:secretsmanager:"  # noqa: S105  (the beginning of an address)
 
@@ -54,7 +56,7 @@ def _ports(value: str) -> str:
     for host in hosts.split(","):
         port = re.sub(r"^\[[^]]*\]", "", host).partition(":")[2]
         if port and not (port.isdigit() and 0 < int(port) < 65_536):
-            return "has a port that is no number from 1 to 65535; special characters in a password are written as %40 (@), %2F (/), %3A (:)"
+            return f"has a port that is no number from 1 to 65535; {ESCAPES}"
     return ""
 
 
@@ -65,6 +67,8 @@ def url(*schemes: str) -> Callable[[str], str]:
         scheme = value.partition("://")[0] if "://" in value else ""
         if schemes and scheme not in schemes:
             return f"does not begin with {' or '.join(f'{each}://' for each in schemes)}"
+        if is_unescaped(value):
+            return f"has a password with a special character that is not escaped; {ESCAPES}"
         return _ports(value) if scheme else ""
 
     return problem

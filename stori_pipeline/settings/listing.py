@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stori_pipeline.settings.addresses import is_unescaped
 from stori_pipeline.settings.declared import SETTINGS, Setting, is_secret_arn, source_setting
 from stori_pipeline.settings.environment import Settings
 
@@ -106,9 +107,9 @@ def _without_secret(value: str) -> str:
     """User and host of an address; of any other value nothing but that it is there."""
     try:
         parts = urlsplit(value)
-        host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return "…"
-    if not parts.scheme or not host or value.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1:
+    host = parts.netloc.rpartition("@")[2]
+    if not parts.scheme or not host or is_unescaped(value):
         return "…"  # a password with a special character that is not escaped ends anywhere
     return f"{parts.username}@{host}" if parts.username else host

@@ -10,7 +10,7 @@ import os
 from datetime import date
 from typing import Any
 
-from stori_pipeline.cli import data
+from stori_pipeline.cli import data, verify
 from stori_pipeline.cli.console import grid, say
 
 _MAX_DIFFERENCES = 5
@@ -34,7 +34,7 @@ def report_sources(title: str, results: list[Any], before: list[Any] | None = No
     rows, problems = [], [f"{each.table} failed: {each.error}" for each in results if each.error]
     for result in (each for each in results if each.layer == "source"):
         table = find_table(result.table)
-        comparison = data.compare_one(table)
+        comparison = verify.compare_one(table)
         manifests = lake.manifests(table)
         current = [m for m in manifests if m.generation == manifests[-1].generation]
         landed, quarantined = sum(m.rows for m in current), sum(m.rejected for m in current)
@@ -44,7 +44,7 @@ def report_sources(title: str, results: list[Any], before: list[Any] | None = No
         if not comparison.equal:
             problems.append(f"{table.full_name} and its mirror are not equal")
         for difference in comparison.differing[:_MAX_DIFFERENCES]:
-            say(f"  {table.full_name} {', '.join(difference.key)}: {difference.verdict}")
+            say(f"  {table.full_name} {', '.join(difference.key)}: {difference.text}")
     grid(title, ["source table", "kind", "rows in source", "landed", "in warehouse", "quarantined", "equal", "seconds"], rows)
     return problems
 

@@ -24,23 +24,24 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--users", default=9_999, show_default=True, help="Number of users of the app. Each has ten transactions.")
 @click.option("--totesys-until", type=_DAY, default="2024-11-15", show_default=True, help="The last day with data in totesys.")
 @click.option(
-    "--again", is_flag=True, help="Also import files into sources that have rows. Inserts missing rows, and trades that were deleted."
+    "--again",
+    is_flag=True,
+    help="Also import files into sources that have rows. Inserts missing rows and trades, and updates trades that changed in their file.",
 )
 @click.option(
     "--data",
-    "data_dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("data"),
+    default="data",
     show_default=True,
-    help="The folder of the sample files.",
+    metavar="FOLDER",
+    help="The folder of `txns.csv` and `trades.json`: a path, where missing files are written, or an address s3://BUCKET/FOLDER.",
 )
-def seed(rows: int, trades: int, users: int, totesys_until: datetime, again: bool, data_dir: Path) -> None:
+def seed(rows: int, trades: int, users: int, totesys_until: datetime, again: bool, data: str) -> None:
     """Fill the sources with sample data. Skips sources that already have rows."""
-    seed_sources(rows, trades, data_dir, users=users, totesys_until=totesys_until.date(), again=again)
+    seed_sources(rows, trades, data, users=users, totesys_until=totesys_until.date(), again=again)
 
 
 def seed_sources(
-    rows: int, trades: int, data_dir: Path, *, users: int = 9_999, totesys_until: date = date(2024, 11, 15), again: bool = False
+    rows: int, trades: int, data: str | Path, *, users: int = 9_999, totesys_until: date = date(2024, 11, 15), again: bool = False
 ) -> None:
     """Fill the sources with progress bars, as `stori seed` does, and print what was inserted."""
     from stori_pipeline.local.samples import seed as samples
@@ -50,7 +51,7 @@ def seed_sources(
     with plain_errors(SampleError), progress() as show:
         report = samples.seed(
             Settings.load().environ,
-            data_dir,
+            data,
             rows=rows,
             trades=trades,
             users=users,

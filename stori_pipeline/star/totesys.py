@@ -150,6 +150,7 @@ def _legal(column: str, name: str = "") -> Carried:
     _legal("phone", "phone_number"),
     key="counterparty_id",
     description="One row per company that we buy from or sell to, with its legal address.",
+    max_rejected_rows=20,  # companies whose address has not arrived yet
 )
 def dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) -> pl.LazyFrame:
     addresses = address.select(

@@ -8,14 +8,16 @@ everything landed is guaranteed by the reader, which acknowledges only what is d
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
-from stori_pipeline.lake import Lake
+from stori_pipeline.contract import conform
+from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.comparable import Comparable
+from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
@@ -37,8 +39,10 @@ class LakeComparable:
         LakeError: nothing has landed yet.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, at: Manifest | None = None) -> None:
+        """With `at`, the rows as of that batch."""
         self._lake = lake
+        self._at = at
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         rows, partition_values = 0, array("q")
@@ -73,9 +77,22 @@ class LakeComparable:
                 by_key[key_text(table, row)] = row_checksum.checksum(table, row)
         return by_key
 
+    def read_keys(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (the lake has what has landed)
+    ) -> Iterator[Chunk]:
+        """See `ReadsKeys.read_keys`."""
+        asked = set(keys)
+        for values in self._batches(table, table):
+            rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+            yield Chunk(*conform(table, [row for row in rows if key_text(table, row) in asked]))
+
     def _batches(self, table: Table, columns: Table) -> Iterator[Values]:
         """The live rows in batches of bounded size, with the columns of `columns`, as `model.row_checksum` expects them."""
-        frame = self._lake.live(table)
+        frame = self._lake.live(table, self._at)
         if table.keep_deleted:
             frame = frame.filter(~pl.col("_deleted"))
         documents = [column.name for column in columns.columns if column.type.is_document]

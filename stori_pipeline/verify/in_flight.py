@@ -10,29 +10,30 @@ from itertools import chain
 
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.comparable import Comparable
-from stori_pipeline.model.row_checksum import key_text
+from stori_pipeline.model.row_checksum import KeyRange, key_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, Reader
+from stori_pipeline.verify.comparables import LakeComparable
+from stori_pipeline.verify.compare import differences
 
 
-def keys_in_flight(table: Table, reader: Reader, lake: Lake, mirrored: tuple[int, int] | None) -> set[tuple[str, ...]]:
-    """The keys of all rows that changed since the mirror's position. None if the source tells only that a row changed, and not which.
+def keys_in_flight(table: Table, reader: Reader, lake: Lake, batch: Manifest | None, key_range: KeyRange) -> set[tuple[str, ...]]:
+    """The keys of the rows that changed since the mirror's batch: of all rows, or of those in the range.
 
-    If the source itself is compared, it is read from the position of the mirror's batch; nothing is landed or acknowledged. Otherwise the
-    lake is compared, and the keys are those of the batches that are not loaded yet.
+    If the source itself is compared, it is read from the position of that batch; nothing is landed or acknowledged. Otherwise the lake is
+    compared, and the keys are those of the batches that are not loaded yet.
 
     Args:
-        mirrored: the ledger's entry from before the comparison began (`Warehouse.ledger`).
+        batch: the newest batch in the mirror, from before the comparison began; None if the lake does not have it.
     """
-    batch = lake.find(table, mirrored[1]) if mirrored else None
-    if batch is None or batch.order != mirrored:
-        return set()
-    if table.changes.reads_whole:
+    if batch is None:
         return set()
     if not isinstance(reader, Comparable):
-        later = lake.rows(table, *lake.manifests(table, after=mirrored)).select(table.key).collect()
+        later = lake.rows(table, *lake.manifests(table, after=batch.order)).select(table.key).collect()
         return {key_text(table, row) for row in later.iter_rows(named=True)}
     try:
+        if table.changes.reads_whole:
+            return _keys_changed(table, reader, reader, lake, batch, key_range)
         return set(_keys_read(table, reader, batch))
     except PositionLost:
         return set()  # the next landing reads everything; until then every difference counts
@@ -42,3 +43,14 @@ def _keys_read(table: Table, reader: Reader, since: Manifest) -> Iterator[tuple[
     with reader.read(table, since.until) as reading:
         for row in chain.from_iterable(chunk.rows.select(list(table.key)).to_pylist() for chunk in reading):
             yield key_text(table, row)
+
+
+def _keys_changed(
+    table: Table, reader: Reader, source: Comparable, lake: Lake, since: Manifest, key_range: KeyRange
+) -> set[tuple[str, ...]]:
+    """Of a table that is read as a whole, whose source does not tell which rows changed: those in which it differs from what landed; none
+    if no row has changed since."""
+    with reader.read(table, since.until) as reading:
+        if reading.kind == "changes":
+            return set()
+    return {each.key for each in differences(table, source, LakeComparable(lake, at=since), key_range)}

@@ -40,19 +40,30 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch)"""
+
+ADD_BATCH_ID = "ALTER TABLE pipeline.loads ADD COLUMN batch_id VARCHAR(64)"
+"""For a ledger from before batches had ids. Its entries have none."""
 
 SELECT_TABLES = """\
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s"""
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'"""
+"""The tables and views of a schema, and the ledger; the ledger's column `batch_id` as if it were a table of `pipeline.loads`."""
 
 # By time alone two loads could not be told apart: times are whole seconds.
 _NEWEST_FIRST = "ORDER BY generation DESC, batch DESC, finished_at DESC"
 
-SELECT_LEDGER = f"""\
-SELECT generation, batch, fingerprint FROM pipeline.loads
-WHERE target = %s {_NEWEST_FIRST} LIMIT 1"""
+
+def select_ledger(*, has_ids: bool) -> str:
+    """A table's newest entry in the ledger. `has_ids` says whether the ledger has the column `batch_id`."""
+    batch_id = "batch_id" if has_ids else "NULL"
+    return f"SELECT generation, batch, fingerprint, {batch_id} FROM pipeline.loads\nWHERE target = %s {_NEWEST_FIRST} LIMIT 1"
+
 
 SELECT_LAST_LOADS = f"""\
 SELECT generation, batch, rows_copied FROM pipeline.loads
@@ -66,7 +77,10 @@ SELECT target, generation, batch, loaded_at, rows_loaded FROM (
 ) AS loads WHERE newest = 1 ORDER BY target"""
 """The newest load of every mirror that has one."""
 
-INSERT_LEDGER = "INSERT INTO pipeline.loads VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+INSERT_LEDGER = """\
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"""
 
 
 def create_schema(table: Table) -> str:

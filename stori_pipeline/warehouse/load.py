@@ -63,6 +63,7 @@ class Pending:
         replaces: whether the batches begin with a snapshot, so that their rows replace the mirror's.
         rows: the number of rows that COPY must load.
         url: the COPY manifest of their parts; "" if they have none.
+        batch_id: the id of the last of them, for the ledger.
         keeps: whether the mirror's rows that the batches do not have stay nevertheless, unless the mirror must be created again because the
             definition changed.
         pieces: the batches by the columns with which they landed, if those are not all the present ones. `url` is "" then.
@@ -74,6 +75,7 @@ class Pending:
     replaces: bool
     rows: int
     url: str
+    batch_id: str = ""
     keeps: bool = False
     pieces: tuple[Piece, ...] = ()
     mirrored: Mapping[str, str] | None = None
@@ -127,7 +129,7 @@ def _load(
     entry, names = None, existing.names if existing.mirror else frozenset()
     if existing.mirror:
         lock(warehouse, connection, cursor, f"load of {table.full_name}", dialect.relation(table))
-        entry = newest_load(cursor, table) if existing.ledger else None
+        entry = newest_load(cursor, table, existing)
     else:
         # In the load's own transaction, because an empty mirror with an old ledger entry would count as loaded.
         cursor.execute(dialect.create_mirror(table))
@@ -155,16 +157,19 @@ def _load(
             cursor.execute(view)
     loaded = _merge_all(cursor, table, work, warehouse.copy_role)
     counts = (loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted)
-    cursor.execute(dialect.INSERT_LEDGER, (table.full_name, work.generation, work.batch, table.fingerprint, *counts, run_id, started_at))
+    last = (work.generation, work.batch, work.batch_id)
+    cursor.execute(dialect.INSERT_LEDGER, (table.full_name, *last, table.fingerprint, *counts, run_id, started_at))
     connection.commit()
     return loaded
 
 
 def _prepare(connection: Connection, cursor: Cursor, table: Table, existing: Relations) -> None:
-    """Creates missing schemas and a missing ledger; not in the load's transaction, because they hold no rows."""
+    """Creates missing schemas and a missing ledger, or its missing column; not in the load's transaction, because they hold no rows."""
     if not existing.ledger:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS pipeline")
         cursor.execute(dialect.CREATE_LEDGER)
+    elif not existing.ledger_has_ids:
+        cursor.execute(dialect.ADD_BATCH_ID)
     if not existing.mirror:
         cursor.execute(dialect.create_schema(table))
     connection.commit()  # does nothing if no transaction has begun
@@ -177,7 +182,7 @@ def _widen(warehouse: Warehouse, connection: Connection, cursor: Cursor, table: 
     """
     import psycopg2
 
-    entry = newest_load(cursor, table) if find_relations(cursor, table).ledger else None
+    entry = newest_load(cursor, table, find_relations(cursor, table))
     statements = _reshape(cursor, table, work.mirrored, widened=True).widen if entry and work.mirrored is not None else ()
     connection.rollback()
     what = f"load of {table.full_name}"

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_sql, has_integer_key, key_range_sql, row_checksums_sql
+from stori_pipeline.model.row_checksum import (
+    HASH_RANGE,
+    Digest,
+    KeyRange,
+    digests_sql,
+    has_integer_key,
+    key_range_sql,
+    row_checksums_sql,
+    texts_sql,
+)
 from stori_pipeline.model.table import Table
 from stori_pipeline.settings import foreign, secrets
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 from stori_pipeline.warehouse import dialect
 
 if TYPE_CHECKING:
@@ -38,9 +48,19 @@ class Relations(NamedTuple):
     """Which tables exist in the warehouse."""
 
     ledger: bool
+    ledger_has_ids: bool
+    """Whether the ledger has ids of batches; one from before version 0.3 does not until its next load."""
     mirror: bool
     names: frozenset[str]
     """The tables and views in the mirror's schema."""
+
+
+class MirrorRow(NamedTuple):
+    """One row of a mirror, as texts: its key, and of each column the canonical text and the text that people see, None for NULL."""
+
+    key: tuple[str, ...]
+    canonical: tuple[str, ...]
+    seen: tuple[str | None, ...]
 
 
 class LedgerEntry(NamedTuple):
@@ -48,7 +68,9 @@ class LedgerEntry(NamedTuple):
 
     generation: int
     batch: int
-    fingerprint: str
+    fingerprint: str = ""
+    batch_id: str = ""
+    """`Manifest.id` of that batch; "" if the ledger did not keep ids when it was loaded."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -81,14 +103,14 @@ def connect(url: str, what: str = "connection") -> Connection:
     import psycopg2
     from psycopg2.extensions import make_dsn, parse_dsn
 
+    # Without a quotation of the address, and of the driver's message, which quotes it.
+    malformed = f"{what}: the warehouse's address is malformed; it should look like postgresql://loader:…@cluster:5439/dev; {ESCAPES}"
+    if is_unescaped(url):
+        raise WarehouseError(malformed)
     try:
         dsn = parse_dsn(url)
     except psycopg2.ProgrammingError:
-        # The driver's message contains the address with its password, so this one does not quote it.
-        raise WarehouseError(
-            f"{what}: the warehouse's address is malformed; it should look like "
-            "postgresql://loader:…@cluster:5439/dev, with special characters in the password escaped"
-        ) from None
+        raise WarehouseError(malformed) from None
     if dsn.get("host", "") not in ("127.0.0.1", "localhost", "::1"):
         dsn = {"sslmode": "verify-full", "sslrootcert": "system"} | dsn
     _log.debug("%s: connecting to the warehouse at %s:%s as %s", what, dsn.get("host"), dsn.get("port"), dsn.get("user"))
@@ -104,7 +126,7 @@ def connect(url: str, what: str = "connection") -> Connection:
     except psycopg2.OperationalError as error:
         secrets.forget()  # its password may have been rotated
         where = f"the warehouse at {dsn.get('host')}:{dsn.get('port')}"
-        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres')}") from error
+        raise WarehouseUnavailable(f"{what}: {where} cannot be reached: {str(error).strip()}{foreign.hint('postgres', error)}") from error
 
 
 class Warehouse:
@@ -132,7 +154,7 @@ class Warehouse:
             detail = error.diag.message_detail
             message = error.diag.message_primary or str(error).strip() or type(error).__name__
             if error.pgcode in _MISSING:
-                message += "; `stori sync` creates what is missing"
+                message += "; `stori sync` creates what is missing, if the project defines it"
             raise kind(f"{what}: {message}" + (f" ({detail})" if detail and detail not in message else "")) from error
         finally:
             connection.close()
@@ -145,10 +167,14 @@ class Warehouse:
 
     def ledger(self, table: Table) -> tuple[int, int] | None:
         """The (generation, batch) up to which the mirror is loaded; None if nothing is loaded yet."""
+        entry = self.ledger_entry(table)
+        return entry.order if entry else None
+
+    def ledger_entry(self, table: Table) -> LedgerEntry | None:
+        """The ledger's newest entry for the mirror; None if nothing is loaded yet."""
         with self.session(f"ledger of {table.full_name}") as connection, connection.cursor() as cursor:
             existing = find_relations(cursor, table)
-            entry = newest_load(cursor, table) if existing.ledger and existing.mirror else None
-            return entry.order if entry else None
+            return newest_load(cursor, table, existing) if existing.mirror else None
 
     def load_times(self) -> dict[str, datetime]:
         """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
@@ -195,20 +221,29 @@ class Warehouse:
         rows = self.query(row_checksums_sql(table, dialect.live(table), dialect.DIALECT, *ranges), what=f"comparison of {table.full_name}")
         return {tuple(map(str, key)): int(bits) for *key, bits in rows}
 
+    def texts(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[MirrorRow]:
+        """The mirror's rows of a few keys, given as texts (`row_checksum.key_text`)."""
+        statement = texts_sql(table, dialect.live(table), dialect.DIALECT, len(keys))
+        rows = self.query(statement, tuple(text for key in keys for text in key), what=f"comparison of {table.full_name}")
+        width = len(table.key)
+        return [MirrorRow(tuple(row[:width]), tuple(row[width::2]), tuple(row[width + 1 :: 2])) for row in rows]
+
 
 def find_relations(cursor: Cursor, table: Table) -> Relations:
     """Which of the ledger and the mirror exist. A query of its own, because Redshift's catalog cannot be joined with a table."""
     cursor.execute(dialect.SELECT_TABLES, (table.source.name,))
     relations = set(cursor.fetchall())
     names = frozenset(name for schema, name in relations if schema == table.source.name)
-    return Relations(("pipeline", "loads") in relations, table.name in names, names)
+    return Relations(("pipeline", "loads") in relations, ("pipeline.loads", "batch_id") in relations, table.name in names, names)
 
 
-def newest_load(cursor: Cursor, table: Table) -> LedgerEntry | None:
-    """The ledger's newest entry for a table. It counts only if the mirror exists: a dropped mirror holds no rows."""
-    cursor.execute(dialect.SELECT_LEDGER, (table.full_name,))
+def newest_load(cursor: Cursor, table: Table, existing: Relations) -> LedgerEntry | None:
+    """The ledger's newest entry for a table; None without a ledger. It counts only if the mirror exists: a dropped mirror holds no rows."""
+    if not existing.ledger:
+        return None
+    cursor.execute(dialect.select_ledger(has_ids=existing.ledger_has_ids), (table.full_name,))
     row = cursor.fetchone()
-    return LedgerEntry(int(row[0]), int(row[1]), str(row[2])) if row else None
+    return LedgerEntry(int(row[0]), int(row[1]), str(row[2]), row[3] or "") if row else None
 
 
 def only_value(cursor: Cursor) -> Any:

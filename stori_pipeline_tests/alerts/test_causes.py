@@ -85,7 +85,9 @@ def test_a_memory_that_an_earlier_version_wrote_is_readable() -> None:
     assert memory.announced["run_failed bank.a"] == Cause("run_failed", "bank.a", 1.0, "it broke", "r")
     assert memory.unsent[0].keys == ("k",)
     del stored["as_of"]  # lags are no longer remembered but read when they are sent
-    assert json.loads(memory.to_json()) == stored
+    again = json.loads(memory.to_json())
+    assert (again["days"]["bank.a"].pop("allowed_rows"), again["days"]["bank.a"].pop("hollow")) == (1, 0)  # they are newer
+    assert again == stored
 
 
 def test_a_consequence_sends_no_message_and_an_earlier_one_resolves_only_when_over() -> None:
@@ -126,14 +128,29 @@ def test_sns_accepts_every_subject_and_no_body_has_a_password() -> None:
     assert redacted("at 12:30 x@y.z, http://127.0.0.1:3000/runs") == "at 12:30 x@y.z, http://127.0.0.1:3000/runs"
 
 
+def test_a_batch_with_nothing_good_in_it_alerts_however_small_it_is() -> None:
+    """A lone garbage message among none that is good: neither its share nor its number would ever reach a threshold."""
+
+    def landing(hour: float, rows: int, rejected: int, still_open: int | None = None) -> Landing:
+        return Landing("events.a", hour * HOUR, False, rows, rejected, 0.5, 20, still_open)
+
+    days = add_landings({}, [landing(99, 5_000, 0), landing(100, 0, 1)], now=101 * HOUR)
+    (cause,) = quarantine_causes(days, 101 * HOUR)
+    assert cause.words.startswith("nothing good came: the last 1 rows were all rejected")
+    assert quarantine_causes(add_landings(days, [landing(102, 1, 1)], now=102 * HOUR), 102 * HOUR) == []  # a good one came
+    assert quarantine_causes(add_landings(days, [landing(102, 0, 0, 0)], now=102 * HOUR), 102 * HOUR) == []  # or somebody decided
+    assert len(quarantine_causes(add_landings(days, [landing(102, 0, 0, 1)], now=102 * HOUR), 102 * HOUR)) == 1
+
+
 def test_rows_rejected_a_few_at_a_time_alert_over_a_day() -> None:
     def landing(hour: float, rejected: int, *, snapshot: bool = False) -> Landing:
-        return Landing("bank.a", hour * HOUR, snapshot, rows=9, rejected=rejected, allowed=0.01)
+        return Landing("bank.a", hour * HOUR, snapshot, rows=49, rejected=rejected, allowed=0.01, allowed_rows=2)
 
-    days = add_landings({}, [landing(100 + n / 10, 1) for n in range(10)], now=101 * HOUR)
-    assert quarantine_causes(days, 101 * HOUR) == []  # 10 rows: what one per cent of a thousand may be
+    days = add_landings({}, [landing(100, 1), landing(100.5, 1)], now=101 * HOUR)
+    assert quarantine_causes(days, 101 * HOUR) == []  # two rows, which the definition allows whatever their share
     days = add_landings(days, [landing(102, 1)], now=102 * HOUR)
     (cause,) = quarantine_causes(days, 102 * HOUR)
-    assert (cause.key, cause.words.split(" rows")[0]) == ("quarantine bank.a", "11 of the 110")
+    assert (cause.key, cause.words.split(" rows")[0]) == ("quarantine bank.a", "3 of the 150")
+    assert "stori quarantine show bank.a" in cause.words
     assert quarantine_causes(add_landings(days, [], now=125 * HOUR), 125 * HOUR) == []  # a day later
     assert quarantine_causes(add_landings(days, [landing(103, 0, snapshot=True)], now=103 * HOUR), 103 * HOUR) == []  # or landed anew

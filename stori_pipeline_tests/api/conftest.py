@@ -31,6 +31,15 @@ PAYMENTS = (
     (10, "2024-11-18", False, 1, "99999999.99"),
 )
 
+VERSIONS = (
+    # number, record, created, updated, observed, date, paid, removed
+    (11, 101, "2023-05-01", "2023-05-01", "2023-05-01", "2023-05-08", False, False),
+    (11, 104, "2023-05-01", "2023-05-08", "2023-05-09", "2023-05-08", True, False),
+    (12, 105, "2023-05-02", "2023-05-20", "2023-05-21", "2023-05-05", True, False),  # first read after it was flagged
+    (13, 102, "2023-05-01", "2023-05-01", "2023-05-01", "2023-05-06", True, False),
+    (13, 103, "2023-05-01", "2023-05-01", "2023-05-09", "2023-05-06", True, True),  # deleted, which leaves no time of the source
+)
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -61,21 +70,23 @@ def surroundings(stack: Stack, environ: dict[str, str], s3: S3Client) -> Iterato
         cursor.execute(dialect.CREATE_LEDGER)
         for name in ("fact_payment", *dims):
             cursor.execute(dialect.create_mirror(STARS[name].table))
-            cursor.execute(dialect.INSERT_LEDGER, (f"star.{name}", 1, 1, "-", 1, 1, 0, "run", "2024-11-15 12:00:00+00"))
+            cursor.execute(dialect.INSERT_LEDGER, (f"star.{name}", 1, 1, "-", "-", 1, 1, 0, "run", "2024-11-15 12:00:00+00"))
         for view in dialect.create_views(STARS["fact_payment"].table):
             cursor.execute(view)
         for name, rows in dims.items():
             for row in rows:
                 cursor.execute(f"INSERT INTO star.{name} VALUES ({', '.join(['%s'] * len(row))}, 1, GETDATE())", row)
+        insert = (
+            "INSERT INTO star.fact_payment (payment_record_id, payment_id, created_date, created_time, last_updated_date,"
+            " last_updated_time, transaction_id, counterparty_id, payment_amount, currency_id, payment_type_id, paid, payment_date,"
+            " _observed_at, _removed, _batch, _loaded_at)"
+            " VALUES (%s, %s, %s, '09:00:00', %s, '09:00:00', 1, %s, %s, 1, 1, %s, %s, %s, %s, 1, GETDATE())"
+        )
         for number, day, paid, counterparty, amount in PAYMENTS:
-            cursor.execute(
-                "INSERT INTO star.fact_payment (payment_record_id, payment_id, created_date, created_time, last_updated_date,"
-                " last_updated_time, transaction_id, counterparty_id, payment_amount, currency_id, payment_type_id, paid, payment_date,"
-                " _observed_at, _removed, _batch, _loaded_at)"
-                " VALUES (%s, %s, '2024-11-11', '09:00:00', '2024-11-11', '09:00:00', %s, %s, %s, 1, 1, %s, %s, GETDATE(),"
-                " FALSE, 1, GETDATE())",
-                (number, number, number, counterparty, amount, paid, day),
-            )
+            at = "2024-11-11"
+            cursor.execute(insert, (number, number, at, at, counterparty, amount, paid, day, at, False))
+        for number, record, created, updated, observed, day, paid, removed in VERSIONS:
+            cursor.execute(insert, (record, number, created, updated, 1, "1.00", paid, day, observed, removed))
         connection.commit()
     bucket = "test-api"
     s3.create_bucket(Bucket=bucket)

@@ -27,17 +27,40 @@ def ids(answer: Any) -> list[int]:
 
 
 @pytest.mark.clock
-def test_the_last_five_payments_are_due_up_to_the_day_latest_first(client: TestClient) -> None:
+def test_the_last_five_payments_are_scheduled_up_to_the_day_latest_first(client: TestClient) -> None:
     assert ids(client.get("/payments/last5?as_of=2024-11-15")) == [6, 5, 4, 3, 2]
-    assert ids(client.get("/payments/last5?as_of=2024-11-12")) == [3, 2, 1]
+    assert ids(client.get("/payments/last5?as_of=2024-11-12")) == [3, 2, 1, 11, 12]
     assert ids(client.get("/payments/last5?as_of=2020-01-01")) == []
 
 
 @pytest.mark.clock
-def test_the_next_five_begin_with_the_day_and_leave_out_what_is_overdue(client: TestClient) -> None:
+def test_payments_are_listed_by_schedule_also_if_their_flag_is_never_set(client: TestClient) -> None:
+    """The source sets no flag of a payment that falls due on a weekend: 7 was neither among the last nor, a day later, among the next."""
+    assert ids(client.get("/payments/last5?as_of=2024-11-17")) == [7, 6, 5, 4, 3]
     assert ids(client.get("/payments/next5?as_of=2024-11-17")) == [9, 10, 8]
-    assert ids(client.get("/payments/next5?as_of=2024-11-16")) == [7, 9, 10, 8]
-    assert ids(client.get("/payments/next5")) == []  # from today, long after
+    assert ids(client.get("/payments/next5?as_of=2024-11-15")) == [7, 9, 10, 8]
+    assert ids(client.get("/payments/next5")) == []  # after today, long after
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize(
+    ("day", "last", "following"),
+    [
+        ("2023-04-30", {}, {}),
+        ("2023-05-01", {}, {13: True, 11: False}),
+        ("2023-05-07", {13: True, 12: None}, {11: False}),
+        ("2023-05-08", {11: True, 13: True, 12: None}, {}),
+        ("2023-05-10", {11: True, 12: None}, {}),
+        ("2023-05-20", {11: True, 12: True}, {}),
+    ],
+)
+def test_a_day_of_the_past_is_answered_from_the_versions_of_that_day(
+    client: TestClient, day: str, last: dict[int, bool | None], following: dict[int, bool | None]
+) -> None:
+    """It had today's flags before, and payments that did not exist yet."""
+    for address, expected in (("last5", last), ("next5", following)):
+        found = client.get(f"/payments/{address}?as_of={day}").json()
+        assert {each["payment_id"]: each["paid"] for each in found} == expected
 
 
 @pytest.mark.clock
@@ -45,7 +68,7 @@ def test_without_a_day_payments_are_counted_from_the_day_in_utc(surroundings: Su
     ahead = datetime(2024, 11, 18, 9, tzinfo=timezone(timedelta(hours=14)))  # in UTC it is still the 17th
     with surroundings.app(lambda: ahead) as client:
         assert ids(client.get("/payments/next5")) == [9, 10, 8]
-        assert ids(client.get("/payments/last5")) == [6, 5, 4, 3, 2]
+        assert ids(client.get("/payments/last5")) == [7, 6, 5, 4, 3]
         assert "2024-11-17" in client.get("/").text
 
 
@@ -72,6 +95,7 @@ def test_freshness_names_every_table_that_was_loaded(client: TestClient) -> None
     tables = {each["table"]: each for each in client.get("/freshness").json()["tables"]}
     assert set(tables) == {"star.fact_payment", "star.dim_counterparty", "star.dim_currency", "star.dim_payment_type"}
     assert {each["lag_seconds"] for each in tables.values()} == {None}  # there is no Dagster instance, which alone knows the lag
+    assert {each["verified_through"] for each in tables.values()} == {None}  # a warehouse of an earlier version has no table of proofs
 
 
 @pytest.mark.clock

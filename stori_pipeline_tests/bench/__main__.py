@@ -123,6 +123,8 @@ def _measure_all(stack: Stack, environ: dict[str, str], admin: str, folder: Path
         _wipe(environ)
         _settle(environ)
         found["raw out"].append(measure(environ, "raw-out"))
+        found["prove"].append(_moved(measure(environ, "prove"), rows))
+        found["prove share"].append(measure(environ, "prove-share"))
         found["land"].append(_moved(measure(environ, "land"), rows))
         _settle(environ)
         found["raw load"].append(measure(environ, "raw-load", str(everything)))
@@ -165,6 +167,8 @@ def _report(rows: int, found: dict[str, list[Measured]], redshift_peak: float) -
         ("1 % extract to S3 Parquet", "land 1 %", "COPY of those rows to stdout, binary", "raw out 1 %"),
         ("1 % load (merge)", "load 1 %", "COPY from binary, delete, insert", "raw merge 1 %"),
         ("nothing new", "land nothing", "COPY of 1 % to stdout, binary", "raw out 1 %"),
+        ("proof of all rows, at the source", "prove", "COPY to stdout, binary", "raw out"),
+        ("proof of a share, at the source", "prove share", "COPY to stdout, binary", "raw out"),
     )
     for what, ours, against, raw in pairs:
         mine, theirs = (statistics.median(m.seconds for m in found[name]) for name in (ours, raw))

@@ -54,6 +54,20 @@ def _load() -> None:
     print(loaded.rows_inserted if loaded else 0)  # noqa: T201
 
 
+def _prove(*, share: bool) -> None:
+    """What a proof asks its source for, if it finds no difference: all rows, or a share of them."""
+    from stori_pipeline.model.row_checksum import KeyRange
+    from stori_pipeline.readers.postgres.reader import PostgresReader
+    from stori_pipeline.verify.shares import SHARES
+
+    reader = PostgresReader(os.environ["STORI_SOURCE_BENCH"])
+    rows, keys = reader.key_range(table.TABLE)
+    compared = KeyRange(keys.low, keys.low + (keys.high - keys.low) // SHARES) if share else keys
+    digests = reader.digests(table.TABLE, compared, compared.width(256))
+    assert share or sum(each.rows for each in digests.values()) == rows
+    print(sum(each.rows for each in digests.values()))  # noqa: T201
+
+
 def main() -> None:
     name, *rest = sys.argv[1:]
     file = Path(rest[0]) if rest else Path(os.devnull)
@@ -68,6 +82,8 @@ def main() -> None:
         _land()
     elif name == "load":
         _load()
+    elif name in ("prove", "prove-share"):
+        _prove(share=name == "prove-share")
     else:
         raise SystemExit(f"there is no step {name!r}")
 

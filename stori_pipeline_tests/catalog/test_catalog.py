@@ -64,6 +64,17 @@ def test_every_table_and_column_of_the_catalog_is_described(table: Table) -> Non
     assert all(column.description for column in table.columns)
 
 
+@pytest.mark.parametrize(("name", "rows"), [("rates.daily", 8), ("events.app_events", 30), ("drops.card_settlements", 500)])
+def test_a_batch_that_is_garbage_as_a_whole_is_blocked_however_small(name: str, rows: int) -> None:
+    """All eight rates of a day are -1; all events of a burst are no JSON; all files of a drop are broken."""
+    assert find_table(name).blocks(0, rows)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("rates.daily", 7), ("events.app_events", 2), ("drops.card_settlements", 0)])
+def test_one_bad_row_of_a_small_batch_is_not_blocked(name: str, rows: int) -> None:
+    assert not find_table(name).blocks(rows, 1)
+
+
 @pytest.mark.parametrize("source", ["app", "bank", "totesys"])
 def test_no_definition_of_postgres_differs_from_its_source(source: str, source_db: SourceDatabase) -> None:
     execute(source_db.admin_url, (ROOT / f"sql/sources/{source}.sql").read_text())

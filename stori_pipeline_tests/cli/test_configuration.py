@@ -39,7 +39,7 @@ def test_settings_lists_values_without_secrets_and_where_they_come_from(project:
     ("name", "value", "problem"),
     [
         ("STORI_WAREHOUSE", "http://loader:hushhush@cluster/dev", "does not begin with postgresql://"),
-        ("STORI_SOURCE_BANK", "postgresql://reader:hush/hush@host/bank", "has a port that is no number"),
+        ("STORI_SOURCE_BANK", "postgresql://reader:hush/hush@host/bank", "has a password with a special character"),
         ("STORI_SOURCE_EXCHANGE", "mongodb://reader:hushhush@one:27017,two:99999/exchange", "has a port that is no number"),
         ("STORI_COPY_ROLE", "copy", "is not the ARN of a role"),
         ("STORI_LANDING_BUCKET", "", "is empty"),

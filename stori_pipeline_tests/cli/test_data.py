@@ -15,7 +15,9 @@ from stori_pipeline_tests.commands import Ended, started
 from stori_pipeline_tests.pasting import pasted
 
 SYNC = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
-VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing"]
+VERIFY = ["table", "source_rows", "warehouse_rows", "equal", "differing", "differing_rows", "more", "rows", "rows_in_flight", "in_flight"]
+VERIFY += ["verified_through", "how", "range", "compared", "checksums", "generation", "batch", "position", "run_id", "started_at"]
+VERIFY += ["finished_at", "repaired"]
 
 
 def in_one_line(ended: Ended) -> str:
@@ -161,9 +163,9 @@ def test_sync_and_verify_say_where_rejected_rows_are(project: ProjectFolder) -> 
     project.bank("ALTER TABLE transactions ALTER transaction_details TYPE text")
     project.bank("UPDATE transactions SET transaction_details = repeat('x', 70000) WHERE transaction_no = 33")
     try:
-        where = f"each with its reason, in s3://{project.environ['STORI_LANDING_BUCKET']}/bank/transactions/_quarantine/"
-        assert f"rows that went to quarantine: 1, {where}" in project.stori("sync", "bank.transactions").expect(0).err
-        assert f"rows in quarantine: 1, {where}" in project.stori("verify", "bank.transactions").expect(1).err
+        where = "`stori quarantine show bank.transactions` shows why"
+        assert f"rows that went to quarantine: 1; {where}" in project.stori("sync", "bank.transactions").expect(0).err
+        assert f"rows in quarantine: 1; {where}" in project.stori("verify", "bank.transactions").expect(1).err
     finally:
         project.bank("UPDATE transactions SET transaction_details = 'short' WHERE transaction_no = 33")
         project.bank("ALTER TABLE transactions ALTER transaction_details TYPE varchar(1024)")
@@ -196,6 +198,12 @@ def test_detect_deletes_refuses_a_source_without_rows_unless_forced(project: Pro
         line = in_one_line(project.stori("detect-deletes", "bank.transactions"))
         assert "the source lists no rows" in line
         assert "`stori detect-deletes --force bank.transactions`" in line
+        assert "nothing was changed" not in line, "it was synced first"
+        every = project.stori("detect-deletes", "--json", "bank.transactions", "totesys.staff").expect(1)
+        assert "bank.transactions: the source lists no rows" in every.err
+        assert [each["table"] for each in every.json] == ["totesys.staff"], "the other tables were left out after a refusal"
+        synced = project.stori("sync", "--detect-deletes", "bank.transactions").expect(1)
+        assert "bank.transactions: the source lists no rows" in " ".join(synced.err.split())
         (count,) = project.warehouse("SELECT COUNT(*) FROM bank.transactions")[0]
         assert count > 0
         (bank,) = project.stori("detect-deletes", "--force", "--json", "bank.transactions").json

@@ -17,6 +17,7 @@ from stori_pipeline.model.project import Project
 from stori_pipeline.project import PROJECT
 from stori_pipeline.runtime.alerts import send_alerts
 from stori_pipeline.runtime.lag import lag_seconds
+from stori_pipeline.runtime.quarantined import quarantined_now
 from stori_pipeline.settings import Settings
 from stori_pipeline_tests.commands import Ended
 from stori_pipeline_tests.databases import closed_port, execute
@@ -70,9 +71,22 @@ def test_a_mirror_that_verify_proved_is_verified_through_then(synced: Platform) 
     synced.stori("verify", BANK).expect(0)
     verified = datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"]))
     assert abs(datetime.now(timezone.utc) - verified) < timedelta(minutes=1)
+    with TestClient(create_app(Settings(synced.environ), lags=lambda _now: {})) as client:
+        (by_api,) = [each for each in client.get("/freshness").json()["tables"] if each["table"] == BANK]
+    assert datetime.fromisoformat(by_api["verified_through"]) == verified
     synced.execute("DELETE FROM bank.transactions WHERE transaction_no = 1")
     synced.stori("verify", BANK).expect(1)
     assert datetime.fromisoformat(str(of_bank(synced.stori("status", "--json"))["verified_through"])) == verified
+
+
+def test_status_names_a_table_that_the_project_no_longer_defines(synced: Platform) -> None:
+    """No check and no proof looks at it any more."""
+    synced.execute(
+        "INSERT INTO pipeline.loads SELECT 'gone.items', generation, batch, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id,"
+        f" started_at, finished_at FROM pipeline.loads WHERE target = '{BANK}'"
+    )
+    assert synced.stori("status", "--json").json["not_defined"] == ["gone.items"]
+    assert "gone.items: the project no longer defines it, so it is neither loaded nor compared" in synced.stori("status").err
 
 
 def test_status_with_the_warehouse_down_says_so_in_one_line(synced: Platform) -> None:
@@ -95,7 +109,8 @@ def test_the_api_cloudwatch_and_status_agree_on_the_lag_of_a_quiet_source(synced
         began = time.time()
         by_status = int(str(of_bank(synced.stori("status", "--json"))["lag_seconds"]))
         lags = functools.partial(lag_seconds, instance, project)
-        with TestClient(create_app(Settings(synced.environ), lags=lags)) as client:
+        counts = functools.partial(quarantined_now, project)
+        with TestClient(create_app(Settings(synced.environ), lags=lags, quarantined=counts)) as client:
             (by_api,) = [each for each in client.get("/freshness").json()["tables"] if each["table"] == BANK]
         send_alerts(instance, project)
         took = time.time() - began
@@ -111,6 +126,7 @@ def test_the_api_cloudwatch_and_status_agree_on_the_lag_of_a_quiet_source(synced
     by_cloudwatch = max(point["Maximum"] for point in points)
     assert 0 <= by_status <= by_api["lag_seconds"] <= by_cloudwatch <= by_status + took + 1
     assert by_cloudwatch < 60
+    assert by_api["quarantined"] == 1
 
 
 def test_a_mirror_that_is_behind_its_lake_has_the_lag_of_what_it_shows(synced: Platform) -> None:

@@ -23,10 +23,12 @@ from dagster import (
 from stori_pipeline.cli.sync import execute_sync as execute_sync_of
 from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.keys import landing_key, mirror_key, source_key, step_name
-from stori_pipeline.model.project import Project
+from stori_pipeline.defs.jobs import sync_request
+from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key, source_key, step_name
+from stori_pipeline.model.project import Project, downstream
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import varchar
+from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
@@ -102,6 +104,38 @@ def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: Da
     assert metadata_of(result, mirror_key(BANK))["rows_deleted"] == 1
 
 
+def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, instance: DagsterInstance) -> None:
+    """Regression: the refusal stood in the log alone, and no run could accept it."""
+    platform.move(5)
+    execute_sync([BANK], instance=instance)
+    platform.write("DELETE FROM transactions")
+    (refused,) = (each for each in run_sync([BANK], instance=instance, detect_deletes=True) if each.table == BANK.full_name)
+    assert (refused.error, refused.rows_deleted) == ("", 0)
+    assert refused.refused.startswith("detect-deletes of bank.transactions: the source lists no rows and the mirror has 5")
+    request = sync_request(downstream(PLAIN, [BANK]), checks=[], detect_deletes=True)
+    request.run_config["ops"][step_name(landing_key(BANK))]["config"]["force"] = True
+    assert execute_request(build_defs(PLAIN), "sync", request, instance=instance).success
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
+
+
+def test_a_landing_says_which_rows_it_read_whole_and_why(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(2)
+    execute_sync([BANK], instance=instance)
+    platform.write(
+        "CREATE TABLE archived (LIKE transactions INCLUDING ALL);"
+        " INSERT INTO archived SELECT (jsonb_populate_record(t, '{\"transaction_no\": 900}')).* FROM transactions t LIMIT 1",
+    )
+    platform.write("ALTER TABLE archived INHERIT transactions")
+    joined = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
+    assert (joined["kind"], joined["rows_landed"]) == ("changes", 1)
+    assert joined["joined"] == "every row of archived was read, because it joined the table since the last batch"
+    platform.write("ALTER TABLE transactions DROP chip_used; ALTER TABLE transactions ADD chip_used boolean NOT NULL DEFAULT true")
+    changed = metadata_of(execute_sync([BANK], instance=instance), landing_key(BANK))
+    assert changed["kind"] == "snapshot"
+    assert "column 'chip_used' was changed in the source without writing its rows" in changed["full_refresh_reason"]
+    assert platform.query("SELECT transaction_no FROM bank.transactions WHERE chip_used ORDER BY 1") == [(1,), (2,)]
+
+
 def test_the_source_is_observed_before_it_is_read(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(1)
     result = execute_sync([BANK], instance=instance)
@@ -153,6 +187,14 @@ def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, inst
     # A later run must not load what was blocked, just because it has landed nothing wrong itself.
     again = run_sync([BANK], instance=instance)
     assert "batch 2 break the table's definition" in again[0].error
+    # The page of the quarantine still says what is in it, and what to do, although the last landing brought nothing.
+    (page,) = instance.fetch_materializations(quarantine_key(BANK.source), limit=1).records
+    assert page.asset_materialization is not None
+    shown = {name: value.value for name, value in page.asset_materialization.metadata.items()}
+    assert shown["dagster/row_count"] == 20
+    assert "| bank.transactions | too_long | transaction_details | 20 |" in str(shown["by_reason"])
+    assert "| bank.transactions | 2:1 | too_long | transaction_details |" in str(shown["rows"])
+    assert "`stori quarantine accept bank.transactions --batch 2`" in str(shown["what_to_do"])
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
 
     platform.write("UPDATE transactions SET transaction_details = 'x' WHERE length(transaction_details) > 1024")
@@ -160,6 +202,7 @@ def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, inst
     assert mended.success
     assert all(each.passed for each in checks(mended).values())
     assert metadata_of(mended, landing_key(BANK))["full_refresh_reason"] == "a full refresh was requested"
+    assert metadata_of(mended, quarantine_key(BANK.source)) == {"dagster/row_count": 0}
 
 
 def test_a_few_rejected_rows_do_not_block(platform: Platform, instance: DagsterInstance) -> None:
@@ -169,6 +212,26 @@ def test_a_few_rejected_rows_do_not_block(platform: Platform, instance: DagsterI
     assert result.success
     assert metadata_of(result, landing_key(BANK))["rows_rejected"] == 1
     assert metadata_of(result, landing_key(BANK))["quarantine"].startswith(f"s3://{platform.bucket}/bank/transactions/_quarantine/")
+    assert checks(result)["landing/bank/transactions contract"].passed
+
+
+def test_a_batch_with_nothing_good_in_it_warns_though_it_is_too_small_to_be_blocked(platform: Platform, instance: DagsterInstance) -> None:
+    platform.move(3)
+    execute_sync([BANK], instance=instance)
+    platform.move(1, details="x" * 1025)
+    result = execute_sync([BANK], instance=instance)
+    assert result.success
+    contract = checks(result)["landing/bank/transactions contract"]
+    assert (contract.passed, contract.severity.value) == (False, "WARN")
+    assert "nothing good came: all 1 rows of batch 2 were rejected" in (contract.description or "")
+    platform.write("UPDATE transactions SET transaction_details = repeat('x', 1025) WHERE transaction_no = 2")
+    quiet = execute_sync([BANK], instance=instance)
+    assert metadata_of(quiet, landing_key(BANK))["quarantined"] == 2
+    # The mirror has the older version of row 2, which looks current; of row 4 it has none.
+    older = checks(quiet)["warehouse/bank/transactions no_newer_version_in_quarantine"]
+    assert (older.passed, older.severity.value) == (False, "WARN")
+    assert (older.description or "").startswith("bank.transactions: 1 rows show an older version, because the newer one was rejected")
+    assert "| 2 | 3:1 | too_long |" in str(older.metadata["examples"].value)
 
 
 def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: Platform, instance: DagsterInstance) -> None:
@@ -201,6 +264,26 @@ def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance)
     assert after is not None
     assert (after.batch, after.kind, after.rows, after.until) == (2, "changes", 4, before.until)
     assert metadata_of(result, mirror_key(BANK))["dagster/row_count"] == 7
+
+
+@pytest.mark.clock
+def test_a_green_mirror_has_every_batch_of_the_lake_also_after_a_past_day(platform: Platform, instance: DagsterInstance) -> None:
+    """Landing and mirror of a past day were green with the ledger at the first batch, and the lake at the eighth."""
+    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
+    platform.move(2)
+    execute_sync([BANK], instance=instance)
+    for _ in range(3):
+        platform.move(1)
+        platform.land(BANK)
+
+    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
+
+    newest = platform.lake.newest(BANK)
+    assert newest is not None
+    assert newest.batch == 5
+    assert result.success
+    assert platform.ledger(BANK)[-1] == newest.order
+    assert checks(result)["warehouse/bank/transactions complete"].passed
 
 
 @pytest.mark.parametrize(

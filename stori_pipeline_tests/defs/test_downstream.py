@@ -38,6 +38,8 @@ EVERYTHING = (
     | {f"{layer}{name}" for name in ("star/fact_movement", "star/dim_account") for layer in ("", "warehouse/")}
     | {"landing/bank/transactions", "warehouse/bank/transactions"}
 )
+PAGES = {"quarantine/bank", "quarantine/exchange"}
+"""What `stori sync` and the schedule bring up to date besides."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def test_the_run_of_a_change_updates_star_tables_and_reports(platform: Platform,
     platform.trade(1)
     first = execute_sync(BOTH, instance=instance, project=graph)
     assert first.success, [str(event.message) for event in first.all_events if event.is_failure]
-    assert set(materialized(first)) == EVERYTHING
+    assert set(materialized(first)) == EVERYTHING | PAGES
     assert all(each.passed for each in checked(first).values())
     assert platform.query("SELECT movements FROM reports.busiest_ticker") == [(3,)]
     fact, report = materialized(first)["star/fact_movement"], materialized(first)["reports/movements_by_ticker"]
@@ -122,8 +124,8 @@ def test_the_run_of_a_change_updates_star_tables_and_reports(platform: Platform,
     assert materialized(result)["star/dim_account"]["rows_landed"] == 0  # its rows stay as they were
 
     quiet = materialized(execute_sync(BOTH, instance=instance, project=graph))
-    assert set(quiet) == EVERYTHING
-    assert {name: each["outcome"] for name, each in quiet.items() if each["outcome"] != "nothing new"} == {}
+    assert set(quiet) == EVERYTHING | PAGES
+    assert {name: each["outcome"] for name, each in quiet.items() if name not in PAGES and each["outcome"] != "nothing new"} == {}
     assert quiet["reports/movements_by_ticker"]["dagster/row_count"] == 1
     assert quiet["warehouse/star/fact_movement"]["dagster/row_count"] == 4
 

@@ -83,7 +83,7 @@ def test_every_table_star_table_and_report_has_its_assets_under_one_name(defs: D
     graph = load_project()
     expected = {f"{layer}{table.prefix}" for table in graph.tables for layer in ("", "landing/", "warehouse/")}
     expected |= {f"{layer}star/{star.name}" for star in graph.stars for layer in ("", "warehouse/")}
-    expected |= {f"charts/{chart.name}" for chart in graph.charts}
+    expected |= {f"charts/{chart.name}" for chart in graph.charts} | {f"quarantine/{table.source.name}" for table in graph.tables}
     assert keys == expected | {f"reports/{report.name}" for report in graph.reports}
 
 

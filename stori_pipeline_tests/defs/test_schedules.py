@@ -18,7 +18,7 @@ from dagster import (
 from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
-from stori_pipeline.defs.keys import landing_key, mirror_key
+from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key
 from stori_pipeline.model.project import downstream
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.defs.ticks import Sensor, requested, scheduled
@@ -50,7 +50,7 @@ def test_the_schedule_requests_everything_of_its_source(defs: Definitions, insta
 
     request = tick()
     assert isinstance(request, RunRequest)
-    assert set(request.asset_selection or []) == {landing_key(BANK), mirror_key(BANK)}
+    assert set(request.asset_selection or []) == {landing_key(BANK), mirror_key(BANK), quarantine_key(BANK.source)}
     assert set(request.asset_check_keys or []) == {*quick_checks(PLAIN, downstream(PLAIN, [BANK])), *scheduled_checks([BANK])}
     assert request.run_config["ops"]["landing__bank__transactions"]["config"] == {"detect_deletes": True}
 

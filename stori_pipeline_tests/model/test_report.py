@@ -27,6 +27,22 @@ def test_a_report_is_its_header_and_one_select(tmp_path: Path) -> None:
     assert only(tmp_path, "SELECT label FROM star.dim_item").materialized == "view"
 
 
+def test_a_report_is_read_with_and_without_a_byte_order_mark(tmp_path: Path) -> None:
+    """With one, its first comment was no comment, and the file held "no SQL"."""
+    text = "-- Items sold.\n-- materialized: table\nSELECT label FROM star.dim_item\n"
+    (tmp_path / "one.sql").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (with_mark,) = load_reports(tmp_path, TABLES, STARS)
+    assert (with_mark.description, with_mark.materialized) == ("Items sold.", "table")
+    assert with_mark == only(tmp_path, text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_report_in_another_encoding_is_refused_by_its_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "one.sql").write_text("-- Größe.\nSELECT label FROM star.dim_item\n", encoding=encoding)
+    with pytest.raises(DefinitionError, match=r"reports/one\.sql: it is not UTF-8 at byte \d+; save it as UTF-8"):
+        load_reports(tmp_path, TABLES, STARS)
+
+
 def test_column_lineage_passes_through_every_construct_of_sql(tmp_path: Path) -> None:
     report = only(
         tmp_path,

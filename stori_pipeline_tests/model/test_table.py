@@ -61,6 +61,8 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
         ({"columns": (*ORDERS.columns, Column("ctid", integer))}, "the pipeline or Redshift uses that name"),
         ({"max_rejected": 1.5}, "max_rejected is a share between 0 and 1, not 1.5"),
         ({"max_rejected": -0.1}, "max_rejected is a share"),
+        ({"max_rejected_rows": -1}, "max_rejected_rows is a number of rows, 0 or more, not -1"),
+        ({"max_rejected_rows": 0.5}, "max_rejected_rows is a number of rows, 0 or more, not 0.5"),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
@@ -164,3 +166,23 @@ def test_a_source_with_the_name_of_a_schema_of_ours_or_of_redshift_is_refused(na
     """Regression: a table `pipeline.loads` would have dropped the ledger."""
     with pytest.raises(DefinitionError, match=f"source: '{name}' is a name of the platform or of Redshift itself; choose another name"):
         Source(name=name, kind="postgres", description="A source.")
+
+
+@pytest.mark.parametrize(
+    ("limits", "rows", "rejected", "blocked"),
+    [
+        ({}, 2, 1, False),  # one bad row of three does not yet mean a broken source
+        ({}, 0, 1, False),
+        ({}, 1, 2, True),
+        ({}, 0, 30, True),
+        ({}, 198, 2, False),
+        ({}, 197, 2, True),
+        ({"max_rejected_rows": 0}, 2, 1, True),
+        ({"max_rejected_rows": 20, "max_rejected": 0.5}, 0, 20, False),
+        ({"max_rejected_rows": 20, "max_rejected": 0.5}, 0, 500, True),
+        ({"max_rejected": 1.0}, 0, 500, False),
+        ({}, 0, 0, False),
+    ],
+)
+def test_a_small_batch_is_judged_by_its_own_share(limits: dict[str, Any], rows: int, rejected: int, blocked: bool) -> None:
+    assert replace(ORDERS, **limits).blocks(rows, rejected) is blocked

@@ -229,7 +229,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_and_do_not_count_as_deleted(works
     assert works.versions()[3:] == [(4, 2, "2.00", False), (5, 4, "1.00", True)]
     one, two = works.quarantine(landed.manifest)
     assert (one["code"], one["column"]) == ("bad_date", "due")
-    assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": "1.00", "due": "soon", "note": None}
+    assert json.loads(one["raw"]) == {"sale_id": 1, "item_id": 1, "price": 1.0, "due": "soon", "note": None}
     assert (two["code"], two["column"], two["reason"]) == ("too_long", "said", "said: 12 bytes, but varchar(8) holds 8")
     works.land("changes", sale(1, "3.00"))
     works.derive()

@@ -23,7 +23,7 @@ from stori_pipeline_tests.stores import StoredTable, Stores
 
 
 def land(lake: Lake, table: Table, kind: str, *given: dict[str, Any], broken: int = 0) -> Manifest:
-    """Lands a batch of these rows, and of `broken` rows that do not fit the definition. Eleven of them block it."""
+    """Lands a batch of these rows, and of `broken` rows that do not fit the definition. Two of them block it."""
     newest = lake.newest(table)
 
     class Rows(Given):
@@ -72,7 +72,7 @@ def test_a_load_refuses_blocked_batches_whoever_found_them(items: StoredTable) -
 def test_live_rows_are_refused_until_a_snapshot_follows_the_blocked_batch(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "COMPACT_AFTER", 1)
     land(lake, SALE, "snapshot", sale(1))
-    land(lake, SALE, "changes", sale(2), broken=10)
+    land(lake, SALE, "changes", sale(2), broken=1)
     assert upkeep.compact(lake, SALE)
     assert loadable_rows(SALE, lake).collect().height == 2
     land(lake, SALE, "changes", sale(3), broken=11)
@@ -138,7 +138,7 @@ def test_the_advice_of_the_error_opens_a_blocked_star_table(stores: Stores) -> N
     assert first is not None
     message = block_message(FACT.table, [first])
     assert "11 of the 12 rows of batch 1" in message
-    assert "more than max_rejected=0.01 allows (a smaller batch counts as one of 1000 rows)" in message
+    assert "more than max_rejected=0.01 and max_rejected_rows=1 allow" in message
     assert message.endswith("materialize the asset `star/fact_sale` with `full: true` in its config")
 
     land(stores.lake, SALE, "changes", sale(12))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.lake.quarantine import rejected_rows
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.source import Source
@@ -53,7 +54,7 @@ def rows(lake: Lake, table: Table = ORDERS) -> dict[int, dict[str, Any]]:
 
 def _quarantine(lake: Lake, manifest: Manifest | None) -> list[dict[str, Any]]:
     assert manifest is not None
-    return lake.quarantined(ORDERS, manifest).collect().to_dicts()
+    return rejected_rows(lake, ORDERS, manifest).collect().to_dicts()
 
 
 def begun(messages: TestQueue, lake: Lake) -> None:

@@ -24,6 +24,7 @@ from stori_pipeline.readers import PositionLost, SourceError, reader_for
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline.warehouse import Warehouse
+from stori_pipeline.warehouse.session import LedgerEntry
 from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.readings import Given, changes, rows
@@ -259,9 +260,9 @@ def test_new_batches_are_those_after_the_ledgers(lake: Lake) -> None:
     assert first is not None
     whole = sync.new_batches(ITEMS, lake, None)
     assert [(each.order, each.kind, each.rows) for each in whole.batches] == [(first.order, "snapshot", 1)]
-    assert sync.new_batches(ITEMS, lake, first.order).batches == ()
+    assert sync.new_batches(ITEMS, lake, LedgerEntry(*first.order)).batches == ()
     sync.land(ITEMS, asked(lake, changes(ROW, ROW)), lake, run_id="run")
-    later = sync.new_batches(ITEMS, lake, first.order)
+    later = sync.new_batches(ITEMS, lake, LedgerEntry(*first.order))
     assert [(each.order, each.kind, each.rows) for each in later.batches] == [((first.generation, 2), "changes", 2)]
     assert later.order == (first.generation, 2)
 
@@ -271,6 +272,6 @@ def test_changes_under_another_definition_are_refused(lake: Lake, warehouse_url:
     assert first is not None
     sync.land(ITEMS, asked(lake, changes(ROW)), lake, run_id="run")
     changed = replace(ITEMS, columns=(ITEMS.columns[0], Column("note", varchar(65)), ITEMS.columns[2]))
-    new = sync.new_batches(changed, lake, first.order)
+    new = sync.new_batches(changed, lake, LedgerEntry(*first.order))
     with pytest.raises(LakeError, match="its definition changed"):
         sync.load_new(new, Warehouse(warehouse_url, "arn:x"), run_id="run")

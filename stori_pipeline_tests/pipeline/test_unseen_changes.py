@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stori_pipeline.pipeline.detect_deletes import DetectionRefused
@@ -103,6 +105,17 @@ def test_a_source_that_lists_no_rows_is_refused_unless_forced(platform: Platform
     platform.stori("detect-deletes", "--force", BANK.full_name).expect(0)
     assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
     platform.assert_equal(BANK)
+
+
+def test_a_table_that_may_be_empty_is_emptied_without_force(platform: Platform) -> None:
+    """Regression: a table that its application empties wanted --force each time."""
+    platform.move(20)
+    platform.sync(BANK)
+    platform.write("DELETE FROM transactions")
+    manifest = platform.detect_deletes(replace(BANK, may_be_empty=True))
+    assert manifest is not None
+    assert manifest.rows == 20
+    assert replace(BANK, may_be_empty=True).fingerprint == BANK.fingerprint
 
 
 def test_detect_deletes_of_a_mirror_that_is_behind_is_refused(platform: Platform) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.contract import conform
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import date, decimal, integer, super_, timestamptz, varchar
 from stori_pipeline.readers import Reader
-from stori_pipeline.readers.s3_drop import Objects
+from stori_pipeline.readers.s3_drop import Objects, formats
+from stori_pipeline.readers.s3_drop.bucket import Dropped
+from stori_pipeline.readers.s3_drop.decoding import unzipped
 from stori_pipeline_tests.readers.drained import Drained, drained
 
 if TYPE_CHECKING:
@@ -52,3 +57,17 @@ class Drops:
         return replace(
             self, table=replace(self.table, key=("file", "line"), columns=(replace(TABLE["id"], nullable=True), *TABLE.columns[1:]))
         )
+
+
+FILE = Dropped(datetime(2024, 11, 15, 8, tzinfo=timezone.utc), "sales/a b.json", '"e"', 1)
+_OBJECTS = Objects("sales/")
+
+Found = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+
+
+def read_bytes(kind: str, body: bytes, *columns: Column, options: Objects = _OBJECTS, key: Column = TABLE["id"]) -> Found:
+    """The rows of a file without a bucket, and those that are rejected: of a table with a key and these columns."""
+    table = replace(TABLE, columns=(key, *columns), key=(key.name,), cursor="")
+    with unzipped(io.BytesIO(body)) as file:
+        rows, rejected = conform(table, list(formats.rows(table, kind, file, FILE, options)))
+    return rows.to_pylist(), rejected.to_pylist()

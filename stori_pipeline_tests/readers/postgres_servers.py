@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redshift_local.embedded import ports
-from redshift_local.embedded.cluster import Cluster
+from redshift_local.embedded.cluster import Cluster, binary
 from stori_pipeline_tests.databases import execute
 
 _PATIENCE = 60.0
@@ -83,6 +83,36 @@ class Server:
         """Another server with a copy of the data; it is not started."""
         subprocess.run(["cp", "-a", str(self.data), str(to)], check=True)
         return Server(to)
+
+    def dumped_into(self, other: Server) -> None:
+        """Restores a dump of the tables in another server."""
+        command = [str(binary("pg_dump")), "--no-owner", "--dbname", self.url]
+        dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        subprocess.run([str(binary("psql")), "--quiet", "--dbname", other.url], input=dump, check=True, capture_output=True, text=True)
+
+    def upgraded(self, to: Path) -> Server:
+        """Another server, to which `pg_upgrade` brought the data; it runs. This one must be shut down."""
+        cluster = _cluster(to)
+        cluster.create()
+        bin_folder = str(binary("pg_upgrade").parent)
+        command = [
+            str(binary("pg_upgrade")),
+            "-b",
+            bin_folder,
+            "-B",
+            bin_folder,
+            "-d",
+            str(self.data),
+            "-D",
+            str(to),
+            "-U",
+            "postgres",
+            "-N",
+        ]
+        subprocess.run([*cluster.through(), *command], cwd=to, env={"PGPASSWORD": "of-postgres"}, check=True, capture_output=True)
+        server = Server(to)
+        server.start()
+        return server
 
     def set_back(self, copy: Path) -> None:
         """Puts a copy of the data in the place of the data, and starts on it."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 class DropsRig:
     kind = "s3_drop"
     ways: ClassVar[Mapping[str, Changes]] = {"files": Objects("items/")}
-    missing_is_empty = False
     whole_rows = True
     shows_unread_rows = True
 

@@ -32,7 +32,6 @@ class RatesRig:
     ways: ClassVar[Mapping[str, Changes]] = {
         "day": ByDay(date(2026, 3, 2), latest="latest", day_at="date", rows_at="rates", entry=("id", "name"), unchanging=("base",))
     }
-    missing_is_empty = False
     whole_rows = False
     shows_unread_rows = True
 
@@ -62,9 +61,8 @@ class RatesRig:
     def update(self, key: int, **values: Any) -> None:
         self._publish({str(key): values["name"]})
 
-    def delete(self, key: int) -> None:  # noqa: ARG002  (the suite says which)
-        """An API goes on without it, and what it published before stays true."""
-        self._publish({})
+    def delete(self, key: int) -> None:
+        """An API publishes no more of it, and what it published before stays true."""
 
     def drop(self) -> None:
         self._days = []
@@ -81,7 +79,6 @@ class ReportsRig:
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"day asked": ByDay(date(2026, 3, 2), path="reports?on={day}", day_format="%d.%m.%Y")}
-    missing_is_empty = False
     whole_rows = False  # its rows are those of the day on which they are published, whatever their columns say
     shows_unread_rows = True
 
@@ -130,7 +127,6 @@ class PagesRig:
 
     kind = "http_api"
     ways: ClassVar[Mapping[str, Changes]] = {"page": ByPage("items?limit=50", after="after", mark_at="meta.number", rows_at="data")}
-    missing_is_empty = False
     whole_rows = True
     shows_unread_rows = True
 

@@ -21,7 +21,6 @@ PACKAGE = "stori_pipeline_tests.readers.json_folder"
 class JsonFolderRig:
     kind = KIND
     ways: ClassVar[Mapping[str, Changes]] = {"content": RowFiles()}
-    missing_is_empty = False
     whole_rows = True
     shows_unread_rows = True
 

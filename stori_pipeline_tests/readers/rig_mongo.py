@@ -22,7 +22,6 @@ from stori_pipeline_tests.readers.shop import COLUMNS, Row, now, shop_table
 class MongoRig:
     kind = "mongodb"
     ways: ClassVar[Mapping[str, Changes]] = {"change stream": ChangeStream(), "cursor": Cursor("changed_at", lag=timedelta(minutes=5))}
-    missing_is_empty = True
     whole_rows = True
     shows_unread_rows = True
 

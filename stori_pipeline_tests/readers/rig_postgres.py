@@ -26,7 +26,6 @@ class PostgresRig:
         "cursor": Cursor("changed_at", lag=timedelta(minutes=5)),
         "snapshot": Snapshot(),
     }
-    missing_is_empty = False
     whole_rows = True
     shows_unread_rows = True
 

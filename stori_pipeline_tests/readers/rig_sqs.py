@@ -19,7 +19,6 @@ from stori_pipeline_tests.readers.shop import Row, json_row, now, shop_table
 class SqsRig:
     kind = "sqs"
     ways: ClassVar[Mapping[str, Changes]] = {"receiving": Queue()}
-    missing_is_empty = False
     whole_rows = True
     shows_unread_rows = False
 

@@ -64,8 +64,6 @@ class Rig(Protocol):
     kind: str
     ways: ClassVar[Mapping[str, Changes]]
     """The ways of finding changes that are tested with this rig, by a name for the test's id."""
-    missing_is_empty: bool
-    """Whether a table that does not exist is an empty one: only where the source itself makes no difference."""
     whole_rows: bool
     """Whether its rows can have a value for every one of `COLUMNS`, and not for `id` and `name` alone."""
     shows_unread_rows: bool
@@ -84,7 +82,7 @@ class Rig(Protocol):
     def delete(self, key: int) -> None: ...
 
     def drop(self) -> None:
-        """Drop the table itself."""
+        """Takes the table itself away: drops it, deletes the queue or the bucket, or answers with nothing at its path."""
 
     def add_field(self, name: str) -> None:
         """Gives the rows another field, of text, that the definition does not name."""

@@ -277,17 +277,6 @@ def test_an_unreachable_source_is_unavailable_and_its_password_stays_secret(rig:
         assert "s3cret" not in f"{raised.value} {away!r}"
 
 
-def test_a_missing_table_is_an_error_unless_the_source_makes_no_difference(rig: Rig) -> None:
-    rig.drop()
-    if rig.missing_is_empty:
-        assert drained(rig.reader, rig.table).rows == []
-        assert "items" in rig.reader.drift(rig.table)[0].text
-    else:
-        with pytest.raises(SourceError, match=r"shop\.items") as raised:
-            drained(rig.reader, rig.table)
-        assert not isinstance(raised.value, SourceUnavailable)
-
-
 def test_deletes_are_read_if_the_source_reports_them_and_else_harmless(rig: Rig) -> None:
     rig.insert(items(1, 2, 3))
     first = drained(rig.reader, rig.table)

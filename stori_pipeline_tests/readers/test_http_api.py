@@ -159,6 +159,33 @@ def test_a_jump_is_refused_across_readings_and_accepted_when_repeated(rates: Rat
     assert (_rate(fourth, "2024-11-19", "USD"), fourth.rejected) == (Decimal(127), [])
 
 
+def test_a_restated_day_is_compared_with_the_day_before_it(rates: Rates) -> None:
+    """Not with its own first answer: 12.5 after 1.277 was accepted as 9.8 times more, and then 13.5 as near 12.5."""
+    rates.configure(rates={"2024-11-14": {"USD": "1.277"}, "2024-11-15": {"USD": "12.5"}})
+    first = rates.read()
+    assert [(row["code"], json.loads(row["raw"])["currency"]) for row in first.rejected] == [("implausible", "USD")]
+    rates.configure(rates={"2024-11-15": {"USD": "2.4"}})
+    second = rates.read(first.until)
+    assert _rate(second, "2024-11-15", "USD") == Decimal("2.4")
+    rates.configure(rates={"2024-11-15": {"USD": "2.6"}})
+    third = rates.read(second.until)
+    assert [row["reason"] for row in third.rejected] == [
+        "rate: 2.6 is at least 2 times more or less than 1.277, the last plausible value of an earlier day"
+    ]
+    rates.configure(today="2024-11-18", rates={"2024-11-15": {"USD": "2.4"}, "2024-11-18": {"USD": "4.7"}})
+    assert _rate(rates.read(third.until), "2024-11-18", "USD") == Decimal("4.7")
+
+
+@pytest.mark.parametrize(("remembered", "expected"), [(["1.2"], []), (["12", "2024-11-14", "1.2"], []), (["12"], ["implausible"])])
+def test_values_that_a_position_of_an_older_version_remembers_are_compared(
+    rates: Rates, remembered: list[str], expected: list[str]
+) -> None:
+    first = rates.read()
+    plausible = {"rate": {**first.until["plausible"]["rate"], "USD": remembered}}
+    rates.configure(today="2024-11-18", rates={"2024-11-18": {"USD": "1.25"}})
+    assert [row["code"] for row in rates.read({**first.until, "plausible": plausible}).rejected] == expected
+
+
 def test_a_rate_that_is_not_a_number_is_quarantined_alone(rates: Rates) -> None:
     rates.configure(rates={"2024-11-14": {"USD": '"n/a"', "EUR": "null", "CHF": "true", "SEK": "[1]"}})
     first = rates.read()

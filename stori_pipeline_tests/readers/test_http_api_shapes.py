@@ -54,6 +54,29 @@ def serve() -> Iterator[Serve]:
 # ---- by day
 
 
+def test_an_empty_answer_for_one_day_of_three_is_quarantined_as_that_day(serve: Serve) -> None:
+    """Regression: neither a row nor a reason, and the position went past the day."""
+    days: dict[str, Any] = {
+        f"2024-11-{number}": {"date": f"2024-11-{number}", "rates": {"1": 1.5} if number != 12 else {}} for number in (11, 12, 13)
+    }
+    answers = {**days, "latest": days["2024-11-13"]}
+    server = serve(answers)
+    changes = ByDay(START, latest="latest", day_at="date", rows_at="rates", entry=("id", "rate"))
+    rates = replace(table(changes, Column("day", date_type, nullable=False, path="$day"), Column("rate", decimal(9, 2))), key=("day", "id"))
+    first = drained(reader_for("http_api", server.url), rates)
+    assert [str(row["day"]) for row in first.rows] == ["2024-11-11", "2024-11-13"]
+    assert [(row["code"], json.loads(row["raw"])["date"]) for row in first.rejected] == [("day", "2024-11-12")]
+    # The newest day may be filled later, and is read again then; an older one is when someone asks for it.
+    answers["2024-11-14"] = answers["latest"] = {"date": "2024-11-14", "rates": {}}
+    second = drained(reader_for("http_api", server.url), rates, first.until)
+    assert ([row["code"] for row in second.rejected], second.until["through"]) == (["day"], "2024-11-14")
+    answers["2024-11-14"] = answers["latest"] = {"date": "2024-11-14", "rates": {"1": 2}}
+    third = drained(reader_for("http_api", server.url), rates, second.until)
+    assert ([str(row["day"]) for row in third.rows], third.rejected) == (["2024-11-14"], [])
+    again = [drained(reader_for("http_api", server.url), rates, third.until, day=date(2024, 11, day)) for day in (12, 20)]
+    assert [(row["code"], read.rows) for read in again for row in read.rejected] == [("day", []), ("day", [])]
+
+
 def test_a_value_comes_from_the_row_or_else_from_the_response(serve: Serve) -> None:
     rows = [{"id": 1, "who": {"name": "ann"}, "note": {"a": 1}}, {"id": 2, "shop": "own", "note": "text"}, "no object"]
     server = serve({"latest": {"meta": {"on": "20241111"}, "shop": "leeds", "data": {"rows": rows}}})
@@ -116,7 +139,7 @@ def test_values_are_plausible_by_the_rules_of_the_definition(serve: Serve) -> No
         ("a", "x", Decimal(19)),
     ]
     assert [row["reason"] for row in read.rejected] == [
-        "price: 201 is at least 2 times more or less than 100, the last plausible value",
+        "price: 201 is at least 2 times more or less than 100, the last plausible value of an earlier day",
         "price: 4 is not more than 4",
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from stori_pipeline.model.reading import Position
-from stori_pipeline.readers import PositionLost
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.conftest import MongoSource
 from stori_pipeline_tests.readers.drained import drained
@@ -23,10 +24,9 @@ def reader(mongo_db: MongoSource) -> MongoReader:
     return MongoReader(mongo_db.url)
 
 
-@pytest.mark.parametrize("end", ["drop", "rename", "drop and make anew", "drop the database"])
-def test_a_collection_that_is_dropped_or_renamed_is_read_again(
-    end: str, mongo_db: MongoSource, trades: Documents, reader: MongoReader
-) -> None:
+@pytest.mark.parametrize("end", ["drop", "rename", "drop the database"])
+def test_a_collection_that_is_gone_is_not_an_empty_one(end: str, mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
+    """Regression: a new generation without rows was read, and emptied the mirror."""
     trades.insert_one(a_trade("a"))
     start = drained(reader, TRADES)
     if end == "rename":
@@ -35,21 +35,30 @@ def test_a_collection_that_is_dropped_or_renamed_is_read_again(
         mongo_db.client.drop_database(mongo_db.name)
     else:
         trades.drop()
-    left = {}
-    if end == "drop and make anew":
-        mongo_db.database["trades"].insert_one(a_trade("b"))
-        left = {"b": 1}
+    acts: list[Callable[[], object]] = [lambda: drained(reader, TRADES, start.until), lambda: reader.head(TRADES, start.until)]
+    acts.append(lambda: drained(reader, TRADES))
+    for act in acts:
+        with pytest.raises(SourceError, match=r"exchange\.trades: there is no collection 'trades'") as raised:
+            act()
+        assert not isinstance(raised.value, (SourceUnavailable, PositionLost))
+
+
+def test_a_collection_that_is_made_anew_is_read_again(mongo_db: MongoSource, trades: Documents, reader: MongoReader) -> None:
+    trades.insert_one(a_trade("a"))
+    start = drained(reader, TRADES)
+    trades.drop()
+    mongo_db.database["trades"].insert_one(a_trade("b"))
     with pytest.raises(PositionLost, match=r"exchange\.trades.*new generation"):
         drained(reader, TRADES, start.until)
     with pytest.raises(PositionLost):
         reader.head(TRADES, start.until)
-    assert prices_after(drained(reader, TRADES)) == left
+    assert prices_after(drained(reader, TRADES)) == {"b": 1}
 
 
 def test_a_collection_dropped_during_a_reading_is_noticed(trades: Documents, reader: MongoReader) -> None:
     trades.insert_one(a_trade("a"))
     start = drained(reader, TRADES).until
-    with pytest.raises(PositionLost), reader.read(TRADES, start) as reading:
+    with pytest.raises(SourceError, match="there is no collection"), reader.read(TRADES, start) as reading:
         trades.insert_one(a_trade("b"))
         trades.drop()
         list(reading)

@@ -30,8 +30,10 @@ def reader(mongo_db: MongoSource) -> MongoReader:
 def test_a_server_without_change_streams_says_what_to_do(tmp_path: Path) -> None:
     with (
         mongo_server(tmp_path / "log", "--standalone") as address,
+        MongoClient[dict[str, Any]](address) as client,
         pytest.raises(SourceError, match=r"changes=Cursor\(column\)") as raised,
     ):
+        client.exchange.trades.insert_one(a_trade("1"))
         drained(MongoReader(f"{address}/exchange"), TRADES)
     assert not isinstance(raised.value, SourceUnavailable)
 
@@ -102,8 +104,11 @@ def test_drift_names_the_column_to_add(trades: Documents, reader: MongoReader) -
     ]
 
 
-def test_drift_reports_a_missing_collection(reader: MongoReader) -> None:
-    assert [each.text for each in reader.drift(TRADES)] == ["there is no collection trades; MongoDB creates it with its first document"]
+def test_a_missing_collection_is_named_with_those_that_there_are(mongo_db: MongoSource, reader: MongoReader) -> None:
+    """Regression: it landed no rows without a word, and the proof compared nothing with nothing."""
+    mongo_db.database["labOrders"].insert_one(a_trade("1"))
+    with pytest.raises(SourceError, match=r"there is no collection 'trades' in .*; it has 'labOrders'\. Correct source_name"):
+        reader.drift(TRADES)
 
 
 def test_a_scaffolded_definition_reads_the_collection(mongo_db: MongoSource, reader: MongoReader) -> None:

@@ -13,7 +13,7 @@ import pytest
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, varchar
-from stori_pipeline.readers import PositionLost
+from stori_pipeline.readers import PositionLost, SourceUnavailable
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.readers.drained import drained
@@ -50,7 +50,7 @@ def test_rows_written_after_a_volume_was_restored_in_place_are_not_lost(server: 
     for number in range(200, 260):
         server.run(f"INSERT INTO items VALUES ({number}, 'new')")
     server.run("SELECT pg_switch_wal()", "INSERT INTO items VALUES (300, 'new')")  # the log is longer than it was, too
-    with pytest.raises(PositionLost, match=r"shop\.items: its position is lost: the server recovered from a crash or was restored"):
+    with pytest.raises(PositionLost, match=r"shop\.items: its position is lost: the server recovered from a crash, was restored"):
         drained(reader, ITEMS, until)
     assert len(drained(reader, ITEMS).rows) == 20 + 60 + 1
 
@@ -65,36 +65,98 @@ def test_a_server_that_was_shut_down_and_started_keeps_its_positions(server: Ser
     assert (reading.kind, reading.values("id")) == ("changes", [100])
 
 
-def test_a_standby_shows_what_it_replays_and_loses_positions_when_it_lags(server: Server) -> None:
-    """Regression: a standby does not count, so its head stayed the same and the sensor saw nothing until the schedule."""
+def test_a_dump_that_was_restored_elsewhere_is_a_new_generation(server: Server) -> None:
+    """Its tables may have the same oids, and its transactions the same ids."""
+    reader = PostgresReader(server.reader_url)
+    until = drained(reader, ITEMS).until
+    other = Server.created(server.data.with_name("other"))
+    try:
+        server.dumped_into(other)
+        other.run("DELETE FROM items WHERE id = 1")
+        restored = PostgresReader(other.reader_url)
+        with pytest.raises(PositionLost, match=r"another server, history, database or table \(system"):
+            drained(restored, ITEMS, until)
+        with pytest.raises(PositionLost, match="another server"):
+            restored.existing(ITEMS, [("1",)], since=until)
+        assert drained(restored, ITEMS).values("id") == list(range(2, 21))
+        assert restored.head(ITEMS, until) != reader.head(ITEMS, until)
+    finally:
+        other.crash()
+
+
+def test_an_upgraded_server_is_a_new_generation(server: Server) -> None:
+    """`pg_upgrade` keeps the oids of tables and the ids of transactions."""
+    until = drained(PostgresReader(server.reader_url), ITEMS).until
+    server.shut_down()
+    upgraded = server.upgraded(server.data.with_name("upgraded"))
+    try:
+        reader = PostgresReader(upgraded.reader_url)
+        with pytest.raises(PositionLost, match=r"another server, history, database or table \(system"):
+            drained(reader, ITEMS, until)
+        assert len(drained(reader, ITEMS).rows) == 20
+    finally:
+        upgraded.crash()
+
+
+@pytest.fixture
+def standby(server: Server) -> Iterator[Server]:
+    """It follows the server."""
     server.shut_down()
     standby = server.copied(server.data.with_name("standby"))
     server.start()
     standby.follow(server)
-    try:
+    standby.await_log_of(server)
+    yield standby
+    standby.crash()
+
+
+def test_a_standby_shows_what_it_replays(server: Server, standby: Server) -> None:
+    """Regression: a standby does not count, so its head stayed the same and the sensor saw nothing until the schedule."""
+    reader = PostgresReader(standby.reader_url)
+    first = drained(reader, ITEMS)
+    assert len(first.rows) == 20
+    for statement in (
+        "INSERT INTO items VALUES (100, 'new')",
+        "UPDATE items SET name = 'x' WHERE id < 5",
+        "DELETE FROM items WHERE id = 7",
+    ):
+        before = reader.head(ITEMS, first.until)
+        server.run(statement)
         standby.await_log_of(server)
-        reader, of_primary = PostgresReader(standby.reader_url), PostgresReader(server.reader_url)
-        first = drained(reader, ITEMS)
-        assert len(first.rows) == 20
-        for statement in (
-            "INSERT INTO items VALUES (100, 'new')",
-            "UPDATE items SET name = 'x' WHERE id < 5",
-            "DELETE FROM items WHERE id = 7",
-        ):
-            before = reader.head(ITEMS, first.until)
-            server.run(statement)
-            standby.await_log_of(server)
-            assert reader.head(ITEMS, first.until) != before
-        second = drained(reader, ITEMS, first.until)
-        assert (second.kind, second.values("id")) == ("changes", [1, 2, 3, 4, 100])
-        standby.run("SELECT pg_wal_replay_pause()")
-        server.run("INSERT INTO items VALUES (101, 'new')")
-        ahead = drained(of_primary, ITEMS, second.until)
-        assert ahead.values("id") == [101]
-        with pytest.raises(PositionLost, match="is a standby that lags"):
-            drained(reader, ITEMS, ahead.until)
-        standby.run("SELECT pg_wal_replay_resume()", "SELECT pg_promote()", "INSERT INTO items VALUES (102, 'promoted')")
-        with pytest.raises(PositionLost, match="timeline"):
-            drained(reader, ITEMS, second.until)
-    finally:
-        standby.crash()
+        assert reader.head(ITEMS, first.until) != before
+    second = drained(reader, ITEMS, first.until)
+    assert (second.kind, second.values("id")) == ("changes", [1, 2, 3, 4, 100])
+
+
+def test_a_standby_that_lags_never_takes_a_mirror_back(server: Server, standby: Server) -> None:
+    """Regression: a standby behind the position was read as a new generation, which undid what the mirror held; and rows that it had not
+    replayed counted as deleted."""
+    reader, of_primary = PostgresReader(standby.reader_url), PostgresReader(server.reader_url)
+    first = drained(reader, ITEMS)
+    standby.run("SELECT pg_wal_replay_pause()")
+    server.run("INSERT INTO items VALUES (101, 'new')")
+    ahead = drained(of_primary, ITEMS, first.until)
+    assert ahead.values("id") == [101]
+    with pytest.raises(SourceUnavailable, match=r"shop\.items: the source is a standby that lags behind"):
+        drained(reader, ITEMS, ahead.until)
+    with pytest.raises(SourceUnavailable, match="a standby that lags behind"):
+        reader.existing(ITEMS, [("101",)], since=ahead.until)
+    standby.run("SELECT pg_wal_replay_resume()")
+    standby.await_log_of(server)
+    assert drained(reader, ITEMS, ahead.until).rows == []
+    assert reader.existing(ITEMS, [("101",)], since=ahead.until) == {("101",)}
+
+
+def test_a_standby_that_was_promoted_is_a_new_generation(server: Server, standby: Server) -> None:
+    """Regression: what its primary committed last, and it never replayed, would stay in the mirror."""
+    reader = PostgresReader(standby.reader_url)
+    standby.run("SELECT pg_wal_replay_pause()")
+    server.run("INSERT INTO items VALUES (101, 'never replayed')")
+    until = drained(PostgresReader(server.reader_url), ITEMS).until
+    server.crash()
+    before = reader.head(ITEMS, until)
+    standby.run("SELECT pg_wal_replay_resume()", "SELECT pg_promote()", "INSERT INTO items VALUES (102, 'promoted')")
+    assert reader.head(ITEMS, until) != before
+    with pytest.raises(PositionLost, match="timeline"):
+        drained(reader, ITEMS, until)
+    assert {102, *range(1, 21)} <= set(drained(reader, ITEMS).values("id"))

@@ -6,75 +6,27 @@ write (`test_postgres_xmin`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stori_pipeline.local.stack import Stack
-from stori_pipeline.model.reading import Position
-from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.reading import NamesWhatJoined
+from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import date, integer, super_, varchar
-from stori_pipeline.readers import PositionLost
-from stori_pipeline.readers.postgres import Xmin
-from stori_pipeline.readers.postgres.reader import PostgresReader
 from stori_pipeline_tests.conftest import SourceDatabase, source_database
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.extent import extent
-from stori_pipeline_tests.readers.drained import Drained, drained
-
-SOURCE = Source(name="shop", kind="postgres", description="A shop.")
+from stori_pipeline_tests.readers.drained import drained
+from stori_pipeline_tests.readers.mirrors import mirror
 
 
 @pytest.fixture(scope="module")
 def database(sources: Stack) -> Iterator[SourceDatabase]:
     with source_database(sources) as database:
         yield database
-
-
-@dataclass
-class Mirror:
-    """What a mirror would hold, by the key's texts."""
-
-    reader: PostgresReader
-    table: Table
-    rows: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
-    position: Position | None = None
-    lost: str = ""
-    """Why the last reading was a new generation."""
-
-    def read(self) -> Drained:
-        try:
-            self.lost = ""
-            reading = drained(self.reader, self.table, self.position)
-        except PositionLost as lost:
-            self.lost = str(lost)
-            reading = drained(self.reader, self.table)
-        if reading.kind == "snapshot":
-            self.rows.clear()
-        self.rows |= {self._key(row): row for row in reading.rows}
-        if reading.rows or reading.must_land or self.position is None:
-            self.position = reading.until
-        return reading
-
-    def is_complete(self) -> bool:
-        """Whether it has every row of the source as it is now; the rows that are deleted in the source are detected otherwise."""
-        now = {self._key(row): row for row in drained(self.reader, self.table).rows}
-        complete = {key: self.rows.get(key) for key in now} == now
-        self.rows = {key: row for key, row in self.rows.items() if key in now}
-        return complete
-
-    def _key(self, row: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(row[name] for name in self.table.key)
-
-
-def mirror(database: SourceDatabase, columns: tuple[Column, ...], key: tuple[str, ...] = ("id",)) -> Mirror:
-    return Mirror(PostgresReader(database.reader_url), Table(SOURCE, "items", columns, key, Xmin()))
 
 
 ID = Column("id", integer, nullable=False)
@@ -126,7 +78,9 @@ def test_values_that_a_statement_changed_without_writing_rows_arrive(database: S
     items = mirror(database, (ID, column))
     items.read()
     assert items.read().rows == []
+    before = items.reader.head(items.table, items.position)
     execute(database.admin_url, change)
+    assert items.reader.head(items.table, items.position) != before, "the sensor would see nothing until the schedule"
     reading = items.read()
     assert items.is_complete()
     assert reading.kind == "changes" or "column 'x' was changed in the source without writing its rows" in items.lost
@@ -227,13 +181,48 @@ def test_rows_of_what_joined_a_table_arrive(database: SourceDatabase, kind: str,
             execute(database.admin_url, f"DELETE FROM {name} WHERE id = (SELECT max(id) FROM {name})")
         elif step == "read":
             items.read()
-            now = {items._key(row): row for row in drained(items.reader, items.table).rows}
+            now = {items.key_of(row): row for row in drained(items.reader, items.table).rows}
             assert {key: items.rows.get(key) for key in now} == now
         elif step == "detect":
             items.is_complete()
 
 
-def test_the_log_names_what_joined_a_table(database: SourceDatabase, caplog: pytest.LogCaptureFixture) -> None:
+def test_partitions_of_a_partition_that_joined_arrive(database: SourceDatabase) -> None:
+    created, attach, _ = PARENTS["partitions"]
+    tables = "CREATE TABLE {0} (id int NOT NULL, d date NOT NULL, v text, PRIMARY KEY (id, d)) {1}"
+    execute(
+        database.admin_url,
+        f"{EMPTY} DROP TABLE IF EXISTS low, high; {created}; {tables.format('y2024', 'PARTITION BY RANGE (id)')};"
+        f" {tables.format('low', '')}; {tables.format('high', '')}; INSERT INTO low VALUES (1, '2024-05-05', 'a');"
+        " INSERT INTO high VALUES (7, '2024-05-05', 'b');"
+        " ALTER TABLE y2024 ATTACH PARTITION low FOR VALUES FROM (0) TO (5)",
+    )
+    items = mirror(database, PARTED, ("id", "d"))
+    items.read()
+    execute(database.admin_url, attach.format("y2024", 2024, 2025))
+    assert items.read().values("id") == [1]
+    execute(database.admin_url, "ALTER TABLE y2024 ATTACH PARTITION high FOR VALUES FROM (5) TO (9)")
+    assert items.read().values("id") == [7]
+    assert items.is_complete()
+
+
+def test_rows_of_an_exchanged_partition_replace_those_of_the_old_one(database: SourceDatabase) -> None:
+    created, attach, detach = PARENTS["partitions"]
+    tables = "".join(f"CREATE TABLE {name} (id int NOT NULL, d date NOT NULL, v text, PRIMARY KEY (id, d));" for name in ("y2023", "y2024"))
+    execute(
+        database.admin_url,
+        f"{EMPTY} {created}; {tables} INSERT INTO y2023 VALUES (1, '2023-05-05', 'old'), (2, '2023-05-05', 'gone');"
+        f" INSERT INTO y2024 VALUES (1, '2023-05-05', 'new'), (3, '2023-05-05', 'new'); {attach.format('y2023', 2023, 2024)}",
+    )
+    items = mirror(database, PARTED, ("id", "d"))
+    items.read()
+    execute(database.admin_url, detach.format("y2023"), attach.format("y2024", 2023, 2024))
+    assert items.read().values("id") == [1, 3]
+    assert items.is_complete()
+    assert sorted((row["id"], row["v"]) for row in items.rows.values()) == [(1, "new"), (3, "new")]
+
+
+def test_a_reading_names_what_joined_its_table(database: SourceDatabase) -> None:
     created, attach, _ = PARENTS["partitions"]
     execute(
         database.admin_url,
@@ -245,7 +234,10 @@ def test_the_log_names_what_joined_a_table(database: SourceDatabase, caplog: pyt
     before = items.reader.head(items.table, items.position)
     execute(database.admin_url, attach.format("y2024", 2024, 2025))
     assert items.reader.head(items.table, items.position) != before
-    with caplog.at_level(logging.INFO, logger="stori_pipeline"):
-        assert items.read().values("id") == [2]
-    assert "shop.items: y2024 joined the table since the last reading, and every row of it is read" in caplog.text
-    assert items.read().rows == []
+    with items.reader.read(items.table, items.position) as reading:
+        assert isinstance(reading, NamesWhatJoined)
+        assert reading.joined == "y2024"
+    assert items.read().values("id") == [2]
+    with items.reader.read(items.table, items.position) as reading:
+        assert isinstance(reading, NamesWhatJoined)
+        assert reading.joined == ""

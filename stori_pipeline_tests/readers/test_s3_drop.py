@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stori_pipeline.catalog import drops as catalog
+from stori_pipeline.contract import Refused, conform
+from stori_pipeline.lake import Lake
 from stori_pipeline.local.samples.drops import write_drops
 from stori_pipeline.local.stack import Stack
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import varchar
+from stori_pipeline.pipeline import sync
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable, reader_for, scaffold
+from stori_pipeline.readers.quarantined import ReadsQuarantine
 from stori_pipeline.readers.s3_drop import Objects, reading
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline_tests.readers.drained import Drained, drained
@@ -64,6 +70,33 @@ def test_empty_objects_and_other_prefixes_are_skipped(drops: Drops) -> None:
     assert (result.values("id"), result.rejected) == ([1], [])
 
 
+def test_a_folder_without_files_is_told_and_stops_nothing(drops: Drops, lake: Lake) -> None:
+    """A partner may not have dropped a file yet; and a wrong prefix looks the same."""
+    drops.put("sale/1.json", _line(1))
+    first = sync.land(TABLE, drops.reader, lake, run_id="first")
+    (note,) = first.notes
+    assert note.startswith(f"no object of s3://{drops.bucket}/sales/ is a file, so there is nothing to read")
+    assert sync.land(TABLE, drops.reader, lake, run_id="second").notes == (note,)
+    drops.put("sales/1.json", _line(1))
+    assert sync.land(TABLE, drops.reader, lake, run_id="third").notes == ()
+    drops.s3.delete_object(Bucket=drops.bucket, Key="sales/1.json")
+    (gone,) = sync.land(TABLE, drops.reader, lake, run_id="fourth").notes
+    assert "those that were read before are gone, and their rows stay" in gone
+
+
+def test_a_file_without_bytes_is_noted_above_all_over_a_good_one(drops: Drops) -> None:
+    """Regression: it left no trace."""
+    drops.put("sales/1.json", _line(1))
+    drops.put("sales/2.json", "")
+    first = drops.read()
+    assert (first.values("id"), [json.loads(row["raw"])["key"] for row in first.rejected]) == ([1], ["sales/2.json"])
+    assert first.rejected[0]["reason"] == "sales/2.json: it is empty: it has no bytes"
+    drops.put("sales/1.json", "")
+    second = drops.read(first.until)
+    assert [(row["code"], json.loads(row["raw"])["key"]) for row in second.rejected] == [("file", "sales/1.json")]
+    assert drops.read(second.until).rejected == []
+
+
 def test_a_file_without_rows_is_remembered(drops: Drops) -> None:
     first = drops.read()
     drops.put("sales/1.csv", "id,amount\n")
@@ -81,7 +114,7 @@ def test_a_broken_file_is_quarantined_and_read_after_it_is_corrected(drops: Drop
         "sales/half array.json": "[" + _line(1) + ", ",
         "sales/half data.json": '{"data": [' + _line(1) + "]",
         "sales/latin.csv": "id,note\n1,caf\xe9\n".encode("latin-1"),
-        "sales/cut.csv": "id,amount\n1,2.00\n2\n",
+        "sales/cut.csv": "id,amount\n1,2.00\n2",
         "sales/open quote.csv": 'id,note\n1,"never closed\n',
         "sales/no id.csv": "number,amount\n1,2\n",
         "sales/two ids.csv": "id,ID \n1,2\n",
@@ -234,6 +267,31 @@ def test_drift_and_scaffolded_definitions_come_from_the_newest_files(drops: Drop
     assert 'changes=Objects("sales/")' in text
     with pytest.raises(SourceError, match="no readable file"):
         scaffold("s3_drop", f"s3://{drops.bucket}", "drops", "nothing/")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "bad", "good"),
+    [
+        ("a.csv", "id,note,note\n1,a,b\n2\n", "2\\n", "2,c,d"),
+        ("a.jsonl", '{"id": 1, "note#2": "b"}\n{"id" 2}\n', '{\\"id\\" 2}', '{\\"id\\": 2, \\"note#2\\": \\"d\\"}'),
+    ],
+)
+def test_a_line_that_was_corrected_in_quarantine_is_read_as_its_row(drops: Drops, name: str, body: str, bad: str, good: str) -> None:
+    drops = replace(drops, table=replace(drops.table, columns=(Column("second", varchar(8), path="note#2"), *drops.table.columns)))
+    drops.put(f"sales/{name}", body)
+    (rejected,) = drops.read().rejected
+    assert rejected["code"] == "line"
+    assert bad in rejected["raw"]
+    assert isinstance(drops.reader, ReadsQuarantine)
+    same, corrected = (
+        drops.reader.rows_again(drops.table, [Refused("line", rejected["reason"], raw)], {})[0]
+        for raw in (rejected["raw"], rejected["raw"].replace(bad, good))
+    )
+    assert same == [Refused("line", rejected["reason"], rejected["raw"])]
+    rows, none = conform(drops.table, corrected)
+    assert none.num_rows == 0
+    (row,) = rows.to_pylist()
+    assert (row["id"], row["second"], row["file"], row["line"]) == (2, "d", f"sales/{name}", 2)
 
 
 def test_the_sample_files_are_read_into_the_expected_rows(drops: Drops, idle_stack: Stack) -> None:

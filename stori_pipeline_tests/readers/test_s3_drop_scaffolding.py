@@ -39,9 +39,13 @@ def test_repeated_names_in_other_capitals_of_another_file_are_told_apart(drops: 
     drops.put("f/0.csv", "id\t\tID\tID\n7\tTrue\t\t-31.37\n")
     drops.put("f/1.csv", "id\tid\n00135\t\n\tx\n")
     _, table = suggested(drops, "f")
-    first, *others = sorted(read(drops, table).rows, key=lambda row: (row["file"], row["line"]))
-    assert (first["id"], first["c_1"], first["id_1"], first["id_2"]) == (7, True, None, "-31.37")
-    assert [(row["id"], row["id_1"], row["id_2"]) for row in others] == [(None, "00135", None), (None, None, "x")]
+    rows = sorted(read(drops, table).rows, key=lambda row: (row["file"], row["line"]))
+    by_path = [{column.source_path: row[column.name] for column in table.columns if row[column.name] is not None} for row in rows]
+    assert [{path: value for path, value in row.items() if path not in ("$key", "$line")} for row in by_path] == [
+        {"id": 7, "#1": True, "ID#2": Decimal("-31.37")},
+        {"id#1": "00135"},
+        {"id#2": "x"},
+    ]
 
 
 def test_alike_names_of_several_files_are_matched_as_the_suggestion_does(drops: Drops) -> None:
@@ -50,9 +54,13 @@ def test_alike_names_of_several_files_are_matched_as_the_suggestion_does(drops: 
     drops.put("f/1.csv", "a_b\n2\n")
     drops.put("f/2.csv", "A.B\n3\n")
     drops.put("f/3.csv", "a.b,\ta.b\nlong text,y\n")
-    _, table = suggested(drops, "f")
-    rows = [{name: row[name] for name in table.read_schema.names[2:-1] if row[name] is not None} for row in read(drops, table).rows]
-    assert sorted(map(str, (value for row in rows for value in row.values()))) == ["1", "2", "3", "long text", "x"]
+    drops.put("f/4.csv", "a.b,a_b\nanother,z\n")
+    text, table = suggested(drops, "f")
+    found = drained(drops.reader, table)
+    rows = [{name: row[name] for name in table.read_schema.names[2:-1] if row[name] is not None} for row in found.rows]
+    assert sorted(map(str, (value for row in rows for value in row.values()))) == ["1", "2", "3", "another", "x", "z"]
+    assert "# f/3.csv cannot be read: its columns 'a.b' and '\\ta.b' look the same" in text
+    assert [json.loads(row["raw"])["key"] for row in found.rejected] == ["f/3.csv"]
 
 
 # --- prefixes --------------------------------------------------------------------------------------------------------
@@ -154,11 +162,12 @@ def test_the_delimiter_of_csv_is_found(drops: Drops, delimiter: str) -> None:
     drops.put("feed/2.csv", "id,other\n3,x\n")
     drops.put("feed/3.csv", csv_text([rows[0], ["4", "", ""]], delimiter))
     text, table = suggested(drops, "feed")
-    assert table.changes == Objects("feed/", delimiter=delimiter)
+    assert table.changes == Objects("feed/", delimiter=delimiter, decimal=",")
     assert "# suggested from 3 rows of 2 of 3 files\n" in text
     assert "# feed/2.csv has another delimiter, ','; give its files a folder of their own\n" in text
     found = drained(drops.reader, table)
-    assert [(row["id"], row["price_net"], row["note"]) for row in found.rows][:2] == [(1, "1,50", 'a "quoted"\nnote'), (2, "12,00", None)]
+    meant = [(1, Decimal("1.50"), 'a "quoted"\nnote'), (2, Decimal("12.00"), None), (4, None, None)]
+    assert [(row["id"], row["price_net"], row["note"]) for row in found.rows] == meant
     assert [row["code"] for row in found.rejected] == ["file"]
 
 

@@ -130,8 +130,11 @@ def test_a_column_may_be_nested_and_may_be_a_document(events: TestQueue) -> None
         {"id": "2", "look": "none", "tags": "text"},
         {"id": "3", "_deleted": True},
     )
-    rows = {row["id"]: (row["colour"], row["tags"], row["_deleted"]) for row in drained(reader(events), nested).rows}
-    assert rows == {"1": ("red", b'["a",1.1]', False), "2": (None, b'"text"', False), "3": (None, None, False)}
+    found = drained(reader(events), nested)
+    rows = {row["id"]: (row["colour"], row["tags"], row["_deleted"]) for row in found.rows}
+    assert rows == {"1": ("red", b'["a",1.1]', False), "3": (None, None, False)}
+    # Regression: it landed without a colour, as if the message had none.
+    assert [(row["code"], row["column"]) for row in found.rejected] == [("type", "colour")]
 
 
 # ---- how long they are held

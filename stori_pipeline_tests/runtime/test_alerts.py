@@ -238,9 +238,10 @@ def test_metrics_of_each_table_are_in_cloudwatch_once_and_wait_while_it_is_away(
     sums, counts = _datapoints(began)
     added = {name: sums[name] - sums_before[name] for name in sums}
     assert (added["RowsLanded"], added["RowsLoaded"], added["RowsRejected"]) == (29, 29, 1)
+    assert added["RowsInQuarantine"] == 2  # after either run, though the second landed nothing
     assert added["RunSeconds"] > 0
     sent = {name: counts[name] - counts_before[name] for name in counts}
-    assert sent == {"RowsLanded": 2, "RowsLoaded": 2, "RowsRejected": 2, "RunSeconds": 2, "LagSeconds": 3}
+    assert sent == {"RowsLanded": 2, "RowsLoaded": 2, "RowsRejected": 2, "RowsInQuarantine": 2, "RunSeconds": 2, "LagSeconds": 3}
     assert 0 < added["LagSeconds"] / 3 < time.time() - began + 1
 
 
@@ -257,7 +258,7 @@ def _datapoints(around: float) -> tuple[dict[str, float], dict[str, float]]:
             Period=3600,
             Statistics=["Sum", "SampleCount"],
         )["Datapoints"]
-        for name in ("RowsLanded", "RowsLoaded", "RowsRejected", "RunSeconds", "LagSeconds")
+        for name in ("RowsLanded", "RowsLoaded", "RowsRejected", "RowsInQuarantine", "RunSeconds", "LagSeconds")
     }
     sums = {name: sum(point["Sum"] for point in points) for name, points in found.items()}
     return sums, {name: sum(point["SampleCount"] for point in points) for name, points in found.items()}

@@ -16,14 +16,17 @@ from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.detect_deletes import detect_deletes
 from stori_pipeline.readers import reader_for, suggest
 from stori_pipeline.readers.postgres.reader import PostgresReader
+from stori_pipeline.verify.proof import prove
 from stori_pipeline_tests.databases import drop_schemas, execute
+from stori_pipeline_tests.scaffolded.encoded import READABLE, encoded_database
 from stori_pipeline_tests.scaffolded.journeys import brought, defined
 from stori_pipeline_tests.stores import Stores
 
-LETTERS = {"LATIN1": "äöüßéÿ", "WIN1252": "äöüß€œ", "EUC_JP": "日本語かなカ"}
+LETTERS = {"LATIN1": "äöüßéÿ", "WIN1252": "äöüß€œ", "EUC_JP": "日本語かなカ", "SQL_ASCII": "äöß€日🚀"}
 PLAIN, FOREIGN = 3_000, 300
 
 
@@ -39,34 +42,21 @@ class ForeignDatabase:
         )
 
 
-def _created(sources: Stack, encoding: str) -> tuple[str, str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    sources.create_source_database(name)
-    superuser = sources.postgres_url("sources", "postgres", name)
-    owner = sources.postgres_url("sources", "postgres", "postgres")
-    execute(owner, f"DROP DATABASE {name}", autocommit=True)
-    locale = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
-    execute(owner, f"CREATE DATABASE {name} ENCODING '{encoding}' {locale} TEMPLATE template0", autocommit=True)
-    return name, superuser
-
-
 @pytest.fixture(params=LETTERS)
 def foreign(request: pytest.FixtureRequest, sources: Stack, warehouse_url: str) -> Iterator[ForeignDatabase]:
-    name, owner = _created(sources, request.param)
     letters = LETTERS[request.param]
-    execute(
-        owner,
-        "CREATE TABLE words (word text PRIMARY KEY, note varchar(40), document jsonb)",
-        f"INSERT INTO words SELECT 'word' || n, 'note ' || n, jsonb_build_object('n', n) FROM generate_series(1, {PLAIN}) n",
-        f"INSERT INTO words SELECT '{letters}' || n, '{letters}' || n, jsonb_build_object('note', '{letters}')"
-        f" FROM generate_series(1, {FOREIGN}) n",
-        "GRANT USAGE ON SCHEMA public TO reader",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
-    )
     source = Source(name=f"foreign_{uuid.uuid4().hex[:8]}", kind="postgres", description="A database in another encoding.")
-    yield ForeignDatabase(source, owner, sources.postgres_url("sources", "reader", name))
-    drop_schemas(warehouse_url, source.name)
-    sources.drop_source_database(name)
+    with encoded_database(sources, request.param) as database:
+        execute(
+            database.admin_url,
+            "CREATE TABLE words (word text PRIMARY KEY, note varchar(40), document jsonb)",
+            f"INSERT INTO words SELECT 'word' || n, 'note ' || n, jsonb_build_object('n', n) FROM generate_series(1, {PLAIN}) n",
+            f"INSERT INTO words SELECT '{letters}' || n, '{letters}' || n, jsonb_build_object('note', '{letters}')"
+            f" FROM generate_series(1, {FOREIGN}) n",
+            READABLE,
+        )
+        yield ForeignDatabase(source, database.admin_url, database.reader_url)
+        drop_schemas(warehouse_url, source.name)
 
 
 def test_no_row_is_deleted_because_its_database_has_another_encoding(foreign: ForeignDatabase, stores: Stores) -> None:
@@ -99,3 +89,37 @@ def test_a_row_is_deleted_only_after_its_source_was_asked_for_its_key(foreign: F
     manifest = detect_deletes(words, wrong, stores.lake, stores.warehouse, run_id="run", force=True)
     assert manifest is not None
     assert manifest.rows == 2
+
+
+def _without_a_character(encoding: str) -> str:
+    """SQL for a text in that encoding which is none in UTF-8."""
+    return {"SQL_ASCII": "chr(252) || 'x'", "WIN1252": "'x' || chr(129)"}[encoding]
+
+
+@pytest.mark.parametrize("foreign", ["SQL_ASCII", "WIN1252"], indirect=True)
+def test_bytes_without_a_character_cost_their_row_and_no_other(
+    foreign: ForeignDatabase, stores: Stores, request: pytest.FixtureRequest
+) -> None:
+    """Regression: one such sequence stopped its table, its proof and its detection of deletes."""
+    words, reader = foreign.table("words"), reader_for("postgres", foreign.reader_url)
+    bad = _without_a_character(request.node.callspec.params["foreign"])
+    execute(
+        foreign.owner,
+        f"INSERT INTO words VALUES ('bad note', {bad}, NULL), ({bad}, 'bad key', NULL), ('bad document', NULL, to_jsonb({bad}))",
+    )
+    landed = sync.land(words, reader, stores.lake, run_id="run").manifest
+    assert landed is not None
+    assert (landed.rows, landed.rejected) == (PLAIN + FOREIGN, 3)
+    assert [row["code"] for row in stores.quarantine(landed)] == ["unicode"] * 3
+    stores.load(words)
+    assert detect_deletes(words, reader, stores.lake, stores.warehouse, run_id="run") is None
+    differing = prove(words, reader, stores.lake, stores.warehouse).differing
+    assert {each.why for each in differing} == {"in quarantine"}
+    assert len(differing) == 3
+    assert {"bad note", "bad document"} < {key for each in differing for key in each.key}
+    execute(
+        foreign.owner,
+        "DELETE FROM words WHERE note = 'bad key' OR word = 'word7'",
+        "UPDATE words SET note = 'mended', document = NULL WHERE word LIKE 'bad%'",
+    )
+    assert brought(words, reader, stores) == PLAIN + FOREIGN - 1 + 2

@@ -19,6 +19,7 @@ from stori_pipeline.model.types import bigint, super_, time, varchar
 from stori_pipeline.project import find_table
 from stori_pipeline.readers.postgres import Xmin
 from stori_pipeline.warehouse import dialect
+from stori_pipeline.warehouse.proofs import CREATE_PROOFS
 from stori_pipeline_tests import golden
 from stori_pipeline_tests.databases import drop_schemas
 from stori_pipeline_tests.shipped import STARS, TABLES
@@ -38,6 +39,10 @@ def test_golden_ddl_of_every_mirror(table: Table) -> None:
 def test_golden_ddl_of_every_star_table_and_its_views(star: Star) -> None:
     ddl = [dialect.create_mirror(star.table), *dialect.create_views(star.table)]
     golden.check(ROOT / "sql" / "warehouse" / "star" / f"{star.name}.sql", ";\n\n".join(ddl) + ";\n")
+
+
+def test_golden_ddl_of_the_proofs() -> None:
+    golden.check(ROOT / "sql" / "warehouse" / "pipeline.proofs.sql", f"{CREATE_PROOFS};\n")
 
 
 def test_golden_ddl_of_the_ledger() -> None:

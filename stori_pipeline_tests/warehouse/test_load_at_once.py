@@ -83,7 +83,7 @@ def test_one_of_several_concurrent_loads_loads_and_the_others_find_nothing(items
     together = threading.Barrier(3)
 
     def load(_: int) -> Loaded | None:
-        new = sync.new_batches(items.table, items.stores.lake, items.stores.warehouse.ledger(items.table))
+        new = sync.new_batches(items.table, items.stores.lake, items.stores.warehouse.ledger_entry(items.table))
         together.wait(PATIENCE)  # all have seen that there is something to do before one begins
         return sync.load_new(new, items.stores.warehouse, run_id="run")
 
@@ -98,7 +98,7 @@ def test_batches_that_land_during_a_load_wait_for_the_next(items: StoredTable) -
     items.snapshot((1, "a"))
     items.loaded()
     items.changes((2, "b"))
-    new = sync.new_batches(items.table, items.stores.lake, items.stores.warehouse.ledger(items.table))
+    new = sync.new_batches(items.table, items.stores.lake, items.stores.warehouse.ledger_entry(items.table))
     items.changes((3, "c"))
     loaded = sync.load_new(new, items.stores.warehouse, run_id="run")
     assert loaded is not None

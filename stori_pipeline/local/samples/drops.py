@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stori_pipeline.local.samples.report import SampleError
+from stori_pipeline.local.samples.s3_files import s3_client
 from stori_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -172,14 +173,4 @@ def _merchant_files(seed: int) -> dict[str, bytes]:
 
 
 def _bucket(environ: Mapping[str, str]) -> tuple[S3Client, str]:
-    import boto3  # a heavy import
-
-    bucket = urlsplit(Settings(environ).source_url("drops")).netloc
-    client: S3Client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=environ.get("AWS_ENDPOINT_URL"),
-        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-        region_name=environ.get("AWS_DEFAULT_REGION"),
-    )
-    return client, bucket
+    return s3_client(environ), urlsplit(Settings(environ).source_url("drops")).netloc

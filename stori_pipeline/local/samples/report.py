@@ -48,18 +48,19 @@ class Rejected:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """The result of an import, in rows or trades. Each one read is counted in `inserted`, `existing` or `rejected`."""
+    """The result of an import, in rows or trades. Each one read is counted in `inserted`, `existing`, `updated` or `rejected`."""
 
     path: Path
     inserted: int
     existing: int
     rejected: tuple[Rejected, ...] = ()
     ignored_columns: tuple[str, ...] = ()
+    updated: int = 0
 
     @property
     def read(self) -> int:
         """The number of rows or trades read."""
-        return self.inserted + self.existing + len(self.rejected)
+        return self.inserted + self.existing + self.updated + len(self.rejected)
 
 
 def printable(raw: str) -> str:
@@ -104,7 +105,8 @@ class TableSeed:
             yield f"{self.table}: {self.inserted:,} inserted"
             return
         report = self.imported
-        yield f"{self.table}: {report.inserted:,} inserted, {report.existing:,} existed already, {len(report.rejected):,} rejected"
+        updated = f", {report.updated:,} updated" if report.updated else ""
+        yield f"{self.table}: {report.inserted:,} inserted{updated}, {report.existing:,} existed already, {len(report.rejected):,} rejected"
         if report.ignored_columns:
             yield f"  unknown columns, ignored: {', '.join(map(repr, report.ignored_columns))}"
         for rejected in report.rejected[:_MAX_REJECTS]:

@@ -19,6 +19,7 @@ from stori_pipeline.local.samples.database import holds_rows
 from stori_pipeline.local.samples.exchange import TRADES, write_trades
 from stori_pipeline.local.samples.exchange_import import create_collection, holds_trades, import_trades
 from stori_pipeline.local.samples.report import SeedReport, TableSeed
+from stori_pipeline.local.samples.s3_files import as_folder
 from stori_pipeline.settings import Settings
 
 WRAPPED_TRADES = 500
@@ -130,7 +131,7 @@ _SAMPLES = {
 
 def seed(
     environ: Mapping[str, str],
-    data_dir: Path,
+    data: str | Path,
     *,
     rows: int = ROWS,
     trades: int = TRADES,
@@ -144,13 +145,14 @@ def seed(
 
     Args:
         environ: the settings.
-        data_dir: the folder of `txns.csv` and `trades.json`, which are written if they do not exist. An existing file is used unchanged,
-            whatever `rows` and `trades` are.
+        data: the folder of `txns.csv` and `trades.json`, which are written if they do not exist. An existing file is used unchanged,
+            whatever `rows` and `trades` are. In S3 (`s3://bucket/folder`) the files must exist.
         rows: number of bank transactions.
         trades: number of trades.
         users: number of users of the app. Each has ten transactions.
         totesys_until: the last day with data in totesys.
-        again: also import the files into sources that have rows. Inserts missing rows, and trades that were deleted.
+        again: also import the files into sources that have rows. Inserts missing rows and trades, and updates trades that changed in
+            their file.
         say: called with one line per event.
         progress: called with a label, the number of rows done, and the number of all rows.
 
@@ -162,8 +164,7 @@ def seed(
     addressed = [name for name, sample in _SAMPLES.items() if environ.get(sample.setting)]
     if without_address := [name for name in _SAMPLES if name not in addressed]:
         say(f"skipped, because the setting is not set: {', '.join(f'{name} ({_SAMPLES[name].setting})' for name in without_address)}")
-    job = _Job(data_dir, rows, trades, users, totesys_until, say, progress)
-    tables: list[TableSeed] = []
+    urls: dict[str, str] = {}
     skipped: dict[str, str] = {}
     for name in addressed or list(_SAMPLES):
         sample = _SAMPLES[name]
@@ -172,7 +173,10 @@ def seed(
         if sample.holds_rows(url) and not (again and sample.file):
             skipped[name] = sample.file
         else:
-            tables += sample.fill(url, job)
+            urls[name] = url
+    with as_folder(environ, data, [_SAMPLES[name].file for name in urls if _SAMPLES[name].file]) as folder:
+        job = _Job(folder, rows, trades, users, totesys_until, say, progress)
+        tables = [table for name, url in urls.items() for table in _SAMPLES[name].fill(url, job)]
     if environ.get("STORI_SOURCE_DROPS"):
         if drops.holds_files(environ):
             skipped["drops"] = ""

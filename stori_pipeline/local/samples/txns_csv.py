@@ -25,6 +25,7 @@ MAX_LINE = 131_072
 
 _ACCOUNT = re.compile(r"[0-9]{7}|[0-9]{12}")
 _AMOUNT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?|[+-]?\.[0-9]+")
+_GROUPED = re.compile(r"[+-]?([0-9]{1,3}(,[0-9]{3})+|[0-9]{1,2}(,[0-9]{2})*,[0-9]{3})(\.[0-9]*)?")
 _DATE = re.compile(r"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{2})")
 _MONTH = {name.lower(): number for number, name in enumerate(MONTHS, start=1)}
 _CHIP = {"true": True, "1": True, "false": False, "0": False}
@@ -87,10 +88,16 @@ def parse_chip(text: str) -> bool:
 
 
 def parse_amount(text: str) -> Decimal | None:
-    """An amount with two decimals; None for a blank. Commas are ignored, because the file groups digits in several ways."""
+    """An amount with two decimals; None for a blank.
+
+    Files group digits in thousands or, as in India, in hundreds above the thousands. Other commas are refused: `12,50` is a decimal comma
+    or a typing error, and not 1250.
+    """
     bare = text.strip()
     if not bare:
         return None
+    if "," in bare and not _GROUPED.fullmatch(bare):
+        raise Refusal(f"{printable(text)!r} has commas that group no thousands; write it like 1,234.50")
     bare = bare.replace(",", "")
     if not _AMOUNT.fullmatch(bare):
         raise Refusal(f"{printable(text)!r} is not an amount like 1,234.50")

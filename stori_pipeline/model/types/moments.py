@@ -130,6 +130,13 @@ def _within(first: dt.date, last: dt.date, kind: pa.DataType) -> Callable[[pa.Ar
     return fits
 
 
+def _beyond_python(kind: str) -> Callable[[str], str]:
+    """The condition that a day or an instant of Postgres is infinite or outside the years 1 to 9999. `TO_CHAR` would write some of them
+    like another one, or like NULL."""
+    zone = " 00:00Z" if kind == "timestamptz" else ""
+    return lambda x: f"{x} < {kind} '0001-01-01{zone}' OR {x} >= {kind} '10000-01-01{zone}'"
+
+
 _DAY = pa.date32()
 _INSTANT_US = pa.timestamp("us", tz="UTC")
 
@@ -147,6 +154,7 @@ date = register(
         canonical_sql=lambda x, _: f"TO_CHAR({x}, 'YYYY-MM-DD')",
         roles=frozenset({"key", "sortkey", "distkey", "cursor"}),
         postgres={"date": "{x}"},
+        postgres_unfit=_beyond_python("date"),
         of_arrow=lambda arrow: () if arrow == _DAY else None,
         suggested_for=SuggestedFor(
             postgres={"date": "date"},
@@ -177,6 +185,7 @@ timestamptz = register(
             "timestamp without time zone": "({x} AT TIME ZONE 'UTC')",
             "date": "({x}::timestamp AT TIME ZONE 'UTC')",
         },
+        postgres_unfit=_beyond_python("timestamptz"),
         of_arrow=lambda arrow: () if pa.types.is_timestamp(arrow) and arrow.tz is not None else None,
         suggested_for=SuggestedFor(
             postgres={"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamptz"},
@@ -207,6 +216,7 @@ time = register(
         canonical_sql=lambda x, _: f"TO_CHAR(DATE '2000-01-01' + {x}, 'HH24:MI:SS.US')",
         roles=frozenset({"key", "sortkey", "distkey"}),
         postgres={"time without time zone": "{x}"},
+        postgres_unfit=lambda x: f"{x} = time '24:00'",
         suggested_for=SuggestedFor(
             arrow=lambda arrow: "time" if pa.types.is_time(arrow) else "",
             natives={dt.time: "time"},

@@ -8,18 +8,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.model.types import double_text
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import Role, SuggestedFor, Type, register
 
 MAX_DOUBLE = 1e28
-"""The bound of doubles, because they are compared with the source as DECIMAL(38,10)."""
+"""The bound of doubles; their canonical text reaches to 2e31."""
 
 _KEYS: frozenset[Role] = frozenset({"key", "sortkey", "distkey"})
 
@@ -81,7 +82,6 @@ def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], do
             canonical_sql=lambda x, _: f"CAST({x} AS VARCHAR(20))",
             roles=_KEYS,
             postgres={"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
-            postgres_comparable=lambda x: f"{x}::bigint",
             of_arrow=lambda each: () if each == arrow or each in narrower else None,
             suggested_for=suggested_for,
             docs=docs,
@@ -132,7 +132,7 @@ def decimal(precision: int, scale: int) -> Type:
         canonical_sql=lambda x, _: f"CAST(CAST({x} AS {redshift}) AS VARCHAR(42))",
         roles=_KEYS,
         postgres={"numeric": "{x}", "smallint": "{x}", "integer": "{x}", "bigint": "{x}", "money": "{x}::numeric"},
-        postgres_comparable=lambda x: f"CASE WHEN abs(round({x}::numeric, {scale})) < 1e{precision - scale}::numeric THEN {x} END",
+        postgres_unfit=lambda x: f"abs({x}::numeric) >= 1e{precision - scale}::numeric OR {x}::numeric <> round({x}::numeric, {scale})",
         of_arrow=lambda arrow: (arrow.precision, arrow.scale) if pa.types.is_decimal(arrow) else None,
         suggested_for=SuggestedFor(
             postgres={"money": "decimal(19, 2)"},
@@ -230,16 +230,6 @@ def _finite(array: pa.Array) -> bool:
     return bool(pc.all(pc.less(pc.abs(array), MAX_DOUBLE), min_count=0).as_py())
 
 
-_TENTH_DIGIT = Decimal("1e-10")
-_WIDE = Context(prec=60)
-
-
-def _double_text(value: float) -> str:
-    # Round like the engines: from fifteen digits, halves away from zero, and no minus before a zero.
-    rounded = Decimal(f"{value:.15g}").quantize(_TENTH_DIGIT, rounding=ROUND_HALF_UP, context=_WIDE)
-    return format(rounded or _TENTH_DIGIT * 0, "f")
-
-
 double = register(
     Type(
         name="double",
@@ -250,10 +240,11 @@ double = register(
         text_form=r"^[-+0-9.eE]+$",
         fits=_finite,
         copy_form="",
-        canonical=_double_text,
-        canonical_sql=lambda x, _: f"CAST(CAST({x} AS DECIMAL(38,10)) AS VARCHAR(42))",
+        canonical=double_text.canonical,
+        canonical_sql=lambda x, _: double_text.canonical_sql(x),
+        seen=lambda text: repr(double_text.value(text)),
         postgres={"double precision": "{x}", "real": "{x}::float8", "integer": "{x}::float8", "smallint": "{x}::float8"},
-        postgres_comparable=lambda x: f"CASE WHEN {x} > -1e28 AND {x} < 1e28 THEN {x} END",
+        postgres_unfit=lambda x: f"abs({x}) >= {MAX_DOUBLE:.0f}",  # which is true of NaN, too
         of_arrow=lambda arrow: () if arrow in (pa.float64(), pa.float32()) else None,
         suggested_for=SuggestedFor(
             postgres={"real": "double", "double precision": "double"},

@@ -29,6 +29,10 @@ def _as_it_is(text: str) -> str:
     return text
 
 
+def _never(_: str) -> str:
+    return ""
+
+
 def _always(_: pa.Array) -> bool:
     return True
 
@@ -82,6 +86,7 @@ class Type:
             any text, which is parsed without `from_texts`; None if each value must go through `convert`.
         canonical: the text of a value from which its checksum is computed.
         canonical_sql: the same in SQL, for a column's expression and an engine; never NULL for a value.
+        seen: the canonical text of a value as people see it, if it is not itself.
         roles: the roles that a column of the type can have in its table.
         is_document: whether values are JSON. They land as bytes, and are text in frames.
         is_text: whether a value is a text as the source has it. Then spaces around it count, and a key shows it instead of its canonical
@@ -90,7 +95,8 @@ class Type:
             other types.
         postgres_valid: for types of Postgres with values for which that expression fails: the condition that it does not, in Postgres 16
             and later. A value that does not meet it goes to quarantine.
-        postgres_comparable: wraps that expression in a comparison, so that a value beyond the type's bounds counts as NULL.
+        postgres_unfit: for that expression, the condition that the type does not hold its value; "" if it holds every value. Such a value
+            is in quarantine and not in the mirror, so a comparison takes it for different from every value.
         of_arrow: for an Arrow type in a frame: the type's lengths if it holds every value of it (() if it has no length), else None.
         suggested_for: for which columns of a source a definition suggests it.
         module: the module from which a definition imports it.
@@ -117,11 +123,12 @@ class Type:
     from_texts: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False, repr=False)
     fits: Callable[[pa.Array], bool] = field(default=_always, compare=False, repr=False)
     copy_form: str | None = field(default=None, compare=False, repr=False)
+    seen: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
     roles: frozenset[Role] = field(default=frozenset(), compare=False, repr=False)
     is_document: bool = field(default=False, compare=False, repr=False)
     is_text: bool = field(default=False, compare=False, repr=False)
     postgres_valid: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    postgres_comparable: Callable[[str], str] = field(default=_as_it_is, compare=False, repr=False)
+    postgres_unfit: Callable[[str], str] = field(default=_never, compare=False, repr=False)
     of_arrow: Callable[[pa.DataType], tuple[int, ...] | None] = field(default=_none, compare=False, repr=False)
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
     module: str = field(default="stori_pipeline.model", compare=False, repr=False)

@@ -100,7 +100,8 @@ class ByDay(Changes):
         day_at: where a response names its day; required with `latest`. The response for a day without rows may be that of an earlier day.
             If empty, it is the requested day.
         rows_at: where a response has its rows: an array of objects, or an object with `entry`. If empty, the response is the array.
-        entry: if the rows are the members of an object: the paths that columns use for a member's name and for its value.
+        entry: if the rows are the members of an object: the paths that columns use for a member's name and for its value. Each day has
+            some then; an answer whose object has none goes to quarantine as that day.
         unchanging: members that are the same in all responses. If one changes, everything is read again.
         expected: members of the response, each with the only value that it may have.
         rules: the rules for plausible values.

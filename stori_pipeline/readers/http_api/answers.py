@@ -14,11 +14,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from stori_pipeline.contract import raw_text
+from stori_pipeline.contract import parsed_raw, raw_text
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.http_api import ByDay
-from stori_pipeline.readers.json_rows import as_document, steps, value_at
+from stori_pipeline.readers.json_rows import as_document, steps, value_at, value_or_misfit
 
 Row = dict[str, object]
 """A row by the table's columns, as `contract.conform` takes it."""
@@ -34,7 +34,7 @@ def parse(body: bytes, where: str) -> Any:
     """
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # a Decimal does not hold every exponent
         raise SourceError(f"{where}: its answer is not JSON; it begins with {ascii(body[:60])[1:]}. Check the source's address") from error
 
 
@@ -121,7 +121,7 @@ class Columns:
     def __init__(self, table: Table) -> None:
         self._paths = [(column.name, column.source_path) for column in table.columns]
         self._documents = [column.name for column in table.columns if column.type.is_document]
-        self._members = frozenset(steps(path)[0] for _, path in self._paths)
+        self._members = frozenset(name for _, path in self._paths for name in (steps(path)[0], ".".join(steps(path))))
 
     def row(self, element: Any, document: Any, members: Mapping[str, object], *, day: date | None = None) -> Any:
         """The row of an element. An element that is not an object stays as it is, and the contract refuses it."""
@@ -129,14 +129,25 @@ class Columns:
             return element
         row: Row = {name: self._value(path, element, document, day) for name, path in self._paths}
         row |= {name: as_document(row[name]) for name in self._documents}
-        row["_raw"] = lambda: raw_text({**members, **element})
+        of_day = {"$day": day} if day is not None and any(path == "$day" for _, path in self._paths) else {}
+        row["_raw"] = lambda: raw_text({**of_day, **members, **element})
         return row
+
+    def again(self, raw: str) -> Any:
+        """The row of a raw form; None if it is none. Numbers with a point are texts in it."""
+        element = parsed_raw(raw)
+        if not isinstance(element, dict):
+            return None
+        text = element.pop("$day", None)
+        row = self.row(element, element, {}) | {name: text for name, path in self._paths if path == "$day"}
+        return row | {"_raw": raw}
 
     def _value(self, path: str, element: Any, document: Any, day: date | None) -> object:
         if path == "$day":
             return day
         value = value_at(element, path, _ABSENT)
-        return value_at(document, path) if value is _ABSENT else value
+        value = value_at(document, path, _ABSENT) if value is _ABSENT else value
+        return value_or_misfit(element, steps(path)) if value is _ABSENT else value
 
     def unmapped(self, elements: Sequence[Any], members: Mapping[str, object]) -> dict[str, list[Any]]:
         """The members of rows and of the response that no column reads, each with its values that are not null."""

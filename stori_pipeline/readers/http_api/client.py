@@ -111,7 +111,9 @@ class Api:
                     return Answer(status, _body(response, where, self._limits), response.headers.get("ETag", ""))
                 wait = _retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
         except httpx.TransportError as error:
-            others = hint("http", str(self._client.base_url))
+            others = hint("http", error, str(self._client.base_url))
+            if "certificate" in str(error).lower():
+                raise SourceError(f"{where}: its certificate is not trusted: {error}{others}") from error
             why = f"it does not answer ({type(error).__name__}: {error}). Is it up, and the address right?{others}"
             raise _Transient(f"{where}: {why}") from error
         except httpx.HTTPError as error:
@@ -158,11 +160,17 @@ def opened(url: str, table: str, source: str, limits: RequestLimits) -> Iterator
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise wrong
     host = f"{parsed.host}:{parsed.port}" if parsed.port else parsed.host
-    with httpx.Client(
-        base_url=parsed.copy_with(query=None),
-        params=parsed.params,
-        timeout=_TIMEOUT,
-        verify=_trust(),
-        headers={"User-Agent": "stori_pipeline"},
-    ) as client:
+    try:
+        client = httpx.Client(
+            base_url=parsed.copy_with(query=None),
+            params=parsed.params,
+            timeout=_TIMEOUT,
+            verify=_trust(),
+            headers={"User-Agent": "stori_pipeline"},
+        )
+    except (ImportError, ValueError) as error:  # of a proxy in the environment, such as one of SOCKS
+        raise SourceError(
+            f"{table}: no connection can be made with the proxy of the environment: {error}{hint('http', error, url)}"
+        ) from error
+    with client:
         yield Api(client, table, host, limits)

@@ -8,26 +8,28 @@ plausible values (`plausibility`), or requests (`client`).
 # had this ETag and the content `version`; later values are compared with `plausible`. The next reading checks whether the newest day's
 # response changed. If so, it reads `through` again, because that day may have been restated while it was the newest, and then every later
 # day, in order. If the API fails on the way, the days before land, and the position says so; a snapshot replaces the table, so it lands in
-# full or not at all. A day that the API does not have, although it has a later one, is a row in quarantine (code `day`). No API reports
+# full or not at all. A day that the API does not have, although it has a later one, is a row in quarantine (code `day`), and the position
+# goes past it; the same is true of a day whose answer is empty where each day has rows. No API reports
 # that an older day was restated; to get it, read that day again (`day=`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 from stori_pipeline.clock import utc_now
-from stori_pipeline.contract import Refused, conform, raw_text
+from stori_pipeline.contract import Refused, conform, parsed_raw, raw_text
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.http_api import ByDay
 from stori_pipeline.readers.http_api.answers import Columns, DayAnswer, day_answer
 from stori_pipeline.readers.http_api.client import Answer, Api
-from stori_pipeline.readers.http_api.plausibility import Judge
+from stori_pipeline.readers.http_api.plausibility import Judge, numbers_of
 from stori_pipeline.readers.json_rows import steps
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _CHUNK_ROWS = 5_000
@@ -104,9 +106,27 @@ class Days:
         return parsed
 
     def rows(self, answer: DayAnswer, judge: Judge) -> Iterator[Any]:
-        """A response's rows by the table's columns, checked for plausible values."""
+        """A response's rows by the table's columns, checked for plausible values. Where the rows are the members of an object, a day has
+        some, so an object without members is a reason for quarantine; an array without elements says that the day has no rows."""
+        if not answer.rows and self.changes.entry:
+            reason = f"the answer for {answer.day} has nothing at {self.changes.rows_at or 'its top'!r}, where each day has rows"
+            yield Refused("day", reason, raw_text(answer.document))
         for element in answer.rows:
             yield judge.judged(self._columns.row(element, answer.document, answer.members, day=answer.day), answer.day)
+
+    def rows_again(self, rejected: Sequence[Refused], since: Position) -> list[Again]:
+        """See `ReadsQuarantine`. A missing day is requested again; a number is judged by the rules, like any other."""
+        judge = Judge(self.changes.rules, since.get("plausible"))
+        return [self._again(each, judge) for each in rejected]
+
+    def _again(self, rejected: Refused, judge: Judge) -> Again:
+        if rejected.code == "day":
+            day = _day_of_raw(rejected.raw)
+            response = self.on(day) if day else None
+            return list(self.rows(response, judge)) if response is not None and response.day == day else [rejected]
+        row = self._columns.again(rejected.raw)
+        # No day is earlier than this one, so a number does not confirm itself.
+        return [rejected] if row is None else [judge.judged(numbers_of(self.changes.rules, row), date.min)]
 
     def unmapped(self) -> dict[str, list[Any]]:
         """The members of the newest day's response that no column reads, with their values."""
@@ -121,6 +141,14 @@ class Days:
 
     def _where(self, path: str) -> str:
         return f"{self._table.full_name} at /{path}"
+
+
+def _day_of_raw(raw: str) -> date | None:
+    kept = parsed_raw(raw)
+    try:
+        return date.fromisoformat(kept["date"]) if isinstance(kept, dict) else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 class DaysReading(ReadingSince):
@@ -167,7 +195,7 @@ class DaysReading(ReadingSince):
         if response is not None and response.day == day:
             yield from self._days.rows(response, self._judge)
         elif response is None:
-            yield Refused("day", f"the API does not know {day}, although it knows later days", raw_text({"date": day}))
+            yield _unknown(day, ", although it knows later days")
 
     def _reach(self, through: date | None, etag: str, newest: DayAnswer, *, version: str) -> None:
         self._until = {
@@ -178,6 +206,10 @@ class DaysReading(ReadingSince):
             "plausible": self._judge.memory(),
         }
         self.must_land = True  # the next reading must not request these days again, even if they have no rows
+
+
+def _unknown(day: date, more: str = "") -> Refused:
+    return Refused("day", f"the API does not know {day}{more}", raw_text({"date": day}))
 
 
 class DayOfAnswersReading(DayReading):
@@ -191,8 +223,11 @@ class DayOfAnswersReading(DayReading):
 
     def __iter__(self) -> Iterator[Chunk]:
         response = self._days.on(self._day)
-        if response is None or response.day != self._day:
+        if response is None:
+            yield Chunk(*conform(self._table, [_unknown(self._day)]))
             return
+        if response.day != self._day:
+            return  # the day has no rows: the API answers with an earlier one
         judge = Judge(self._days.changes.rules)
         before = self._days.on(self._day - _ONE_DAY) if self._days.changes.rules else None
         if before is not None and before.unchanging == response.unchanging:

@@ -8,12 +8,12 @@ Belongs here: which pages are read, and the position. Does not belong here: turn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from stori_pipeline.contract import conform
+from stori_pipeline.contract import Refused, conform
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
@@ -21,6 +21,7 @@ from stori_pipeline.readers.http_api import ByPage
 from stori_pipeline.readers.http_api.answers import Columns, parse, rows_at
 from stori_pipeline.readers.http_api.client import Api
 from stori_pipeline.readers.json_rows import steps, value_at
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.readings import DayReading, ReadingSince, versions_of_day
 
 POSITION = frozenset({"after", "page"})
@@ -72,6 +73,11 @@ class Pages:
 
     def chunk(self, page: Page) -> Chunk:
         return Chunk(*conform(self._table, (self._columns.row(element, page.document, {}) for element in page.elements)))
+
+    def rows_again(self, rejected: Sequence[Refused], _: Position) -> list[Again]:
+        """See `ReadsQuarantine`."""
+        found = [(each, self._columns.again(each.raw)) for each in rejected]
+        return [[each] if row is None else [row] for each, row in found]
 
     def unmapped(self, mark: str | None) -> dict[str, list[Any]]:
         """The members of the rows after a mark that no column reads, with their values."""

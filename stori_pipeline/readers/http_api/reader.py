@@ -6,11 +6,12 @@ An API has no rows with which a mirror could be compared, so this reader is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+from stori_pipeline.contract import Refused
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import name_for
 from stori_pipeline.model.reading import Position, Reading
@@ -18,6 +19,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
 from stori_pipeline.readers.http_api import CHANGES, ByDay, days, pages, setup
 from stori_pipeline.readers.http_api.client import opened
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.suggested_columns import column_text
 
 
@@ -59,6 +61,11 @@ class HttpApiReader:
                 yield pages.DayOfPagesReading(source, table, since, day) if day else pages.PagesReading(source, table, since)
             else:
                 yield days.DayOfAnswersReading(source, table, since, day) if day else days.DaysReading(source, table, since)
+
+    def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:
+        """See `ReadsQuarantine`. Asks the API only for missing days."""
+        with self._opened(table) as source:
+            return source.rows_again(rejected, since)
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)

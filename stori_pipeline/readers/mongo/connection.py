@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
 from pymongo import MongoClient
@@ -22,6 +23,7 @@ from pymongo.uri_parser import parse_uri
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 
 Document = dict[str, Any]
 
@@ -32,6 +34,35 @@ CODEC: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="surrogateescape",
 )
+
+
+def decoded(raw: bytes) -> list[Document]:
+    """The documents of a reply. One that the driver cannot decode is a document with `UNREADABLE` alone: its bytes, and why."""
+    try:
+        return bson.decode_all(raw, CODEC)
+    except Exception:  # noqa: BLE001  (the driver has no list of what a value makes it raise)
+        return [_decoded_alone(each) for each in _each(raw)]
+
+
+UNREADABLE = "$unreadable"
+"""The member of a document that could not be decoded. No field of MongoDB can have such a name beside an `_id`."""
+
+
+def _each(raw: bytes) -> Iterator[bytes]:
+    """The bytes of each document; a document begins with its length."""
+    start = 0
+    while start < len(raw):
+        end = start + max(int.from_bytes(raw[start : start + 4], "little"), 5)
+        yield raw[start:end]
+        start = end
+
+
+def _decoded_alone(raw: bytes) -> Document:
+    try:
+        return bson.decode(raw, CODEC)
+    except Exception as error:  # noqa: BLE001
+        return {"_id": None, UNREADABLE: [raw, f"{type(error).__name__}: {error}"]}
+
 
 _OPTIONS: dict[str, Any] = {
     "appname": "stori_pipeline",
@@ -81,6 +112,8 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
         SourceUnavailable, SourceError: for any error of the driver inside the context.
     """
     try:
+        if is_unescaped(url):
+            raise InvalidURI  # noqa: TRY301  (the driver takes some of them, with a part of the password as the host)
         parsed = parse_uri(url)
         # The address's own options win.
         options = {name: value for name, value in _OPTIONS.items() if name not in parsed["options"]}
@@ -89,7 +122,7 @@ def opened(url: str, table: str, source: str) -> Iterator[Connection]:
         # The driver's message may contain the address with its password, so this one does not quote it.
         raise SourceError(
             f"{table}: the address of the source {source!r} is not one that MongoDB's driver understands; "
-            "it should look like mongodb://reader:…@host:27017/database, with special characters in the password escaped"
+            f"it should look like mongodb://reader:…@host:27017/database; {ESCAPES}"
         ) from None
     try:
         if not parsed["database"]:
@@ -129,8 +162,23 @@ def committed(database: Database[Document], table: Table) -> Collection[Document
 
 
 def identity(database: Database[Document], table: Table, session: ClientSession | None = None) -> str:
-    """The collection's UUID, which differs if the collection is created again or is on another server; "" if it does not exist."""
+    """The collection's UUID, which differs if the collection is created again or is on another server; "" for a view.
+
+    Raises:
+        SourceError: there is no such collection. It is not an empty one: nobody knows whether its name is right.
+    """
     for collection in database.list_collections(session=session, filter={"name": table.name_in_source}):
         uuid = collection.get("info", {}).get("uuid")
         return bytes(uuid).hex() if uuid else ""
-    return ""
+    others = sorted(name for name in database.list_collection_names(session=session) if not name.startswith("system."))
+    raise SourceError(
+        f"{table.full_name}: there is no collection {table.name_in_source!r} in the database {database.name!r}; it has "
+        f"{', '.join(map(repr, others[:20])) or 'none'}. Correct source_name in the definition, or create the collection: MongoDB does so "
+        "with its first document"
+    )
+
+
+def existing_collection(database: Database[Document], table: Table) -> Collection[Document]:
+    """The table's collection. Raises SourceError if it does not exist."""
+    identity(database, table)
+    return database[table.name_in_source]

@@ -10,7 +10,7 @@ change streams (`streams`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
@@ -25,9 +25,10 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.model.types.misfit import MisfitError
 from stori_pipeline.readers import PositionLost, SourceError
 from stori_pipeline.readers.mongo import scans
-from stori_pipeline.readers.mongo.connection import Connection, Document, identity
+from stori_pipeline.readers.mongo.connection import Connection, Document, existing_collection, identity
 from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
+from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 from stori_pipeline.readers.readings import DayReading, ReadingSince
 
 _REMEMBERED = 20_000
@@ -119,8 +120,8 @@ class DayOfCollectionReading(DayReading):
 
         where = column.between(low, high, or_without=False)
         with self._connection.translated():
-            batches = scans.batches(self._connection.database[self._table.name_in_source], where)
-            yield from scans.chunks(documents, batches, of_day)
+            collection = existing_collection(self._connection.database, self._table)
+            yield from scans.chunks(documents, scans.batches(collection, where), of_day, shared=SharedKeys(collection, documents))
 
 
 class CursorReading(ReadingSince):
@@ -133,7 +134,7 @@ class CursorReading(ReadingSince):
 
     def __init__(self, connection: Connection, table: Table, changes: Cursor, since: Position | None) -> None:
         super().__init__(table, since)
-        self._connection = connection
+        self._connection, self._documents = connection, Documents(table)
         self._column = _Column(table, changes.column)
         if since is not None and "bound" not in since:
             raise PositionLost(f"{table.full_name}: its position is not one of a cursor; a new generation must be read")
@@ -141,15 +142,20 @@ class CursorReading(ReadingSince):
         self._read_before = frozenset(since["seen"]) if since is not None else frozenset()
         self._latest: Bound = self._column.at(self.taken_at - changes.lag) if self._column.is_time else None
 
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._documents.notes
+
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):
             collection = identity(self._connection.database, self._table)
             if self._since is not None and self._since["collection"] not in ("", collection):
                 raise PositionLost(f"{self._table.full_name}: its collection was dropped or created again; a new generation must be read")
             where = None if self._from is None else self._column.between(self._from, None, or_without=True)
-            documents = scans.batches(self._connection.database[self._table.name_in_source], where)
+            source = self._connection.database[self._table.name_in_source]
+            shared = SharedKeys(source, self._documents)
             bound, at_bound = self._from, dict[int, Bound]()
-            for chunk in scans.chunks(Documents(self._table), documents, self._is_from_bound):
+            for chunk in scans.chunks(self._documents, scans.batches(source, where), self._is_from_bound, shared=shared):
                 bound = self._next_bound(bound, chunk.rows.column(self._column.name))
                 at_bound = {number: value for number, value in at_bound.items() if value is None or value >= bound}
                 fresh = self._fresh(chunk, bound, at_bound)
@@ -184,7 +190,8 @@ class CursorReading(ReadingSince):
         numbers = [raw_checksum(raw) for raw in chunk.rejected.column("raw").to_pylist()]
         at_bound.update(dict.fromkeys(numbers))
         is_new = pa.array([number not in self._read_before for number in numbers], pa.bool_())
-        return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected.filter(is_new))
+        fresh = chunk.only(pa.array(keep, pa.bool_()))
+        return Chunk(fresh.rows, fresh.rejected.filter(is_new))
 
 
 def head(table: Table, reading: CursorReading) -> str:

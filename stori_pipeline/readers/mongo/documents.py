@@ -29,10 +29,10 @@ from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
-from stori_pipeline.contract import RAW_CHARACTERS, Misfit, Refused, raw_text
+from stori_pipeline.contract import RAW_CHARACTERS, SHORTENED, Misfit, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.readers.json_rows import as_document, steps, value_or_misfit
-from stori_pipeline.readers.mongo.connection import Document
+from stori_pipeline.readers.mongo.connection import UNREADABLE, Document
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]
@@ -71,12 +71,28 @@ def json_value(value: Any) -> object:
 
 def extended_json(document: Document) -> str:
     """A document in MongoDB's relaxed Extended JSON, which keeps the types of values, so that a quarantined row can be read again."""
-    text = json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)
+    try:
+        text = json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)
+    except Exception:  # noqa: BLE001  (a value of which the driver can say no more than its `repr`)
+        return raw_text({"_id": repr(document.get("_id")), "document": repr(document)[:RAW_CHARACTERS]})
     try:
         text.encode()
     except UnicodeEncodeError:
         text = json.dumps(json.loads(text))
-    return text if len(text) <= RAW_CHARACTERS else raw_text({"_id": str(document.get("_id")), "document": text[:RAW_CHARACTERS]})
+    shortened = {"_id": str(document.get("_id")), "document": text[:RAW_CHARACTERS], SHORTENED: True}
+    return text if len(text) <= RAW_CHARACTERS else raw_text(shortened)
+
+
+_OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
+
+
+def of_extended_json(text: str) -> Document | None:
+    """The document of a text that `extended_json` wrote; None if it is none, or was too large to be kept whole."""
+    try:
+        document = json_util.loads(text, json_options=_OPTIONS)
+    except (ValueError, TypeError, KeyError, BSONError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and SHORTENED not in document else None
 
 
 class Documents:
@@ -90,9 +106,26 @@ class Documents:
         self.own_key = len(table.key) == 1 and not table.unnest and self._key_paths == ["_id"]
         """Whether `_id` is the key of every row. If so, no other document can hold the same key, and a delete event names it."""
         self._may_use_id = len(table.key) == 1
+        self.without_rows = 0
+        """The number of documents that were read and have no rows: their array of rows is empty."""
+
+    @property
+    def notes(self) -> list[str]:
+        """See `model.reading.HasNotes`."""
+        empty = self.without_rows
+        return [f"{empty:,} documents have no rows: their array {self.table.unnest!r} is empty"] if empty else []
 
     def rows(self, document: Document) -> list[Row | Refused]:
-        """The rows of a document, in order, as `contract.conform` takes them."""
+        """The rows of a document, in order, as `contract.conform` takes them; a Refused for a document that cannot be read."""
+        if UNREADABLE in document:
+            raw, why = document[UNREADABLE]
+            return [Refused("document", f"the document cannot be read: {why[:500]}", raw_text({"bson": raw}))]
+        try:
+            return self._rows(document)
+        except Exception as error:  # noqa: BLE001  (whatever a value does to the driver, it is one document)
+            return [Refused("document", f"the document cannot be read: {type(error).__name__}: {error}", extended_json(document))]
+
+    def _rows(self, document: Document) -> list[Row | Refused]:
         elements = self._elements(document)
         if elements is None:
             row = self._row(document, partial(extended_json, document))
@@ -201,7 +234,7 @@ class Documents:
             if isinstance(value, str) and _UUID.fullmatch(value):
                 stored.append(Binary.from_uuid(UUID(value)))
             if isinstance(value, str):
-                stored += _of_text(value)
+                stored += [*_of_text(value), *_instant(value)]
         paths = [self._key_paths[0]]
         paths += [f"{self.table.unnest}.{paths[0]}"] if self._unnest else []
         paths += ["_id"] if self._may_use_id and "_id" not in paths else []
@@ -216,6 +249,14 @@ def _of_text(text: str) -> list[object]:
     except (ValueError, RecursionError, OverflowError, ArithmeticError, BSONError):
         return []
     return [] if value is None or isinstance(value, (str, list)) else [value]
+
+
+def _instant(text: str) -> list[object]:
+    """The instant that a column of texts holds as this text."""
+    try:
+        return [datetime.fromisoformat(text)] if "T" in text else []
+    except ValueError:
+        return []
 
 
 def _converter(column: Column) -> Callable[[Any], object]:

@@ -1,6 +1,6 @@
-"""Counts and checksums of a collection's rows, for comparisons.
+"""Counts and checksums of a collection's rows, for comparisons, and its rows by key.
 
-Belongs here: `key_range`, `digests`, `checksums` and `existing`. Does not belong here: what a checksum is
+Belongs here: `key_range`, `digests`, `checksums`, `existing` and `read_keys`. Does not belong here: what a checksum is
 (`model.row_checksum`), or comparing (`verify`).
 """
 
@@ -18,21 +18,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from bson import json_util
+import pyarrow as pa
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
+from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
-from stori_pipeline.readers.mongo.documents import Documents
+from stori_pipeline.readers.mongo.documents import Documents, of_extended_json
 
 _KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
-
-_OPTIONS = json_util.JSONOptions(tz_aware=True, datetime_representation=json_util.DatetimeRepresentation.ISO8601)
 
 Row = Mapping[str, Any]
 
@@ -72,6 +71,21 @@ def existing(collection: Collection[Document], table: Table, keys: AnyCollection
     asked, keys_only = set(keys), keys_of(table)
     parts = _passes(collection, keys_only)
     return asked & {part.key(keys_only, index) for part in parts for index in range(len(part.checksums))}
+
+
+def read_keys(collection: Collection[Document], table: Table, keys: AnyCollection[tuple[str, ...]]) -> Iterator[Chunk]:
+    """See `ReadsKeys.read_keys`. Reads the collection once. Of two rows with the same key the later one counts, as in every reading."""
+    asked, keys_only = set(keys), keys_of(table)
+    for chunk in scans.chunks(Documents(table), scans.batches(collection)):
+        is_asked = [key_text(keys_only, row) in asked for row in chunk.rows.select(list(table.key)).to_pylist()]
+        rejected = [key is not None and key_text(keys_only, key) in asked for key in _rejected_keys(keys_only, chunk)]
+        found = chunk.only(pa.array(is_asked, pa.bool_()))
+        if any(is_asked) or any(rejected):
+            yield Chunk(found.rows, found.rejected.filter(pa.array(rejected, pa.bool_())))
+
+
+def _rejected_keys(keys: Table, chunk: Chunk) -> Iterator[Row | None]:
+    return (_key_of(keys, raw) for raw in chunk.rejected.column("raw").to_pylist())
 
 
 def _passed(collection: Collection[Document], table: Table, key_range: KeyRange | None) -> pl.DataFrame:
@@ -119,6 +133,7 @@ def _passes(collection: Collection[Document], table: Table) -> Iterator[_Part]:
 
 def _key_of(keys: Table, raw: str) -> Row | None:
     """The key of a row that does not fit; None if its key does not fit either."""
-    fitting, _ = conform(keys, Documents(keys).rows(json_util.loads(raw, json_options=_OPTIONS)))
+    document = of_extended_json(raw)
+    fitting, _ = conform(keys, Documents(keys).rows(document) if document is not None else [])
     rows: list[Row] = fitting.to_pylist()
     return rows[0] if rows else None

@@ -1,7 +1,7 @@
 """The reader of MongoDB.
 
 Belongs here: the functions of the protocol. Does not belong here: how they work (`streams`, `cursors`, `proof`, `sampling`).
-A collection that does not exist is an empty table, because MongoDB creates one with its first document; `drift` reports it.
+A collection that does not exist is an error, although MongoDB itself finds nothing in it: its name may be wrong.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
+from stori_pipeline.contract import Refused
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
 from stori_pipeline.readers.mongo import CHANGES, cursors, proof, sampling, setup, streams
-from stori_pipeline.readers.mongo.connection import Connection, identity, opened
+from stori_pipeline.readers.mongo.connection import Connection, existing_collection, opened
+from stori_pipeline.readers.mongo.documents import Documents, of_extended_json
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
 
@@ -60,26 +63,45 @@ class MongoReader:
 
     def drift(self, table: Table) -> list[Drift]:
         with self._opened(table) as connection:
-            if not identity(connection.database, table):
-                missing = f"there is no collection {table.name_in_source}; MongoDB creates it with its first document"
-                return [Drift("", "table", missing)]
-            return sampling.drift(connection.database[table.name_in_source], table)
+            return sampling.drift(existing_collection(connection.database, table), table)
+
+    def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a document is whole)
+        """See `ReadsQuarantine`."""
+        documents = Documents(table)
+        found = [(each, None if each.code == "delete_unresolved" else of_extended_json(each.raw)) for each in rejected]
+        return [[each] if document is None else documents.rows(document) for each, document in found]
 
     def key_range(self, table: Table) -> tuple[int, KeyRange]:
         with self._opened(table) as connection:
-            return proof.key_range(connection.database[table.name_in_source], table)
+            return proof.key_range(existing_collection(connection.database, table), table)
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._opened(table) as connection:
-            return proof.digests(connection.database[table.name_in_source], table, key_range, width, keys_only=keys_only)
+            return proof.digests(existing_collection(connection.database, table), table, key_range, width, keys_only=keys_only)
 
     def checksums(self, table: Table, *ranges: KeyRange) -> dict[tuple[str, ...], int]:
         with self._opened(table) as connection:
-            return proof.checksums(connection.database[table.name_in_source], table, *ranges)
+            return proof.checksums(existing_collection(connection.database, table), table, *ranges)
 
-    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    def existing(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (an address with a set's name reads from its primary)
+    ) -> set[tuple[str, ...]]:
         with self._opened(table) as connection:
-            return proof.existing(connection.database[table.name_in_source], table, keys)
+            return proof.existing(existing_collection(connection.database, table), table, keys)
+
+    def read_keys(
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        *,
+        since: Position | None = None,  # noqa: ARG002  (as for `existing`)
+    ) -> Iterator[Chunk]:
+        with self._opened(table) as connection:
+            yield from proof.read_keys(existing_collection(connection.database, table), table, keys)
 
 
 def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import bson
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import Refused, conform
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers.mongo.connection import CODEC, SCAN_MS, Document
+from stori_pipeline.readers.mongo.connection import SCAN_MS, Document, decoded
 from stori_pipeline.readers.mongo.documents import Documents, Row
+from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 
 _DOCUMENTS = 5_000  # the server also limits a reply to 16 MB
 
@@ -37,7 +37,7 @@ def batches(
     )
     try:
         for raw in cursor:
-            yield bson.decode_all(raw, CODEC)
+            yield decoded(raw)
     finally:
         cursor.close()
 
@@ -46,14 +46,38 @@ def chunk(table: Table, rows: Iterable[Row | Refused]) -> Chunk:
     return Chunk(*conform(table, rows))
 
 
-def chunks(documents: Documents, batches: Iterable[list[Document]], keep: Callable[[Row | Refused], bool] | None = None) -> Iterator[Chunk]:
-    """The rows of the documents, a chunk per batch. With `keep`, only the rows for which it is true."""
+def chunks(
+    documents: Documents,
+    batches: Iterable[list[Document]],
+    keep: Callable[[Row | Refused], bool] | None = None,
+    *,
+    shared: SharedKeys | None = None,
+) -> Iterator[Chunk]:
+    """The rows of the documents, a chunk per batch.
+
+    Args:
+        keep: leaves out the rows for which it is false.
+        shared: finds documents that share their key, which are rejected.
+    """
     for batch in batches:
-        rows = [row for document in batch for row in documents.rows(document)]
+        rows = rows_of(documents, batch, shared)
         if keep is not None:
             rows = [row for row in rows if keep(row)]
         if rows:
             yield chunk(documents.table, rows)
+
+
+def rows_of(documents: Documents, batch: Iterable[Document], shared: SharedKeys | None) -> list[Row | Refused]:
+    """The rows of these documents; a Refused for each that shares its key with another."""
+    batch = list(batch)
+    rejected = shared.rejected(batch) if shared is not None else {}
+    found: list[Row | Refused] = []
+    for document in batch:
+        refused = rejected.get(repr(document["_id"])) if rejected else None
+        rows = [refused] if refused is not None else documents.rows(document)
+        documents.without_rows += not rows
+        found += rows
+    return found
 
 
 def without_rejects(table: Table, rows: Iterable[Row]) -> Chunk:

@@ -15,7 +15,7 @@ Belongs here: readings and heads of tables whose definition says `ChangeStream`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -37,6 +37,7 @@ from stori_pipeline.readers import PositionLost, SourceUnavailable
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import CODEC, Connection, Document, committed, identity
 from stori_pipeline.readers.mongo.documents import Documents, Key, Row, extended_json
+from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 from stori_pipeline.readers.readings import ReadingSince
 
 _STALE = timedelta(hours=1)
@@ -103,13 +104,13 @@ class _Window:
         table = self._documents.table.full_name
         return Refused("delete_unresolved", _UNRESOLVED.format(what=what, table=table), extended_json(excerpt))
 
-    def drain(self) -> tuple[list[Row], list[Row | Refused]]:
+    def drain(self, shared: SharedKeys) -> tuple[list[Row], list[Row | Refused]]:
         """Empties the window and returns its tombstones and its live rows. Land the tombstones first: if one document lost a key that
         another gained, the row must stay."""
         gone: list[Row] = []
-        rows: list[Row | Refused] = []
+        after = [touched.after for touched in self._touched.values() if touched.after is not None]
+        rows = scans.rows_of(self._documents, after, shared)
         for touched in self._touched.values():
-            rows += self._documents.rows(touched.after) if touched.after is not None else []
             still = self._documents.keyed(touched.after)
             gone += [self._documents.tombstone(row) for key, row in touched.before.items() if key not in still]
             if touched.after is None and touched.by_id is not None:
@@ -207,9 +208,16 @@ class StreamReading(ReadingSince):
         moved = self.until["token"] != self._since["token"]
         return moved and self.taken_at - datetime.fromisoformat(self._since["at"]) >= _STALE
 
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._documents.notes
+
     def __iter__(self) -> Iterator[Chunk]:
         with self._connection.translated(resuming=self._since is not None):
             yield from self._read()
+
+    def _shared_keys(self, session: ClientSession) -> SharedKeys:
+        return SharedKeys(committed(self._database, self._table), self._documents, session)
 
     def _read(self) -> Iterator[Chunk]:
         # One causally consistent session: scans and lookups never return data older than the events already read.
@@ -218,7 +226,8 @@ class StreamReading(ReadingSince):
             _refuse_other_collection(self._table, self._since, collection)
             with _Stream(self._database, self._table, _token(self._since), session, _whole_events(self._database)) as stream:
                 if self._since is None:
-                    yield from scans.chunks(self._documents, scans.batches(committed(self._database, self._table), session=session))
+                    documents = scans.batches(committed(self._database, self._table), session=session)
+                    yield from scans.chunks(self._documents, documents, shared=self._shared_keys(session))
                     stream.extend(session, self._database)
                 yield from self._changes(stream, session)
                 if stream.token is None:
@@ -228,6 +237,7 @@ class StreamReading(ReadingSince):
 
     def _changes(self, stream: _Stream, session: ClientSession) -> Iterator[Chunk]:
         window = _Window(self._documents)
+        self._shared = self._shared_keys(session)  # a document of a new type may have come since
         gone: dict[Key, Row] = {}
         for event, size in stream:
             window.add(event, size)
@@ -239,10 +249,10 @@ class StreamReading(ReadingSince):
         yield from self._other_holders(gone, session)
 
     def _chunks(self, window: _Window, gone: dict[Key, Row]) -> Iterator[Chunk]:
-        tombstones, rows = window.drain()
+        tombstones, rows = window.drain(self._shared)
         if tombstones:
             yield scans.without_rejects(self._table, tombstones)
-            if not self._documents.own_key:
+            if not self._documents.own_key or self._shared.may_be:
                 gone |= {self._documents.key(row): row for row in tombstones}
         if rows:
             yield scans.chunk(self._table, rows)
@@ -255,7 +265,10 @@ class StreamReading(ReadingSince):
             documents = (batch for where in filters for batch in scans.batches(collection, where, session=session))
             keys = frozenset(gone)
             yield from scans.chunks(
-                self._documents, documents, lambda row: not isinstance(row, Refused) and self._documents.key(row) in keys
+                self._documents,
+                documents,
+                lambda row: not isinstance(row, Refused) and self._documents.key(row) in keys,
+                shared=self._shared,
             )
             gone.clear()
 

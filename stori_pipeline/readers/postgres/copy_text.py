@@ -48,8 +48,10 @@ class _Doubtful(ValueError):
 class BlockParser:
     """Turns blocks into chunks. Safe to use from several threads."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, codec: str = "utf-8") -> None:
+        """`codec` is Python's name of the encoding of the blocks."""
         self._table = table
+        self._codec = codec
         self._names = [column.name for column in table.columns]
         # JSON stays text until its white space is removed, because Arrow edits text only. So do values that only `convert` can check.
         types = {c.name: pa.string() if c.type.is_document or c.type.copy_form is None else c.type.arrow for c in table.columns}
@@ -62,13 +64,16 @@ class BlockParser:
         """The rows of a block, in order. The block must end at the end of a row, and have the table's columns."""
         options = self._options
         for i, convert in enumerate(options):
-            with contextlib.suppress(pa.ArrowInvalid, _Doubtful):
-                chunk = Chunk(self._typed(block, convert), _NONE_REJECTED)
+            with contextlib.suppress(pa.ArrowInvalid, _Doubtful, UnicodeDecodeError):
+                chunk = Chunk(self._typed(self._in_utf8(block), convert), _NONE_REJECTED)
                 self._options = options[i:]
                 return [chunk]
         if len(block) > _SMALL and len(pieces := _cut(block)) > 1:
             return [chunk for piece in pieces for chunk in self.parse(piece)]
         return [Chunk(*conform(self._table, map(self._row, block[:-1].split(b"\n"))))]
+
+    def _in_utf8(self, block: bytes) -> bytes:
+        return block if self._codec == "utf-8" else block.decode(self._codec).encode()
 
     def _typed(self, block: bytes, convert: csv.ConvertOptions) -> pa.RecordBatch:
         if block.startswith(_BYTE_ORDER_MARK):
@@ -80,10 +85,10 @@ class BlockParser:
         return pa.RecordBatch.from_arrays([*arrays, pa.repeat(pa.scalar(False), parsed.num_rows)], schema=self._table.read_schema)
 
     def _row(self, line: bytes) -> dict[str, object]:
-        values = [_unescaped(value) for value in line.split(b"\t")]
+        values = [_unescaped(value, self._codec) for value in line.split(b"\t")]
         row: dict[str, object] = dict(zip(self._names, values, strict=True))
-        if any(isinstance(value, Misfit) for value in values):  # a database in SQL_ASCII may hold any bytes
-            row["_raw"] = json.dumps(line.decode(errors="backslashreplace"), ensure_ascii=False)
+        if any(isinstance(value, Misfit) for value in values):  # see `encodings`
+            row["_raw"] = json.dumps(line.decode(self._codec, errors="backslashreplace"), ensure_ascii=False)
         return row
 
 
@@ -190,12 +195,12 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _CHARACTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
-def _unescaped(value: bytes) -> str | Misfit | None:
+def _unescaped(value: bytes, codec: str) -> str | Misfit | None:
     if value == b"\\N":
         return None
     if b"\\" in value:
         value = _ESCAPE.sub(lambda match: _CHARACTERS.get(match[1], match[1]), value)
     try:
-        return value.decode()
+        return value.decode(codec)
     except UnicodeDecodeError as error:
-        return Misfit("unicode", f"the text is not UTF-8: {error.reason} at byte {error.start}")
+        return Misfit("unicode", f"the text is not {codec.upper()}: {error.reason} at byte {error.start}")

@@ -11,6 +11,7 @@ whether a column fits its definition (`shape`), or the position itself (`positio
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from psycopg2 import extensions
@@ -57,9 +58,16 @@ def layout(cursor: extensions.cursor, table: Table, oid: int) -> Layout:
 
 
 def _kept(facts: list[str]) -> list[str]:
-    if len(facts) <= _MOST_FACTS:
-        return facts
-    return [f"digest {hashlib.sha256(chr(10).join(facts).encode()).hexdigest()}"]
+    return facts if len(facts) <= _MOST_FACTS else [f"digest {_hash(chr(10).join(facts))}"]
+
+
+def digest(of: Layout) -> str:
+    """A short text that differs if any fact does."""
+    return _hash(json.dumps(of, sort_keys=True))[:16]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def change(before: Layout, now: Layout) -> str:

@@ -9,17 +9,15 @@ Belongs here: finding them. Does not belong here: which rows of other tables are
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Collection
 
 from psycopg2 import extensions
 
-from stori_pipeline.model.table import Table
-
-_log = logging.getLogger(__name__)
+_SHOWN = 10
 
 
-def joined(cursor: extensions.cursor, table: Table, oid: int, new: str) -> list[int]:
-    """The oids of the tables below `oid` that a transaction attached for which `new` is true.
+def joined(cursor: extensions.cursor, oid: int, new: str) -> dict[int, str]:
+    """The tables below `oid` that a transaction attached for which `new` is true: their names by their oids.
 
     Args:
         new: a condition on a row's `xmin` (`xmin.Unseen.filter`).
@@ -31,8 +29,9 @@ def joined(cursor: extensions.cursor, table: Table, oid: int, new: str) -> list[
         " SELECT DISTINCT tree.oid::bigint, tree.oid::regclass::text FROM tree WHERE is_new ORDER BY 1",
         [oid],
     )
-    found = cursor.fetchall()
-    if found:
-        names = ", ".join(name for _, name in found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
-        _log.info("%s: %s joined the table since the last reading, and every row of it is read", table.full_name, names)
-    return [child for child, _ in found]
+    return dict(cursor.fetchall())
+
+
+def shown(names: Collection[str]) -> str:
+    """The first of the names, and how many more there are; "" if there is none."""
+    return ", ".join([*names][:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -14,7 +14,7 @@ from psycopg2 import extensions
 from stori_pipeline.model.changes import Cursor as ByCursor
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import PositionLost, SourceError
+from stori_pipeline.readers import PositionLost, SourceError, SourceUnavailable
 from stori_pipeline.readers.postgres import xmin
 from stori_pipeline.readers.postgres.layout import Layout, change
 from stori_pipeline.readers.postgres.shape import Relation
@@ -37,6 +37,11 @@ class Origin:
     table: int
     """The oid; it changes if the table is dropped and created again."""
 
+    @property
+    def history(self) -> tuple[str, int]:
+        """What a server and its standbys have in common."""
+        return self.system, self.timeline
+
 
 @dataclass(frozen=True)
 class Server:
@@ -51,15 +56,20 @@ class Server:
     started: str = ""
     statistics: str = ""
     """Since when it has counted."""
+    is_standby: bool = field(default=False, compare=False)
+    """Whether it replays another server's log now. Not kept in positions."""
 
     def restored_by(self, now: Server) -> str:
         """Why the server's history may have been set back since; "" if it was not."""
         if not self.started:
             return ""
         if now.lsn < self.lsn:
-            return "the server's log is shorter than it was, so the server was set back or is a standby that lags"
+            return "the server's log is shorter than it was, so the server was set back"
         if now.started != self.started and now.statistics != self.statistics:
-            return "the server recovered from a crash or was restored from a copy, so it may have handed out transaction ids again"
+            return (
+                "the server recovered from a crash, was restored from a copy or is another one of its cluster,"
+                " so transaction ids may have been handed out again"
+            )
         return ""
 
 
@@ -81,7 +91,7 @@ class Reached:
             "next": self.unseen.next,
             "open": [list(r) for r in self.unseen.open],
             "layout": self.layout,
-            "server": vars(self.server),
+            "server": {name: value for name, value in vars(self.server).items() if name != "is_standby"},
         }
         return {**position, "bound": self.bound.isoformat()} if self.bound else position
 
@@ -102,19 +112,32 @@ class Reached:
         return cls(origin, unseen, bound, layout, server)
 
     def refuse_if_lost(self, table: Table, now: Reached) -> None:
-        """Raises PositionLost unless the rows written since this position can be distinguished from older ones, as of `now`."""
+        """
+        Raises:
+            PositionLost: the rows written since this position cannot be distinguished from older ones, as of `now`.
+            SourceUnavailable: the server is a standby that has not replayed what this position saw.
+        """
+        if now.server.is_standby and self.origin.history == now.origin.history and self.is_ahead_of(now):
+            # A new generation would take the mirror back to what it held before.
+            raise SourceUnavailable(
+                f"{table.full_name}: the source is a standby that lags behind what was read of it or of its primary;"
+                f" it is read again when it has caught up. If it never will, {table.snapshot_advice}"
+            )
         reason = ""
         if self.origin != now.origin:
             other = [name for name, value in vars(self.origin).items() if value != getattr(now.origin, name)]
             reason = f"it belongs to another server, history, database or table ({', '.join(other)} changed)"
         elif now.unseen.next < self.unseen.next:
-            reason = "it is later than the server itself, which was set back or is a standby that lags"
+            reason = "it is later than the server itself, which was set back"
         elif (age := self.unseen.age(now.unseen.next)) > xmin.OLDEST:
             reason = f"it is {age:,} transactions old, too old to tell rows written since from older ones"
         else:
             reason = self.server.restored_by(now.server)
         if reason:
             raise PositionLost(f"{table.full_name}: its position is lost: {reason}")
+
+    def is_ahead_of(self, now: Reached) -> bool:
+        return now.unseen.next < self.unseen.next or now.server.lsn < self.server.lsn
 
     def refuse_if_changed(self, table: Table, now: Layout) -> None:
         """Raises PositionLost if values may have changed in rows that nobody wrote."""
@@ -129,11 +152,11 @@ def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Rea
         " (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),"
         " has_function_privilege('pg_control_system()', 'EXECUTE') AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE')"
         " AND has_function_privilege('pg_control_recovery()', 'EXECUTE')"
-        ", CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END - '0/0'::pg_lsn,"
-        " pg_postmaster_start_time()::text, (SELECT COALESCE(stats_reset::text, '') FROM pg_stat_bgwriter)"
+        ", CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn,"
+        " pg_postmaster_start_time()::text, (SELECT COALESCE(stats_reset::text, '') FROM pg_stat_bgwriter), pg_is_in_recovery()"
         " FROM pg_current_snapshot() s"
     )
-    low, high, database, may_identify, lsn, started, statistics = _one(cursor)
+    low, high, database, may_identify, lsn, started, statistics, is_standby = _one(cursor)
     system, timeline = "", 0
     if may_identify:
         # After a standby took over, only min_recovery_end_timeline has the new timeline until the first checkpoint.
@@ -149,7 +172,7 @@ def look(cursor: extensions.cursor, table: Table, relation: Relation, since: Rea
         cursor.execute(xmin.asking_sql(candidates))
         unfinished = cursor.fetchall()
     bound = _bound(cursor, table.changes, since) if isinstance(table.changes, ByCursor) else None
-    origin, server = Origin(system, timeline, database, relation.oid), Server(int(lsn or 0), started, statistics)
+    origin, server = Origin(system, timeline, database, relation.oid), Server(int(lsn or 0), started, statistics, is_standby)
     return Reached(origin, xmin.Unseen(high, xmin.joined(unfinished)), bound, server=server)
 
 

@@ -12,16 +12,21 @@ from datetime import date
 
 from psycopg2 import extensions
 
+from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.drift import Drift
-from stori_pipeline.model.reading import Position, Reading
+from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import changes_of
 from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
+from stori_pipeline.readers.postgres.layout import digest, layout
+from stori_pipeline.readers.postgres.position import Reached, look
 from stori_pipeline.readers.postgres.reading import begin, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
+
+_ROWS_AT_ONCE = 5_000
 
 
 class PostgresReader:
@@ -35,7 +40,8 @@ class PostgresReader:
         return f"PostgresReader({self._address!r})"
 
     def head(self, table: Table, since: Position | None) -> str:
-        """The table's counters of rows inserted, updated and deleted, and the times at which the counters were reset.
+        """The table's counters of rows inserted, updated and deleted, the times at which the counters were reset, and a digest of what else
+        decides its values (`layout`).
 
         A backend reports its counts after it commits: within a second if it goes on working, within ten seconds if it falls idle, within
         a minute at most. Until then the text stays the same, so a change shows late. Deletes, TRUNCATE and transactions that were rolled
@@ -44,10 +50,12 @@ class PostgresReader:
         """
         changes_of(table, CHANGES)
         with self._cursor(table) as cursor:
+            relation_of(self._address, cursor, table)  # a table that is not there has no counters, which is no rest
             if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
                 return json.dumps([since is None, of_rows])
-            cursor.execute(_HEAD, [names.sql(table.name_in_source)])
-            return json.dumps([since is None, *(cursor.fetchone() or ())])
+            cursor.execute(_HEAD, {"name": names.sql(table.name_in_source)})
+            ((oid, *counters),) = cursor.fetchall()
+            return json.dumps([since is None, *counters, digest(layout(cursor, table, oid))])
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
@@ -94,11 +102,18 @@ class PostgresReader:
             cursor.execute(row_checksum.row_checksums_sql(table, relation.rows, shape.dialect(relation), *ranges))
             return {tuple(key): int(checksum) for *key, checksum in cursor.fetchall()}
 
-    def existing(self, table: Table, keys: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
-        with self._snapshot(table) as (cursor, relation):
-            statement = row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation))
-            cursor.execute(statement, [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key))
+    def existing(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> set[tuple[str, ...]]:
+        with self._snapshot(table, since) as (cursor, relation):
+            cursor.execute(row_checksum.existing_keys_sql(table, relation.rows, shape.dialect(relation)), _in_utf8(table, keys))
             return {tuple(key) for key in cursor.fetchall()}
+
+    def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
+        with self._snapshot(table, since) as (cursor, relation):
+            selected = shape.selected(table, relation)
+            cursor.execute(row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), selected), _in_utf8(table, keys))
+            names = [column.name for column in table.columns]
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield Chunk(*conform(table, [dict(zip(names, row, strict=True)) for row in rows]))
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:
@@ -110,21 +125,29 @@ class PostgresReader:
             yield cursor
 
     @contextmanager
-    def _snapshot(self, table: Table) -> Iterator[tuple[extensions.cursor, Relation]]:
-        """A consistent snapshot of the table. Raises SourceError if the table does not fit its definition."""
+    def _snapshot(self, table: Table, since: Position | None = None) -> Iterator[tuple[extensions.cursor, Relation]]:
+        """A consistent snapshot of the table, not before a position. Raises SourceError if the table does not fit its definition."""
         with self._cursor(table) as cursor:
             relation = relation_of(self._address, cursor, table)
+            if since is not None:
+                Reached.from_json(table, since).refuse_if_lost(table, look(cursor, table, relation, None))
             begin_snapshot(cursor.connection, relation.lock)
             relation = relation_of(self._address, cursor, table)
             shape.refuse_misfit(table, relation)
             yield cursor, relation
 
 
+def _in_utf8(table: Table, keys: Collection[tuple[str, ...]]) -> list[list[bytes]]:
+    """The texts of the keys, by column, as the parameters of a statement of `row_checksum`."""
+    return [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key)
+
+
 # The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.
 _HEAD = """
 WITH RECURSIVE tree(oid) AS (
-  SELECT to_regclass(%s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
-SELECT string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
+  SELECT to_regclass(%(name)s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
+SELECT to_regclass(%(name)s)::oid::bigint,
+       string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
        sum(pg_stat_get_tuples_inserted(oid))::text,
        sum(pg_stat_get_tuples_updated(oid))::text,
        sum(pg_stat_get_tuples_deleted(oid))::text,

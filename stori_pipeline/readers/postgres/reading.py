@@ -6,7 +6,7 @@ parsed (`copy_text`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
@@ -40,10 +40,13 @@ class PostgresReading:
         must_land: bool,
         stream: Stream[list[Chunk]],
         errors: Callable[[], AbstractContextManager[None]],
+        joined: str = "",
     ) -> None:
         self.kind: Kind = kind
         self.taken_at = utc_now()
         self.must_land = must_land
+        self.joined = joined
+        """The partitions and children that joined the table since the position, of which every row is read."""
         self._table = table
         self._until = until
         self._stream = stream
@@ -93,21 +96,21 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         reference = age_reference(cursor, reached.unseen)  # this query also takes the snapshot
         # Look up the columns again: the lock now prevents changes.
         written = before.unseen.filter(reference) if before and day is None else ""
-        joined = partitions.joined(cursor, table, relation.oid, written) if written else []
+        joined = partitions.joined(cursor, relation.oid, written) if written else {}
         relation = relation_of(address, cursor, table, new=_or_in(joined, written))
         shape.refuse_misfit(table, relation)
         reached = replace(reached, layout=layout(cursor, table, relation.oid))
         if before and day is None:  # the rows of a day do not move the position
             before.refuse_if_changed(table, reached.layout)
         where = _where(table, relation, before, day, written, joined)
-    columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
         "changes" if before else "snapshot",
         since if day is not None and since is not None else reached.to_json(),
         must_land=before is not None and day is None and _should_be_renewed(before, reached),
-        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
+        stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
+        joined=partitions.shown(joined.values()),
     )
 
 
@@ -122,15 +125,27 @@ def _begin_whole(
         until = snapshots.content(cursor, table, relation).to_json()
     is_unchanged = since is not None and dict(since) == until
     where = f" WHERE {_of_day(table, relation, since, day)}" if day is not None else " WHERE false" if is_unchanged else ""
-    columns = ", ".join(shape.selected(table, relation))
     return PostgresReading(
         table,
         "changes" if where else "snapshot",
         since if day is not None and since is not None else until,
         must_land=False,
-        stream=Stream(connection, f"COPY (SELECT {columns} FROM {relation.rows}{where}) TO STDOUT", BlockParser(table).parse),
+        stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
     )
+
+
+def _stream(connection: extensions.connection, table: Table, relation: Relation, where: str) -> Stream[list[Chunk]]:
+    """The rows of the relation for which `where` holds. Nothing but the copy runs on the connection from now on."""
+    encoding, statement = (
+        relation.encoding,
+        f"COPY (SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}{where}) TO STDOUT",
+    )
+    if encoding.copy:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL client_encoding TO '{encoding.copy}'")
+    codec = encoding.codec or "utf-8"
+    return Stream(connection, statement.encode(codec), BlockParser(table, codec).parse)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:
@@ -151,7 +166,7 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:
     if not relation.has_xmin:
         raise SourceError(
-            f"{table.full_name}: {relation.sql} is a view or a foreign table, in which changed rows cannot be found;"
+            f"{table.full_name}: {relation.sql} is a view, or a foreign table or the parent of one, in which changed rows cannot be found;"
             " write changes=Snapshot() in its definition, or read its tables"
         )
     if relation.rows != relation.sql and isinstance(table.changes, ByCursor):
@@ -163,7 +178,7 @@ def _refuse_unreadable(table: Table, relation: Relation) -> None:
         raise SourceError(f"{table.full_name}: the server is older than Postgres 14, the oldest that is supported")
 
 
-def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, written: str, joined: Sequence[int]) -> str:
+def _where(table: Table, relation: Relation, before: Reached | None, day: date | None, written: str, joined: Collection[int]) -> str:
     """
     Args:
         written: the condition that a transaction wrote the row which the position had not seen.
@@ -180,7 +195,7 @@ def _where(table: Table, relation: Relation, before: Reached | None, day: date |
     return f" WHERE {_or_in(joined, written)}"
 
 
-def _or_in(tables: Sequence[int], condition: str) -> str:
+def _or_in(tables: Collection[int], condition: str) -> str:
     """The condition, or that the row is in one of these partitions or children."""
     return f"({condition}) OR tableoid IN ({', '.join(map(str, tables))})" if tables else condition
 

@@ -14,6 +14,7 @@ from psycopg2 import extensions
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.settings import foreign, secrets
+from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 
 LONGEST_READ = "6h"
 """The limit for reading one table."""
@@ -55,11 +56,14 @@ class Address:
     """A server's address. Its repr and its errors never contain the password."""
 
     def __init__(self, url: str) -> None:
+        malformed = f"the address of a Postgres source is malformed; it should look like postgresql://reader:…@host/db; {ESCAPES}"
+        if is_unescaped(url):
+            raise SourceError(malformed)  # what the driver takes for the host may be a part of the password
         try:
             self._parts: dict[str, Any] = extensions.parse_dsn(url)
         except psycopg2.Error:
             # The driver's own message may quote the address, password included.
-            raise SourceError("the address of a Postgres source is malformed; it should look like postgresql://reader:…@host/db") from None
+            raise SourceError(malformed) from None
 
     def __repr__(self) -> str:
         return f"Postgres {self._parts.get('host', 'localhost')}:{self._parts.get('port', '5432')}/{self._parts.get('dbname', '')}"
@@ -79,7 +83,7 @@ class Address:
             connection: extensions.connection = psycopg2.connect(**{**_CONNECTION, **self._parts})
         except psycopg2.Error as error:
             secrets.forget()  # its password may have been rotated
-            message = self._scrubbed(str(error)).strip() + foreign.hint("postgres")
+            message = self._scrubbed(str(error)).strip() + foreign.hint("postgres", error)
             if any(sign in message for sign in _NOT_WORTH_RETRYING):
                 raise SourceError(f"{self!r} refuses the connection: {message}; check the source's address and its role") from None
             raise SourceUnavailable(f"{self!r} cannot be reached: {message}") from None

@@ -7,7 +7,7 @@ definitions (`introspect`), or checking single values (`contract`).
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 
 from psycopg2 import extensions
@@ -20,6 +20,7 @@ from stori_pipeline.model.types import registered
 from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
+from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
@@ -89,6 +90,9 @@ class Relation:
     """False if the role may read some columns only: Postgres lets it lock none then."""
     unique: tuple[UniqueIndex, ...] = ()
     """The unique indexes that hold for every row, the primary key first. A table with children has none: an index omits their rows."""
+    has_foreign: bool = False
+    """Whether it is a foreign table, or has one below it: rows of another server, which have no transaction here."""
+    encoding: Encoding = field(default_factory=Encoding)
     rows: str = ""
     """The rows in SQL, for FROM: the relation, or a query over it that adds columns."""
 
@@ -107,7 +111,7 @@ class Relation:
 
     @property
     def has_xmin(self) -> bool:
-        return self.kind in "rpm"
+        return self.kind in "rpm" and not self.has_foreign
 
 
 _COLUMNS = """
@@ -144,7 +148,9 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     cursor.execute(
         "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text,"
         " has_table_privilege(c.oid, 'SELECT') OR NOT has_any_column_privilege(c.oid, 'SELECT'),"
-        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),"
+        " EXISTS (WITH RECURSIVE tree(oid) AS (SELECT c.oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)"
+        " SELECT FROM pg_foreign_table JOIN tree ON tree.oid = ftrelid)"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')",
         [name],
@@ -152,12 +158,13 @@ def find(cursor: extensions.cursor, name: str) -> Relation | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    oid, schema, relname, kind, may_lock, has_children = row
+    oid, schema, relname, kind, may_lock, has_children, has_foreign = row
     cursor.execute(_COLUMNS, [oid])
     columns = {each[0]: SourceColumn(*each) for each in cursor.fetchall()}
     cursor.execute(_UNIQUE, [oid])
     unique = () if has_children else tuple(UniqueIndex(tuple(names), is_key) for names, is_key in cursor.fetchall())
-    return Relation(oid, schema, relname, kind, columns, cursor.connection.server_version, may_lock, unique)
+    connection = cursor.connection
+    return Relation(oid, schema, relname, kind, columns, connection.server_version, may_lock, unique, has_foreign, encoding_of(connection))
 
 
 def with_row_keys(table: Table, relation: Relation, new: str = "") -> Relation:
@@ -243,12 +250,22 @@ def _extracted(column: Column, relation: Relation) -> str:
     if column.dropped:
         return "NULL"
     source = relation.columns[column.source_path]
-    expression = _expression(column, source)
-    if expression is None:
-        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
+    expression = _readable(column, source)
     if valid := _validity(column, source, relation):
         # A value that the expression fails for must not end the reading. The space marks it for the contract.
         return f"CASE WHEN {valid} THEN {expression}::text ELSE ' ' || {quoted(source.name)}::text END"
+    return expression
+
+
+def _readable(column: Column, source: SourceColumn) -> str:
+    """The expression of the column.
+
+    Raises:
+        SourceError: its source type cannot be read as its type.
+    """
+    expression = _expression(column, source)
+    if expression is None:
+        raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
     return expression
 
 
@@ -261,23 +278,30 @@ def _validity(column: Column, source: SourceColumn, relation: Relation) -> str:
 def dialect(relation: Relation) -> Dialect:
     """The dialect of checksums in Postgres, over the same expressions as those of `selected`."""
 
-    def column(column: Column) -> str:
+    def expression(column: Column) -> str:
         if column.dropped:
-            declared = next(each for each in column.type.postgres if each != ANY)
-            return f"NULL::{declared}"
+            return f"NULL::{next(each for each in column.type.postgres if each != ANY)}"
+        x = _readable(column, relation.columns[column.source_path])
+        return relation.encoding.readable(x) if column.type.is_text else x
+
+    def unfit(column: Column) -> str:
+        if column.dropped:
+            return ""
         source = relation.columns[column.source_path]
-        x = _expression(column, source)
-        if x is None:
-            raise SourceError(f"column {column.name!r}: {source.declared} cannot be read as {column.type}")
-        if valid := _validity(column, source, relation):
-            return f"CASE WHEN {valid} THEN {x} END"
-        # A value outside its type is in quarantine, not in the mirror. It counts as null here, because a cast would end the query.
-        return column.type.postgres_comparable(x)
+        x, valid = _readable(column, source), _validity(column, source, relation)
+        unfit = "" if valid else column.type.postgres_unfit(x)
+        # Not with OR, which evaluates in any order: a condition may fail where the one before it is not met.
+        if (readable := relation.encoding.valid) and (column.type.is_text or column.type.is_document):
+            unfit = f"CASE WHEN NOT {readable.format(x=f'({x})::text')} THEN TRUE ELSE {unfit or 'FALSE'} END"
+        if not valid:
+            return unfit
+        return f"CASE WHEN NOT {valid} THEN TRUE ELSE {unfit} END" if unfit else f"NOT {valid}"
 
     return Dialect(
         engine="postgres",
-        column=column,
+        column=expression,
         bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
+        unfit=unfit,
     )
 
 

@@ -56,10 +56,10 @@ def head(cursor: extensions.cursor, table: Table) -> str:
     """A text that changes if rows of a view may have changed: the counters of all rows that were written in the database, because a view
     may depend on any table. "" for what has counters of its own.
 
-    Of a foreign table, the text is that of its rows, and takes a pass over them.
+    Of a foreign table, or a parent of one, the text is that of its rows, and takes a pass over them.
     """
     relation = shape.find(cursor, names.sql(table.name_in_source))
-    if relation is not None and relation.kind == "f":
+    if relation is not None and relation.has_foreign:
         shape.refuse_misfit(table, relation)
         return json.dumps(dict(content(cursor, table, shape.with_row_keys(table, relation)).to_json()))
     if relation is None or relation.kind != "v":

@@ -69,7 +69,8 @@ class _Blocks(io.RawIOBase):
 class Stream(Generic[_Parsed]):
     """The parsed blocks of one COPY, in order. Iterate it once. Always call `close`, which also ends it early."""
 
-    def __init__(self, connection: extensions.connection, statement: str, parse: Callable[[bytes], _Parsed]) -> None:
+    def __init__(self, connection: extensions.connection, statement: bytes, parse: Callable[[bytes], _Parsed]) -> None:
+        """`statement` is in the encoding of the session."""
         self.rows = -1
         """The number of rows that the server reports it sent; -1 until the end."""
         self._connection = connection

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 """The number of objects per listing request; S3's limit."""
+
+_MARKER = re.compile(r"(^|/)[_.][^/]*$|_\$folder\$$")
+"""Empty objects by which other programs mark a folder."""
 
 _TRANSIENT = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "ServiceUnavailable", "InternalError"}
 _GONE = {"NoSuchKey", "PreconditionFailed", "404", "412"}
@@ -52,7 +56,7 @@ def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what 
         # A session of its own, because boto3's default session is not safe for threads.
         return boto3.session.Session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
-        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws')}") from error
+        raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws', error)}") from error
 
 
 class Bucket:
@@ -89,7 +93,7 @@ class Bucket:
             yield
         except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
             raise SourceUnavailable(
-                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{hint('aws')}"
+                f"{where}: S3 does not answer ({type(error).__name__}). Is the endpoint right, and S3 up?{hint('aws', error)}"
             ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "an unnamed error"))
@@ -102,19 +106,19 @@ class Bucket:
             ) from error
         except BotoCoreError as error:
             raise SourceError(
-                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws')}"
+                f"{where}: {type(error).__name__}; check the AWS settings (credentials, region, endpoint){hint('aws', error)}"
             ) from error
 
     def files(self, prefix: str) -> list[Dropped]:
         """Every file under a prefix, in the order in which files are read. Takes a request per thousand files and about 300 bytes of
-        memory per file. Leaves out empty objects: folders that a console created, and markers."""
+        memory per file. Leaves out empty objects that are no files: folders that a console created, and markers such as `_SUCCESS`."""
         with self._explained(f"listing {prefix!r}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, PaginationConfig={"PageSize": PAGE})
             return sorted(
                 Dropped(each["LastModified"], each["Key"], each["ETag"], each["Size"])
                 for page in pages
                 for each in page.get("Contents", [])
-                if each["Size"] > 0 and not each["Key"].endswith("/")
+                if not each["Key"].endswith("/") and (each["Size"] > 0 or not _MARKER.search(each["Key"]))
             )
 
     def top(self) -> tuple[list[str], list[str]]:
@@ -137,6 +141,13 @@ class Bucket:
                 f"Objects({objects.prefix + '*'!r}) for every file whose key begins so, or Objects({objects.key_prefix!r}) for the folder"
             )
         return found
+
+    def nothing_there(self, objects: Objects, *, was_any: bool) -> str:
+        """What to tell of a table that has no file. It is no error: a partner may not have dropped one yet."""
+        what = f"no object of s3://{self.name}/{objects.key_prefix} is a file"
+        if was_any:
+            return f"{what} any more; those that were read before are gone, and their rows stay"
+        return f"{what}, so there is nothing to read; if files should be there, correct the prefix in the definition"
 
     @contextmanager
     def fetched(self, dropped: Dropped) -> Iterator[IO[bytes] | None]:

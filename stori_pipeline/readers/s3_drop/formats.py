@@ -1,70 +1,57 @@
 """The rows of a file, by the table's columns, in any of the formats.
 
-Belongs here: recognizing formats, and reading each as a stream. Does not belong here: files as objects in a bucket (`bucket`), which files
-are read (`position`), or which column a path names (`headers`).
+Belongs here: recognizing formats, and what a path means in each. Does not belong here: files as objects in a bucket (`bucket`), which files
+are read (`position`), which column a name is (`headers`), or each format's values (`csv_values`, `json_values`, `parquet_values`).
 """
 
 # Columns with these paths hold facts about the file: `$key` (the object's key), `$line` (the row's number in the file, from 1, without the
 # header), `$etag` and `$modified` (when it was dropped). Rows without a natural key can use (`$key`, `$line`).
 #
-# A file is accepted in full or not at all. A file that is cut off, lacks a column that may not be null, or is not of the format that its
-# name says, is refused (`BrokenFile`), and none of its rows lands.
+# A path means the same in every format: `address.country` is a member of an object, a field of a Parquet struct, or a column or member with
+# that flat name. A column that a file does not have is null, unless it may not be; a file that has none of a table's columns is refused.
+#
+# A file is read to its end before a row of it is used. A file that is cut off, lacks a column that may not be null, or is not of the format
+# that its name says, is refused (`BrokenFile`), and none of its rows lands. A line of CSV or JSON that cannot be read is rejected alone.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import IO, Any
 
-import pyarrow as pa
-
-from stori_pipeline.contract import RAW_CHARACTERS, raw_text
-from stori_pipeline.model.errors import DefinitionError
+from stori_pipeline.contract import RAW_CHARACTERS, Refused, raw_text
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline.model.types.documents import json_text
 from stori_pipeline.readers.json_rows import as_document, literal, steps, value_or_misfit
-from stori_pipeline.readers.s3_drop import json_values, parquet_values
+from stori_pipeline.readers.s3_drop import Objects, csv_values, json_values, parquet_values
+from stori_pipeline.readers.s3_drop.broken import BrokenFile, complete
 from stori_pipeline.readers.s3_drop.bucket import Dropped
-from stori_pipeline.readers.s3_drop.headers import folded, labels, own_places
+from stori_pipeline.readers.s3_drop.decoding import text_of
+from stori_pipeline.readers.s3_drop.headers import labels, own_places
+from stori_pipeline.readers.suggested_columns import has_path
 
 Row = Mapping[str, object]
 
 FACTS = ("$key", "$line", "$etag", "$modified")
 _ENDINGS = {".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
-FORMATS = ("json", "csv", "parquet")
 FILE_COLUMNS = (Column("file", varchar(1024), nullable=False, path="$key"), Column("line", bigint, nullable=False, path="$line"))
 """A key for rows that have none."""
 
-_GZIP = b"\x1f\x8b"
-_MOST_BYTES = 20_000_000_000  # the limit for an unpacked gzip file
-
-# The module's own limit, 128 kB, is shorter than a document may be.
-csv.field_size_limit(64_000_000)
+ENVELOPE = "data"
+"""The member of an object that may hold a file's rows, if the definition does not say which."""
 
 
-class BrokenFile(ValueError):
-    """A file that is refused. The message gives the reason to the person who dropped it."""
-
-
-def format_of(table: Table, declared: str, file: Dropped) -> str:
+def format_of(declared: str, file: Dropped) -> str:
     """The format that the definition declares, else that of the ending of the file's name.
 
     Raises:
-        DefinitionError: the definition declares a format that does not exist.
-        BrokenFile: no format has the name's ending.
+        BrokenFile: the file is empty, or no format has the name's ending.
     """
+    if not file.size:
+        raise BrokenFile("it is empty: it has no bytes")
     if declared:
-        if declared not in FORMATS:
-            raise DefinitionError(
-                f"table {table.full_name}: there is no format {declared!r} of dropped files; there are {', '.join(FORMATS)}"
-            )
         return declared
     name = file.key.lower().removesuffix(".gz")
     for ending, file_format in _ENDINGS.items():
@@ -73,59 +60,44 @@ def format_of(table: Table, declared: str, file: Dropped) -> str:
     raise BrokenFile(f"its name ends with none of {', '.join(_ENDINGS)}, so its format is not known; declare it in the definition")
 
 
-@contextmanager
-def unzipped(file: IO[bytes]) -> Iterator[IO[bytes]]:
-    """The file, unpacked if it begins with gzip's magic number, whatever its name is."""
-    begin = file.read(2)
-    file.seek(0)
-    if begin != _GZIP:
-        yield file
-        return
-    with tempfile.TemporaryFile(prefix="stori-drop-") as plain:
-        try:
-            with gzip.open(file) as source:
-                while piece := source.read(1 << 20):
-                    plain.write(piece)
-                    if plain.tell() > _MOST_BYTES:
-                        raise BrokenFile(f"unpacked, it has more than {_MOST_BYTES} bytes")
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise BrokenFile(f"as gzip it is broken or cut off: {error}") from error
-        plain.seek(0)
-        yield plain
-
-
-def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped, delimiter: str = ",") -> Iterator[Row]:
-    """The file's rows, with a value for each of the table's columns. May be called again for the same file.
+def rows(table: Table, kind: str, file: IO[bytes], dropped: Dropped, objects: Objects) -> Iterator[Row | Refused]:
+    """The file's rows, with a value for each of the table's columns, and a Refused for each line that cannot be read. May be called again
+    for the same file.
 
     Args:
-        delimiter: the character between the fields of a line of CSV.
+        kind: the file's format.
 
     Raises:
         BrokenFile: the file is broken. Rows before the broken place have been yielded by then.
     """
     file.seek(0)
-    facts = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified}
-    own = {column.name: facts[column.source_path] for column in table.columns if column.source_path in facts}
+    own = facts(table, dropped, 0)
     numbered = [column.name for column in table.columns if column.source_path == "$line"]
     with complete():
-        for line, row in enumerate(_READ[kind](table, file, delimiter), start=1):
+        for line, row in enumerate(_READ[kind](table, file, objects), start=1):
             # A value that is not an object is yielded as it is; the contract rejects it.
-            yield {**row, **own, **dict.fromkeys(numbered, line)} if isinstance(row, dict) else row
+            if isinstance(row, Refused):
+                yield replace(row, raw=_kept(dropped, line, kind, row.raw))
+                continue
+            kept = {"_raw": partial(_kept_row, dropped, line, kind, row)}
+            yield {**row, **own, **dict.fromkeys(numbered, line), **kept} if isinstance(row, dict) else row
 
 
-@contextmanager
-def complete() -> Iterator[None]:
-    """Translates the libraries' errors about a broken file into BrokenFile."""
-    try:
-        yield
-    except json_values.NotJson as error:
-        raise BrokenFile(f"as JSON it is broken or cut off: {error}") from error
-    except UnicodeDecodeError as error:
-        raise BrokenFile(f"it is not UTF-8: {error.reason}") from error
-    except csv.Error as error:
-        raise BrokenFile(f"as CSV it is broken or cut off: {error}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise BrokenFile(f"as Parquet it is broken or cut off: {str(error).splitlines()[0][:200]}") from error
+def facts(table: Table, dropped: Dropped, line: int) -> dict[str, object]:
+    """The values of the columns that hold facts about a row's file."""
+    known = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified, "$line": line}
+    return {column.name: known[column.source_path] for column in table.columns if column.source_path in known}
+
+
+def _kept_row(dropped: Dropped, line: int, kind: str, row: Mapping[str, Any]) -> str:
+    raw = row.get("_raw")
+    return _kept(dropped, line, kind, raw() if callable(raw) else raw_text(row))
+
+
+def _kept(dropped: Dropped, line: int, kind: str, row: str) -> str:
+    """A row, or a line that cannot be read, as quarantine keeps it: see `quarantined`."""
+    known = {"$key": dropped.key, "$etag": dropped.etag.strip('"'), "$modified": dropped.modified, "$line": line, "$format": kind}
+    return f'{raw_text(known)[:-1]}, "row": {row}}}'
 
 
 def fields(table: Table) -> list[Column]:
@@ -136,9 +108,12 @@ def fields(table: Table) -> list[Column]:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
-    paths = [(column.name, steps(column.source_path), column.type.is_document) for column in fields(table)]
-    for value in json_values.values(text_of(file)):
+def _json(table: Table, file: IO[bytes], objects: Objects) -> Iterator[Any]:
+    columns = fields(table)
+    paths = [(column.name, steps(column.source_path), column.type.is_document) for column in columns]
+    is_known, other = not columns, ""
+    rows_at = _rows_at(table, file, objects)
+    for value in json_values.values(text_of(file, objects.encoding), rows_at):
         if not isinstance(value, dict):
             yield value
             continue
@@ -146,7 +121,40 @@ def _json(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
         for name, path, document in paths:
             member = value_or_misfit(value, path)
             row[name] = as_document(member) if document else member
+        if not is_known:
+            is_known = any(_has(value, path) for _, path, _ in paths)
+            other = other or next(filter(has_path, value), "")
         yield row
+    if other and not is_known:
+        raise BrokenFile(f"no object in it has any of {_shown(columns)}; one has {other!r}. Does the definition say where its rows are?")
+
+
+def _has(value: dict[str, Any], path: Sequence[str]) -> bool:
+    return path[0] in value or ".".join(path) in value
+
+
+def _rows_at(table: Table, file: IO[bytes], objects: Objects) -> tuple[str, ...]:
+    """The path of the rows in each object of the file; empty if each object is a row.
+
+    Raises:
+        BrokenFile: its only object may be a row and may hold rows, and the definition does not say which.
+    """
+    if objects.rows_at is not None:
+        return steps(objects.rows_at) if objects.rows_at else ()
+    columns = fields(table)
+    names = {steps(column.source_path)[0] for column in columns}
+    found = json_values.envelope(text_of(file, objects.encoding), ENVELOPE) if ENVELOPE not in names else None
+    if found is None:
+        return ()
+    keys = {steps(column.source_path)[0] for column in columns if column.name in table.key}
+    is_row = keys <= found.others if keys else bool(names & found.others)
+    holds_rows = keys <= found.inner if keys else bool(names & found.inner)
+    if is_row and holds_rows:
+        raise BrokenFile(
+            f"its only object has what a row has, and so have the elements of its {ENVELOPE!r}; say in the definition which are the rows: "
+            f'Objects({objects.prefix!r}, rows_at="{ENVELOPE}") or rows_at=""'
+        )
+    return () if is_row else (ENVELOPE,)
 
 
 def _raw(value: Any) -> str:
@@ -159,98 +167,62 @@ def _raw(value: Any) -> str:
     return text if len(text) <= RAW_CHARACTERS else raw_text(value)
 
 
-def text_of(file: IO[bytes]) -> IO[str]:
-    """The file as text. The file stays open when the text is closed."""
-    # TextIOWrapper closes what it wraps, so it wraps an object whose `close` does not close the file.
-    unclosed: Any = _Unclosed(file)  # the type checker requires more methods than TextIOWrapper uses
-    return io.TextIOWrapper(unclosed, encoding="utf-8-sig", newline="")
-
-
-class _Unclosed(io.BufferedIOBase):
-    """A file that stays open when its reader is done."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return self._file.read(-1 if size is None else size)
-
-    def read1(self, size: int = -1, /) -> bytes:
-        return self._file.read(size if size > 0 else 1 << 16)
-
-
 # --- CSV and Parquet -------------------------------------------------------------------------------------------------
 
 
-def matched(table: Table, names: Sequence[str]) -> list[tuple[int, Column]]:
+def matched(table: Table, names: Sequence[str], nested: Callable[[Column], int | None] = lambda _: None) -> list[tuple[int, Column]]:
     """The table's columns that the file has, each with its index in the file.
 
+    Args:
+        nested: the index of the column of the file in which a column of the table is a member; None if there is none.
+
     Raises:
-        BrokenFile: two columns of the file match the same column, or a column that may not be null is missing.
+        BrokenFile: it is not clear which column of the file a column is, one that may not be null is missing, or all are.
     """
+    wanted = fields(table)
+    own = own_places((literal(parquet_values.plain_path(column)) for column in wanted), labels(names))
     columns = []
-    labelled = labels(names)
-    paths = {column.name: literal(parquet_values.plain_path(column)) for column in fields(table)}
-    own = own_places(paths.values(), labelled)
-    owned = set(own.values())
-    unclear: dict[str, list[int]] = {}
-    for place, (name, label) in enumerate(zip(names, labelled, strict=True)):
-        for each in {folded(name), folded(label)} if place not in owned and label.isprintable() else ():
-            unclear.setdefault(each, []).append(place)
-    for column in fields(table):
-        path = paths[column.name]
-        matches = [*([own[path]] if path in own else []), *unclear.get(folded(path), [])]
-        if len(matches) > 1:
-            raise BrokenFile(
-                f"it has more than one column {column.source_path!r}; name each of them exactly, as in {labelled[matches[1]]!r}"
-            )
-        if matches:
-            columns.append((matches[0], column))
+    for column in wanted:
+        place = own.get(literal(parquet_values.plain_path(column)))
+        place = nested(column) if place is None else place
+        if place is not None:
+            columns.append((place, column))
         elif not column.nullable:
             raise BrokenFile(f"it has no column {column.source_path!r}; it has {', '.join(map(repr, names))[:500]}")
+    if wanted and names and not columns:
+        raise BrokenFile(f"it has none of the columns {_shown(wanted)}; it has {', '.join(map(repr, names))[:500]}")
     return columns
 
 
-def lines(file: IO[bytes], delimiter: str) -> Iterator[list[str]]:
-    """The header of a file of CSV, then the fields of each row; blank lines are left out.
-
-    Raises:
-        BrokenFile: a row has more or fewer fields than the header.
-    """
-    found = csv.reader(text_of(file), strict=True, delimiter=delimiter)
-    header = next(found, [])
-    yield header
-    for cells in found:
-        if cells and len(cells) != len(header):
-            raise BrokenFile(f"line {found.line_num} has {len(cells)} fields, but the header has {len(header)}")
-        if cells:
-            yield cells
+def _shown(columns: Sequence[Column]) -> str:
+    return ", ".join(repr(column.source_path) for column in columns[:20])
 
 
-def cell(text: str, *, verbatim: bool) -> str | None:
-    """A field of CSV. CSV has no null, so an empty one is null. Numbers and dates may be padded; texts are `verbatim`."""
-    return (text if verbatim else text.strip()) or None
-
-
-def _csv(table: Table, file: IO[bytes], delimiter: str) -> Iterator[Any]:
-    found = lines(file, delimiter)
+def _csv(table: Table, file: IO[bytes], objects: Objects) -> Iterator[Any]:
+    found = csv_values.lines(file, objects)
     header = next(found)
-    columns = [(place, column.name, column.type.is_text) for place, column in matched(table, header)]
+    if isinstance(header, Refused):
+        raise BrokenFile(header.reason)
+    columns = [(place, column.name, column.type) for place, column in matched(table, header)]
     for cells in found:
-        row: dict[str, object] = {"_raw": partial(raw_text, dict(zip(header, cells, strict=True)))}
-        for place, name, verbatim in columns:
-            row[name] = cell(cells[place], verbatim=verbatim)
+        if isinstance(cells, Refused):
+            yield replace(cells, raw=f'{{"header": {raw_text(header)}, "line": {cells.raw}}}')
+            continue
+        row: dict[str, object] = {"_raw": partial(_raw_cells, header, cells)}
+        for place, name, kind in columns:
+            row[name] = csv_values.cell(cells[place], kind, objects.decimal)
         yield row
 
 
-def _parquet(table: Table, file: IO[bytes], _: str) -> Iterator[Any]:
+def _raw_cells(header: Sequence[str], cells: Sequence[str]) -> str:
+    return raw_text(dict(zip(labels(header), cells, strict=True)))
+
+
+def _parquet(table: Table, file: IO[bytes], _: Objects) -> Iterator[Any]:
     with parquet_values.opened(file) as source:
-        columns = matched(table, source.names)
-        for values in source.batches([(source.names[place], column) for place, column in columns]):
+        columns = matched(table, source.names, source.holder)
+        for values in source.batches(columns):
             yield from values
 
 
-_READ: dict[str, Callable[[Table, IO[bytes], str], Iterator[Any]]] = {"json": _json, "csv": _csv, "parquet": _parquet}
+_READ: dict[str, Callable[[Table, IO[bytes], Objects], Iterator[Any]]] = {"json": _json, "csv": _csv, "parquet": _parquet}

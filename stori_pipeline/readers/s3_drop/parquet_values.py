@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from stori_pipeline.contract import Misfit
 from stori_pipeline.model.table import Column
+from stori_pipeline.readers.json_rows import steps
 
 BASE64 = "$base64."
 _ROWS = 5_000
@@ -54,19 +55,53 @@ class ParquetValues:
     def rows(self) -> int:
         return int(self._micros.metadata.num_rows)
 
-    def batches(self, columns: Sequence[tuple[str, Column]]) -> Iterator[list[dict[str, Any]]]:
-        """The rows in batches, with the value of each column of the table by its name; `columns` has its name in the file, too."""
-        names = [name for name, _ in columns]
+    def holder(self, column: Column) -> int | None:
+        """The index of the struct in which the path of a column leads to a field; None if there is none."""
+        path = steps(plain_path(column))
+        for place, each in enumerate(self.schema):
+            if len(path) > 1 and each.name == path[0] and _field(each.type, path[1:]) is not None:
+                return place
+        return None
+
+    def batches(self, columns: Sequence[tuple[int, Column]]) -> Iterator[list[dict[str, Any]]]:
+        """The rows in batches, with the value of each column of the table by its name; `columns` has its index in the file, too."""
+        names = sorted({self.names[place] for place, _ in columns})
+        # Arrow finds columns by names, in which a dot leads into a struct; where a name is not of one column, it reads all.
+        is_clear = len(set(self.names)) == len(self.names) and not any("." in name for name in self.names)
         finer = [name for name in names if name in self._int96]
         nanos = self._nanos.iter_batches(_ROWS, columns=finer) if finer else itertools.repeat(None)
-        for batch, exact in zip(self._micros.iter_batches(_ROWS, columns=names), nanos, strict=False):
-            values = {column.name: natives(batch.column(name), column) for name, column in columns}
-            values |= {column.name: _exact(batch.column(name), exact.column(name)) for name, column in columns if name in finer}
+        found = self._micros.iter_batches(_ROWS, columns=names if is_clear else None)
+        for batch, exact in zip(found, nanos, strict=False):
+            values: dict[str, list[Any]] = {}
+            for place, column in columns:
+                array = batch.column(self.names[place] if is_clear else place)
+                if self.names[place] in finer:
+                    values[column.name] = _exact(array, exact.column(self.names[place]))
+                else:
+                    values[column.name] = natives(_member(array, column, self.names[place]), column)
             yield [{name: each[index] for name, each in values.items()} for index in range(batch.num_rows)]
 
     def close(self) -> None:
         self._nanos.close()
         self._micros.close()
+
+
+def _field(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
+    """The type of the field at a path in a struct; None if it leads nowhere."""
+    for name in path:
+        if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+            return None
+        kind = kind.field(name).type
+    return kind
+
+
+def _member(array: pa.Array, column: Column, name: str) -> pa.Array:
+    """The field of a struct to which the path of a column leads; the array itself if that is what the path names."""
+    path = steps(plain_path(column))
+    if len(path) > 1 and path[0] == name and _field(array.type, path[1:]) is not None:
+        for each in path[1:]:
+            array = pc.struct_field(array, [each])
+    return array
 
 
 @contextmanager
@@ -90,6 +125,9 @@ def natives(array: pa.Array, column: Column) -> list[Any]:
         array = _shortest(array)
     elif pa.types.is_duration(kind):
         array = array.cast(pa.int64())
+    elif pa.types.is_timestamp(kind) and kind.tz is not None and kind.tz != "UTC":
+        # Arrow holds the instant in UTC, and the zone says how to show it. Nobody here may know the zone.
+        return natives(array.cast(pa.timestamp(kind.unit, "UTC")), column)
     elif pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns":
         array = _in_micros(array, as_text=column.type.is_text)
     return _listed(array)  # a text in a super column is JSON, for which Parquet has no type of its own
@@ -99,7 +137,7 @@ def _listed(array: pa.Array) -> list[Any]:
     """The values; a Misfit for one that Python cannot hold. A map is an object, or pairs if a key repeats."""
     try:
         values: list[Any] = array.to_pylist(maps_as_pydicts="strict")
-    except (OverflowError, ValueError, KeyError):
+    except Exception:  # noqa: BLE001  (whatever a value does to the library, it is one value)
         return [_single(value) for value in array]
     return values
 
@@ -108,9 +146,22 @@ def _single(value: pa.Scalar) -> Any:
     try:
         return value.as_py(maps_as_pydicts="strict")
     except KeyError:
+        return _pairs(value)
+    except Exception as error:  # noqa: BLE001
+        return _unreadable(value, error)
+
+
+def _pairs(value: pa.Scalar) -> Any:
+    try:
         return value.as_py()
-    except (OverflowError, ValueError):
+    except Exception as error:  # noqa: BLE001
+        return _unreadable(value, error)
+
+
+def _unreadable(value: pa.Scalar, error: Exception) -> Misfit:
+    if isinstance(error, (OverflowError, ValueError)) and pa.types.is_temporal(value.type):
         return Misfit("range", f"a {value.type} outside the years 1 to 9999")
+    return Misfit("type", f"a {value.type} that cannot be read: {type(error).__name__}: {str(error)[:100]}")
 
 
 def is_bytes(kind: pa.DataType) -> bool:

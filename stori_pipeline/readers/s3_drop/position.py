@@ -37,6 +37,11 @@ def identity(file: Dropped) -> str:
     return hashlib.md5(version.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:15]
 
 
+def has_read(since: Position | None) -> bool:
+    """Whether any file was there at a position, or before it."""
+    return since is not None and since["bound"] is not None
+
+
 def new_files(files: Sequence[Dropped], since: Position | None) -> list[Dropped]:
     """The files of a listing that the position does not cover, in order."""
     if since is None or since["bound"] is None:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+from stori_pipeline.contract import Refused
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
-from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, reading, scaffolding, setup
+from stori_pipeline.readers.quarantined import Again
+from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, quarantined, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
@@ -56,6 +58,11 @@ class S3DropReader:
             yield reading.DayOfFilesReading(bucket, table, objects, since, day)
         else:
             yield reading.DropReading(bucket, table, objects, since)
+
+    def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a row names its file)
+        """See `ReadsQuarantine`. Asks the bucket only for broken files."""
+        objects = changes_of(table, CHANGES)
+        return [quarantined.rows_again(lambda: self._opened(table)[0], table, objects, each) for each in rejected]
 
     def describe(self, source: str) -> str:
         return setup.describe(self._url, source)

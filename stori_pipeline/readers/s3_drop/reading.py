@@ -25,8 +25,10 @@ from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.readings import DayReading, ReadingSince, row_keys, versions_of_day
 from stori_pipeline.readers.s3_drop import Objects, formats, position
+from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
-from stori_pipeline.readers.s3_drop.formats import BrokenFile, Row
+from stori_pipeline.readers.s3_drop.decoding import unzipped
+from stori_pipeline.readers.s3_drop.formats import Row
 
 _ROWS = 10_000
 _BYTES = 32_000_000
@@ -50,18 +52,18 @@ class _Files:
                 self.missed.add(dropped)
                 return
             try:
-                kind = formats.format_of(self._table, self._objects.format, dropped)
-                with formats.unzipped(file) as plain:
+                kind = formats.format_of(self._objects.format, dropped)
+                with unzipped(file) as plain:
                     yield from self._checked(kind, plain, dropped)
             except BrokenFile as error:
                 yield Chunk(*conform(self._table, [_refused(dropped, file, str(error))]))
 
     def _checked(self, kind: str, plain: IO[bytes], dropped: Dropped) -> Iterator[Chunk]:
         """The rows of a file. Reads the file to its end before it yields the first row, so that a broken file yields none."""
-        rows = formats.rows(self._table, kind, plain, dropped, self._objects.delimiter)
+        rows = formats.rows(self._table, kind, plain, dropped, self._objects)
         some = _next(rows, plain)
         if sum(1 for _ in rows):
-            rows = formats.rows(self._table, kind, plain, dropped, self._objects.delimiter)
+            rows = formats.rows(self._table, kind, plain, dropped, self._objects)
             some = _next(rows, plain)
         while some:
             yield Chunk(*conform(self._table, some))
@@ -86,9 +88,9 @@ class _Files:
         return newest
 
 
-def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
+def _next(rows: Iterator[Row | Refused], file: IO[bytes]) -> list[Row | Refused]:
     """The rows of the next chunk, which is bounded by a number of rows and by the bytes of the file that they take."""
-    start, some = file.tell(), list[Row]()
+    start, some = file.tell(), list[Row | Refused]()
     for row in rows:
         some.append(row)
         if len(some) == _ROWS or abs(file.tell() - start) > _BYTES:
@@ -98,7 +100,7 @@ def _next(rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
 
 def _without(table: Table, chunk: Chunk, newest: Mapping[Key, Dropped], file: Dropped) -> Chunk:
     keep = [key not in newest or newest[key] < file for key in row_keys(table, chunk.rows)]
-    return Chunk(chunk.rows.filter(pa.array(keep, pa.bool_())), chunk.rejected)
+    return chunk.only(pa.array(keep, pa.bool_()))
 
 
 def _refused(dropped: Dropped, file: IO[bytes], reason: str) -> Refused:
@@ -120,9 +122,16 @@ class DropReading(ReadingSince):
         super().__init__(table, since)
         self._bucket, self._objects = bucket, objects
         self.must_land = False
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._notes
 
     def __iter__(self) -> Iterator[Chunk]:
         listed = self._bucket.of_table(self._objects)
+        if not listed:
+            self._notes = (self._bucket.nothing_there(self._objects, was_any=position.has_read(self._since)),)
         new = position.new_files(listed, self._since)
         unread = set(new)
         reader = _Files(self._bucket, self._table, self._objects)

@@ -1,35 +1,32 @@
 """Samples of dropped files: which columns the files have, and values of each.
 
 Belongs here: fetching files up to a bound, and what their rows hold before any definition reads them. Does not belong here: a suggested
-definition (`scaffolding`), or the rows of a table (`formats`).
+definition (`scaffolding`), how a file seems to be written (`sniffing`), or the rows of a table (`formats`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
 
-from stori_pipeline.model.source import Source
-from stori_pipeline.model.table import Column, Table
-from stori_pipeline.model.types import super_, varchar
-from stori_pipeline.readers.s3_drop import Objects, formats, json_values, parquet_values
+from stori_pipeline.contract import Refused
+from stori_pipeline.model.table import Column
+from stori_pipeline.model.types import super_
+from stori_pipeline.readers.json_rows import path_of
+from stori_pipeline.readers.s3_drop import Objects, csv_values, formats, json_values, parquet_values, sniffing
+from stori_pipeline.readers.s3_drop.broken import BrokenFile, complete
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
-from stori_pipeline.readers.s3_drop.formats import BrokenFile
+from stori_pipeline.readers.s3_drop.decoding import text_of, unzipped
 from stori_pipeline.readers.s3_drop.headers import labels
 
 FILES = 200
 ROWS = 20_000
 _BYTES = 500_000_000
 """The bounds of a sample, of all files together. A file is fetched in full, and the bound of bytes looked at before."""
-
-_DELIMITERS = ",;\t|"
-_BEGINNING = 1 << 16
 
 Values = dict[str, list[Any]]
 
@@ -42,6 +39,9 @@ class FileSample:
         rows: the number of rows that were looked at.
         values: a value for each row that has one, by the label of a column (see `headers.labels`) or the name of a JSON object's member.
         types: the Arrow types of a Parquet file's columns.
+        objects: how a file of CSV or JSON seems to be written. Its encoding is `ascii` if every encoding that is common reads it.
+        decimal: the character before the places of a number; "" if the file has no such numbers.
+        has_envelope: whether the rows are in an object whose other members have names of theirs, so that the definition must say so.
         is_whole: whether there are no other rows.
         broken: why the file cannot be read; "" if it can.
     """
@@ -51,7 +51,9 @@ class FileSample:
     rows: int = 0
     values: Values = field(default_factory=dict)
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
-    delimiter: str = ","
+    objects: Objects = Objects("")  # noqa: RUF009  (it is frozen)
+    decimal: str = ""
+    has_envelope: bool = False
     is_whole: bool = True
     broken: str = ""
 
@@ -75,69 +77,59 @@ def samples(bucket: Bucket, objects: Objects, *, files: int = FILES, rows: int =
 
 
 def _sample(bucket: Bucket, objects: Objects, dropped: Dropped, rows: int) -> FileSample | None:
-    sample = FileSample(dropped, delimiter=objects.delimiter)
+    sample = FileSample(dropped, objects=objects)
     with bucket.fetched(dropped) as file:
         if file is None:
             return None
         try:
-            sample.kind = formats.format_of(_ANY, objects.format, dropped)
-            with formats.unzipped(file) as plain, formats.complete():
+            sample.kind = formats.format_of(objects.format, dropped)
+            with unzipped(file) as plain, complete():
                 _LOOK[sample.kind](plain, sample, rows)
         except BrokenFile as error:
             return FileSample(dropped, sample.kind, broken=str(error))
     return sample
 
 
-_ANY = Table(Source("drops", "s3_drop", ""), "files", (Column("file", varchar(1024), nullable=False),), ("file",), Objects(""))
-"""A table for the errors of functions that want one."""
-
-
 def _json(file: IO[bytes], sample: FileSample, rows: int) -> None:
-    found = json_values.values(formats.text_of(file))
+    encoding = sniffing.encoding_of(file, sample.objects.encoding)
+    known = encoding or "utf-8"
+    path: tuple[str, ...] = ()
+    if envelope := json_values.envelope(text_of(file, known), formats.ENVELOPE):
+        # Without rows in it, or with something else than rows, it is a row with an array of its own.
+        path = (formats.ENVELOPE,) if envelope.inner or not envelope.others else ()
+        sample.has_envelope = bool(path and envelope.inner & envelope.others)
+    found = (value for value in json_values.values(text_of(file, known), path) if not isinstance(value, Refused))
     for value in islice(found, rows):
         sample.rows += 1
         for name, member in value.items() if isinstance(value, dict) else ():
             sample.values.setdefault(name, []).append(member)
     sample.is_whole = next(found, None) is None
+    sample.objects = replace(sample.objects, encoding=encoding or "ascii")
 
 
 def _csv(file: IO[bytes], sample: FileSample, rows: int) -> None:
-    sample.delimiter = _delimiter(file, sample.delimiter)
-    file.seek(0)
-    lines = formats.lines(file, sample.delimiter)
-    header = labels(next(lines))
+    encoding = sniffing.encoding_of(file, sample.objects.encoding)
+    objects = sniffing.with_layout(file, replace(sample.objects, encoding=encoding or "utf-8", decimal="."))
+    found = csv_values.lines(file, objects)
+    header = labels(next(found))  # type: ignore[arg-type]  # the first is never a Refused
+    good = (cells for cells in found if not isinstance(cells, Refused))
     sample.values = {label: [] for label in header}
-    for cells in islice(lines, rows):
+    for cells in islice(good, rows):
         sample.rows += 1
         for label, text in zip(header, cells, strict=True):
             sample.values[label].append(text or None)
-    sample.is_whole = next(lines, None) is None
-
-
-def _delimiter(file: IO[bytes], declared: str) -> str:
-    """The character that parts the file's first lines into fields, as many in each; the declared one if none does."""
-    text = formats.text_of(file).read(_BEGINNING)
-    whole_lines = text[: text.rfind("\n") + 1] if len(text) == _BEGINNING else text
-    counts = {each: _fields(whole_lines, each) for each in dict.fromkeys((declared, *_DELIMITERS))}
-    best = max(counts.values())
-    return next(each for each, count in counts.items() if count == best) if best > 1 else declared
-
-
-def _fields(text: str, delimiter: str) -> int:
-    """The number of fields of each line; 0 if it is not the same for all."""
-    try:
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
-        counts = {len(cells) for cells in lines if cells}
-    except csv.Error:
-        return 0
-    return counts.pop() if len(counts) == 1 else 0
+    sample.is_whole = next(good, None) is None
+    sample.decimal = sniffing.decimal_of(sample.values.values(), objects.delimiter)
+    sample.objects = replace(objects, encoding=encoding or "ascii")
 
 
 def _parquet(file: IO[bytes], sample: FileSample, rows: int) -> None:
     with parquet_values.opened(file) as source:
-        sample.types = {each.name: each.type for each in source.schema}
-        columns = [(name, Column(name, super_)) for name in sample.types]  # for which bytes and instants stay what they are
-        sample.values = {name: [] for name in sample.types}
+        names = labels(source.names)
+        sample.types = {name: each.type for name, each in zip(names, source.schema, strict=True)}
+        # As documents, for which bytes and instants stay what they are.
+        columns = [(place, Column(name, super_, path=path_of(name))) for place, name in enumerate(names)]
+        sample.values = {name: [] for name in names}
         for batch in source.batches(columns):
             for row in batch[: rows - sample.rows]:
                 for name, value in row.items():

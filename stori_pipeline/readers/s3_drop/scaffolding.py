@@ -6,11 +6,13 @@ of a definition (`readers.scaffolding`).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,21 +21,22 @@ from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
-from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values
+from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values, type_named
 from stori_pipeline.model.types.type import Role
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.json_rows import literal, path_of
-from stori_pipeline.readers.s3_drop import Objects, formats
+from stori_pipeline.readers.json_rows import literal, path_of, steps
+from stori_pipeline.readers.s3_drop import Objects, csv_values, formats
+from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket
-from stori_pipeline.readers.s3_drop.headers import folded, own_places
+from stori_pipeline.readers.s3_drop.headers import folded, own_places, shown
 from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
 from stori_pipeline.readers.sampled_drift import unnamed, wider
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
 from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, uncovered, without_path
 
-_DRIFT_FILES = 3
-_DRIFT_ROWS = 500
+_DRIFT_FILES = 25
+_DRIFT_ROWS = 2_500
 
 
 @dataclass
@@ -44,45 +47,78 @@ class Merged:
     types: dict[str, list[pa.DataType]]
     kinds: dict[str, set[str]]
     """The formats of the files that have a field."""
+    decimal: str = "."
+    """The character before the places of a number in CSV."""
 
 
 def merged(files: Sequence[FileSample]) -> Merged:
-    """The fields of all files. A column of CSV or Parquet whose name differs from one of another file in case or white space is the same
-    column, if no file has both."""
+    """The fields of all files that are not broken. A column of CSV or Parquet whose name is like one of another file is the same column,
+    if it is clear which. A file of which that is not clear, however its columns are named, is broken from here on."""
+    for file in files:
+        if file.kind != "json" and not file.broken:
+            file.broken = _unclear(file)
+    files = [file for file in files if not file.broken]
     found = Merged(Sampled(), {}, {})
     names = _names(files)
     for file in files:
         found.sampled.rows += file.rows
-        labels = list(file.values)
-        # As the reader will, which has all names for each file.
-        own = {} if file.kind == "json" else own_places(filter(has_path, names), labels)
-        name_of = {labels[place]: name for name, place in own.items()}
+        name_of = _names_in(file, names)
         for label, values in file.values.items():
             name = name_of.get(label, label)
             found.sampled.values.setdefault(name, []).extend(values)
             found.kinds.setdefault(name, set()).add(file.kind)
             if label in file.types:
                 found.types.setdefault(name, []).append(file.types[label])
-    found.sampled.values = {name: found.sampled.values[name] for name in names}
+    in_order = dict.fromkeys([*names, *found.sampled.values])
+    found.sampled.values = {name: found.sampled.values[name] for name in in_order if name in found.sampled.values}
     return found
 
 
+def _names_in(file: FileSample, names: Iterable[str]) -> dict[str, str]:
+    """The name of each column of a file, by its label, as the reader finds it by the names of all files.
+
+    Raises:
+        BrokenFile: it is not clear which name a column has.
+    """
+    if file.kind == "json":
+        return {}
+    labelled = list(file.values)
+    return {labelled[place]: name for name, place in own_places(filter(has_path, names), labelled).items()}
+
+
+def _unclear(file: FileSample) -> str:
+    """Why no names can tell the columns of a file apart; "" if its own names can."""
+    own = [shown(label) for label in file.values if has_path(shown(label))]
+    try:
+        known = _names_in(file, own)
+    except BrokenFile as error:
+        return str(error)
+    if len(known) < len(own):
+        return "several of its columns have names that look the same"
+    return "" if own or not file.values else "none of its columns has a name that can be written"
+
+
 def _names(files: Sequence[FileSample]) -> list[str]:
-    """The names of the fields of all files, as few as give each file a name for each of its columns."""
+    """The names of the fields of all files, as few as tell the columns of each file apart."""
     names: dict[str, None] = {}
-    alike: dict[str, list[str]] = {}
     for file in files:
-        taken: set[str] = set()
+        alike = {folded(name): name for name in names if has_path(name)}
         for label in file.values:
-            name = label
-            if label not in names and file.kind != "json" and has_path(label):
-                free = (each for each in alike.get(folded(label), []) if each not in taken and each not in file.values)
-                name = next(free, label)
-            taken.add(name)
-            if name not in names and has_path(name):
-                alike.setdefault(folded(name), []).append(name)
-            names.setdefault(name)
+            name = label if file.kind == "json" else shown(label)
+            if name not in names and (file.kind == "json" or folded(name) not in alike or not has_path(name)):
+                names.setdefault(name)
+    # Where a name of another file does not say which column is meant, the file's own names do.
+    while more := {shown(label) for file in files if not _is_told_apart(file, names) for label in file.values} - names.keys():
+        names |= dict.fromkeys(more)
     return list(names)
+
+
+def _is_told_apart(file: FileSample, names: Iterable[str]) -> bool:
+    try:
+        found = _names_in(file, names)
+    except BrokenFile:
+        return False
+    return file.kind == "json" or all(label in found for label in file.values if has_path(shown(label)))
 
 
 def columns(found: Merged, keys: Sequence[str] = (), taken: Sequence[str] = ()) -> dict[str, SuggestedColumn]:
@@ -105,7 +141,7 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     if kinds == {"json"}:
         return path, for_json(values, is_key=is_key)
     if kinds != {"parquet"}:
-        return path, for_values(list(map(_as_csv, values)), handed=_handed, role=role, in_json=False)
+        return path, _of_texts(list(map(_as_csv, values)), found.decimal, role)
     if not any(map(is_bytes, found.types[name])):
         return path, for_column(found.types[name], values, role=role)
     try:
@@ -117,15 +153,31 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     return path, replace(of_texts, guess="; ".join(filter(None, (guess, of_texts.guess))))
 
 
+def _of_texts(values: Sequence[Any], decimal: str, role: Role | None) -> Suggestion:
+    if decimal == "," and all(value is None or (isinstance(value, str) and _WITH_COMMA.fullmatch(value)) for value in values):
+        with_point = [value and value.replace(",", ".") for value in values]
+        as_number = for_values(with_point, handed=partial(_handed, "."), role=role, in_json=False)
+        if not type_named(as_number.python).is_text:
+            return as_number
+    return for_values(values, handed=partial(_handed, decimal), role=role, in_json=False)
+
+
+_WITH_COMMA = re.compile(r"\s*[+-]?\d+(,\d+)?\s*")
+
+
 def _as_csv(value: Any) -> Any:
     """A value of another format as CSV has it, for columns that files of both formats have."""
     if isinstance(value, bool):
         return str(value).lower()
-    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
+    if isinstance(value, Decimal) and value.is_finite():
+        digits = format(value, "f")
+        # How many zeros a column of Parquet has at its end says nothing of the texts in CSV.
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return str(value) if isinstance(value, (int, float, Decimal, date)) else value
 
 
-def _handed(kind: Type, value: Any) -> Any:
-    return formats.cell(value, verbatim=kind.is_text) if isinstance(value, str) else handed_as_json(kind, value)
+def _handed(decimal: str, kind: Type, value: Any) -> Any:
+    return csv_values.cell(value, kind, decimal) if isinstance(value, str) else handed_as_json(kind, value)
 
 
 # --- a definition ----------------------------------------------------------------------------------------------------
@@ -144,15 +196,15 @@ def suggested_table(bucket: Bucket, prefix: str, name: str) -> SuggestedTable:
     objects = Objects(folder(prefix))
     files, count = samples(bucket, objects)
     readable = [file for file in files if not file.broken]
-    if not any(file.rows for file in readable):
+    objects = _as_most(objects, readable)
+    used = [file for file in readable if not _another_way(file, objects)]
+    found = replace(merged(used), decimal=objects.decimal)
+    used = [file for file in used if not file.broken]
+    if not any(file.rows for file in used):
         raise SourceError(
             f"s3://{bucket.name}/{prefix}: there is no readable file, so no definition can be suggested; drop one first"
             + "".join(f". {file.file.key}: {file.broken}" for file in files[:1] if file.broken)
         )
-    delimiter = Counter(file.delimiter for file in readable if file.kind == "csv").most_common(1)
-    objects = replace(objects, delimiter=delimiter[0][0] if delimiter else ",")
-    used = [file for file in readable if file.kind != "csv" or file.delimiter == objects.delimiter]
-    found = merged(used)
     key = found.sampled.key()
     own = [column.name for column in formats.FILE_COLUMNS]
     suggested = columns(found, [key] if key else [], own)
@@ -162,7 +214,7 @@ def suggested_table(bucket: Bucket, prefix: str, name: str) -> SuggestedTable:
         key=(suggested[key].name,) if key else tuple(own),
         changes=_strategy(objects),
         package="stori_pipeline.readers.s3_drop",
-        notes=tuple(_notes(files, used, count, found)),
+        notes=tuple(_notes(files, used, count, found, objects)),
         key_notes=(_key_note(found.sampled, key),),
     )
 
@@ -177,8 +229,45 @@ _FILE_COLUMNS = tuple(
 )
 
 
+def _as_most(objects: Objects, files: Sequence[FileSample]) -> Objects:
+    """The options by which most of the files can be read."""
+    of_csv = [file for file in files if file.kind == "csv"]
+    layouts = Counter((file.objects.delimiter, file.objects.header_line) for file in of_csv).most_common(1)
+    delimiter, header_line = layouts[0][0] if layouts else (objects.delimiter, objects.header_line)
+    encodings = Counter(file.objects.encoding for file in files if file.kind != "parquet" and file.objects.encoding != "ascii")
+    decimals = Counter(file.decimal for file in of_csv if file.decimal and file.objects.delimiter == delimiter).most_common(1)
+    return replace(
+        objects,
+        delimiter=delimiter,
+        header_line=header_line,
+        encoding=encodings.most_common(1)[0][0] if encodings else objects.encoding,
+        decimal=decimals[0][0] if decimals else objects.decimal,
+        rows_at=formats.ENVELOPE if any(file.has_envelope for file in files) else None,
+    )
+
+
+def _another_way(file: FileSample, objects: Objects) -> str:
+    """How a file is written that the options do not read; "" if they do."""
+    if file.kind == "parquet":
+        return ""
+    if file.objects.encoding not in ("ascii", objects.encoding):
+        return f"another encoding, {file.objects.encoding!r}"
+    if file.kind == "csv" and file.objects.delimiter != objects.delimiter:
+        return f"another delimiter, {file.objects.delimiter!r}"
+    if file.kind == "csv" and file.objects.header_line != objects.header_line:
+        return f"the names of its columns in another line, {file.objects.header_line}"
+    if file.kind == "csv" and file.decimal not in ("", objects.decimal):
+        return f"another decimal character, {file.decimal!r}"
+    return ""
+
+
+_DEFAULTS = Objects("")
+
+
 def _strategy(objects: Objects) -> str:
-    more = [] if objects.delimiter == "," else [f"delimiter={text(objects.delimiter)}"]
+    options = ("delimiter", "encoding", "decimal", "header_line", "rows_at")
+    values = {name: getattr(objects, name) for name in options if getattr(objects, name) != getattr(_DEFAULTS, name)}
+    more = [f"{name}={text(value) if isinstance(value, str) else value}" for name, value in values.items()]
     return f"Objects({', '.join([text(objects.prefix), *more])})"
 
 
@@ -188,13 +277,15 @@ def _key_note(sampled: Sampled, key: str) -> str:
     return "the place of a row in its file; if other columns identify a row, name them, and declare them nullable=False"
 
 
-def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, found: Merged) -> list[str]:
+def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, found: Merged, objects: Objects) -> list[str]:
     is_all = len(used) == count and all(file.is_whole for file in used)
-    others = [file for file in files if not file.broken and file not in used]
+    others = [(file, way) for file in files if not file.broken and (way := _another_way(file, objects))]
+    before = objects.header_line - 1
     return [
         f"suggested from {found.sampled.rows:,} rows of {len(used):,} of {count:,} files" + (", which is all" if is_all else ""),
+        *([f"a guess: the first {before:,} lines of each file come before the names of the columns"] if before > 0 else []),
         *(f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken),
-        *(f"{file.file.key} has another delimiter, {file.delimiter!r}; give its files a folder of their own" for file in others),
+        *(f"{file.file.key} has {way}; give its files a folder of their own" for file, way in others),
         *without_path(found.sampled),
     ]
 
@@ -204,11 +295,11 @@ def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, 
 
 def drift(bucket: Bucket, table: Table, objects: Objects) -> list[Drift]:
     """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
-    files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_FILES * _DRIFT_ROWS)
+    files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_ROWS)
     found = merged([file for file in files if not file.broken])
     taken = [column.name for column in table.columns]
-    # As in `formats`, names match exactly in JSON and in folded form elsewhere.
-    covered = {folded(literal(plain_path(column))) for column in table.columns}
+    # As in `formats`, names match exactly in JSON and in folded form elsewhere; a path may also lead into a struct.
+    covered = {folded(name) for column in table.columns for name in (literal(plain_path(column)), steps(plain_path(column))[0])}
     in_json = {name for name, kinds in found.kinds.items() if kinds == {"json"}}
     suggested = columns(found, taken=taken).items()
     added = [column for name, column in suggested if name not in in_json and folded(name) not in covered]
@@ -217,4 +308,22 @@ def drift(bucket: Bucket, table: Table, objects: Objects) -> list[Drift]:
     return [
         *wider(table, found.sampled, "files"),
         *(unnamed("files", repr(column.path), column) for column in sorted(added, key=lambda column: column.path)),
+        *_nowhere(table, [file for file in files if not file.broken]),
+    ]
+
+
+def _nowhere(table: Table, files: Sequence[FileSample]) -> list[Drift]:
+    """The columns that none of the files has. An object of JSON may leave out what it has no value for, so its absence says nothing."""
+    if not files or any(file.kind == "json" for file in files):
+        return []
+    have = {folded(label) for file in files for label in file.values}
+    return [
+        Drift(
+            column.name,
+            "dropped",
+            f"none of the {len(files)} newest files has {column.source_path!r}, so the column {column.name} is null in their rows; correct "
+            "its path, or remove the column",
+        )
+        for column in formats.fields(table)
+        if not {folded(literal(plain_path(column))), folded(steps(plain_path(column))[0])} & have
     ]

@@ -113,7 +113,7 @@ class Connection:
             raise SourceError(f"{self.where}: no AWS credentials were found; give the pipeline a role, or set AWS_ACCESS_KEY_ID") from error
         except (boto.HTTPClientError, boto.ConnectionError) as error:
             raise SourceUnavailable(
-                f"{self.where}: the queue cannot be reached: {error}. Is the address right, and the network up?{hint('aws')}"
+                f"{self.where}: the queue cannot be reached: {error}. Is the address right, and the network up?{hint('aws', error)}"
             ) from error
         except boto.BotoCoreError as error:
             raise SourceError(f"{self.where}: {error}") from error
@@ -155,7 +155,7 @@ def opened(url: str, table: str, source: str) -> Connection:
     try:
         client = _client(address, (region[1] or region[2]) if region else None)
     except (BotoCoreError, ValueError) as error:
-        raise SourceError(f"{where}: {error}{hint('aws')}") from error
+        raise SourceError(f"{where}: {error}{hint('aws', error)}") from error
     return Connection(client, address + parts.path, where)
 
 

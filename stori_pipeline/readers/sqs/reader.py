@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
-from stori_pipeline.contract import conform
+from stori_pipeline.contract import Refused
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import name_for
-from stori_pipeline.model.reading import Chunk, Position, Reading
+from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError, changes_of
+from stori_pipeline.readers.quarantined import Again
 from stori_pipeline.readers.scaffolding import Suggestions
 from stori_pipeline.readers.sqs import CHANGES, messages, sampling, setup
 from stori_pipeline.readers.sqs.connection import Connection, opened
@@ -61,9 +62,10 @@ class SqsReader:
         with QueueReading(self._opened(table), table, since, self._limits) as reading:
             yield reading
 
-    def judge_again(self, table: Table, raw: Sequence[str]) -> Chunk:
-        """The messages of these texts from quarantine, judged by the table's present definition."""
-        return Chunk(*conform(table, messages.rows(table, map(messages.from_raw, raw))))
+    def rows_again(self, table: Table, rejected: Sequence[Refused], since: Position) -> list[Again]:  # noqa: ARG002  (a message is whole)
+        """See `ReadsQuarantine`."""
+        found = [(each, messages.from_raw(each.raw)) for each in rejected]
+        return [[each] if message is None else list(messages.rows(table, [message])) for each, message in found]
 
     def past_drift(self, table: Table, since: Position) -> list[Drift]:
         """From the messages that were read up to a position, which are no longer in the queue."""

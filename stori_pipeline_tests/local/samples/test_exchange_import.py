@@ -91,13 +91,37 @@ def test_importing_again_undoes_no_edit_and_brings_a_deleted_trade_back(url: str
     assert exchange.trade_id(0) in [one["id"] for one in (trades.find_one({"_id": first}) or {})["data"]]
 
 
-def test_a_trade_that_occurs_twice_in_the_file_goes_in_once(url: str, tmp_path: Path, mongo_db: MongoSource) -> None:
+@pytest.mark.parametrize("wrapped", [0, 3])
+def test_a_trade_whose_price_changed_in_the_file_is_updated_by_the_next_import(
+    url: str, tmp_path: Path, mongo_db: MongoSource, wrapped: int
+) -> None:
+    """It was "there already" before, and kept its first price."""
+    path = tmp_path / "trades.json"
+    exchange.write_trades(path, trades=5)
+    trades = json.loads(path.read_text())["data"]
+    import_trades(url, path, wrapped=wrapped)
+    path.write_text(json.dumps([{**trades[0], "price": 7}, *trades[1:]]))
+    report = import_trades(url, path, wrapped=wrapped)
+    assert (report.inserted, report.updated, report.existing) == (0, 1, 4)
+    stored = {
+        item.get("id") or str(item["_id"]): item["price"]
+        for document in mongo_db.database["trades"].find()
+        for item in document.get("data", [document])
+    }
+    assert len(stored) == 5
+    assert stored[trades[0]["id"]] == 7
+    assert import_trades(url, path, wrapped=wrapped).existing == 5
+
+
+def test_of_a_trade_that_is_in_the_file_twice_the_last_counts(url: str, tmp_path: Path, mongo_db: MongoSource) -> None:
     exchange.write_trades(tmp_path / "trades.json", trades=1)
     (trade,) = json.loads((tmp_path / "trades.json").read_text())["data"]
     (tmp_path / "twice.json").write_text(json.dumps([trade, {**trade, "price": 1}]))
-    report = import_trades(url, tmp_path / "twice.json")
-    assert (report.inserted, report.existing) == (1, 1)
-    assert mongo_db.database["trades"].count_documents({}) == 1
+    for inserted in (1, 0):
+        report = import_trades(url, tmp_path / "twice.json")
+        assert (report.inserted, report.existing, report.updated) == (inserted, 2 - inserted, 0)
+        (stored,) = mongo_db.database["trades"].find()
+        assert stored["price"] == 1
 
 
 def test_bad_trades_are_left_out_and_listed_beside_the_file(url: str, path: Path, mongo_db: MongoSource) -> None:

@@ -1,11 +1,14 @@
 """`stori seed` and the applications on real sources: what they write, what they leave, and that they stop when told."""
 
+from __future__ import annotations
+
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
@@ -19,6 +22,9 @@ from stori_pipeline.local.samples.workload import late_transaction, round_of_cha
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.settings import SettingError
 from stori_pipeline_tests.conftest import MongoSource, SourceDatabase
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 BREAKS = """
 SELECT count(*) FROM (
@@ -278,3 +284,27 @@ def test_a_workload_on_empty_sources_says_what_to_do(empty: Sources) -> None:
 def test_a_rate_of_nothing_is_refused(sources_with_data: Sources) -> None:
     with pytest.raises(SampleError, match="greater than 0"):
         run_workload(sources_with_data.environ, rate=0, seconds=1, operations=None, seed=1, stop=threading.Event())
+
+
+def test_files_in_s3_are_imported_and_their_rejected_lines_lie_beside_them(
+    empty: Sources, idle_stack: Stack, bucket: str, s3: S3Client
+) -> None:
+    """As the scripts did that the importers replace. A changed trade is updated."""
+    seed(empty.environ, empty.data_dir, rows=20, trades=20)
+    environ, folder = empty.environ | dict(idle_stack.client_environ()), f"s3://{bucket}/from partner"
+    txns, trades = (empty.data_dir / name for name in ("txns.csv", "trades.json"))
+    txns.write_bytes(txns.read_bytes() + b"broken\n")
+    changed = json.loads(trades.read_text())["data"]
+    trades.write_text(json.dumps([{**changed[-1], "price": 3}]))
+    s3.upload_file(str(txns), bucket, "from partner/txns.csv")
+    with pytest.raises(SampleError, match=r"from partner/trades\.json cannot be read: .*; nothing was imported"):
+        seed(environ, folder, again=True)
+    s3.upload_file(str(trades), bucket, "from partner/trades.json")
+
+    bank, exchange = seed(environ, folder, again=True).tables
+
+    assert bank.imported is not None
+    assert exchange.imported is not None
+    assert (bank.inserted, bank.imported.existing, len(bank.imported.rejected)) == (0, 20, 1)
+    assert (exchange.inserted, exchange.imported.updated) == (0, 1)
+    assert b"broken" in s3.get_object(Bucket=bucket, Key="from partner/txns.rejects.csv")["Body"].read()

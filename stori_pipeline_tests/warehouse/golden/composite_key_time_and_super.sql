@@ -3,12 +3,18 @@
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -26,7 +32,8 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch);
 
 CREATE SCHEMA IF NOT EXISTS "shop";
@@ -67,7 +74,9 @@ DELETE FROM "shop"."readings";
 
 INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.readings', 1, 1, E'76e50f2a9be072ec', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.readings', 1, 1, E'id of the batch', E'76e50f2a9be072ec', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -77,15 +86,21 @@ COMMIT;
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -97,7 +112,7 @@ LOCK "shop"."readings";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -124,7 +139,9 @@ DELETE FROM "shop"."readings" USING "stage_readings" WHERE "readings"."sensor" =
 
 INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.readings', 1, 2, E'76e50f2a9be072ec', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.readings', 1, 2, E'id of the batch', E'76e50f2a9be072ec', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -137,7 +154,7 @@ SELECT COUNT(*), 0, 1 FROM "shop"."readings";
 
 BEGIN;
 
-SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(REGEXP_REPLACE(JSON_SERIALIZE("detail"), '[[:space:]]', ''), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 GROUP BY 1;
+SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 AS bucket, COUNT(*), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(JSON_SERIALIZE("detail"), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 GROUP BY 1;
 
 BEGIN;
 
@@ -145,7 +162,7 @@ SELECT (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESC
 
 BEGIN;
 
-SELECT "sensor", COALESCE(CAST("number" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(REGEXP_REPLACE(JSON_SERIALIZE("detail"), '[[:space:]]', ''), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE (STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 AND (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 IN (0)) GROUP BY 1, 2;
+SELECT "sensor", COALESCE(CAST("number" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~') || '|' || COALESCE(TO_CHAR(DATE '2000-01-01' + "at", 'HH24:MI:SS.US'), '~') || '|' || COALESCE(MD5(NULLIF(JSON_SERIALIZE("detail"), 'null')), '~')), 1, 15), 16) AS DECIMAL(38,0))) FROM "shop"."readings" WHERE (STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) >= 0 AND STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) < 1 AND (CAST(STRTOL(SUBSTRING(MD5(COALESCE(MD5("sensor"), '~') || '|' || COALESCE(CAST("number" AS VARCHAR(20)), '~')), 1, 15), 16) AS BIGINT) - 0) / 1 IN (0)) GROUP BY 1, 2;
 
 
 -- a load of a definition that has changed
@@ -153,15 +170,21 @@ SELECT "sensor", COALESCE(CAST("number" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(S
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -173,7 +196,7 @@ LOCK "shop"."readings";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -212,6 +235,8 @@ DELETE FROM "shop"."readings";
 
 INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "more", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.readings', 1, 3, E'9221e89383cea527', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.readings', 1, 3, E'id of the batch', E'9221e89383cea527', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;

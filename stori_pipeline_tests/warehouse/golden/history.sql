@@ -3,12 +3,18 @@
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -26,7 +32,8 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch);
 
 CREATE SCHEMA IF NOT EXISTS "shop";
@@ -94,7 +101,9 @@ DELETE FROM "shop"."fact_payment";
 
 INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.fact_payment', 1, 1, E'c956aee3e1de91fd', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.fact_payment', 1, 1, E'id of the batch', E'c956aee3e1de91fd', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -104,15 +113,21 @@ COMMIT;
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -124,7 +139,7 @@ LOCK "shop"."fact_payment";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -162,7 +177,9 @@ DELETE FROM "shop"."fact_payment" USING "stage_fact_payment" WHERE "fact_payment
 
 INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.fact_payment', 1, 2, E'c956aee3e1de91fd', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.fact_payment', 1, 2, E'id of the batch', E'c956aee3e1de91fd', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -191,15 +208,21 @@ SELECT COALESCE(CAST("payment_record_id" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -211,7 +234,7 @@ LOCK "shop"."fact_payment";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -277,6 +300,8 @@ DELETE FROM "shop"."fact_payment";
 
 INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.fact_payment', 1, 3, E'70f676eac5d4d503', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.fact_payment', 1, 3, E'id of the batch', E'70f676eac5d4d503', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;

@@ -3,12 +3,18 @@
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -26,7 +32,8 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch);
 
 CREATE SCHEMA IF NOT EXISTS "shop";
@@ -79,7 +86,9 @@ DELETE FROM "shop"."transactions";
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 1, E'5e749e527b1a6e9e', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 1, E'id of the batch', E'5e749e527b1a6e9e', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -89,15 +98,21 @@ COMMIT;
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -109,7 +124,7 @@ LOCK "shop"."transactions";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -142,7 +157,9 @@ DELETE FROM "shop"."transactions" USING "stage_transactions" WHERE "transactions
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 2, E'5e749e527b1a6e9e', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 2, E'id of the batch', E'5e749e527b1a6e9e', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -171,15 +188,21 @@ SELECT COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUB
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -191,7 +214,7 @@ LOCK "shop"."transactions";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -242,6 +265,8 @@ DELETE FROM "shop"."transactions";
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 3, E'1aece4bc275313b3', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 3, E'id of the batch', E'1aece4bc275313b3', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;

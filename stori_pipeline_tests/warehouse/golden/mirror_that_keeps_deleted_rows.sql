@@ -3,12 +3,18 @@
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -26,7 +32,8 @@ CREATE TABLE IF NOT EXISTS pipeline.loads (
   rows_deleted BIGINT NOT NULL,
   run_id VARCHAR(256) NOT NULL,
   started_at TIMESTAMPTZ NOT NULL,
-  finished_at TIMESTAMPTZ NOT NULL
+  finished_at TIMESTAMPTZ NOT NULL,
+  batch_id VARCHAR(64)
 ) SORTKEY (target, generation, batch);
 
 CREATE SCHEMA IF NOT EXISTS "shop";
@@ -80,7 +87,9 @@ DELETE FROM "shop"."transactions";
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_deleted", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", FALSE, "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 1, E'cc8d0956f72f38c6', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 1, E'id of the batch', E'cc8d0956f72f38c6', 2, 2, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -90,15 +99,21 @@ COMMIT;
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -110,7 +125,7 @@ LOCK "shop"."transactions";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -143,7 +158,9 @@ DELETE FROM "shop"."transactions" WHERE EXISTS (SELECT 1 FROM (SELECT *, ROW_NUM
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_deleted", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", FALSE, "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 2, E'cc8d0956f72f38c6', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 2, E'id of the batch', E'cc8d0956f72f38c6', 3, 2, 1, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;
 
@@ -172,15 +189,21 @@ SELECT COALESCE(CAST("transaction_no" AS VARCHAR(20)), '~'), SUM(CAST(STRTOL(SUB
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 BEGIN;
 
 SELECT table_schema, table_name FROM information_schema.tables
-WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop';
+WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
 
 ROLLBACK;
 
@@ -192,7 +215,7 @@ LOCK "shop"."transactions";
 
 SET statement_timeout TO 0;
 
-SELECT generation, batch, fingerprint FROM pipeline.loads
+SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
 
 SELECT GETDATE();
@@ -244,6 +267,8 @@ DELETE FROM "shop"."transactions";
 
 INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_deleted", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", FALSE, "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
-INSERT INTO pipeline.loads VALUES (E'shop.transactions', 1, 3, E'01ab250f76d1558c', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
+INSERT INTO pipeline.loads
+  (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
+VALUES (E'shop.transactions', 1, 3, E'id of the batch', E'01ab250f76d1558c', 1, 1, 0, E'run', '2026-11-21T00:00:00'::timestamp, GETDATE());
 
 COMMIT;

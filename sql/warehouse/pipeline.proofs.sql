@@ -1,0 +1,20 @@
+CREATE TABLE IF NOT EXISTS pipeline.proofs (
+  target VARCHAR(256) NOT NULL,
+  how VARCHAR(16) NOT NULL,
+  range_low DECIMAL(19,0) NOT NULL,
+  range_high DECIMAL(19,0) NOT NULL,
+  is_equal BOOLEAN NOT NULL,
+  differing_rows BIGINT NOT NULL,
+  rows_in_flight BIGINT NOT NULL,
+  source_rows BIGINT NOT NULL,
+  source_checksum DECIMAL(38,0) NOT NULL,
+  mirror_rows BIGINT NOT NULL,
+  mirror_checksum DECIMAL(38,0) NOT NULL,
+  generation BIGINT,
+  batch BIGINT,
+  position VARCHAR(4096),
+  verified_through TIMESTAMPTZ,
+  run_id VARCHAR(256) NOT NULL,
+  started_at TIMESTAMPTZ NOT NULL,
+  finished_at TIMESTAMPTZ NOT NULL
+) SORTKEY (target, finished_at);
