@@ -23,7 +23,8 @@ from stori_pipeline_tests.shipped import SERVERS
 
 PACKAGE = Path(stori_pipeline.__file__).parent
 COMMANDS = [
-    *("add", "api", "completion", "detect-deletes", "down", "drop-table", "init", "scaffold", "settings", "status", "sync", "up", "verify"),
+    *("add", "api", "completion", "detect-deletes", "down", "drop-table", "init", "quarantine", "scaffold", "schema", "settings", "status"),
+    *("sync", "up", "verify"),
 ]
 OWN = ["demo", "seed", "workload"]
 """What the shipped project adds."""

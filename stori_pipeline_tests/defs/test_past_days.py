@@ -54,7 +54,7 @@ def test_a_green_mirror_has_every_batch_of_the_lake_also_after_a_past_day(platfo
     assert newest.batch == 5
     assert result.success
     assert platform.ledger(BANK)[-1] == newest.order
-    assert checks(result)["warehouse/bank/transactions complete"].passed
+    assert checks(result)["warehouse/bank/transactions landed_rows_loaded"].passed
 
 
 @pytest.mark.parametrize(

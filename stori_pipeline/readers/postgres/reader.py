@@ -125,7 +125,7 @@ class PostgresReader:
         """A consistent snapshot of the table, not before a position. Raises SourceError if the table does not fit its definition."""
         with self._cursor(table) as cursor:
             relation = relation_of(self._address, cursor, table)
-            if since is not None:
+            if since is not None and not isinstance(table.changes, Snapshot):  # whose position says nothing of the server
                 Reached.from_json(table, since).refuse_if_lost(table, look(cursor, table, relation, None))
             begin_snapshot(cursor.connection, relation.lock)
             relation = relation_of(self._address, cursor, table)
