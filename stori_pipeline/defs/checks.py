@@ -157,7 +157,6 @@ def quick_checks(project: Project, affected: Affected) -> list[AssetCheckKey]:
     keys = [AssetCheckKey(relation_key(name), check.name) for name in affected.names for check in rules(project)[name]]
     for table in affected.mirrored:
         keys += [AssetCheckKey(landing_key(table), CONTRACT), AssetCheckKey(mirror_key(table), _ROWS_LOADED)]
-        keys += [] if table.is_derived else [AssetCheckKey(mirror_key(table), NEWEST_VERSIONS)]
     return sorted(keys + _rules_reading(project, affected.names), key=str)
 
 
@@ -177,6 +176,7 @@ def drift_checks(tables: Iterable[Table]) -> list[AssetCheckKey]:
 
 
 def scheduled_checks(tables: Sequence[Table]) -> list[AssetCheckKey]:
-    """The checks that only the schedule runs: those that read the source, and those whose result changes with time."""
-    others = [key for table in tables for key in (AssetCheckKey(mirror_key(table), PROOF), *arrivals_keys(table))]
+    """The checks that only the schedule runs: those that read the source or quarantine, and those whose result changes with time."""
+    own = [AssetCheckKey(mirror_key(table), name) for table in tables for name in (PROOF, NEWEST_VERSIONS)]
+    others = [*own, *(key for table in tables for key in arrivals_keys(table))]
     return [*drift_checks(tables), *others]

@@ -16,6 +16,7 @@ from dagster import AssetsDefinition, MaterializeResult, MetadataValue, TableCol
 from stori_pipeline.defs.keys import IN_LAKE, quarantine_key, step_name
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource
+from stori_pipeline.defs.stale_rows import LOOKED_AT
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.source import Source
@@ -68,19 +69,22 @@ def quarantine_asset(source: Source, tables: Sequence[Table]) -> AssetsDefinitio
 
 
 def quarantine_metadata(tables: Sequence[Table], lake: Lake) -> dict[str, Any]:
-    """What the page shows: the number of rows by table and reason, some of them, and what to do."""
+    """What the page shows: the number of rows; by table and reason, those of the newest batches; some rows; and what to do."""
+    from stori_pipeline.lake.quarantine import rows_in_quarantine
     from stori_pipeline.pipeline.quarantine import candidates, summary
 
+    total = 0
     groups, samples, blocked = [], [], []
     for table in tables:
-        for group in summary(table, lake):
+        total += rows_in_quarantine(lake, table)
+        for group in summary(table, lake, batches=LOOKED_AT):
             groups.append((table.full_name, group.code, group.column, group.rows, group.reason))
             blocked += [(table.full_name, batch) for batch in group.blocked]
         if groups and groups[-1][0] == table.full_name:
             for each in islice(candidates(table, lake), _SAMPLES):
                 refused = each.refused
                 samples.append((table.full_name, str(each.row), refused.code, refused.column, refused.reason, refused.raw))
-    values: dict[str, Any] = {"dagster/row_count": sum(rows for _, _, _, rows, _ in groups)}
+    values: dict[str, Any] = {"dagster/row_count": total}
     if groups:
         values["by_reason"] = MetadataValue.md(preview(["table", "code", "column", "rows", "such as"], groups))
         values["rows"] = MetadataValue.md(preview(list(_COLUMNS), samples))

@@ -17,6 +17,9 @@ from stori_pipeline.defs.metadata import preview
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 
+LOOKED_AT = 200
+"""The check looks at so many of the newest batches with rejected rows: it must not become slow where a source always has some."""
+
 NEWEST_VERSIONS = "no_newer_version_in_quarantine"
 
 
@@ -34,7 +37,8 @@ class NewestVersions:
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         from stori_pipeline.verify.quarantine import keys_in_quarantine, older_in_mirror
 
-        rejected = keys_in_quarantine(self.table, resources.sources.reader(self.table.source), resources.lake(self.table))
+        reader, lake = resources.sources.reader(self.table.source), resources.lake(self.table)
+        rejected = keys_in_quarantine(self.table, reader, lake, batches=LOOKED_AT)
         stale = older_in_mirror(self.table, resources.warehouse, rejected) if rejected else {}
         values: dict[str, Any] = {"keys_in_quarantine": len(rejected), "older_rows": len(stale)}
         if stale:

@@ -34,6 +34,8 @@ from stori_pipeline.lake.manifest import (
     manifests_prefix,
     part_key,
     quarantine_key,
+    refuse_what_cannot_follow,
+    still_open,
 )
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
@@ -126,15 +128,28 @@ class Lake:
             LakeError: changes without a snapshot, changes after another definition, or rows that do not fit the table's definition.
             Anything that the reading raises: nothing was committed.
         """
-        _refuse_what_cannot_follow(table, reading, newest)
+        refuse_what_cannot_follow(table, reading, newest)
         generation, batch = order or self.next_order(reading.kind, newest)
         if batch > MAX_BATCH:
             raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
         if not (written.rows or written.rejected or decisions or reading.must_land) and reading.kind == "changes":
             return None
+        return self.commit(table, self._manifest_of(table, reading, newest, written, (generation, batch), run_id, decisions))
+
+    def _manifest_of(
+        self,
+        table: Table,
+        reading: Reading,
+        newest: Manifest | None,
+        written: _Written,
+        order: tuple[int, int],
+        run_id: str,
+        decisions: Sequence[Decision],
+    ) -> Manifest:
+        generation, batch = order
         continues = reading.kind == "changes" and newest is not None
-        manifest = Manifest(
+        return Manifest(
             table=table.full_name,
             generation=generation,
             batch=batch,
@@ -152,10 +167,10 @@ class Lake:
             written_at=self.clock(),
             decisions=tuple(decisions),
             decided=newest.newest_decided if continues and newest else 0,
+            still_open=still_open(newest if continues else None, written.rejected, decisions),
             schema=None if continues else Schema.of(table),
             columns_at=newest.columns_at if continues and newest else 0,
         )
-        return self.commit(table, manifest)
 
     def write_files(self, table: Table, chunks: Iterable[Chunk], batch: int, progress: Callable[[int], None]) -> _Written:
         """Writes the parts and the quarantine of a batch. Encoding and uploading run in threads of their own."""
@@ -329,12 +344,3 @@ class Lake:
     def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
         with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
             return list(pool.map(lambda number: self._manifest(table, number), numbers))
-
-
-def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
-    if reading.kind == "changes" and newest is None:
-        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
-    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
-        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
-    if reading.taken_at.tzinfo is None:
-        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")

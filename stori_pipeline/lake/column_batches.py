@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from stori_pipeline.lake.batches import Lake
-from stori_pipeline.lake.manifest import Manifest
+from stori_pipeline.lake.manifest import Manifest, still_open
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.schema import Schema, to_land
 from stori_pipeline.model.table import Table
@@ -58,6 +58,9 @@ def land_columns(
         quarantine=written.quarantine,
         snapshot=newest.snapshot,
         written_at=lake.clock(),
+        # The generation goes on, and with it what was decided about its rejected rows.
+        decided=newest.newest_decided,
+        still_open=still_open(newest, written.rejected, ()),
         schema=Schema.of(table),
         brings=brings,
         columns_at=batch,

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from stori_pipeline.lake.bucket import PAGE, LakeError
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.reading import Kind, Position
+from stori_pipeline.model.reading import Kind, Position, Reading
 from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
 
@@ -64,6 +64,8 @@ class Manifest:
         written_at: when it was committed, in UTC.
         decisions: what it decides about rejected rows of earlier batches of its generation.
         decided: the number of the newest batch before it, in its generation, that decides something; 0 if none does.
+        still_open: how many rejected rows of its generation, its own included, nobody has decided about; None if an earlier version, which
+            did not count them, began the generation.
         schema: with which it and the later batches of its generation landed, up to the next one that has a schema. None for `changes`, and
             for batches of earlier versions of the platform or with a type that is not registered any more.
         brings: of kind `columns`, the columns whose values its parts have, beside the key.
@@ -87,6 +89,7 @@ class Manifest:
     written_at: datetime
     decisions: tuple[Decision, ...] = ()
     decided: int = 0
+    still_open: int | None = None
     schema: Schema | None = None
     brings: tuple[str, ...] = ()
     columns_at: int = 0
@@ -130,6 +133,7 @@ class Manifest:
             "quarantine": self.quarantine,
             "decisions": [each.to_json() for each in self.decisions],
             "decided": self.decided,
+            "still_open": self.still_open,
         }
         if self.schema:
             meta["schema"] = self.schema.to_json()
@@ -170,6 +174,7 @@ class Manifest:
                 written_at=datetime.fromisoformat(meta["written_at"]),
                 decisions=tuple(map(Decision.from_json, meta.get("decisions", ()))),  # manifests of earlier versions have none
                 decided=int(meta.get("decided", 0)),
+                still_open=None if (still_open := meta.get("still_open")) is None else int(still_open),
                 schema=_schema(meta),
                 brings=tuple(meta.get("brings", ())),
                 columns_at=int(meta.get("columns_at", 0)),
@@ -193,6 +198,23 @@ def _refuse_other_batch(meta: Mapping[str, Any], table: Table, batch: int) -> No
         raise ValueError(f"it is the manifest of batch {meta['batch']} of {meta['table']}")
     if meta["kind"] not in get_args(Kind):
         raise ValueError(f"its kind is {meta['kind']!r}")
+
+
+def still_open(before: Manifest | None, rejected: int, decisions: Iterable[Decision]) -> int | None:
+    """See `Manifest.still_open`, of a batch that follows `before` in its generation; None if it begins one."""
+    if before is not None and before.still_open is None:
+        return None
+    return (before.still_open or 0 if before else 0) + rejected - sum(len(each.numbers) for each in decisions)
+
+
+def refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
+    """Raises LakeError if a reading cannot be the batch after `newest`."""
+    if reading.kind == "changes" and newest is None:
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
+    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
+        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
+    if reading.taken_at.tzinfo is None:
+        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")
 
 
 def entries(parts: Iterable[Part]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ their reasons (`contract`), or deciding (`pipeline.quarantine`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,25 +70,28 @@ def with_decisions(manifests: Sequence[Manifest], decisions: Sequence[Decision])
     return found
 
 
-def rejected_batches(lake: Lake, table: Table, newest: Manifest | None = None) -> list[RejectedBatch]:
-    """The batches of the newest generation that have rejected rows, in order, also those whose rows are all decided.
+def rejected_batches(lake: Lake, table: Table, newest: Manifest | None = None, *, most: int | None = None) -> list[RejectedBatch]:
+    """The batches of the newest generation that have open rows, in order.
 
     Reads the manifests of those batches, and of those that decide something.
 
     Args:
         newest: the table's newest batch, if the caller has it.
+        most: look at so many of the newest batches with rejected rows, and no others.
 
     Raises:
         LakeUnavailable: S3 cannot be reached.
         LakeError: an object among the manifests is not a manifest of this table.
     """
     newest = newest or lake.newest(table)
-    if newest is None:
+    if newest is None or newest.still_open == 0:
         return []
-    numbers = {batch_of(stored.key) for stored in lake.bucket.objects(quarantine_prefix(table))}
-    found = [lake.find(table, number) for number in sorted(numbers) if newest.snapshot <= number <= newest.batch]
+    listed = sorted({batch_of(stored.key) for stored in lake.bucket.objects(quarantine_prefix(table))}, reverse=True)
+    numbers = [number for number in listed if newest.snapshot <= number <= newest.batch][:most]
+    with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+        found = list(pool.map(lambda number: lake.find(table, number), reversed(numbers)))
     own = [each for each in found if each and each.generation == newest.generation]
-    return with_decisions(own, list(_decisions(lake, table, newest))) if own else []
+    return [each for each in with_decisions(own, list(_decisions(lake, table, newest))) if each.open] if own else []
 
 
 def _decisions(lake: Lake, table: Table, newest: Manifest) -> Iterator[Decision]:
@@ -100,6 +104,9 @@ def _decisions(lake: Lake, table: Table, newest: Manifest) -> Iterator[Decision]
 
 def rows_in_quarantine(lake: Lake, table: Table, newest: Manifest | None = None) -> int:
     """How many rows of the newest generation are in quarantine and not decided. Arguments and errors as for `rejected_batches`."""
+    newest = newest or lake.newest(table)
+    if newest is not None and newest.still_open is not None:
+        return newest.still_open
     return sum(each.open for each in rejected_batches(lake, table, newest))
 
 

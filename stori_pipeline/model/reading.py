@@ -72,7 +72,8 @@ class Reading(Protocol):
 
     @property
     def must_land(self) -> bool:
-        """Whether to land a batch without rows, because the old position will soon be too old to read from."""
+        """Whether to land a batch without rows, because the old position will soon be too old to read from, or does not know a part that
+        joined the table."""
 
     def __iter__(self) -> Iterator[Chunk]: ...
 

@@ -98,12 +98,14 @@ class Group:
         return asdict(self)
 
 
-def summary(table: Table, lake: Lake) -> list[Group]:
-    """What a table has in quarantine, by code and column, the most rows first. Errors as for `candidates`."""
+def summary(table: Table, lake: Lake, *, batches: int | None = None) -> list[Group]:
+    """What a table has in quarantine, by code and column, the most rows first. Errors as for `candidates`.
+
+    Args:
+        batches: look at so many of the newest batches with rejected rows; each takes a file.
+    """
     groups: dict[tuple[str, str], Group] = {}
-    for batch in rejected_batches(lake, table):
-        if not batch.open:
-            continue
+    for batch in rejected_batches(lake, table, most=batches):
         import polars as pl  # slow to import, and mostly nothing is in quarantine
 
         number = batch.manifest.batch
@@ -125,7 +127,7 @@ def candidates(table: Table, lake: Lake, selection: Selection | None = None, new
     chosen = selection or Selection()
     for batch in rejected_batches(lake, table, newest):
         number = batch.manifest.batch
-        if not batch.open or chosen.batch not in (None, number):
+        if chosen.batch not in (None, number):
             continue
         for part in open_rows(lake, table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
             rows = list(part.iter_rows(named=True))
@@ -149,7 +151,7 @@ def accept(table: Table, lake: Lake, *, run_id: str, batch: int | None = None) -
         rejected = rejected_batches(lake, table, newest)
         if batch is not None and batch not in {each.manifest.batch for each in rejected}:
             raise QuarantineRefused(
-                f"{table.full_name}: batch {batch} has no rejected rows, or is of an earlier generation; "
+                f"{table.full_name}: batch {batch} has no rejected rows that are open, or is of an earlier generation; "
                 f"`stori quarantine list {table.full_name}` shows the batches that have some"
             )
         meant = [each for each in rejected if each.blocks(table) and batch in (None, each.manifest.batch)]
@@ -228,8 +230,8 @@ def _decided(table: Table, lake: Lake, run_id: str, decide: _Decide) -> Decided:
             raise QuarantineRefused(f"{table.full_name}: nothing has landed yet; run `stori sync {table.full_name}`")
         if newest.fingerprint != table.fingerprint:
             raise QuarantineRefused(
-                f"{table.full_name}: its definition has changed since batch {newest.batch} landed, so the next `stori sync "
-                f"{table.full_name}` reads all of its rows again, those in quarantine included; nothing needs to be decided before"
+                f"{table.full_name}: its definition has changed since batch {newest.batch} landed; run `stori sync {table.full_name}` "
+                "first, which reads the rows again that may fit by now, and decide about those that are still in quarantine then"
             )
         decisions, chunks, outcomes = decide(newest)
         if not decisions:

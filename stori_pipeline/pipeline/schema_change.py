@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.lake.column_batches import land_columns
 from stori_pipeline.lake.columns import schema_of
+from stori_pipeline.lake.quarantine import rows_in_quarantine
 from stori_pipeline.model.reading import Position
 from stori_pipeline.model.schema import SchemaChange, change, to_read
 from stori_pipeline.model.table import Table
@@ -40,7 +41,7 @@ def schema_change(table: Table, lake: Lake, newest: Manifest | None) -> SchemaCh
         return None
     found = change(schema_of(lake, table, newest), newest.fingerprint, table)
     if found and found.takes_more and not found.whole:
-        rejected = sum(each.rejected for each in lake.generation(table, newest))
+        rejected = rows_in_quarantine(lake, table, newest)
         if rejected:
             reason = f"{rejected} rows of its generation are in quarantine, and may fit by now"
             return replace(found, whole=(reason,))

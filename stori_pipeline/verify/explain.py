@@ -14,7 +14,7 @@ from typing import Literal
 from stori_pipeline.model.comparable import ListsKeys, ReadsKeys
 from stori_pipeline.model.row_checksum import canonical, key_text, seen
 from stori_pipeline.model.table import Table
-from stori_pipeline.verify.compare import Difference, Key
+from stori_pipeline.verify.compare import Difference, Key, Verdict
 from stori_pipeline.verify.quarantine import RejectedVersion
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.session import MirrorRow
@@ -71,6 +71,9 @@ _WORDS: dict[Why, str] = {
 _UNFIT = "the source's row does not fit the definition, and is not in quarantine; sync the table"
 
 
+_OF_VERDICT: dict[Verdict, Why] = {"not in the warehouse": "missing", "not in the source": "extra", "different": "changed"}
+
+
 def _quoted(text: str | None) -> str:
     return "NULL" if text is None else repr(text)
 
@@ -117,6 +120,11 @@ def explain(
         else:
             explained.append(each)
     return explained, settled
+
+
+def unexplained(found: Sequence[Difference]) -> list[Explained]:
+    """The rows of a source that cannot be asked for them by key: which side has them, and no values."""
+    return [Explained(each.key, _OF_VERDICT[each.verdict]) for each in found]
 
 
 def _source_rows(table: Table, source: ReadsKeys, keys: Sequence[Key]) -> dict[Key, list[_SourceRow]]:

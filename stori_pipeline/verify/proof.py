@@ -19,7 +19,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import Reader
 from stori_pipeline.verify.comparables import comparable_source
 from stori_pipeline.verify.compare import SHOWN, Comparison, Key, verify
-from stori_pipeline.verify.explain import Explained, explain
+from stori_pipeline.verify.explain import Explained, explain, unexplained
 from stori_pipeline.verify.in_flight import keys_in_flight
 from stori_pipeline.verify.quarantine import RejectedVersion, keys_in_quarantine
 from stori_pipeline.verify.shares import SMALL, next_share
@@ -134,8 +134,7 @@ def prove(
         return keys_in_flight(table, reader, lake, batch, key_range)
 
     comparison = verify(table, source, warehouse, part=part, in_flight=in_flight, settle=settle, rounds=rounds)
-    shown: list[Explained] = []
-    settled: set[Key] = set()
+    shown, settled = unexplained(comparison.differing), set[Key]()
     if comparison.found and isinstance(source, ReadsKeys):
         rejected: dict[Key, RejectedVersion] = keys_in_quarantine(table, reader, lake)
         shown, settled = explain(table, source, warehouse, comparison.differing, rejected)

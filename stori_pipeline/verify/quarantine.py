@@ -42,10 +42,13 @@ class RejectedVersion:
     reason: str
 
 
-def keys_in_quarantine(table: Table, reader: Reader, lake: Lake) -> dict[tuple[str, ...], RejectedVersion]:
+def keys_in_quarantine(table: Table, reader: Reader, lake: Lake, *, batches: int | None = None) -> dict[tuple[str, ...], RejectedVersion]:
     """The keys of the open rows in quarantine, as texts (`row_checksum.key_text`), each with the newest version of them.
 
     Left out are rows that have no key (`WITHOUT_KEY`), or one that cannot be read. Reads the lake only, and nothing if no row is open.
+
+    Args:
+        batches: look at so many of the newest batches with rejected rows; each takes a file.
 
     Raises:
         LakeUnavailable: S3 cannot be reached.
@@ -55,13 +58,12 @@ def keys_in_quarantine(table: Table, reader: Reader, lake: Lake) -> dict[tuple[s
     found: dict[tuple[str, ...], RejectedVersion] = {}
     if newest is None:
         return found
-    for batch in rejected_batches(lake, table, newest):
-        if batch.open:
-            for part in open_rows(lake, table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
-                rows = [row for row in part.iter_rows(named=True) if row["code"] not in WITHOUT_KEY]
-                for row, keys in zip(rows, rejected_keys(table, reader, refused_rows(rows), newest.until), strict=True):
-                    why = (batch.manifest.batch, row["number"], row["code"], row["column"], row["reason"])
-                    found |= {text: RejectedVersion(key, *why) for text, key in keys.items()}
+    for batch in rejected_batches(lake, table, newest, most=batches):
+        for part in open_rows(lake, table, batch).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+            rows = [row for row in part.iter_rows(named=True) if row["code"] not in WITHOUT_KEY]
+            for row, keys in zip(rows, rejected_keys(table, reader, refused_rows(rows), newest.until), strict=True):
+                why = (batch.manifest.batch, row["number"], row["code"], row["column"], row["reason"])
+                found |= {text: RejectedVersion(key, *why) for text, key in keys.items()}
     return found
 
 

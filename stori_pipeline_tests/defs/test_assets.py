@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from dataclasses import replace
-from datetime import date
-from typing import Any
 
 import boto3
 import pytest
 from dagster import (
-    AssetCheckEvaluation,
-    AssetKey,
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
     ExecuteInProcessResult,
 )
 
-from stori_pipeline.cli.sync import execute_sync as execute_sync_of
-from stori_pipeline.cli.sync import run_sync as run_sync_of
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.jobs import sync_request
-from stori_pipeline.defs.keys import landing_key, mirror_key, quarantine_key, source_key, step_name
+from stori_pipeline.defs.keys import landing_key, mirror_key, source_key, step_name
 from stori_pipeline.model.project import Project, downstream
-from stori_pipeline.model.table import Column, Table
+from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import varchar
 from stori_pipeline.runtime.in_process import execute_request
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
+from stori_pipeline_tests.defs.runs import TABLES, checks, execute_sync, metadata_of, run_sync, steps, version, why
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
-
-TABLES = PLAIN.tables
-execute_sync = functools.partial(execute_sync_of, project=PLAIN)
-run_sync = functools.partial(run_sync_of, project=PLAIN)
-
-
-def metadata_of(result: ExecuteInProcessResult, key: AssetKey) -> dict[str, Any]:
-    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
-    return {name: value.value for name, value in event.materialization.metadata.items()}
-
-
-def version(result: ExecuteInProcessResult, key: AssetKey) -> str:
-    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
-    return (event.materialization.tags or {})["dagster/data_version"]
-
-
-def checks(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
-    return {f"{e.asset_key.to_user_string()} {e.check_name}": e for e in result.get_asset_check_evaluations()}
-
-
-def why(result: ExecuteInProcessResult) -> list[str]:
-    """The errors of a run, to show if it should have succeeded."""
-    return [str(e.step_failure_data.error) if e.is_step_failure else str(e.message) for e in result.all_events if e.is_failure]
-
-
-def steps(result: ExecuteInProcessResult, kind: DagsterEventType) -> list[str]:
-    return [e.step_key or "" for e in result.all_events if e.event_type == kind]
 
 
 def test_both_tables_end_to_end_and_then_nothing_new(platform: Platform, instance: DagsterInstance) -> None:
@@ -169,71 +136,6 @@ def test_a_changed_definition_shows_what_its_new_columns_brought(platform: Platf
     assert platform.query("SELECT branch, COUNT(*) FROM bank.transactions GROUP BY branch") == [("north", 3)]
 
 
-def test_a_batch_that_breaks_the_contract_is_not_loaded(platform: Platform, instance: DagsterInstance) -> None:
-    platform.move(100)
-    execute_sync([BANK], instance=instance)
-    platform.move(20, details="x" * 1025)  # one byte more than the definition allows
-    platform.move(1)
-
-    result = execute_sync([BANK], instance=instance)
-
-    assert not result.success
-    contract = checks(result)["landing/bank/transactions contract"]
-    assert not contract.passed
-    assert "20 of the 21 rows of batch 2 break the table's definition" in (contract.description or "")
-    assert mirror_key(BANK) not in {e.asset_key for e in result.get_asset_materialization_events()}
-    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
-
-    # A later run must not load what was blocked, just because it has landed nothing wrong itself.
-    again = run_sync([BANK], instance=instance)
-    assert "batch 2 break the table's definition" in again[0].error
-    # The page of the quarantine still says what is in it, and what to do, although the last landing brought nothing.
-    (page,) = instance.fetch_materializations(quarantine_key(BANK.source), limit=1).records
-    assert page.asset_materialization is not None
-    shown = {name: value.value for name, value in page.asset_materialization.metadata.items()}
-    assert shown["dagster/row_count"] == 20
-    assert "| bank.transactions | too_long | transaction_details | 20 |" in str(shown["by_reason"])
-    assert "| bank.transactions | 2:1 | too_long | transaction_details |" in str(shown["rows"])
-    assert "`stori quarantine accept bank.transactions --batch 2`" in str(shown["what_to_do"])
-    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(100,)]
-
-    platform.write("UPDATE transactions SET transaction_details = 'x' WHERE length(transaction_details) > 1024")
-    mended = execute_sync([BANK], instance=instance, full=True, prove=True)
-    assert mended.success
-    assert all(each.passed for each in checks(mended).values())
-    assert metadata_of(mended, landing_key(BANK))["full_refresh_reason"] == "a full refresh was requested"
-    assert metadata_of(mended, quarantine_key(BANK.source)) == {"dagster/row_count": 0}
-
-
-def test_a_few_rejected_rows_do_not_block(platform: Platform, instance: DagsterInstance) -> None:
-    platform.move(3)
-    platform.move(1, details="x" * 1025)
-    result = execute_sync([BANK], instance=instance)
-    assert result.success
-    assert metadata_of(result, landing_key(BANK))["rows_rejected"] == 1
-    assert metadata_of(result, landing_key(BANK))["quarantine"].startswith(f"s3://{platform.bucket}/bank/transactions/_quarantine/")
-    assert checks(result)["landing/bank/transactions contract"].passed
-
-
-def test_a_batch_with_nothing_good_in_it_warns_though_it_is_too_small_to_be_blocked(platform: Platform, instance: DagsterInstance) -> None:
-    platform.move(3)
-    execute_sync([BANK], instance=instance)
-    platform.move(1, details="x" * 1025)
-    result = execute_sync([BANK], instance=instance)
-    assert result.success
-    contract = checks(result)["landing/bank/transactions contract"]
-    assert (contract.passed, contract.severity.value) == (False, "WARN")
-    assert "nothing good came: all 1 rows of batch 2 were rejected" in (contract.description or "")
-    platform.write("UPDATE transactions SET transaction_details = repeat('x', 1025) WHERE transaction_no = 2")
-    quiet = execute_sync([BANK], instance=instance)
-    assert metadata_of(quiet, landing_key(BANK))["quarantined"] == 2
-    # The mirror has the older version of row 2, which looks current; of row 4 it has none.
-    older = checks(quiet)["warehouse/bank/transactions no_newer_version_in_quarantine"]
-    assert (older.passed, older.severity.value) == (False, "WARN")
-    assert (older.description or "").startswith("bank.transactions: 1 rows show an older version, because the newer one was rejected")
-    assert "| 2 | 3:1 | too_long |" in str(older.metadata["examples"].value)
-
-
 def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: Platform, instance: DagsterInstance) -> None:
     platform.move(30)
     platform.write("UPDATE transactions SET balance_amt = 1000 WHERE transaction_no = 7")
@@ -245,64 +147,6 @@ def test_rows_that_fail_a_check_are_shown_and_a_warning_stops_nothing(platform: 
     assert (continuity.passed, continuity.severity.value, continuity.metadata["failing_rows"].value) == (False, "WARN", 3)
     assert (amount.passed, amount.severity.value, amount.metadata["failing_rows"].value) == (False, "ERROR", 1)
     assert "| 9 |" in str(amount.metadata["examples"].value)
-
-
-@pytest.mark.clock
-def test_a_past_day_is_read_again(platform: Platform, instance: DagsterInstance) -> None:
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
-    platform.move(4)
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-06 12:00Z'")
-    platform.move(3)
-    execute_sync([BANK], instance=instance)
-    before = platform.lake.newest(BANK)
-
-    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
-
-    assert result.success
-    after = platform.lake.newest(BANK)
-    assert before is not None
-    assert after is not None
-    assert (after.batch, after.kind, after.rows, after.until) == (2, "changes", 4, before.until)
-    assert metadata_of(result, mirror_key(BANK))["dagster/row_count"] == 7
-
-
-@pytest.mark.clock
-def test_a_green_mirror_has_every_batch_of_the_lake_also_after_a_past_day(platform: Platform, instance: DagsterInstance) -> None:
-    """Landing and mirror of a past day were green with the ledger at the first batch, and the lake at the eighth."""
-    platform.write("ALTER TABLE transactions ALTER updated_at SET DEFAULT '2015-01-05 12:00Z'")
-    platform.move(2)
-    execute_sync([BANK], instance=instance)
-    for _ in range(3):
-        platform.move(1)
-        platform.land(BANK)
-
-    result = execute_sync([BANK], instance=instance, day=date(2015, 1, 5))
-
-    newest = platform.lake.newest(BANK)
-    assert newest is not None
-    assert newest.batch == 5
-    assert result.success
-    assert platform.ledger(BANK)[-1] == newest.order
-    assert checks(result)["warehouse/bank/transactions complete"].passed
-
-
-@pytest.mark.parametrize(
-    ("table", "day", "reason"),
-    [
-        (BANK, "2999-01-01", "because it has not come yet"),
-        (BANK, "yesterday", "because it is no day; write it like 2024-03-01"),
-        (replace(BANK, cursor=""), "2024-03-01", "because the definition names no cursor column."),
-    ],
-    ids=["not come yet", "no day", "no cursor"],
-)
-def test_a_day_that_cannot_be_read_again_is_refused(
-    platform: Platform, instance: DagsterInstance, table: Table, day: str, reason: str
-) -> None:
-    job = build_defs(Project((table,))).resolve_job_def("sync").get_subset(asset_selection={landing_key(table)})
-    config = {"ops": {step_name(landing_key(table)): {"config": {"day": day}}}}
-    errors = why(job.execute_in_process(run_config=config, instance=instance, raise_on_error=False))
-    assert f"bank.transactions: {day} cannot be read again, {reason}" in errors[0]
-    assert platform.lake.newest(table) is None
 
 
 def test_a_source_table_can_be_observed_without_landing_it(platform: Platform, instance: DagsterInstance) -> None:

@@ -32,6 +32,7 @@ def test_bytes_that_are_not_text_are_rejected_row_by_row() -> None:
     (rejected,) = chunk.rejected.to_pylist()
     assert rejected["code"] == "unicode"
     assert "2" in rejected["raw"]
+    assert r"\xff\xfe" in rejected["reason"]
 
 
 def test_decimals_with_trailing_zeros_are_not_parsed_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,9 @@ def test_a_reading_names_what_joined_its_table(database: SourceDatabase) -> None
         assert isinstance(reading, NamesWhatJoined)
         assert reading.joined == "y2024"
     assert items.read().values("id") == [2]
-    with items.reader.read(items.table, items.position) as reading:
-        assert isinstance(reading, NamesWhatJoined)
-        assert reading.joined == ""
+    execute(database.admin_url, "CREATE TABLE empty PARTITION OF items FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
+    last = items.read()
+    assert (last.rows, last.must_land) == ([], True), "it would be named by each reading until a row comes"
+    with items.reader.read(items.table, items.position) as quiet:
+        assert isinstance(quiet, NamesWhatJoined)
+        assert (quiet.joined, quiet.must_land) == ("", False)

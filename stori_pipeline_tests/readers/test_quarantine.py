@@ -125,7 +125,7 @@ def test_a_row_that_a_mended_definition_takes_is_in_the_mirror_once(trip: Trip) 
     trip.sync()
     columns = tuple(replace(each, type=varchar(64)) if each.name == "name" else each for each in trip.table.columns)
     wider = replace(trip.table, columns=columns)
-    with pytest.raises(quarantine.QuarantineRefused, match="its definition has changed since batch 1 landed, so the next `stori sync"):
+    with pytest.raises(quarantine.QuarantineRefused, match="its definition has changed since batch 1 landed; run `stori sync"):
         quarantine.replay(wider, trip.rig.reader, trip.lake, run_id="replay")
     trip.sync(wider)
     assert trip.names() == {1: "item 1", 2: LONG}

@@ -80,6 +80,27 @@ def test_rows_that_differ_are_explained_and_exactly_they_land_again(differing: P
     assert (again["repaired"]["batch"], differing.lake.newest(BANK)) == (None, newest)
 
 
+def test_a_source_that_is_not_asked_by_key_has_its_rows_that_differ_listed(differing: Platform) -> None:
+    """As a kind from outside may be, which can only compare."""
+
+    class Comparing(PostgresReader):
+        read_keys = None  # type: ignore[assignment]
+
+    proof = prove(BANK, Comparing(differing.environ["STORI_SOURCE_BANK"]), differing.lake, differing.warehouse)
+    found = {each.key[0]: (each.why, each.columns) for each in proof.differing}
+    assert found == {"20": ("changed", ()), "21": ("missing", ()), "22": ("extra", ())}
+
+
+def test_verify_says_that_more_rows_differ_than_it_lists(platform: Platform) -> None:
+    """Regression: it listed a hundred, as if there were no others."""
+    platform.move(130)
+    platform.sync(BANK)
+    platform.execute("DELETE FROM bank.transactions WHERE transaction_no <= 120")
+    ended = platform.stori("verify", BANK.full_name).expect(1)
+    assert ended.out.count("not in the warehouse") == 100
+    assert f"{BANK.full_name}: 20 more rows differ; the first 100 are listed" in ended.out
+
+
 def test_a_row_whose_newest_version_is_in_quarantine_is_said_to_be_older(platform: Platform) -> None:
     """And a repair leaves it alone: the same row would be rejected again."""
     platform.move(3)
@@ -208,9 +229,13 @@ def test_at_night_every_row_is_proved_and_the_proof_is_kept_and_shown(
     platform.trade(1, 2)
     for table in (BANK, EXCHANGE):
         platform.sync(table)
+    before = prove(BANK, platform.reader(BANK), platform.lake, platform.warehouse)
+    keep_proof(platform.warehouse, before.record("run"))
     platform.write("DELETE FROM transactions WHERE transaction_no = 6")
     job = build_defs(PLAIN).resolve_job_def("prove")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
+    (mirror,) = result.asset_materializations_for_node("warehouse__bank__transactions")
+    assert mirror.metadata["verified_through"].value == pytest.approx(before.started_at.timestamp())
     (shown,) = [each for each in result.get_asset_check_evaluations() if each.asset_key == mirror_key(BANK)]
     assert shown.passed
     through = shown.metadata["verified_through"].value

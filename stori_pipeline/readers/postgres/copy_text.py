@@ -14,7 +14,6 @@ definition (`contract`).
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 
@@ -33,6 +32,9 @@ _PIECES = 8
 
 _SMALL = 32 << 10
 """The size in bytes up to which a block is not split any further."""
+
+_SHOWN = 2_000
+"""The characters of a text without a form in Unicode that its reason shows. Nothing else keeps it."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -85,11 +87,7 @@ class BlockParser:
         return pa.RecordBatch.from_arrays([*arrays, pa.repeat(pa.scalar(False), parsed.num_rows)], schema=self._table.read_schema)
 
     def _row(self, line: bytes) -> dict[str, object]:
-        values = [_unescaped(value, self._codec) for value in line.split(b"\t")]
-        row: dict[str, object] = dict(zip(self._names, values, strict=True))
-        if any(isinstance(value, Misfit) for value in values):  # see `encodings`
-            row["_raw"] = json.dumps(line.decode(self._codec, errors="backslashreplace"), ensure_ascii=False)
-        return row
+        return dict(zip(self._names, (_unescaped(value, self._codec) for value in line.split(b"\t")), strict=True))
 
 
 def _convert(types: Mapping[str, pa.DataType]) -> csv.ConvertOptions:
@@ -203,4 +201,5 @@ def _unescaped(value: bytes, codec: str) -> str | Misfit | None:
     try:
         return value.decode(codec)
     except UnicodeDecodeError as error:
-        return Misfit("unicode", f"the text is not {codec.upper()}: {error.reason} at byte {error.start}")
+        text = value.decode(codec, errors="backslashreplace")[:_SHOWN]
+        return Misfit("unicode", f"the text is not {codec.upper()}: {error.reason} at byte {error.start} of '{text}'")

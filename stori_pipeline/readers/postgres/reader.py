@@ -12,7 +12,6 @@ from datetime import date
 
 from psycopg2 import extensions
 
-from stori_pipeline.contract import conform
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Chunk, Position, Reading
@@ -22,11 +21,9 @@ from stori_pipeline.readers import changes_of
 from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
 from stori_pipeline.readers.postgres.layout import digest, layout
 from stori_pipeline.readers.postgres.position import Reached, look
-from stori_pipeline.readers.postgres.reading import begin, relation_of
+from stori_pipeline.readers.postgres.reading import begin, copied, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
 from stori_pipeline.readers.postgres.shape import Relation
-
-_ROWS_AT_ONCE = 5_000
 
 
 class PostgresReader:
@@ -109,11 +106,10 @@ class PostgresReader:
 
     def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
         with self._snapshot(table, since) as (cursor, relation):
-            selected = shape.selected(table, relation)
-            cursor.execute(row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), selected), _in_utf8(table, keys))
-            names = [column.name for column in table.columns]
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                yield Chunk(*conform(table, [dict(zip(names, row, strict=True)) for row in rows]))
+            query = row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), shape.selected(table, relation))
+            with closing(copied(cursor.connection, table, relation, query, _in_utf8(table, keys))) as stream:
+                for chunks in stream:
+                    yield from chunks
 
     @contextmanager
     def _cursor(self, table: Table) -> Iterator[extensions.cursor]:

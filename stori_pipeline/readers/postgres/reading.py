@@ -6,7 +6,7 @@ parsed (`copy_text`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
@@ -107,7 +107,8 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         table,
         "changes" if before else "snapshot",
         since if day is not None and since is not None else reached.to_json(),
-        must_land=before is not None and day is None and _should_be_renewed(before, reached),
+        # What joined without a row is named once.
+        must_land=before is not None and day is None and (bool(joined) or _should_be_renewed(before, reached)),
         stream=_stream(connection, table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
         joined=partitions.shown(joined.values()),
@@ -136,16 +137,20 @@ def _begin_whole(
 
 
 def _stream(connection: extensions.connection, table: Table, relation: Relation, where: str) -> Stream[list[Chunk]]:
-    """The rows of the relation for which `where` holds. Nothing but the copy runs on the connection from now on."""
-    encoding, statement = (
-        relation.encoding,
-        f"COPY (SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}{where}) TO STDOUT",
-    )
-    if encoding.copy:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL client_encoding TO '{encoding.copy}'")
-    codec = encoding.codec or "utf-8"
-    return Stream(connection, statement.encode(codec), BlockParser(table, codec).parse)
+    """The rows of the relation for which `where` holds."""
+    return copied(connection, table, relation, f"SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}{where}")
+
+
+def copied(
+    connection: extensions.connection, table: Table, relation: Relation, query: str, parameters: Sequence[object] = ()
+) -> Stream[list[Chunk]]:
+    """The rows of a query that has the definition's columns. Nothing else can run on the connection from now on."""
+    codec = relation.encoding.codec or "utf-8"
+    with connection.cursor() as cursor:
+        statement = b"COPY (" + cursor.mogrify(query.encode(codec), parameters or None) + b") TO STDOUT"
+        if relation.encoding.copy:
+            cursor.execute(f"SET LOCAL client_encoding TO '{relation.encoding.copy}'")
+    return Stream(connection, statement, BlockParser(table, codec).parse)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:

@@ -72,7 +72,7 @@ def lines(file: IO[bytes], objects: Objects) -> Iterator[list[str] | Refused]:
     source.forget()
     found = csv.reader(source, strict=True, delimiter=objects.delimiter)
     header = next(found, None)
-    if header is None:
+    if not header:
         raise BrokenFile(f"it has no line {objects.header_line}, where the names of its columns should be")
     if objects.header_line == 0:
         yield [""] * len(header)

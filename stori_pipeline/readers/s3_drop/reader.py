@@ -17,7 +17,7 @@ from stori_pipeline.model.reading import Position, Reading
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import PositionLost, changes_of
 from stori_pipeline.readers.quarantined import Again
-from stori_pipeline.readers.s3_drop import CHANGES, Objects, position, quarantined, reading, scaffolding, setup
+from stori_pipeline.readers.s3_drop import CHANGES, Objects, drift, position, quarantined, reading, scaffolding, setup
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.scaffolding import SuggestedTable, Suggestions, suggest_each
 from stori_pipeline.readers.suggested_columns import taken_names
@@ -69,7 +69,7 @@ class S3DropReader:
 
     def drift(self, table: Table) -> list[Drift]:
         bucket, objects = self._opened(table)
-        return scaffolding.drift(bucket, table, objects)
+        return drift.drift(bucket, table, objects)
 
 
 def suggest(url: str, *, source: str, names: Sequence[str], known: Sequence[Table], progress: Callable[[str], object]) -> Suggestions:

@@ -1,4 +1,4 @@
-"""Suggested definitions of dropped files, and columns of files that no definition names.
+"""Suggested definitions of dropped files.
 
 Belongs here: what follows from samples of files. Does not belong here: fetching them (`sampling`), reading tables (`reading`), or the text
 of a definition (`readers.scaffolding`).
@@ -12,31 +12,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from stori_pipeline.model.drift import Drift
+from stori_pipeline.contract import Misfit
 from stori_pipeline.model.names import names_for
-from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values, type_named
 from stori_pipeline.model.types.type import Role
 from stori_pipeline.readers import SourceError
-from stori_pipeline.readers.json_rows import literal, path_of, steps
+from stori_pipeline.readers.json_rows import path_of
 from stori_pipeline.readers.s3_drop import Objects, csv_values, formats
 from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket
 from stori_pipeline.readers.s3_drop.headers import folded, own_places, shown
-from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes, plain_path
+from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
-from stori_pipeline.readers.sampled_drift import unnamed, wider
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
-from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, uncovered, without_path
-
-_DRIFT_FILES = 25
-_DRIFT_ROWS = 2_500
+from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, without_path
 
 
 @dataclass
@@ -141,7 +135,9 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     if kinds == {"json"}:
         return path, for_json(values, is_key=is_key)
     if kinds != {"parquet"}:
-        return path, _of_texts(list(map(_as_csv, values)), found.decimal, role)
+        as_texts = _of_texts(list(map(_as_csv, values)), _Cells(found.decimal, only_csv=kinds == {"csv"}), role)
+        is_number = type_named(as_texts.python).is_text and (numbers := _as_numbers(values))
+        return path, for_json(numbers, is_key=is_key) if is_number else as_texts
     if not any(map(is_bytes, found.types[name])):
         return path, for_column(found.types[name], values, role=role)
     try:
@@ -153,13 +149,42 @@ def _typed(name: str, found: Merged, *, is_key: bool) -> tuple[str, Suggestion]:
     return path, replace(of_texts, guess="; ".join(filter(None, (guess, of_texts.guess))))
 
 
-def _of_texts(values: Sequence[Any], decimal: str, role: Role | None) -> Suggestion:
-    if decimal == "," and all(value is None or (isinstance(value, str) and _WITH_COMMA.fullmatch(value)) for value in values):
+def _as_numbers(values: Sequence[Any]) -> list[Any]:
+    """The values as numbers, if a file of another format declares numbers and the texts of CSV are some; else none. How many zeros such a
+    text has at its end says nothing then."""
+    texts = [value for value in values if isinstance(value, str)]
+    declared = any(isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) for value in values)
+    if not (declared and all(map(_PLAIN_NUMBER.fullmatch, texts))):
+        return []
+    return [Decimal(value) if isinstance(value, str) else value for value in values]
+
+
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What the reader hands to the contract for a text of a field, of CSV or of several formats."""
+
+    decimal: str
+    only_csv: bool
+
+    def __call__(self, kind: Type, value: Any) -> Any:
+        if not isinstance(value, str):
+            return handed_as_json(kind, value)
+        cell = csv_values.cell(value, kind, self.decimal)
+        # A text of another format is taken as it is, and nothing here says which texts those are.
+        return cell if self.only_csv or cell == value else Misfit("type", f"{value!r} is not the same in all formats")
+
+
+def _of_texts(values: Sequence[Any], handed: _Cells, role: Role | None) -> Suggestion:
+    is_comma = handed.decimal == "," and handed.only_csv
+    if is_comma and all(value is None or (isinstance(value, str) and _WITH_COMMA.fullmatch(value)) for value in values):
         with_point = [value and value.replace(",", ".") for value in values]
-        as_number = for_values(with_point, handed=partial(_handed, "."), role=role, in_json=False)
+        as_number = for_values(with_point, handed=_Cells(".", only_csv=True), role=role, in_json=False)
         if not type_named(as_number.python).is_text:
             return as_number
-    return for_values(values, handed=partial(_handed, decimal), role=role, in_json=False)
+    return for_values(values, handed=handed, role=role, in_json=False)
 
 
 _WITH_COMMA = re.compile(r"\s*[+-]?\d+(,\d+)?\s*")
@@ -169,15 +194,7 @@ def _as_csv(value: Any) -> Any:
     """A value of another format as CSV has it, for columns that files of both formats have."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Decimal) and value.is_finite():
-        digits = format(value, "f")
-        # How many zeros a column of Parquet has at its end says nothing of the texts in CSV.
-        return digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return str(value) if isinstance(value, (int, float, Decimal, date)) else value
-
-
-def _handed(decimal: str, kind: Type, value: Any) -> Any:
-    return csv_values.cell(value, kind, decimal) if isinstance(value, str) else handed_as_json(kind, value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float, date)) else value
 
 
 # --- a definition ----------------------------------------------------------------------------------------------------
@@ -287,43 +304,4 @@ def _notes(files: Sequence[FileSample], used: Sequence[FileSample], count: int, 
         *(f"{file.file.key} cannot be read: {file.broken}" for file in files if file.broken),
         *(f"{file.file.key} has {way}; give its files a folder of their own" for file, way in others),
         *without_path(found.sampled),
-    ]
-
-
-# --- drift -----------------------------------------------------------------------------------------------------------
-
-
-def drift(bucket: Bucket, table: Table, objects: Objects) -> list[Drift]:
-    """See `readers.Reader.drift`. Looks at the newest files and skips broken ones, which quarantine reports."""
-    files, _ = samples(bucket, objects, files=_DRIFT_FILES, rows=_DRIFT_ROWS)
-    found = merged([file for file in files if not file.broken])
-    taken = [column.name for column in table.columns]
-    # As in `formats`, names match exactly in JSON and in folded form elsewhere; a path may also lead into a struct.
-    covered = {folded(name) for column in table.columns for name in (literal(plain_path(column)), steps(plain_path(column))[0])}
-    in_json = {name for name, kinds in found.kinds.items() if kinds == {"json"}}
-    suggested = columns(found, taken=taken).items()
-    added = [column for name, column in suggested if name not in in_json and folded(name) not in covered]
-    objects_only = Sampled(found.sampled.rows, {name: found.sampled.values[name] for name in in_json})
-    added += uncovered(objects_only, [column.source_path for column in table.columns], [*taken, *(column.name for column in added)])
-    return [
-        *wider(table, found.sampled, "files"),
-        *(unnamed("files", repr(column.path), column) for column in sorted(added, key=lambda column: column.path)),
-        *_nowhere(table, [file for file in files if not file.broken]),
-    ]
-
-
-def _nowhere(table: Table, files: Sequence[FileSample]) -> list[Drift]:
-    """The columns that none of the files has. An object of JSON may leave out what it has no value for, so its absence says nothing."""
-    if not files or any(file.kind == "json" for file in files):
-        return []
-    have = {folded(label) for file in files for label in file.values}
-    return [
-        Drift(
-            column.name,
-            "dropped",
-            f"none of the {len(files)} newest files has {column.source_path!r}, so the column {column.name} is null in their rows; correct "
-            "its path, or remove the column",
-        )
-        for column in formats.fields(table)
-        if not {folded(literal(plain_path(column))), folded(steps(plain_path(column))[0])} & have
     ]

@@ -62,7 +62,7 @@ def with_layout(file: IO[bytes], objects: Objects) -> Objects:
     pieces = whole.splitlines(keepends=True)
     for before in range(1, min(_MOST_LINES_BEFORE, len(pieces) - 2)):
         rest = "".join(pieces[before:])
-        for each in delimiters:
+        for each in delimiters if pieces[before].strip() else ():
             if _is_header(_header(rest, each)):
                 return replace(objects, delimiter=each, header_line=before + 1, decimal=".")
     return objects
