@@ -17,7 +17,7 @@ from typing import Any, get_args
 from stori_pipeline.lake.bucket import PAGE, LakeError
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.errors import DefinitionError
-from stori_pipeline.model.reading import Kind, Position
+from stori_pipeline.model.reading import Kind, Position, Reading
 from stori_pipeline.model.schema import Schema
 from stori_pipeline.model.table import Table
 
@@ -205,6 +205,16 @@ def still_open(before: Manifest | None, rejected: int, decisions: Iterable[Decis
     if before is not None and before.still_open is None:
         return None
     return (before.still_open or 0 if before else 0) + rejected - sum(len(each.numbers) for each in decisions)
+
+
+def refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
+    """Raises LakeError if a reading cannot be the batch after `newest`."""
+    if reading.kind == "changes" and newest is None:
+        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
+    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
+        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
+    if reading.taken_at.tzinfo is None:
+        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")
 
 
 def entries(parts: Iterable[Part]) -> list[dict[str, Any]]:
