@@ -74,7 +74,11 @@ class _Fitting(NamedTuple):
 
 def replayed_rows(table: Table, reader: Reader, lake: Lake, newest: Manifest, found: Sequence[Candidate]) -> ReplayedRows:
     """Judges the candidates, which are in the order of their versions, by the present definition."""
-    again = rows_again(table, reader, [each.refused for each in found], newest.until)
+    read = rows_again(table, reader, [each.refused for each in found], newest.until)
+    # A row that can be read in two ways still can, unless somebody edited it.
+    again = [
+        [each.refused] if each.refused.code == "ambiguous" and not each.is_edited else rows for each, rows in zip(found, read, strict=True)
+    ]
     inputs = [(candidate, row) for candidate, rows in zip(found, again, strict=True) for row in rows]
     batch, rejected = conform(table, [row for _, row in inputs])
     # The place of a rejected row among all: those that fit before it, and those that do not.

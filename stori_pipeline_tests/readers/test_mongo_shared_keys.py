@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from bson import Int64, ObjectId
 
+from stori_pipeline.lake import Lake
 from stori_pipeline.model.changes import Changes, Cursor
 from stori_pipeline.model.reading import HasNotes
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, timestamptz, varchar
+from stori_pipeline.pipeline import quarantine, sync
 from stori_pipeline.readers.mongo import ChangeStream
 from stori_pipeline.readers.mongo.reader import MongoReader
 from stori_pipeline_tests.conftest import MongoSource
@@ -62,6 +64,23 @@ def test_a_document_comes_back_when_the_other_one_with_its_key_is_gone(mongo_db:
     names.delete_one({"_id": str(OID)})
     third = drained(reader, NAMES, second.until)
     assert mirrored("name", first, second, third) == {str(OID): "first", "x": "x"}
+
+
+def test_documents_that_share_a_key_are_neither_replayed_nor_repaired(mongo_db: MongoSource, lake: Lake) -> None:
+    """Each would take the place of the other. One that somebody edited lands."""
+    reader, names = MongoReader(mongo_db.url), mongo_db.database["names"]
+    names.insert_many([{"_id": OID, "name": "first"}, {"_id": str(OID), "name": "second"}, {"_id": "x", "name": "x"}])
+    landed = sync.land(replace(NAMES, max_rejected=1.0), reader, lake, run_id="run").manifest
+    assert landed is not None
+    assert (landed.rows, landed.rejected) == (1, 2)
+    table = replace(NAMES, max_rejected=1.0)
+    assert quarantine.replay(table, reader, lake, run_id="run").count("rejected") == 2
+    (chunk,) = reader.read_keys(table, [(str(OID),)])
+    assert (chunk.rows.num_rows, chunk.rejected.column("code").to_pylist()) == (0, ["ambiguous"] * 2)
+    _, newer = quarantine.candidates(table, lake)
+    edited = {newer.row: newer.refused.raw.replace("second", "the one that counts")}
+    assert quarantine.replay(table, reader, lake, run_id="run", edited=edited).count("replayed") == 1
+    assert sorted(lake.live(table).collect()["name"]) == ["the one that counts", "x"]
 
 
 def test_a_document_with_an_empty_array_of_rows_has_none_and_is_counted(mongo_db: MongoSource) -> None:

@@ -29,6 +29,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers.mongo import scans
 from stori_pipeline.readers.mongo.connection import Document
 from stori_pipeline.readers.mongo.documents import Documents, of_extended_json
+from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 
 _KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
@@ -75,8 +76,8 @@ def existing(collection: Collection[Document], table: Table, keys: AnyCollection
 
 def read_keys(collection: Collection[Document], table: Table, keys: AnyCollection[tuple[str, ...]]) -> Iterator[Chunk]:
     """See `ReadsKeys.read_keys`. Reads the collection once. Of two rows with the same key the later one counts, as in every reading."""
-    asked, keys_only = set(keys), keys_of(table)
-    for chunk in scans.chunks(Documents(table), scans.batches(collection)):
+    asked, keys_only, documents = set(keys), keys_of(table), Documents(table)
+    for chunk in scans.chunks(documents, scans.batches(collection), shared=SharedKeys(collection, documents)):
         is_asked = [key_text(keys_only, row) in asked for row in chunk.rows.select(list(table.key)).to_pylist()]
         rejected = [key is not None and key_text(keys_only, key) in asked for key in _rejected_keys(keys_only, chunk)]
         found = chunk.only(pa.array(is_asked, pa.bool_()))
