@@ -70,7 +70,7 @@ def apply(tables: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> N
 
     Writes the change of a definition into its module, if the definition is written there as Table(…); otherwise prints the lines to write.
     Then lands and loads the table: new columns by key, wider ones in place, the whole table only where the plan says so. Can be repeated
-    after an interruption. Exit code 1 if a definition must be changed by hand.
+    after an interruption. Exit code 1 if a definition or a source must be changed by hand.
     """
     with plain_errors():
         project, planned = _plans(tables)
@@ -79,6 +79,10 @@ def apply(tables: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> N
             return
         by_hand = []
         for found, module in planned:
+            errors = [each.text for each in found.drift if each.is_error]
+            if errors and found.proposed is found.table:
+                by_hand.append(f"{found.table.full_name}: not applied, because {'; '.join(errors)}")
+                continue
             if found.proposed is not found.table and module.refusal:
                 by_hand.append(
                     f"{found.table.full_name}: {module.refusal}; write these lines, then repeat the command: {'; '.join(module.lines)}"

@@ -132,13 +132,34 @@ def _repaired(table: Table, run_id: str) -> Repaired | str:
 
 
 def _compared(table: Table, patience: float, share: bool) -> Proof | str:
-    """The proof of a table, or the error of its source: that of another server would be the same for all tables."""
+    """The proof of a table, or why it cannot be compared. An unavailable warehouse is the same error for all tables, and is raised."""
     from stori_pipeline.readers import SourceError
+    from stori_pipeline.warehouse import WarehouseError, WarehouseUnavailable
 
     try:
         return compare_one(table, patience, share=share)
     except SourceError as error:
         return str(error)
+    except WarehouseUnavailable:
+        raise
+    except WarehouseError as error:
+        return _why_not_loaded(table) or str(error)
+
+
+def _why_not_loaded(table: Table) -> str:
+    """Why a table has never been loaded; "" if it has."""
+    from stori_pipeline.lake.quarantine import blocking
+    from stori_pipeline.pipeline.gate import block_message
+    from stori_pipeline.pipeline.sync import new_batches
+    from stori_pipeline.settings import Settings
+
+    settings = Settings.load()
+    if warehouse_of(settings).ledger_entry(table) is not None:
+        return ""
+    batches = new_batches(table, lake_of(settings), None).batches
+    if blocked := blocking(table, batches):
+        return f"{table.full_name} is not loaded yet. {block_message(table, blocked)}"
+    return f"{table.full_name} is not loaded yet; run `stori sync {table.full_name}`"
 
 
 def _tell_of_quarantine(table: Table) -> None:

@@ -27,7 +27,7 @@ from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
-from stori_pipeline.lake.quarantine import blocked_batches
+from stori_pipeline.lake.quarantine import blocking
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.model.table import Table
@@ -56,10 +56,11 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
             batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
-        blocked, hollow = blocked_batches(table, batches), nothing_good(batches)
+        blocked, hollow = blocking(table, batches), nothing_good(batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:
-            values["quarantine"] = MetadataValue.md("\n".join(f"- batch {each.batch}: `{each.quarantine}`" for each in blocked[:SHOWN]))
+            files = [f"- batch {each.manifest.batch}: `{each.manifest.quarantine}`" for each in blocked[:SHOWN]]
+            values["quarantine"] = MetadataValue.md("\n".join(files))
         message = block_message(table, blocked) if blocked else nothing_good_message(table, hollow) if hollow else None
         return AssetCheckResult(
             passed=not (blocked or hollow),

@@ -47,6 +47,11 @@ class RejectedBatch:
 
 
 def blocked_batches(table: Table, batches: Sequence[Manifest]) -> list[Manifest]:
+    """The batches that may not be loaded; see `blocking`."""
+    return [each.manifest for each in blocking(table, batches)]
+
+
+def blocking(table: Table, batches: Sequence[Manifest]) -> list[RejectedBatch]:
     """The batches that may not be loaded: more of their rows were rejected than the table's definition allows, and nobody has decided.
 
     Args:
@@ -56,7 +61,7 @@ def blocked_batches(table: Table, batches: Sequence[Manifest]) -> list[Manifest]
     for each in batches:
         decisions[each.generation] += each.decisions
     rejected = [found for each in batches for found in with_decisions([each], decisions[each.generation])]
-    return [each.manifest for each in rejected if each.blocks(table)]
+    return [each for each in rejected if each.blocks(table)]
 
 
 def with_decisions(manifests: Sequence[Manifest], decisions: Sequence[Decision]) -> list[RejectedBatch]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stori_pipeline.lake import Manifest
-from stori_pipeline.lake.quarantine import blocked_batches
+from stori_pipeline.lake.quarantine import RejectedBatch, blocking
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.table import Table
 
@@ -19,14 +19,16 @@ class LoadBlocked(RuntimeError):
     """The contract blocks a batch, so nothing was loaded. The message says which batch, why, and what to do."""
 
 
-def block_message(table: Table, blocked: Sequence[Manifest]) -> str:
-    worst = max(blocked, key=lambda each: each.rejected / (each.rows + each.rejected))
+def block_message(table: Table, blocked: Sequence[RejectedBatch]) -> str:
+    """What the worst of these batches (`lake.quarantine.blocking`) waits for. It counts the rows that nobody has decided about."""
+    worst = max(blocked, key=lambda each: each.open / (each.manifest.rows + each.manifest.rejected))
+    number, rows = worst.manifest.batch, worst.manifest.rows + worst.manifest.rejected
     what = "an input or the function of the star table" if table.is_derived else "the source or the definition"
     if isinstance(table.changes, History):
         what = "the function of the star table"  # a corrected input adds versions, and its older versions stay
-    which, rows = f"{table.full_name} --batch {worst.batch}", worst.rows + worst.rejected
+    which = f"{table.full_name} --batch {number}"
     return (
-        f"{table.full_name}: {worst.rejected} of the {rows} rows of batch {worst.batch} break the table's definition, more than "
+        f"{table.full_name}: {worst.open} of the {rows} rows of batch {number} break the table's definition, more than "
         f"max_rejected={table.max_rejected} and max_rejected_rows={table.max_rejected_rows} allow, so nothing is loaded. "
         f"`stori quarantine show {which}` shows the reasons; `stori quarantine accept {which}` loads the batch without these rows, which "
         f"stay in quarantine. Or correct {what}, then {table.snapshot_advice}"
@@ -35,7 +37,7 @@ def block_message(table: Table, blocked: Sequence[Manifest]) -> str:
 
 def refuse_blocked(table: Table, batches: Sequence[Manifest]) -> None:
     """Raises LoadBlocked if one of the batches is blocked. They are consecutive, up to the newest."""
-    if blocked := blocked_batches(table, batches):
+    if blocked := blocking(table, batches):
         raise LoadBlocked(block_message(table, blocked))
 
 

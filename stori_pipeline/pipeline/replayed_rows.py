@@ -133,7 +133,7 @@ def _left_out(
         if number in landed:
             left_out[number] = Outcome("superseded", f"a newer version of its key landed in batch {landed[number]}")
         elif key in gone:
-            why = "the source has no row with its key"
+            why = "the source has no row with its key" + ("; discard it if that is right" if candidate.is_edited else "")
             left_out[number] = Outcome("rejected" if candidate.is_edited else "superseded", why)
         elif key in lands:
             left_out[number] = Outcome("superseded", f"row {lands[key]} is a newer version of its key, and is replayed")

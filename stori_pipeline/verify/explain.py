@@ -68,7 +68,10 @@ _WORDS: dict[Why, str] = {
 }
 
 
-_UNFIT = "the source's row does not fit the definition, and is not in quarantine; sync the table"
+_UNFIT = (
+    "the source's row does not fit the definition, and no rejected version of it is open: if one was edited and replayed, or discarded,"
+    " mend the source; otherwise sync the table"
+)
 
 
 _OF_VERDICT: dict[Verdict, Why] = {"not in the warehouse": "missing", "not in the source": "extra", "different": "changed"}

@@ -325,8 +325,6 @@ def test_verify_of_a_table_that_was_never_loaded_says_so_in_one_line(project: Pr
     project.warehouse("DROP TABLE IF EXISTS exchange.trades CASCADE")
     try:
         line = in_one_line(project.stori("verify", "exchange.trades"))
-        assert line.startswith("Error: comparison of exchange.trades: ")
-        assert "does not exist" in line
-        assert "`stori sync`" in line
+        assert line == "Error: exchange.trades is not loaded yet; run `stori sync exchange.trades`"
     finally:
         assert project.stori("sync", "exchange.trades").code == 0

@@ -6,7 +6,7 @@ import json
 
 from stori_pipeline.lake.quarantine import rows_in_quarantine
 from stori_pipeline_tests.gate import Gate, Hold
-from stori_pipeline_tests.platforms import BANK, Platform
+from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
 NAME = BANK.full_name
 LONG = "x" * 1_100
@@ -74,6 +74,18 @@ def test_a_blocked_load_says_which_command_opens_it_and_that_command_does(platfo
     assert rows_in_quarantine(platform.lake, BANK) == 2
     again = json.loads(platform.stori("quarantine", "discard", NAME, "--row", "2:1", "--yes", "--json").expect(0).out)
     assert again == [{"table": NAME, "batches": [], "accepted": [], "rows": []}]
+
+
+def test_verify_says_why_a_table_was_never_loaded_and_proves_the_others(platform: Platform) -> None:
+    """One table whose first batch was blocked kept every other one from being proved."""
+    platform.write("ALTER TABLE transactions ALTER transaction_details TYPE text")
+    platform.move(3, LONG)
+    platform.trade(0, 2)
+    platform.sync(EXCHANGE)
+    platform.stori("sync", NAME).expect(1)
+    ended = platform.stori("verify", NAME, EXCHANGE.full_name, "--json").expect(1)
+    assert [(each["table"], each["equal"]) for each in ended.json] == [(EXCHANGE.full_name, True)]
+    assert f"{NAME} is not loaded yet. {NAME}: 3 of the 3 rows of batch 1 break the table's definition" in ended.err
 
 
 def test_a_file_that_is_no_export_is_refused_by_its_line(platform: Platform) -> None:

@@ -87,6 +87,10 @@ def test_apply_writes_the_definition_and_the_mirror_equals_the_source(platform: 
     assert file.read_text() == changed
     kinds = platform.query("SELECT COUNT(DISTINCT generation), COUNT(*) FROM pipeline.loads WHERE target = 'schema_crm.people'")
     assert kinds == [(1, 2)], "one generation"
+    platform.write("ALTER TABLE people DROP CONSTRAINT people_pkey")
+    refused = _stori(platform, folder, "schema", "apply", "--yes").expect(1)
+    assert "schema_crm.people: not applied, because " in refused.err, str(refused)
+    assert file.read_text() == changed
     platform.execute("DROP SCHEMA schema_crm CASCADE", "DELETE FROM pipeline.loads WHERE target = 'schema_crm.people'")
 
 

@@ -10,12 +10,14 @@ import polars as pl
 import pytest
 
 from stori_pipeline.lake import Lake, Manifest, upkeep
+from stori_pipeline.lake.quarantine import blocking
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Table
-from stori_pipeline.pipeline import sync
+from stori_pipeline.pipeline import quarantine, sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.gate import LoadBlocked, block_message
 from stori_pipeline.pipeline.loaded_rows import loadable_rows
+from stori_pipeline.pipeline.replayed_rows import RowId
 from stori_pipeline.pipeline.sync import NewBatches
 from stori_pipeline_tests.pipeline.sales import DIM, FACT, ITEM, SALE, TABLES, sale
 from stori_pipeline_tests.readings import Given, rejected, rows
@@ -84,6 +86,15 @@ def test_live_rows_are_refused_until_a_snapshot_follows_the_blocked_batch(lake: 
     assert loadable_rows(SALE, lake).collect()["sale_id"].to_list() == [5]
 
 
+def test_a_blocked_batch_is_counted_by_the_rows_that_nobody_has_decided_about(lake: Lake) -> None:
+    """Whoever mends rows one by one sees how many are left."""
+    land(lake, SALE, "snapshot", sale(1), broken=11)
+    two = quarantine.Selection(rows=frozenset({RowId(1, 1), RowId(1, 2)}))
+    quarantine.discard(SALE, lake, two, run_id="run")
+    with pytest.raises(LoadBlocked, match="9 of the 12 rows of batch 1"):
+        loadable_rows(SALE, lake)
+
+
 def _overtaken(stores: Stores, asked: str, nth: int, overtake: Callable[[], object]) -> Lake:
     lake = OvertakenLake(stores.s3, stores.bucket)
     lake.asked, lake.nth, lake.overtake = asked, nth, overtake
@@ -136,7 +147,7 @@ def test_the_advice_of_the_error_opens_a_blocked_star_table(stores: Stores) -> N
     land(stores.lake, SALE, "snapshot", *(sale(number, due="soon") for number in range(11)), sale(11))
     first = derive(FACT, stores.lake, stores.processed, tables=TABLES, run_id="run").manifest
     assert first is not None
-    message = block_message(FACT.table, [first])
+    message = block_message(FACT.table, blocking(FACT.table, [first]))
     assert "11 of the 12 rows of batch 1" in message
     assert "more than max_rejected=0.01 and max_rejected_rows=1 allow" in message
     assert message.endswith("materialize the asset `star/fact_sale` with `full: true` in its config")
