@@ -10,6 +10,7 @@ here: the address of the storage (the setting that `dagster.yaml` names).
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -105,9 +106,9 @@ class KeptPostgresStorage(DagsterPostgresStorage):
             _refuse_closed_port(postgres_url)
             super().__init__(postgres_url, should_autocreate_tables, inst_data)
         except (DagsterPostgresException, OperationalError, ConnectionRefusedError) as error:
-            url = make_url(postgres_url)
+            url, cause = make_url(postgres_url), error.__cause__ or error  # Dagster's own error only says that it tried often
             raise StorageUnavailable(
-                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer{hint('postgres', error)}. On a laptop, "
+                f"Dagster's storage, the Postgres at {url.host}:{url.port or 5432}, does not answer{hint('postgres', cause)}. On a laptop, "
                 "`stori up` starts it"
             ) from error
         self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables)
@@ -151,7 +152,7 @@ class PostgresOrEmbeddedStorage(KeptPostgresStorage):
         setting = config_value["setting"]
         begun, url = os.environ.get(_EMBEDDED), Settings(os.environ).secret(setting)
         if url and not begun:
-            return KeptPostgresStorage(url, inst_data=inst_data)
+            return KeptPostgresStorage(re.sub("^postgres(ql)?://", "postgresql+psycopg2://", url), inst_data=inst_data)
         folder = Path(begun or Path(os.environ.get("DAGSTER_HOME") or ".") / ".stori" / "dagster").resolve()
         if not begun:
             os.environ[_EMBEDDED] = str(folder)

@@ -170,7 +170,7 @@ def _read(kind: str, body: bytes) -> Found:
     with unzipped(io.BytesIO(body)) as file:
         landed, rejected = conform(TABLE, list(formats.rows(TABLE, kind, file, replace(FILE, size=len(body)), Objects("rows/"))))
     rows = {row["id"]: {name: _without_empty(value) for name, value in row.items()} for row in landed.to_pylist()}
-    return rows, {json.loads(each["raw"])["id"]: (each["code"], each["column"]) for each in rejected.to_pylist()}
+    return rows, {json.loads(each["raw"])["row"]["id"]: (each["code"], each["column"]) for each in rejected.to_pylist()}
 
 
 def _without_empty(value: Any) -> Any:

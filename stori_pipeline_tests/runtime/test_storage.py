@@ -11,6 +11,7 @@ from dagster._core.storage.event_log import SqlEventLogStorage
 
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.runtime.storage import StorageUnavailable
+from stori_pipeline_tests.conftest import SourceDatabase
 from stori_pipeline_tests.databases import closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN
 
@@ -58,12 +59,25 @@ def test_a_postgres_that_does_not_answer_is_one_line(folder: Path, monkeypatch: 
     assert raised.value.format_message() == expected
 
 
-def test_a_variable_that_keeps_the_storage_from_answering_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: with PGSSLMODE=require, the error asked for a stack that was running."""
-    monkeypatch.setenv(SETTING, f"postgresql+psycopg2://dagster:secret@127.0.0.1:{closed_port()}/dagster")
-    monkeypatch.setenv("PGSSLMODE", "require")
-    with pytest.raises(StorageUnavailable, match="does not answer; PGSSLMODE is set and changes this connection"):
-        DagsterInstance.from_config(str(folder))
+def test_a_variable_that_keeps_the_storage_from_answering_is_named(folder: Path, source_db: SourceDatabase) -> None:
+    """Regression: with PGSSLMODE=require, the error asked for a stack that was running. The variable is not to blame for a closed port."""
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("PGSSLMODE", "require")
+        environ.setenv(SETTING, source_db.admin_url)
+        with pytest.raises(StorageUnavailable, match="does not answer; PGSSLMODE is set and changes this connection"):
+            DagsterInstance.from_config(str(folder))
+        environ.setenv(SETTING, f"postgresql+psycopg2://dagster:secret@127.0.0.1:{closed_port()}/dagster")
+        with pytest.raises(StorageUnavailable, match=r"does not answer\. On a laptop"):
+            DagsterInstance.from_config(str(folder))
+
+
+def test_the_storage_needs_no_name_of_a_driver_in_its_address(
+    folder: Path, source_db: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the form in the list of settings, `postgresql://`, asked for a driver that is not installed."""
+    monkeypatch.setenv(SETTING, source_db.admin_url)
+    with DagsterInstance.from_config(str(folder)) as instance:
+        assert instance.get_runs() == []
 
 
 def test_a_slot_that_is_freed_while_a_step_is_being_queued_is_not_lost(folder: Path) -> None:
