@@ -13,6 +13,7 @@ import pytest
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Table
+from stori_pipeline.pipeline.repair import repair
 from stori_pipeline.readers import Reader, SourceError, reader_for, scaffold, suggest
 from stori_pipeline.readers.postgres import Snapshot, Xmin
 from stori_pipeline.readers.scaffolding import Suggestions
@@ -234,6 +235,20 @@ def test_a_row_that_a_view_has_anew_does_not_hide_one_that_differs(own_shop: Sho
     stores.execute(f"DELETE FROM {view.full_name} WHERE \"{view.key[0]}\" = '{key}'")
     proof = prove(view, own_shop.reader, stores.lake, stores.warehouse)
     assert [(each.key, each.why) for each in proof.differing] == [((key,), "missing")]
+
+
+def test_a_mirror_without_a_key_is_repaired(own_shop: Shop, stores: Stores) -> None:
+    """Regression: its position has no server, and the repair said that it was lost."""
+    log = own_shop.tables["log"]
+    brought(log, own_shop.reader, stores)
+    assert isinstance(log.changes, Snapshot)
+    stores.execute(
+        f"INSERT INTO {log.full_name} SELECT * FROM {log.full_name} WHERE line = 'twice'",
+        f"UPDATE {log.full_name} SET line = 'changed by hand' WHERE line = 'twice'",
+    )
+    repaired = repair(log, own_shop.reader, stores.lake, stores.warehouse, run_id="run")
+    assert repaired.rows_landed == 2
+    assert prove(log, own_shop.reader, stores.lake, stores.warehouse).equal
 
 
 # ---- keys
