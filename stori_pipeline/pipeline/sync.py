@@ -22,7 +22,7 @@ from stori_pipeline.pipeline.pending import pending
 from stori_pipeline.pipeline.replay import Replay
 from stori_pipeline.pipeline.schema_change import keep_generation
 from stori_pipeline.pipeline.set_back import set_back_reason
-from stori_pipeline.readers import PositionLost, Reader
+from stori_pipeline.readers import PositionLost, Reader, SourceError
 from stori_pipeline.warehouse import Warehouse
 from stori_pipeline.warehouse.load import LedgerMoved, Loaded, load_batches
 from stori_pipeline.warehouse.session import LedgerEntry
@@ -181,7 +181,7 @@ def changed_rows(
     reason = _full_refresh_reason(table, newest, full) or set_back
     with ExitStack() as stack:
         rows = ChangedRows(table, reader, lake, newest, stack, loaded)
-        rows.columns = columns
+        rows.columns, rows.is_requested = columns, full
         if reason or newest is None:
             rows.read_all(reason)
         else:
@@ -207,6 +207,8 @@ class ChangedRows(RowStream):
         self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack, loaded: LedgerEntry | None = None
     ) -> None:
         super().__init__(table, lake, newest, loaded=loaded)
+        self.is_requested = False
+        """Whether somebody asked for all rows."""
         self._reader = reader
         self._stack = stack
 
@@ -222,7 +224,27 @@ class ChangedRows(RowStream):
         """Begins to read all rows of the table, for that reason, and returns the reading."""
         self._stack.close()
         self.full_refresh_reason = reason
-        return self.read(None)
+        reading = self.read(None)
+        self._refuse_emptied()
+        return reading
+
+    def _refuse_emptied(self) -> None:
+        """Refuses a reading of all rows that nobody asked for and that has none, although rows have landed. A folder may be the wrong
+        one, or a table may have been emptied by mistake.
+
+        Raises:
+            SourceError: the source has no row.
+        """
+        if self.first is not None or self.newest is None or self.is_requested or self.table.may_be_empty or self.table.changes.reads_whole:
+            return
+        landed = sum(each.rows for each in self._lake.manifests(self.table) if each.generation == self.newest.generation)
+        if landed:
+            name = self.table.full_name
+            raise SourceError(
+                f"{name}: all rows must be read, because {self.full_refresh_reason}, and the source has none, although {landed} have"
+                f" landed. Nothing was changed. If it was emptied on purpose, say so with `stori sync --full {name}`, or with"
+                " may_be_empty=True in its definition"
+            )
 
     def _land(self, reading: Reading, run_id: str, progress: Progress) -> Manifest | None:
         try:

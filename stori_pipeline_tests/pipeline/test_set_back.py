@@ -18,6 +18,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.pipeline import sync
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline.pipeline.set_back import set_back_reason
+from stori_pipeline.readers import SourceError
 from stori_pipeline.warehouse.session import LedgerEntry
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.pipeline.sales import DIM, ITEM, SALE, TABLES, sale
@@ -173,6 +174,22 @@ def test_the_id_of_a_batch_survives_its_file_and_what_is_added_to_it(items: Stor
     assert again.id == manifest.id
     assert replace(manifest, written_at=manifest.written_at + timedelta(microseconds=1)).id != manifest.id
     assert replace(manifest, run_id="another").id != manifest.id
+
+
+def test_no_row_in_the_source_does_not_empty_a_mirror_unasked(items: StoredTable, shop: Shop) -> None:
+    """A wrong folder, or a table that was emptied by mistake, and then a lost manifest: the mirror was emptied without a word."""
+    lose(items, items.stores.lake.newest(items.table))
+    shop.ids.clear()
+    with pytest.raises(SourceError, match=r"the lake does not have batch 4.*and the source has none, although 3 have landed"):
+        land(items, shop)
+    assert items.loads()[-1][0] == 4
+    emptied = replace(items.table, may_be_empty=True)
+    entry = items.stores.warehouse.ledger_entry(emptied)
+    assert sync.land(emptied, shop, items.stores.lake, run_id="run", loaded=entry).full_refresh_reason
+    lose(items, items.stores.lake.newest(items.table))
+    assert sync.land(items.table, shop, items.stores.lake, run_id="run", full=True).manifest is not None
+    items.loaded()
+    assert ids(items) == []
 
 
 def test_a_star_table_whose_batches_were_set_back_is_derived_anew(stores: Stores) -> None:

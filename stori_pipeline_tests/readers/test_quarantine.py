@@ -207,7 +207,8 @@ def test_a_row_that_its_source_deleted_is_not_replayed(trip: Trip) -> None:
     trip.rig.delete(2)
     wide = {row: raw.replace(LONG, "mended") for row, raw in mended.items()}
     outcome = trip.replay(edited=wide).outcomes[RowId(1, 1)]
-    assert (outcome.what, outcome.why) == ("rejected", "the source has no row with its key")  # an edit may have a wrong key: it stays open
+    # An edit may have a wrong key, so it stays open.
+    assert (outcome.what, outcome.why) == ("rejected", "the source has no row with its key; discard it if that is right")
     trip.stored.load()
     assert trip.names() == {1: "item 1"}
 
