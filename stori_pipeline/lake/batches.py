@@ -34,6 +34,7 @@ from stori_pipeline.lake.manifest import (
     manifests_prefix,
     part_key,
     quarantine_key,
+    refuse_what_cannot_follow,
     still_open,
 )
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
@@ -126,7 +127,7 @@ class Lake:
             LakeError: changes without a snapshot, changes after another definition, or rows that do not fit the table's definition.
             Anything that the reading raises: nothing was committed.
         """
-        _refuse_what_cannot_follow(table, reading, newest)
+        refuse_what_cannot_follow(table, reading, newest)
         generation, batch = order or self.next_order(reading.kind, newest)
         _refuse_too_many(table, batch)
         written = self.write_files(table, reading if chunks is None else chunks, batch, progress)
@@ -334,12 +335,3 @@ class Lake:
 def _refuse_too_many(table: Table, batch: int) -> None:
     if batch > MAX_BATCH:
         raise LakeError(f"{table.full_name}: batch numbers are used up; remove everything under its prefix to start again at 1")
-
-
-def _refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
-    if reading.kind == "changes" and newest is None:
-        raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
-    if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
-        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
-    if reading.taken_at.tzinfo is None:
-        raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")
