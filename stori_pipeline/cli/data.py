@@ -139,7 +139,7 @@ def _deletes_of(
     from stori_pipeline.pipeline.sync import land, load
 
     try:
-        land(table, reader, lake, run_id=run_id)
+        land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table))
         load(table, lake, warehouse, run_id=run_id)
         if not isinstance(reader, ListsKeys) and not quiet:
             say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")

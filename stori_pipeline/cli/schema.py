@@ -154,9 +154,9 @@ def _land_and_load(found: SchemaPlan) -> None:
     from stori_pipeline.settings import Settings
 
     settings, table, run_id = Settings.load(), found.proposed, f"schema-{uuid4().hex[:8]}"
-    lake = lake_of(settings)
-    sync.land(table, reader_of(table, settings), lake, run_id=run_id)
-    loaded = sync.load(table, lake, warehouse_of(settings), run_id=run_id)
+    lake, warehouse = lake_of(settings), warehouse_of(settings)
+    sync.land(table, reader_of(table, settings), lake, run_id=run_id, loaded=warehouse.ledger_entry(table))
+    loaded = sync.load(table, lake, warehouse, run_id=run_id)
     say(f"{table.full_name}: loaded up to batch {loaded.batch}" if loaded else f"{table.full_name}: the mirror was up to date")
     say("The next sync brings what is made of it up to date.")
 

@@ -214,7 +214,7 @@ def repair_one(table: Table, run_id: str) -> Repaired:
 
     settings = Settings.load()
     lake, warehouse, reader = lake_of(settings), warehouse_of(settings), reader_of(table, settings)
-    land(table, reader, lake, run_id=run_id)
+    land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table))
     load(table, lake, warehouse, run_id=run_id)
     return pipeline.repair(table, reader, lake, warehouse, run_id=run_id)
 

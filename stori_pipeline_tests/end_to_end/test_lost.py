@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stori_pipeline.lake.manifest import manifest_key
 from stori_pipeline.pipeline import sync
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, NAMES, Platform
 
@@ -87,4 +88,23 @@ def test_a_lost_part_fails_the_load_and_a_full_sync_repairs_it(platform: Platfor
     assert platform.ledger(BANK) == []
 
     platform.stori("sync", "--full", "--json", BANK.full_name).expect(0)
+    platform.assert_equal(BANK)
+
+
+@pytest.mark.parametrize("command", [("sync",), ("detect-deletes",), ("verify", "--repair")], ids=" ".join)
+def test_every_command_that_lands_notices_a_lake_that_was_set_back(platform: Platform, command: tuple[str, ...]) -> None:
+    """Only the run of Dagster asked the ledger; the others ended with an error of their load."""
+    platform.move(5)
+    platform.sync(BANK)
+    platform.move(1)
+    lost, _ = platform.sync(BANK)
+    assert lost is not None
+    platform.s3.delete_object(Bucket=platform.bucket, Key=manifest_key(BANK, lost.batch))
+    platform.move(1)
+
+    platform.stori(*command, BANK.full_name).expect(0)
+
+    newest = platform.lake.newest(BANK)
+    assert newest is not None
+    assert newest.generation > lost.generation
     platform.assert_equal(BANK)
