@@ -59,7 +59,7 @@ def busy_assets(instance: DagsterInstance, project: Project) -> set[AssetKey]:
 
 def _head(table: Table, sources: SourcesResource, lake: LakeResource) -> str:
     """The text that the sensor compares: the source's head, and the generation and the definition of its position."""
-    newest = lake.open().newest(table)
+    newest = lake.open().watched(table)
     since = newest if newest and newest.fingerprint == table.fingerprint else None
     head = sources.reader(table.source).head(table, since.until if since else None)
     return f"{since.generation if since else 'whole'} {table.fingerprint} {head}"

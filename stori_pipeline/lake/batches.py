@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,19 +23,17 @@ from stori_pipeline.lake.manifest import (
     LandingConflict,
     Manifest,
     Part,
-    batch_number,
     compacted_order,
     compacted_prefix,
     entries,
-    highest_batch,
     load_key,
     manifest_key,
-    manifests_prefix,
     part_key,
     quarantine_key,
     refuse_what_cannot_follow,
     still_open,
 )
+from stori_pipeline.lake.manifests import Manifests
 from stori_pipeline.lake.parts import PartWriter, Sizes, landed_rows, rejected_rows
 from stori_pipeline.lake.upload import BoundedPool
 from stori_pipeline.model.reading import Chunk, Kind, Reading
@@ -66,20 +63,27 @@ class Lake:
     def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
         self._s3 = s3
         self.bucket = Bucket(s3, bucket)
+        self._manifests = Manifests(self.bucket)
         self.sizes = sizes or Sizes()
         self.clock = clock
 
     def newest(self, table: Table) -> Manifest | None:
         """The newest batch, whose `until` is the table's position; None if nothing has landed.
 
-        Takes about 2·log2(batches / 1000) requests.
+        Takes one or two requests, however many batches there are, if this process has asked before.
 
         Raises:
             LakeUnavailable: S3 cannot be reached.
             LakeError: an object among the manifests is not a manifest of this table.
         """
-        number = highest_batch(lambda after: self._page(table, after))
-        return self._manifest(table, number) if number else None
+        return self._manifests.newest(table)
+
+    def watched(self, table: Table) -> Manifest | None:
+        """The same for those who ask every few seconds, with one cheap request. Notices a lake that was set back every tenth time.
+
+        Raises the errors of `newest`.
+        """
+        return self._manifests.watched(table)
 
     def manifests(self, table: Table, *, after: tuple[int, int] | None = None) -> list[Manifest]:
         """The batches later than `after`, a (generation, batch), in order; without it, all batches.
@@ -94,8 +98,9 @@ class Lake:
             # the lake still has the same batch, every manifest is read.
             if previous is None or previous.generation != generation:
                 number = 0
-        manifests = self._read(table, self._numbers(table, number))
-        return sorted((each for each in manifests if after is None or each.order > after), key=lambda each: each.order)
+        return sorted(
+            (each for each in self._manifests.after(table, number) if after is None or each.order > after), key=lambda each: each.order
+        )
 
     def land(
         self,
@@ -262,8 +267,11 @@ class Lake:
 
     def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order, with the columns and types with which they landed, then `_batch`, `_seq` and
-        `_deleted`. The table's definition may have changed since. The rows are read when the frame is collected."""
-        return self.scan_urls(table, [part.url for each in manifests for part in each.parts])
+        `_deleted`. The table's definition may have changed since. Rows in large parts are read when the frame is collected."""
+        from stori_pipeline.lake.small_parts import are_small, small_rows
+
+        parts = [part for each in manifests for part in each.parts]
+        return small_rows(self.bucket, table, parts).lazy() if are_small(parts) else self.scan_urls(table, [part.url for part in parts])
 
     def generation(self, table: Table, newest: Manifest) -> list[Manifest]:
         """The batches of that batch's generation, in order, including later ones.
@@ -280,7 +288,7 @@ class Lake:
 
     def later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
         """The batches of that batch's generation with a number above `number`, in order."""
-        return [each for each in self._read(table, self._numbers(table, number)) if each.generation == newest.generation]
+        return [each for each in self._manifests.after(table, number) if each.generation == newest.generation]
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A
@@ -305,31 +313,9 @@ class Lake:
             )
         return Manifest.from_json(body, table, manifest.batch, key)
 
-    def _page(self, table: Table, after: int) -> tuple[list[int], bool]:
-        """Up to a thousand batch numbers above `after`, ascending, and whether more follow."""
-        page, more = self.bucket.page(manifests_prefix(table), manifest_key(table, after) if after else manifests_prefix(table))
-        return [batch_number(table, stored.key) for stored in page], more
-
-    def _numbers(self, table: Table, after: int) -> list[int]:
-        """Every batch number above `after`, ascending."""
-        start = manifest_key(table, after) if after > 0 else ""
-        return [batch_number(table, stored.key) for stored in self.bucket.objects(manifests_prefix(table), start)]
-
     def find(self, table: Table, number: int) -> Manifest | None:
         """The batch of that number; None if there is none."""
-        key = manifest_key(table, number)
-        body = self.bucket.get(key)
-        return None if body is None else Manifest.from_json(body, table, number, self.bucket.url(key))
-
-    def _manifest(self, table: Table, number: int) -> Manifest:
-        manifest = self.find(table, number)
-        if manifest is None:
-            raise LakeError(f"{self.bucket.url(manifest_key(table, number))} was listed but is gone; find out what deletes manifests")
-        return manifest
-
-    def _read(self, table: Table, numbers: Iterable[int]) -> list[Manifest]:
-        with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
-            return list(pool.map(lambda number: self._manifest(table, number), numbers))
+        return self._manifests.find(table, number)
 
 
 def _refuse_too_many(table: Table, batch: int) -> None:

@@ -43,11 +43,12 @@ class LakeUnavailable(LakeError):
 
 @dataclass(frozen=True)
 class Stored:
-    """An object in a listing: its size in bytes, and when it was last modified."""
+    """An object in a listing: its size in bytes, when it was last modified, and its ETag, which changes with its content."""
 
     key: str
     bytes: int
     modified: datetime
+    etag: str
 
 
 def connect(profile: str | None = None, **client: Any) -> S3Client:
@@ -85,6 +86,11 @@ class Bucket:
     def __init__(self, s3: S3Client, name: str) -> None:
         self.client = s3
         self.name = name
+
+    @property
+    def address(self) -> str:
+        """Tells this bucket from those of the same name on other servers."""
+        return f"{self.client.meta.endpoint_url}/{self.name}"
 
     def url(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
@@ -184,11 +190,16 @@ class Bucket:
         head = self._head(key)
         return head["ContentLength"] if head else None
 
+    def etag(self, key: str) -> str | None:
+        """The ETag, as in a listing; None if there is no such object."""
+        head = self._head(key)
+        return head["ETag"] if head else None
+
     def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more follow."""
         with self._explained("listing", prefix):
             answer = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
-        page = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
+        page = [Stored(each["Key"], each["Size"], each["LastModified"], each["ETag"]) for each in answer.get("Contents", [])]
         return page, answer["IsTruncated"]
 
     def objects(self, prefix: str, after: str = "") -> Iterator[Stored]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any, get_args
 
-from stori_pipeline.lake.bucket import PAGE, LakeError
+from stori_pipeline.lake.bucket import LakeError
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.reading import Kind, Position, Reading
@@ -302,28 +302,3 @@ def day_of(key: str) -> date | None:
     """The landing date in the key of a part or of a quarantine file; None for another key."""
     match = re.search(r"/date=(\d{4}-\d{2}-\d{2})/", key)
     return date.fromisoformat(match[1]) if match else None
-
-
-def highest_batch(page: Callable[[int], tuple[list[int], bool]]) -> int:
-    """The highest batch number; 0 if there is none.
-
-    S3 lists upwards only, so this searches for the end of a long listing: with growing strides, then by bisection. Each step lists the
-    numbers after a probe. Gaps, or a lowest number other than 1, take a few more steps but do not change the result.
-
-    Args:
-        page: called with a number; returns the numbers after it, ascending, as many as one request lists, and whether more follow.
-    """
-    low, high, probe = 0, MAX_BATCH, 0  # the answer is from low to high, both included
-    stride, bounded = PAGE, False
-    while True:
-        numbers, more = page(probe)
-        if numbers:
-            low = numbers[-1]
-            if not more:
-                return low
-        else:
-            high, bounded = probe, True
-        if low >= high:
-            return low
-        probe = (low + high) // 2 if bounded else min(low + stride, high)
-        stride *= 2

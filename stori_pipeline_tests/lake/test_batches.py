@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.lake import Lake, LakeError, LandingConflict, Manifest
-from stori_pipeline.lake.manifest import MAX_BATCH, highest_batch
+from stori_pipeline.lake.manifest import MAX_BATCH
+from stori_pipeline.lake.manifests import highest_batch
 from stori_pipeline.lake.upkeep import sweep
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.table import Column

@@ -106,7 +106,7 @@ def test_a_part_of_another_size_than_was_written_is_not_committed(gate: Gateway,
     lake = Lake(gate.client(), bucket)
 
     def shorten(method: str, path: str) -> Fate:
-        if method == "HEAD":
+        if method == "HEAD" and ".parquet" in path:
             s3.put_object(Bucket=bucket, Key=path.split("?")[0].removeprefix(f"/{bucket}/").replace("%3D", "="), Body=b"short")
         return "pass"
 
