@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from stori_pipeline.lake import Lake, LakeError, Manifest
+from stori_pipeline.lake.newest_versions import newest_versions as versions_in_lake
 from stori_pipeline.lake.quarantine import blocked_batches
 from stori_pipeline.model.changes import History
 from stori_pipeline.model.star import Star, refuse_unidentified_versions
@@ -38,12 +39,9 @@ def version_rows(
     Raises:
         LakeError: the definition has changed, and older versions could not be computed again.
     """
-    table, number = star.table, star.table.key[0]
-    present = pl.DataFrame(schema=polars_types(table))
-    position = began = None
-    if newest is not None and newest.fingerprint == table.fingerprint:
-        present = processed.live(table).collect().sort(number)
-        position, began = tuple(newest.until[source.name]), newest.until["began"]
+    table = star.table
+    continues = newest is not None and newest.fingerprint == table.fingerprint
+    position, began = (tuple(newest.until[source.name]), newest.until["began"]) if newest and continues else (None, None)
     if reason and newest is not None:
         if newest.until["began"] == list(source.lake.manifests(source.table)[0].order):
             position = None  # the lake still has every batch that the versions were computed from, so all are computed again
@@ -53,27 +51,41 @@ def version_rows(
                 f" computed from, so older ones would be lost. Restore {source.name} there, or undo the change; or, to begin anew,"
                 f" remove everything under {table.prefix}/ in the processed bucket"
             )
-    before = present if position else present.clear()
 
     manifests = source.batches(position)
     blocked = blocked_batches(source.table, manifests)  # a snapshot follows each of them, or `refuse_blocked` would have raised
     manifests = [each for each in manifests if each not in blocked]
     batches, rejected = _batches(star, parameter, source, manifests)
-    added = added_versions(table, newest_versions(table, before), before.height, batches)
-    after = pl.concat([before, added])
-
     last = manifests[-1] if manifests else source.newest
     until = {
         source.name: list(last.order) if manifests or position is None else list(position),
         "code_hash": star.code_hash,
-        "versions": after.height,
         "began": began if position else list(manifests[0].order),
     }
-    if newest is None or newest.fingerprint != table.fingerprint or full or not (position or after.equals(present)):
+    if newest is not None and position and not full:
+        highest = int(newest.until["versions"])
+        added = added_versions(table, _versions_before(processed, table, newest, batches), highest, batches)
+        return StarRows(table, "changes", last.taken_at, until | {"versions": highest + added.height}, added, rejected)
+
+    none = pl.DataFrame(schema=polars_types(table))
+    present = processed.live(table, newest).collect().sort(table.key) if continues else none
+    before = present if position else none
+    after = pl.concat([before, added_versions(table, newest_versions(table, before), before.height, batches)])
+    until["versions"] = after.height
+    if not continues or full or not after.equals(present):
         return StarRows(table, "snapshot", last.taken_at, until, after, rejected)
-    if position:
-        return StarRows(table, "changes", last.taken_at, until, added, rejected)
-    return StarRows(table, "changes", last.taken_at, until, after.clear(), rejected_rows(table, []))
+    return StarRows(table, "changes", last.taken_at, until, none, rejected_rows(table, []))
+
+
+def _versions_before(processed: Lake, table: Table, newest: Manifest, batches: Sequence[Batch]) -> pl.DataFrame:
+    """The newest versions, as of a batch of the history, of the rows that the batches may change: the rest of it is not read for them."""
+    if any(batch.is_snapshot for batch in batches):  # what it lacks depends on every row
+        return newest_versions(table, processed.live(table, newest).collect())
+    key = identifiers(table)
+    changed = [batch.rows.select(key).drop_nulls() for batch in batches if not batch.rows.is_empty()]
+    if not changed:
+        return pl.DataFrame(schema=polars_types(table))
+    return versions_in_lake(processed, table, newest, key, pl.concat(changed).unique())
 
 
 def _batches(star: Star, parameter: str, source: Input, manifests: list[Manifest]) -> tuple[list[Batch], pa.RecordBatch]:

@@ -7,7 +7,7 @@ rows (`derive` for tables of the present, `history` for those that keep versions
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ class Input:
     table: Table
     lake: Lake
     newest: Manifest
+    _asked: dict[tuple[int, int] | None, list[Manifest]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -36,7 +37,9 @@ class Input:
 
     def batches(self, after: tuple[int, int] | None) -> list[Manifest]:
         """The batches after a (generation, batch), up to `newest`. Later batches are left out, because the gate has not judged them."""
-        return [each for each in self.lake.manifests(self.table, after=after) if each.order <= self.newest.order]
+        if after not in self._asked:
+            self._asked[after] = [each for each in self.lake.manifests(self.table, after=after) if each.order <= self.newest.order]
+        return self._asked[after]
 
 
 @dataclass
