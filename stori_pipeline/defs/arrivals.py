@@ -12,6 +12,7 @@ from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, Asse
 from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
+from stori_pipeline.defs.signatures import signed
 from stori_pipeline.model.business_hours import BusinessHours, in_hours, judge_arrivals
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table
@@ -58,6 +59,7 @@ def _check(table: Table, hours: BusinessHours) -> AssetChecksDefinition:
         description=f"In open time, rows arrive at least every {in_hours(hours.late_after)}.",
         retry_policy=RETRY,
     )
+    @signed
     def arrivals(warehouse: WarehouseResource) -> AssetCheckResult:
         statement = f"SELECT MAX({quoted(hours.column)}) FROM {relation(table)}"
         with only_transient():

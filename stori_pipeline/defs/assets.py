@@ -34,6 +34,7 @@ from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key, step_name
 from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
+from stori_pipeline.defs.signatures import signed
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.comparable import ListsKeys
 from stori_pipeline.model.table import STALE_AFTER, WARN_AFTER, Table
@@ -69,6 +70,7 @@ def source_asset(table: Table) -> AssetsDefinition:
             specs=[spec], name=f"observe__{step_name(spec.key)}"
         )
 
+    @signed
     def observed(sources: SourcesResource, lake: LakeResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         with only_transient():
             head = _head(table, sources.reader(table.source), lake.open())
@@ -91,6 +93,7 @@ def landing_asset(table: Table) -> AssetsDefinition:
         retry_policy=RETRY,
         pool=table.full_name,
     )
+    @signed
     def landing(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
         context: AssetExecutionContext, config: LandingConfig, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
     ):
@@ -133,6 +136,7 @@ def mirror_asset(table: Table) -> AssetsDefinition:
         retry_policy=RETRY,
         pool=table.full_name,
     )
+    @signed
     def mirror(  # type: ignore[no-untyped-def]  # as above
         context: AssetExecutionContext, lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource
     ):

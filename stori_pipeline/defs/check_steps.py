@@ -25,6 +25,7 @@ from dagster import (
 from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
+from stori_pipeline.defs.signatures import signed
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
@@ -117,6 +118,7 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
     ]
 
     @multi_asset_check(name=f"checks__{step_name(key)}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
+    @signed
     def relation_checks(
         context: AssetCheckExecutionContext,
         lake: LakeResource,

@@ -25,6 +25,7 @@ from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
 from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
+from stori_pipeline.defs.signatures import signed
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
 from stori_pipeline.lake.quarantine import blocking
@@ -52,6 +53,7 @@ def contract_check(table: Table) -> AssetChecksDefinition:
         blocking=True,
         retry_policy=RETRY,
     )
+    @signed
     def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
@@ -80,6 +82,7 @@ def drift_check(table: Table) -> AssetChecksDefinition:
         description="The definition fits the source: each column that it has, their widths and nullability, and its key.",
         retry_policy=RETRY,
     )
+    @signed
     def definition_complete(sources: SourcesResource, lake: LakeResource) -> AssetCheckResult:
         with only_transient():
             found = drift(table, sources.reader(table.source), lake.open())

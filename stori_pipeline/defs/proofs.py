@@ -18,6 +18,7 @@ from stori_pipeline.defs.check_steps import SHOWN
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
+from stori_pipeline.defs.signatures import signed
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import PROOF
 from stori_pipeline.runtime.proofs import proof_description, proof_metadata
@@ -39,6 +40,7 @@ def proof_check(table: Table) -> AssetChecksDefinition:
         retry_policy=RETRY,
         pool=table.full_name,
     )
+    @signed
     def source_equals_mirror(
         context: AssetCheckExecutionContext,
         config: ProofConfig,

@@ -39,7 +39,7 @@ def land(lake: Lake, table: Table, kind: str, *given: dict[str, Any], broken: in
 
 
 class OvertakenLake(Lake):
-    """A lake in which another run lands a batch just before the nth call of `manifests` or `live`, whichever `asked` names."""
+    """A lake in which another run lands a batch just before the nth call of `manifests`, `live` or `rows`, whichever `asked` names."""
 
     overtake: Callable[[], object]
     asked: str
@@ -58,6 +58,10 @@ class OvertakenLake(Lake):
     def live(self, table: Table, at: Manifest | None = None) -> pl.LazyFrame:
         self._count("live")
         return super().live(table, at)
+
+    def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
+        self._count("rows")
+        return super().rows(table, *manifests)
 
 
 def test_a_load_refuses_blocked_batches_whoever_found_them(items: StoredTable) -> None:
@@ -135,7 +139,7 @@ def test_a_history_reads_no_batch_that_was_not_judged(stores: Stores) -> None:
         land(stores.lake, SALE, "changes", sale(3), broken=11)
         land(stores.lake, SALE, "changes", sale(4))
 
-    lake = _overtaken(stores, "manifests", 2, overtake)
+    lake = _overtaken(stores, "rows", 1, overtake)
     derive(FACT, lake, stores.processed, tables=TABLES, run_id="run")
     assert stores.processed.live(FACT.table).collect()["sale_id"].sort().to_list() == [1, 2]
     with pytest.raises(LoadBlocked, match=r"shop\.sale: 11 of the 12 rows of batch 3"):
