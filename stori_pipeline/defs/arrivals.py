@@ -12,7 +12,7 @@ from dagster import AssetCheckKey, AssetCheckResult, AssetChecksDefinition, Asse
 from stori_pipeline.clock import utc_now
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.resources import WarehouseResource
-from stori_pipeline.defs.signatures import signed
+from stori_pipeline.defs.step_functions import signed
 from stori_pipeline.model.business_hours import BusinessHours, in_hours, judge_arrivals
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.table import Table

@@ -31,14 +31,15 @@ from pydantic import Field
 
 from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs import metadata
-from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key, step_name
+from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key
 from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
-from stori_pipeline.defs.signatures import signed
-from stori_pipeline.lake import Lake
+from stori_pipeline.defs.step_functions import schema_of, signed
+from stori_pipeline.lake import Lake, LakeError
 from stori_pipeline.model.comparable import ListsKeys
+from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import STALE_AFTER, WARN_AFTER, Table
-from stori_pipeline.readers import Reader
+from stori_pipeline.readers import Reader, SourceError
 from stori_pipeline.runtime.retries import RETRY, only_transient
 from stori_pipeline.warehouse import Warehouse, WarehouseError
 
@@ -50,31 +51,45 @@ class LandingConfig(Config):
     day: str = Field("", description="Read this day's rows again, such as 2024-03-01, and no others. Needs a cursor column.")
 
 
-def source_asset(table: Table) -> AssetsDefinition:
-    """The table in its source: observed whenever it is read, and when somebody asks in the UI.
+def source_assets(source: Source, tables: Sequence[Table]) -> AssetsDefinition:
+    """The tables in their source: each is observed whenever it is read, and when somebody asks in the UI.
 
     An asset that can be observed shows as observed. One that is only described would show as never materialized, for ever.
     """
-    spec = AssetSpec(
-        key=source_key(table),
-        group_name=group_of(table, IN_SOURCE),
-        description=f"{table.description}\n\n{table.source.description}",
-        kinds={table.source.kind},
-        owners=list(table.source.owners),
-        metadata={"dagster/column_schema": metadata.source_schema(table), "changes": type(table.changes).__name__},
-    )
+    by_key = {source_key(table): table for table in tables}
+    specs = [
+        AssetSpec(
+            key=key,
+            group_name=group_of(table, IN_SOURCE),
+            description=f"{table.description}\n\n{source.description}",
+            kinds={source.kind},
+            owners=list(source.owners),
+            metadata={"dagster/column_schema": metadata.source_schema(table), "changes": type(table.changes).__name__},
+        )
+        for key, table in by_key.items()
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BetaWarning)  # the decorator is public and beta
 
         decorate: Callable[[Callable[..., object]], AssetsDefinition] = multi_observable_source_asset(
-            specs=[spec], name=f"observe__{step_name(spec.key)}"
+            specs=specs, name=f"observe__{source.name}", can_subset=True
         )
 
     @signed
-    def observed(sources: SourcesResource, lake: LakeResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+    def observed(context: AssetExecutionContext, sources: SourcesResource, lake: LakeResource):  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
+        failed: SourceError | LakeError | None = None
         with only_transient():
-            head = _head(table, sources.reader(table.source), lake.open())
-            yield ObserveResult(source_key(table), metadata={"head": head}, data_version=DataVersion(_version(head)))
+            for key in sorted(context.selected_asset_keys):
+                table = by_key[key]
+                try:
+                    head = _head(table, sources.reader(source), lake.open())
+                except (SourceError, LakeError) as error:
+                    failed = failed or error  # the other tables are observed first
+                    context.log.warning(f"{table.full_name}: {error}")
+                else:
+                    yield ObserveResult(key, metadata={"head": head}, data_version=DataVersion(_version(head)))
+            if failed:
+                raise failed
 
     return decorate(observed)
 
@@ -92,13 +107,15 @@ def landing_asset(table: Table) -> AssetsDefinition:
         io_manager_key="lake_io",
         retry_policy=RETRY,
         pool=table.full_name,
+        config_schema=schema_of(LandingConfig),
     )
     @signed
     def landing(  # type: ignore[no-untyped-def]  # Dagster would take the generator's annotation for the output's
-        context: AssetExecutionContext, config: LandingConfig, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
+        context: AssetExecutionContext, sources: SourcesResource, lake: LakeResource, warehouse: WarehouseResource
     ):
         from stori_pipeline.pipeline.sync import changed_rows
 
+        config = LandingConfig(**context.op_execution_context.op_config)
         with only_transient():
             day = _day_to_read_again(config, table)
             reader, store = sources.reader(table.source), lake.open()
@@ -159,8 +176,13 @@ def _what_it_mirrors(table: Table) -> str:
 
 
 def assets_of(tables: Sequence[Table]) -> Iterator[AssetsDefinition]:
+    by_source: dict[str, list[Table]] = {}
     for table in tables:
-        yield from (source_asset(table), landing_asset(table), mirror_asset(table))
+        by_source.setdefault(table.source.name, []).append(table)
+    for some in by_source.values():
+        yield source_assets(some[0].source, some)
+    for table in tables:
+        yield from (landing_asset(table), mirror_asset(table))
 
 
 def _day_to_read_again(config: LandingConfig, table: Table) -> date | None:

@@ -17,10 +17,12 @@ from stori_pipeline.defs.jobs import prove_job, scope_job, sweep_job, sync_job
 from stori_pipeline.defs.quarantine import quarantine_asset, tables_of_sources
 from stori_pipeline.defs.reports import report_asset
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
+from stori_pipeline.defs.retention import tidy, tidy_schedule
 from stori_pipeline.defs.schedules import prove_schedule, scope_schedules, sweep_schedule
 from stori_pipeline.defs.scopes import scopes
 from stori_pipeline.defs.sensors import change_sensors
 from stori_pipeline.defs.stars import star_asset
+from stori_pipeline.defs.step_functions import many_objects
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.alerts import alerts_sensor
@@ -35,7 +37,11 @@ def build_defs(project: Project) -> Definitions:
     Cached per project: definitions are immutable, and a process may use them many times.
     """
     dotenv.mark()  # before the file can change: this process, and the runs that it starts, then read the change
+    with many_objects(7 * len(project.mirrors)):
+        return _built(project)
 
+
+def _built(project: Project) -> Definitions:
     class TableParquetIOManager(S3ParquetIOManager):
         """An `S3ParquetIOManager` that has the project's tables."""
 
@@ -63,9 +69,9 @@ def build_defs(project: Project) -> Definitions:
     return Definitions(
         assets=assets,
         asset_checks=checks_for(project),
-        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep, *nightly],
+        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep, tidy, *nightly],
         sensors=[*change_sensors(project, code_versions), alerts_sensor(project)],
-        schedules=[*scope_schedules(project), sweep_schedule(sweep), *([prove_schedule(project)] if nightly else [])],
+        schedules=[*scope_schedules(project), sweep_schedule(sweep), tidy_schedule(), *([prove_schedule(project)] if nightly else [])],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason
         resources={

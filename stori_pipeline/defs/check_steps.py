@@ -25,7 +25,7 @@ from dagster import (
 from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
-from stori_pipeline.defs.signatures import signed
+from stori_pipeline.defs.step_functions import signed
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table

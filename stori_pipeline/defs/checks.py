@@ -25,9 +25,9 @@ from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
 from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
-from stori_pipeline.defs.signatures import signed
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
+from stori_pipeline.defs.step_functions import signed
 from stori_pipeline.lake.quarantine import blocking
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project

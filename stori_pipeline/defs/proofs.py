@@ -18,7 +18,7 @@ from stori_pipeline.defs.check_steps import SHOWN
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.metadata import preview
 from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
-from stori_pipeline.defs.signatures import signed
+from stori_pipeline.defs.step_functions import schema_of, signed
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import PROOF
 from stori_pipeline.runtime.proofs import proof_description, proof_metadata
@@ -39,15 +39,16 @@ def proof_check(table: Table) -> AssetChecksDefinition:
         "large table a share each time, and all rows every night.",
         retry_policy=RETRY,
         pool=table.full_name,
+        config_schema=schema_of(ProofConfig),
     )
     @signed
     def source_equals_mirror(
         context: AssetCheckExecutionContext,
-        config: ProofConfig,
         sources: SourcesResource,
         lake: LakeResource,
         warehouse: WarehouseResource,
     ) -> AssetCheckResult:
+        config = ProofConfig(**context.op_execution_context.op_config)
         with only_transient():
             opened = warehouse.open()
             proof = prove(table, sources.reader(table.source), lake.open(), opened, share=not config.whole)

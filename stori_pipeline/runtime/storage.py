@@ -23,6 +23,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException, pg_url_from_config
 from psycopg2.errors import InFailedSqlTransaction
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, OperationalError
 
@@ -31,6 +32,8 @@ from stori_pipeline.settings.foreign import hint
 
 _EMBEDDED = "DAGSTER_EMBEDDED_STORAGE"
 """The variable in which a process tells those that it starts which folder of SQLite files is their storage."""
+
+_DELETE_RESULTS = text("DELETE FROM asset_check_executions WHERE run_id = :run_id")
 
 _STATEMENT_TIMEOUT = 120_000  # milliseconds; a statement of Dagster's takes a few
 _RECYCLE = 600  # seconds after which a connection is replaced: under the idle limits of proxies and firewalls
@@ -76,12 +79,28 @@ class _EventLogStorage(PostgresEventLogStorage):
         claim = super().claim_concurrency_slot
         return _claimed(self, concurrency_key, lambda: claim(concurrency_key, run_id, step_key, priority))
 
+    def delete_events(self, run_id: str) -> None:
+        """Deletes the results of the run's checks, too: Dagster would keep them for ever."""
+        super().delete_events(run_id)
+        with self.index_connection() as connection:
+            connection.execute(_DELETE_RESULTS, {"run_id": run_id})
+
 
 class _SqliteEventLog(SqliteEventLogStorage):
     def claim_concurrency_slot(self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None) -> Any:
         """See `_claimed`. SQLite lets one process write at a time, so each slot is assigned once."""
         claim = super().claim_concurrency_slot
         return _claimed(self, concurrency_key, lambda: claim(concurrency_key, run_id, step_key, priority))
+
+    def delete_events(self, run_id: str) -> None:
+        """Deletes the results of the run's checks, too, and the file of its events: Dagster would keep both for ever."""
+        with self.index_connection() as connection:
+            self.delete_events_for_run(connection, run_id)
+            connection.execute(_DELETE_RESULTS, {"run_id": run_id})
+        self.free_concurrency_slots_for_run(run_id)
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self.path_for_shard(run_id)}{ending}").unlink(missing_ok=True)
+        self._initialized_dbs.discard(run_id)  # who reads the run's events now finds a new file, without any
 
 
 def _claimed(storage: PostgresEventLogStorage | SqliteEventLogStorage, concurrency_key: str, claim: Callable[[], Any]) -> Any:

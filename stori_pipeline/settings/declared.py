@@ -144,6 +144,13 @@ SETTINGS = (
         url("https", "http"),
         default="http://127.0.0.1:3000",
     ),
+    Setting(
+        "STORI_KEEP_RUNS_DAYS",
+        "for how many days Dagster keeps a run and its events",
+        "14",
+        pattern(r"[1-9]\d{0,3}", "a number of days from 1 to 9999"),
+        default="14",
+    ),
     Setting("STORI_METRICS", "1 to send metrics to CloudWatch", "1", pattern(r"[01]", "0 or 1"), default="0"),
     Setting("STORI_LOG", "json to write logs as JSON", "json", pattern(r"json|text", "json or text"), default="text"),
     Setting(

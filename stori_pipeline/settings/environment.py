@@ -89,3 +89,10 @@ class Settings:
     def processed_bucket(self) -> str:
         """The S3 bucket of star tables and charts. Errors as for `require`."""
         return self.require("STORI_PROCESSED_BUCKET")
+
+    @property
+    def keep_runs_days(self) -> int:
+        """For how many days Dagster keeps a run. Raises SettingError if the setting is no such number."""
+        name = "STORI_KEEP_RUNS_DAYS"
+        declared = setting_of(name)
+        return int(self.require(name) if self.environ.get(name) or not declared else declared.default)

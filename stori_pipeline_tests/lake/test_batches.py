@@ -21,6 +21,7 @@ from stori_pipeline.lake.upkeep import sweep
 from stori_pipeline.model.reading import Reading
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer
+from stori_pipeline_tests.lake.landings import land, write_manifests
 from stori_pipeline_tests.readings import TABLE, Given, changes, orders, rejected, rows
 
 if TYPE_CHECKING:
@@ -30,23 +31,6 @@ if TYPE_CHECKING:
 def keys(s3: S3Client, bucket: str, prefix: str = "") -> list[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-
-def land(lake: Lake, reading: Reading, newest: Manifest | None = None, run: str = "run") -> Manifest:
-    manifest = lake.land(TABLE, reading, newest=newest or lake.newest(TABLE), run_id=run)
-    assert manifest is not None
-    return manifest
-
-
-def write_manifests(s3: S3Client, bucket: str, template: Manifest, batches: range) -> None:
-    """Writes the manifests of many batches, without landing the batches."""
-
-    def write(batch: int) -> None:
-        body = replace(template, batch=batch, until={"at": batch}, kind="changes" if batch > 1 else "snapshot").to_json()
-        s3.put_object(Bucket=bucket, Key=f"shop/orders/_manifests/{batch:08d}.json", Body=body)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, batches))
 
 
 def test_a_reading_of_a_reader_can_be_landed() -> None:

@@ -16,7 +16,7 @@ from stori_pipeline.lake.manifest import MAX_BATCH, manifest_key
 from stori_pipeline.lake.manifests import Manifests, highest_batch, last_of_few
 from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.lake.gateway import Gateway, gateway
-from stori_pipeline_tests.lake.test_batches import land, write_manifests
+from stori_pipeline_tests.lake.landings import land, write_manifests
 from stori_pipeline_tests.readings import TABLE, Given, changes, orders
 
 if TYPE_CHECKING:
