@@ -157,13 +157,14 @@ class Dialect:
     """The SQL that differs between engines.
 
     `column` gives the expression of a column in the definition's type; `bits` gives the first sixty bits of a text's md5 as a bigint;
-    `unfit` gives the condition that a column's value is not one of its type, "" if it always is.
+    `unfit` gives the condition that a column's value is not one of its type, "" if it always is; `total` gives the exact sum of bigints.
     """
 
     engine: Engine
     column: Callable[[Column], str]
     bits: Callable[[str], str]
     unfit: Callable[[Column], str] = lambda _: ""
+    total: Callable[[str], str] = "SUM(CAST({} AS DECIMAL(38,0)))".format
 
 
 def canonical_sql(column: Column, dialect: Dialect) -> str:
@@ -198,7 +199,7 @@ def digests_sql(table: Table, relation: str, dialect: Dialect, key_range: KeyRan
     columns = [table[name] for name in table.key] if keys_only else list(table.columns)
     at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(columns, dialect))
     return (
-        f"SELECT {_bucket_sql(at, key_range, width)} AS bucket, COUNT(*), SUM(CAST({bits} AS DECIMAL(38,0)))"
+        f"SELECT {_bucket_sql(at, key_range, width)} AS bucket, COUNT(*), {dialect.total(bits)}"
         f" FROM {relation} WHERE {at} >= {key_range.low} AND {at} < {key_range.high} GROUP BY 1"
     )
 
@@ -261,7 +262,7 @@ def row_checksums_sql(table: Table, relation: str, dialect: Dialect, *ranges: Ke
     at, bits = partition_value_sql(table, dialect), dialect.bits(_joined(table.columns, dialect))
     by = ", ".join(str(n + 1) for n in range(len(table.key)))
     within = " OR ".join(_ranges_sql(at, ranges) if has_integer_key(table) else _buckets_sql(at, ranges))
-    return f"SELECT {keys}, SUM(CAST({bits} AS DECIMAL(38,0))) FROM {relation} WHERE {within} GROUP BY {by}"
+    return f"SELECT {keys}, {dialect.total(bits)} FROM {relation} WHERE {within} GROUP BY {by}"
 
 
 def _ranges_sql(at: str, ranges: Sequence[KeyRange]) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
-from stori_pipeline.model.types.type import SuggestedFor, Type, register
+from stori_pipeline.model.types.type import Engine, SuggestedFor, Type, register
 
 # A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z, and a zone that is written UTC.
 _INSTANT = re.compile(
@@ -137,6 +137,19 @@ def _beyond_python(kind: str) -> Callable[[str], str]:
     return lambda x: f"{x} < {kind} '0001-01-01{zone}' OR {x} >= {kind} '10000-01-01{zone}'"
 
 
+def _day_text(x: str, engine: Engine) -> str:
+    # Postgres casts a day five times as fast as it formats it. Sessions of the reader have the style ISO. How Redshift casts is its own.
+    return f"CAST({x} AS TEXT)" if engine == "postgres" else f"TO_CHAR({x}, 'YYYY-MM-DD')"
+
+
+def _instant_text(x: str, engine: Engine) -> str:
+    if engine != "postgres":
+        return f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+    # Likewise; a cast writes no zeros at the end, and most instants have none.
+    text = f"CAST({x} AT TIME ZONE 'UTC' AS TEXT)"
+    return f"CASE OCTET_LENGTH({text}) WHEN 26 THEN {text} WHEN 19 THEN {text} || '.000000' ELSE RPAD({text}, 26, '0') END"
+
+
 _DAY = pa.date32()
 _INSTANT_US = pa.timestamp("us", tz="UTC")
 
@@ -151,7 +164,7 @@ date = register(
         fits=_within(dt.date.min, dt.date.max, _DAY),
         copy_form="",
         canonical=dt.date.isoformat,
-        canonical_sql=lambda x, _: f"TO_CHAR({x}, 'YYYY-MM-DD')",
+        canonical_sql=_day_text,
         roles=frozenset({"key", "sortkey", "distkey", "cursor"}),
         postgres={"date": "{x}"},
         postgres_unfit=_beyond_python("date"),
@@ -178,7 +191,7 @@ timestamptz = register(
         fits=_within(dt.datetime.min.replace(tzinfo=timezone.utc), dt.datetime.max.replace(tzinfo=timezone.utc), _INSTANT_US),
         copy_form="",
         canonical=lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
-        canonical_sql=lambda x, _: f"TO_CHAR({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+        canonical_sql=_instant_text,
         roles=frozenset({"key", "sortkey", "distkey", "cursor", "arrivals"}),
         postgres={
             "timestamp with time zone": "{x}",

@@ -10,6 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 
+import pyarrow as pa
 from psycopg2 import extensions
 
 from stori_pipeline.model.drift import Drift
@@ -24,6 +25,9 @@ from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""
+
+_READS_HEXADECIMAL = 160000
+"""The version of Postgres that reads `0xff` as an integer."""
 
 TELLS_VALID = 160000
 """The version of Postgres that has `pg_input_is_valid`."""
@@ -289,7 +293,7 @@ def dialect(relation: Relation) -> Dialect:
             return ""
         source = relation.columns[column.source_path]
         x, valid = _readable(column, source), _validity(column, source, relation)
-        unfit = "" if valid else column.type.postgres_unfit(x)
+        unfit = "" if valid or _fits_as_declared(column, source, relation) else column.type.postgres_unfit(x)
         # Not with OR, which evaluates in any order: a condition may fail where the one before it is not met.
         if (readable := relation.encoding.valid) and (column.type.is_text or column.type.is_document):
             unfit = f"CASE WHEN NOT {readable.format(x=f'({x})::text')} THEN TRUE ELSE {unfit or 'FALSE'} END"
@@ -297,12 +301,24 @@ def dialect(relation: Relation) -> Dialect:
             return unfit
         return f"CASE WHEN NOT {valid} THEN TRUE ELSE {unfit} END" if unfit else f"NOT {valid}"
 
+    hexadecimal = "('0x' || {})::bigint" if relation.version >= _READS_HEXADECIMAL else "('x' || {})::bit(60)::bigint"
     return Dialect(
         engine="postgres",
         column=expression,
-        bits=lambda text: f"('x' || SUBSTRING(MD5({text}), 1, 15))::bit(60)::bigint",
+        bits=lambda text: hexadecimal.format(f"SUBSTRING(MD5({text}), 1, 15)"),
         unfit=unfit,
+        total="SUM({})".format,  # of bigints it is a numeric
     )
+
+
+def _fits_as_declared(column: Column, source: SourceColumn, relation: Relation) -> bool:
+    """Whether the server holds every number of the column to digits that its type has, too. (What has no digits, such as NaN, has a text
+    that no number has.) It does not hold the rows of a foreign table to what is declared."""
+    arrow = column.type.arrow
+    if not source.digits or relation.kind not in "rp" or relation.has_foreign or not pa.types.is_decimal(arrow):
+        return False
+    precision, scale = source.digits
+    return 0 <= scale <= int(arrow.scale) and precision - scale <= int(arrow.precision - arrow.scale)
 
 
 def _bare(table: Table, name: str, relation: Relation) -> tuple[str, str]:
