@@ -30,6 +30,8 @@ from stori_pipeline.runtime.retention import forget_runs
 from stori_pipeline.settings import SettingError, Settings
 from stori_pipeline_tests.defs.graphs import PLAIN
 
+pytestmark = pytest.mark.clock
+
 LATER = timedelta(hours=1)
 _EVALUATED = (AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED)
 
