@@ -18,17 +18,22 @@ _THREADS = 8
 
 @runtime_checkable
 class HeadsTogether(Protocol):
-    """What a reader defines in addition if it finds the heads of many tables for little more than that of one."""
+    """What a reader defines in addition if it finds the heads of many tables for little more than that of one. Such a head is that of the
+    table as it is: of a position it says only whether there is one."""
 
-    def heads(self, since: Mapping[Table, Position | None]) -> dict[str, str | SourceError]:
-        """The head of each table since its position, or why there is none, by full name. Each is what `Reader.head` would say."""
+    def heads(self, since: Mapping[Table, Position | None], *, exact: bool = False) -> dict[str, str | SourceError]:
+        """The head of each table since its position, or why there is none, by full name. Each is what `Reader.head` would say.
+
+        Args:
+            exact: make sure that every change shows that can be seen now, whatever that costs. Such heads have texts of their own.
+        """
 
 
-def heads(reader: Reader, since: Mapping[Table, Position | None]) -> dict[str, str | SourceError]:
+def heads(reader: Reader, since: Mapping[Table, Position | None], *, exact: bool = False) -> dict[str, str | SourceError]:
     """The head of each table of one source since its position, or why there is none, by full name: an error of one table never hides the
-    heads of others. See `Reader.head`."""
+    heads of others. See `Reader.head`, and `HeadsTogether.heads` for `exact`."""
     if isinstance(reader, HeadsTogether) and since:
-        return reader.heads(since)
+        return reader.heads(since, exact=exact)
 
     def head(table: Table) -> str | SourceError:
         try:

@@ -153,3 +153,34 @@ def test_the_heads_of_many_tables_are_those_of_each(source_db: SourceDatabase) -
     assert list(found) == [table.full_name for table in tables]
     assert len(set(found.values())) == 230
     assert all(found[table.full_name] == _head(source_db, table) for table in tables[::40])
+
+
+def test_an_exact_head_sees_every_row_and_what_the_definition_is_held_against(
+    app: extensions.connection, source_db: SourceDatabase
+) -> None:
+    _run(
+        app,
+        "CREATE TABLE items (id int PRIMARY KEY, at timestamptz, filler text STORAGE PLAIN)",
+        "CREATE TABLE small (id int PRIMARY KEY, at timestamptz, name varchar(9) NOT NULL)",
+        "CREATE VIEW shown AS SELECT id, at FROM small",
+        "INSERT INTO items SELECT g, NULL, repeat('x', 7000) FROM generate_series(1, 1500) g",
+        "INSERT INTO small VALUES (1, NULL, 'a')",
+    )
+    tables = {name: _table(name, changes) for name, changes in (("items", Xmin()), ("small", Xmin()), ("shown", Snapshot()))}
+
+    def exact() -> dict[str, str | SourceError]:
+        return heads(PostgresReader(source_db.reader_url), dict.fromkeys(tables.values()), exact=True)
+
+    for statement, moved in (
+        ("SELECT 1", set()),
+        ("UPDATE items SET at = now() WHERE id = 1", {"shop.items"}),
+        ("ALTER TABLE small ALTER name TYPE varchar(20)", {"shop.small"}),
+        ("ALTER TABLE small ALTER name DROP NOT NULL", {"shop.small"}),
+        ("ALTER TABLE small DROP CONSTRAINT small_pkey CASCADE", {"shop.small"}),
+        ("DELETE FROM small", {"shop.small"}),
+    ):
+        before = exact()
+        _run(app, statement)
+        after = exact()
+        assert {name for name in after if after[name] != before[name] and name != "shop.shown"} == moved, statement
+        assert after["shop.shown"] != before["shop.shown"] or not moved, "a view may show anything"

@@ -77,11 +77,12 @@ class _Found:
         return json.dumps([is_first, self.oid, *self.facts, None if self.is_seen else self.counters, looks])
 
 
-def heads(address: Address, is_first: Mapping[Table, bool]) -> dict[str, str | SourceError]:
+def heads(address: Address, is_first: Mapping[Table, bool], *, exact: bool = False) -> dict[str, str | SourceError]:
     """The head of each table, or why there is none, by full name. Opens one connection, and takes two round trips for some hundred tables.
 
     Args:
         is_first: by table, whether it has no position yet.
+        exact: look at all pages, and let every transaction change the head of what cannot be looked at.
     """
     answers: dict[str, str | SourceError] = {table.full_name: error for table in is_first if (error := _unreadable(table))}
     asked = [table for table in is_first if table.full_name not in answers]
@@ -90,7 +91,7 @@ def heads(address: Address, is_first: Mapping[Table, bool]) -> dict[str, str | S
     except SourceError as error:
         return answers | {table.full_name: error for table in asked}
     with closing(connection), connection.cursor() as cursor:
-        return answers | _Asking(address, cursor, is_first).heads(asked)
+        return answers | _Asking(address, cursor, is_first, exact=exact).heads(asked)
 
 
 def _unreadable(table: Table) -> SourceError | None:
@@ -106,10 +107,11 @@ def _unreadable(table: Table) -> SourceError | None:
 class _Asking:
     """Asks over one connection. What fails for one table is asked again for the others, so that it fails for them no more."""
 
-    def __init__(self, address: Address, cursor: extensions.cursor, is_first: Mapping[Table, bool]) -> None:
+    def __init__(self, address: Address, cursor: extensions.cursor, is_first: Mapping[Table, bool], *, exact: bool = False) -> None:
         self._address = address
         self._cursor = cursor
         self._is_first = is_first
+        self._exact = exact
         self._answers: dict[str, str | SourceError] = {}
 
     def heads(self, tables: Sequence[Table]) -> dict[str, str | SourceError]:
@@ -144,7 +146,7 @@ class _Asking:
                 self._answers[table.full_name] = self._address.translated(error, self._cursor.connection, table.full_name, relation)
 
     def _in_catalogue(self, tables: Sequence[Table]) -> Iterable[_Found]:
-        self._cursor.execute(_CATALOGUE, {"names": [names.sql(table.name_in_source) for table in tables]})
+        self._cursor.execute(_CATALOGUE, {"names": [names.sql(table.name_in_source) for table in tables], "exact": self._exact})
         for place, oid, kind, has_foreign, facts, counters, parts in self._cursor.fetchall():
             table = tables[place - 1]
             if oid is None:
@@ -194,11 +196,12 @@ FROM (SELECT xmin::text::bigint AS x FROM ONLY {name} WHERE ctid >= (
 # A view depends on what it selects from, and perhaps on more through functions, so the counters of the whole database are its own. The
 # counters of partitions and children are added to the parent's. A crash resets counters, so there are the times of the resets, too. What
 # else decides values (`layout`): the columns' numbers and types, and of types that users made the parts, labels and domains; one changed
-# row of the catalogue has another transaction id.
+# row of the catalogue has another transaction id. An exact head also moves with what a definition is held against: widths, nulls, indexes.
 _CATALOGUE = f"""
 WITH RECURSIVE share AS (
   SELECT pages, pages * current_setting('block_size')::bigint AS bytes FROM (
-    SELECT least({_MOST_PAGES}, greatest({_ALL_PAGES} / greatest(count(*), 1), {_LAST_PAGES})) AS pages
+    SELECT CASE WHEN %(exact)s THEN 1::bigint << 40
+                ELSE least({_MOST_PAGES}, greatest({_ALL_PAGES} / greatest(count(*), 1), {_LAST_PAGES})) END AS pages
     FROM pg_class WHERE relkind IN ('r', 'm') AND oid >= 16384) counted),
 asked AS (
   SELECT a.place, c.oid, c.relkind FROM unnest(%(names)s) WITH ORDINALITY a(name, place)
@@ -230,7 +233,8 @@ parts AS (
   FROM share CROSS JOIN tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN locked ON locked.relation = c.oid
   GROUP BY tree.root),
-own AS (SELECT a.* FROM pg_attribute a JOIN roots ON roots.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+own AS (SELECT a.*, CASE WHEN %(exact)s THEN a.xmin::text END AS written FROM pg_attribute a JOIN roots ON roots.oid = a.attrelid
+  WHERE a.attnum > 0 AND NOT a.attisdropped),
 used(root, type) AS (
   SELECT attrelid, atttypid FROM own WHERE atttypid >= 16384
   UNION
@@ -241,7 +245,8 @@ used(root, type) AS (
     UNION ALL SELECT atttypid FROM pg_attribute WHERE t.typtype = 'c' AND attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) part
   WHERE part.type >= 16384),
 facts(root, fact) AS (
-  SELECT attrelid, format('%%s %%s %%s', attname, attnum, atttypid) FROM own
+  SELECT attrelid, format('%%s %%s %%s %%s', attname, attnum, atttypid, written) FROM own
+  UNION ALL SELECT indrelid, format('%%s %%s', indexrelid, i.xmin) FROM pg_index i JOIN roots ON roots.oid = indrelid WHERE %(exact)s
   UNION ALL SELECT attrelid, adrelid || ' ' || adnum || ' ' || d.xmin FROM own JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
     WHERE attgenerated = 'v'
   UNION ALL SELECT root, format('%%s %%s', t.oid, t.xmin) FROM used JOIN pg_type t ON t.oid = used.type
@@ -254,7 +259,7 @@ server AS (
   SELECT (SELECT stats_reset::text FROM pg_stat_bgwriter) AS reset, d.stats_reset::text AS database_reset,
          pg_postmaster_start_time()::text AS started, d.tup_inserted::text, d.tup_updated::text, d.tup_deleted::text,
          CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
-              WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END AS moment
+              WHEN current_setting('track_counts') = 'off' OR %(exact)s THEN pg_snapshot_xmax(pg_current_snapshot())::text END AS moment
   FROM pg_stat_database d WHERE d.datname = current_database())
 SELECT asked.place, asked.oid::bigint, asked.relkind::text, parts.has_foreign AND asked.relkind <> 'v',
        json_build_array(parts.files, layouts.layout, server.reset, server.database_reset, server.started),

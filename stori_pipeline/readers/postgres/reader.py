@@ -41,16 +41,17 @@ class PostgresReader:
             raise answer
         return answer
 
-    def heads(self, since: Mapping[Table, Position | None]) -> dict[str, str | SourceError]:
+    def heads(self, since: Mapping[Table, Position | None], *, exact: bool = False) -> dict[str, str | SourceError]:
         """See `readers.heads.HeadsTogether`: two queries over one connection, however many tables.
 
         A head changes as soon as a change of the table can be seen. Only of a table that has more pages than its share of what a look may
         read (`heads`), what changes elsewhere than in its last pages shows when the server's counters do: within a second if the session
         that wrote goes on working, within ten seconds if it falls idle, within a minute at most. So do changes of a view that it does not
         make visible to the role in tables. If the server does not count (`track_counts` is off), every transaction in the cluster changes
-        such a head; and on a standby, which never counts, everything that it replays.
+        such a head; and on a standby, which never counts, everything that it replays. With `exact`, every row of a table is looked
+        at, and what cannot be looked at moves with every transaction in the cluster.
         """
-        return heads.heads(self._address, {table: position is None for table, position in since.items()})
+        return heads.heads(self._address, {table: position is None for table, position in since.items()}, exact=exact)
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
