@@ -9,6 +9,7 @@ not belong here: what must be the same, or the sync itself. It imports no Dagste
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -16,6 +17,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +28,8 @@ from stori_pipeline.cli.apart import answers
 from stori_pipeline.cli.results import FailedCheck, SyncResult
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from stori_pipeline.lake import Lake
     from stori_pipeline.model.project import Affected, Project
     from stori_pipeline.model.reading import Position
@@ -37,6 +41,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
+_SECONDS = 3_600
+"""For which a mark counts. A reading renews the position of an idle collection, which its server keeps for a day or less."""
+
 _AWS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 _CREDENTIALS = re.compile(r"//[^/@]*@|(password|key|token|secret)=[^\s&]*", re.IGNORECASE)
 _CODE = (".py", ".sql", ".toml", ".json", ".yaml")
@@ -116,8 +123,13 @@ def _moved_in_lake(mark: Mark, settings: Settings) -> str:
 def _lakes(settings: Settings) -> tuple[Lake, Lake]:
     from stori_pipeline.lake import Lake, connect
 
-    client = connect()
+    client = _client(os.environ.get("AWS_ENDPOINT_URL", ""), connect)
     return Lake(client, settings.landing_bucket), Lake(client, settings.processed_bucket)
+
+
+@functools.lru_cache(maxsize=1)
+def _client(endpoint: str, connect: Callable[[], S3Client]) -> S3Client:  # noqa: ARG001  (the endpoint is part of the cache's key)
+    return connect()
 
 
 def _moved_in_warehouse(mark: Mark, settings: Settings) -> str:
@@ -136,6 +148,7 @@ def _moved_in_warehouse(mark: Mark, settings: Settings) -> str:
 class Begun:
     """What there was before a sync began."""
 
+    began: float
     code: str
     tables: Sequence[Table]
     batches: Mapping[str, Batch]
@@ -148,7 +161,7 @@ def begin(tables: Sequence[Table]) -> Begun | None:
     from stori_pipeline.settings import Settings
 
     try:
-        code, settings = _code(), Settings.load()
+        began, code, settings = time.time(), _code(), Settings.load()
         batches = _newest(current().project, tables, settings)
         heads: dict[str, str] = {}
         by_source: dict[Source, dict[Table, Position | None]] = {}
@@ -161,7 +174,7 @@ def begin(tables: Sequence[Table]) -> Begun | None:
     except Exception as error:  # noqa: BLE001  (the sync meets it again, and says it as a sync does)
         _log.debug("what there is before the sync is not known: %s", error)
         return None
-    return Begun(code, tables, batches, heads)
+    return Begun(began, code, tables, batches, heads)
 
 
 def _tells_of_the_table(source: Source, settings: Settings) -> bool:
@@ -224,6 +237,7 @@ def _left(begun: Begun, results: Sequence[SyncResult]) -> dict[str, Any] | None:
         return None
     return {
         "version": _VERSION,
+        "began": begun.began,
         "code": begun.code,
         "tables": [table.full_name for table in begun.tables],
         "mark": mark.to_json(),
@@ -272,7 +286,8 @@ def _kept(names: Sequence[str]) -> dict[str, Any] | None:
     """The mark of these tables, if it counts."""
     try:
         kept = json.loads(_path(names).read_bytes())
-        return kept if kept["version"] == _VERSION and kept["code"] == _code() else None
+        is_recent = 0 <= time.time() - kept["began"] < _SECONDS
+        return kept if is_recent and kept["version"] == _VERSION and kept["code"] == _code() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
