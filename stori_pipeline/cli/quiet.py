@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stori_pipeline.cli.apart import answers
+from stori_pipeline.cli.apart import HERE, answers
 from stori_pipeline.cli.results import FailedCheck, SyncResult
 
 if TYPE_CHECKING:
@@ -76,15 +76,15 @@ def _questions(kept: Mapping[str, Any]) -> dict[str, dict[str, Callable[[], str]
     from stori_pipeline.settings import Settings
 
     mark, settings = Mark.from_json(kept["mark"]), Settings.load()
-    questions: dict[str, dict[str, Callable[[], str]]] = {"aws": {"lake": lambda: _moved_in_lake(mark, settings)}}
+    questions: dict[str, dict[str, Callable[[], str]]] = {HERE: {"lake": lambda: _moved_in_lake(mark, settings)}}
     by_source: dict[Source, list[Table]] = {}
     for table in _tables(kept["tables"]):
         by_source.setdefault(table.source, []).append(table)
     for source, tables in by_source.items():
         asked = {table: mark.landing[table.full_name].until for table in tables}
-        imports = {"sqs": "aws", "s3_drop": "aws", "postgres": "here"}.get(source.kind, source.kind)
+        imports = {"sqs": "aws", "s3_drop": "aws", "postgres": HERE}.get(source.kind, source.kind)
         questions.setdefault(imports, {})[source.name] = lambda source=source, asked=asked: _moved_in_source(source, asked, mark, settings)  # type: ignore[misc]
-    questions.setdefault("here", {})["warehouse"] = lambda: _moved_in_warehouse(mark, settings)
+    questions[HERE]["warehouse"] = lambda: _moved_in_warehouse(mark, settings)
     return questions
 
 
