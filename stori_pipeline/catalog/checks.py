@@ -5,14 +5,19 @@ Belongs here: one function per check. Does not belong here: what a check is (`mo
 
 from __future__ import annotations
 
-import polars as pl
-from iso4217 import Currency
+from typing import TYPE_CHECKING
 
 from stori_pipeline.model.check import check
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @check("drops.card_settlements", severity="warn")
 def currency_in_iso_4217(card_settlements: pl.LazyFrame) -> pl.LazyFrame:
     """Every currency is a code of ISO 4217."""
+    import polars as pl  # slow to import, and the table definitions beside this module do without
+    from iso4217 import Currency
+
     unknown = ~pl.col("currency").is_in([each.code for each in Currency])
     return card_settlements.filter(unknown).select("settlement_date", "merchant_id", "scheme", "currency", "file")

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table as Grid
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass
@@ -44,6 +44,8 @@ def _console(*, stderr: bool = False) -> Console:
 
     A pipe or a log has no width; with rich's default of eighty columns every row would wrap.
     """
+    from rich.console import Console  # slow to import, and lines do without
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 140)
 
@@ -98,12 +100,12 @@ def say(line: str) -> None:
 def warn(line: str) -> None:
     """Print one line to stderr that --quiet does not silence."""
     # A terminal wraps lines by itself; in a log, a search would miss a wrapped message.
-    _console(stderr=True).print(line, markup=False, soft_wrap=True)
+    click.echo(line, err=True)
 
 
 def print_line(line: str) -> None:
     """Print one line of a result to stdout."""
-    _console().print(line, markup=False, soft_wrap=True)
+    click.echo(line)
 
 
 def print_json(value: Any) -> None:
@@ -115,6 +117,8 @@ def grid(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """Print a table to stdout; columns of numbers are aligned right and have thousands separators. Silent under --quiet."""
     if TERMINAL.quiet:
         return
+    from rich.table import Table as Grid
+
     table = Grid(title=title, title_justify="left", header_style="bold")
     numeric = [all(isinstance(row[i], (int, float)) and not isinstance(row[i], bool) for row in rows) for i in range(len(columns))]
     for name, is_number in zip(columns, numeric, strict=True):
@@ -140,6 +144,8 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         for label, (done, _) in counts.items():
             say(f"  {label}: {done:,}")
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}

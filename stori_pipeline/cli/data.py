@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import click
 
+from stori_pipeline.cli import quiet
 from stori_pipeline.cli.console import Failed, grid, own_errors, plain_errors, print_json, progress, say, warn
 
 if TYPE_CHECKING:
@@ -64,10 +65,16 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
     tables. Exit code 1 if a table, report or chart failed, or if deleted rows could not be looked for; the others are updated nevertheless.
-    A check that fails is named on stderr, and is no failure of the sync.
+    A check that fails is named on stderr, and is no failure of the sync. If nothing is new since the last sync of the same tables, it ends
+    within a second, without a run; with --full or --detect-deletes there is always one.
     """
     with plain_errors():
-        results = run_sync(select_tables(tables), full=full, detect_deletes=detect_deletes)
+        results = None if full or detect_deletes else quiet.nothing_new(tables)
+        if results is None:
+            chosen = select_tables(tables)
+            begun = quiet.begin(chosen)
+            results = run_sync(chosen, full=full, detect_deletes=detect_deletes)
+            quiet.finish(begun, results)
     names = ["table", "batch", "kind", "rows_landed", "rows_loaded", "rows_deleted", "rejected", "seconds"]
     landed = [asdict(result) for result in results if result.layer in ("source", "star")]
     if as_json:

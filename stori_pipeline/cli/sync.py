@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from stori_pipeline import logs
+from stori_pipeline.cli.results import FailedCheck, SyncResult
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.checks import drift_checks, quick_checks, scheduled_checks
 from stori_pipeline.defs.io_managers import ON_ROWS
@@ -36,47 +37,6 @@ if TYPE_CHECKING:
 
 QUIET: Mapping[str, Any] = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The loggers of a run without `STORI_LOG=json`: Dagster's log goes to the instance, where the UI shows it, and not to the terminal."""
-
-
-@dataclass(frozen=True)
-class FailedCheck:
-    """A check that failed in a run. `warns` says whether its failure is a warning."""
-
-    name: str
-    message: str
-    warns: bool
-
-
-@dataclass(frozen=True)
-class SyncResult:
-    """The result of a run for one table, report or chart.
-
-    Attributes:
-        batch: number of the batch that was landed; None if nothing was new, and for reports and charts.
-        kind: `snapshot` or `changes`; of a report `table` or `view`; of a chart `drawn`. None if nothing was new.
-        rows_loaded: rows inserted; of a report its rows, of a chart its values.
-        rejected: rows that went to quarantine.
-        seconds: time of landing and loading.
-        error: the message of the first error, or "".
-        refused: why rows that the source deleted were not looked for, though that was asked; or "".
-        notes: what the reading found that is neither a row nor a rejected row, such as that there is no file yet.
-        failed_checks: of each check that failed, its name, and what it says; a warning says so.
-        layer: `source`, `star`, `report` or `chart`.
-    """
-
-    table: str
-    batch: int | None
-    kind: str | None
-    rows_landed: int
-    rows_loaded: int
-    rows_deleted: int
-    rejected: int
-    seconds: float
-    error: str = ""
-    refused: str = ""
-    layer: str = "source"
-    notes: tuple[str, ...] = ()
-    failed_checks: tuple[FailedCheck, ...] = ()
 
 
 def execute_sync(

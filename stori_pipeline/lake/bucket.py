@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.settings import aws
 from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
@@ -63,11 +64,9 @@ def connect(profile: str | None = None, **client: Any) -> S3Client:
     Raises:
         LakeError: the AWS settings are no settings of a client, such as a profile that does not exist.
     """
-    import boto3  # slow to import
-    from botocore.config import Config
+    from botocore.config import Config  # slow to import
     from botocore.exceptions import BotoCoreError
 
-    # A session of its own, because boto3's default session is not safe for threads.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 4},
         connect_timeout=5,
@@ -75,7 +74,7 @@ def connect(profile: str | None = None, **client: Any) -> S3Client:
         max_pool_connections=32,  # the landing's threads, times a few tables at once
     )
     try:
-        return boto3.session.Session(profile_name=profile).client("s3", config=config, **client)
+        return aws.session(profile).client("s3", config=config, **client)
     except (BotoCoreError, ValueError) as error:
         raise LakeError(f"S3 cannot be used with these AWS settings: {error}{hint('aws', error)}") from error
 

@@ -42,7 +42,8 @@ class Reader(Protocol):
     def head(self, table: Table, since: Position | None) -> str:
         """An opaque text that changes if the table may have changed since `since`. Cheap to compute.
 
-        It may change although nothing changed in the table, which costs one reading. After a change it never stays the same.
+        It may change although nothing changed in the table, which costs one reading. After a change it never stays the same. "" says that
+        nothing has changed since `since`.
         """
 
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> AbstractContextManager[Reading]:

@@ -77,6 +77,20 @@ SELECT target, generation, batch, loaded_at, rows_loaded FROM (
 ) AS loads WHERE newest = 1 ORDER BY target"""
 """The newest load of every mirror that has one."""
 
+SELECT_LOADED_IDS = f"""\
+SELECT target, generation, batch, batch_id FROM (
+  SELECT target, generation, batch, batch_id, ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
+  FROM pipeline.loads
+) AS loads WHERE newest = 1"""
+"""The batch up to which every mirror is loaded."""
+
+SELECT_COMMENTS = """\
+SELECT n.nspname, c.relname, d.description FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0
+WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"""
+"""Every table and view, and its comment."""
+
 INSERT_LEDGER = """\
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)

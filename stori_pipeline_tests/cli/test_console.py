@@ -126,6 +126,7 @@ _NEVER_SEEN = {
     "MisfitError": "becomes a rejected row",
     "NotJson": "becomes a rejected row",
     "Refusal": "becomes a rejected line of an import",
+    "Unanswered": "the sync runs, and says what is wrong",
     "SendError": "the alerts go on, and warn",
     "StorageUnavailable": "is one of click's, which prints its message",
     "StoreUnavailable": "the API's response 503",

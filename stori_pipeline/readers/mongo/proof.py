@@ -15,9 +15,8 @@ from array import array
 from collections.abc import Collection as AnyCollection
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pyarrow as pa
 from pymongo.collection import Collection
 
@@ -33,6 +32,9 @@ from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 
 _KEYLESS_VALUE = 0
 """The partition value of rows without a usable key, in a table whose partition values are its keys: the comparison must find them."""
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Row = Mapping[str, Any]
 
@@ -97,6 +99,8 @@ def _passed(collection: Collection[Document], table: Table, key_range: KeyRange 
             if key_range is None or key_range.low <= at < key_range.high:
                 values.append(at)
                 numbers.append(number)
+    import polars as pl  # slow to import, and only a proof needs it
+
     frame = pl.DataFrame({"value": pl.Series(values, dtype=pl.Int64), "checksum": pl.Series(numbers, dtype=pl.Int64)})
     return frame.unique("value", keep="last", maintain_order=True)
 

@@ -11,7 +11,6 @@ whether a column fits its definition (`shape`), or the position itself (`positio
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 from psycopg2 import extensions
@@ -59,11 +58,6 @@ def layout(cursor: extensions.cursor, table: Table, oid: int) -> Layout:
 
 def _kept(facts: list[str]) -> list[str]:
     return facts if len(facts) <= _MOST_FACTS else [f"digest {_hash(chr(10).join(facts))}"]
-
-
-def digest(of: Layout) -> str:
-    """A short text that differs if any fact does."""
-    return _hash(json.dumps(of, sort_keys=True))[:16]
 
 
 def _hash(text: str) -> str:

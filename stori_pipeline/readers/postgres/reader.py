@@ -5,8 +5,7 @@ Belongs here: the functions of the protocol. Does not belong here: how they work
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date
 
@@ -17,9 +16,8 @@ from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.reading import Chunk, Position, Reading
 from stori_pipeline.model.row_checksum import Digest, KeyRange
 from stori_pipeline.model.table import Table
-from stori_pipeline.readers import changes_of
-from stori_pipeline.readers.postgres import CHANGES, Snapshot, introspect, names, setup, shape, snapshots
-from stori_pipeline.readers.postgres.layout import digest, layout
+from stori_pipeline.readers import SourceError, changes_of
+from stori_pipeline.readers.postgres import CHANGES, Snapshot, heads, introspect, names, setup, shape
 from stori_pipeline.readers.postgres.position import Reached, look
 from stori_pipeline.readers.postgres.reading import begin, copied, relation_of
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
@@ -37,22 +35,23 @@ class PostgresReader:
         return f"PostgresReader({self._address!r})"
 
     def head(self, table: Table, since: Position | None) -> str:
-        """The table's counters of rows inserted, updated and deleted, the times at which the counters were reset, and a digest of what else
-        decides its values (`layout`).
+        """See `heads`."""
+        answer = self.heads({table: since})[table.full_name]
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
 
-        A backend reports its counts after it commits: within a second if it goes on working, within ten seconds if it falls idle, within
-        a minute at most. Until then the text stays the same, so a change shows late. Deletes, TRUNCATE and transactions that were rolled
-        back change the text, too. If the server does not count (`track_counts` is off), every transaction in the cluster changes it; and
-        on a standby, which never counts, everything that it replays.
+    def heads(self, since: Mapping[Table, Position | None], *, exact: bool = False) -> dict[str, str | SourceError]:
+        """See `readers.heads.HeadsTogether`: two queries over one connection, however many tables.
+
+        A head changes as soon as a change of the table can be seen. Only of a table that has more pages than its share of what a look may
+        read (`heads`), what changes elsewhere than in its last pages shows when the server's counters do: within a second if the session
+        that wrote goes on working, within ten seconds if it falls idle, within a minute at most. So do changes of a view that it does not
+        make visible to the role in tables. If the server does not count (`track_counts` is off), every transaction in the cluster changes
+        such a head; and on a standby, which never counts, everything that it replays. With `exact`, every row of a table is looked
+        at, and what cannot be looked at moves with every transaction in the cluster.
         """
-        changes_of(table, CHANGES)
-        with self._cursor(table) as cursor:
-            relation_of(self._address, cursor, table)  # a table that is not there has no counters, which is no rest
-            if isinstance(table.changes, Snapshot) and (of_rows := snapshots.head(cursor, table)):
-                return json.dumps([since is None, of_rows])
-            cursor.execute(_HEAD, {"name": names.sql(table.name_in_source)})
-            ((oid, *counters),) = cursor.fetchall()
-            return json.dumps([since is None, *counters, digest(layout(cursor, table, oid))])
+        return heads.heads(self._address, {table: position is None for table, position in since.items()}, exact=exact)
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
@@ -136,21 +135,3 @@ class PostgresReader:
 def _in_utf8(table: Table, keys: Collection[tuple[str, ...]]) -> list[list[bytes]]:
     """The texts of the keys, by column, as the parameters of a statement of `row_checksum`."""
     return [[text.encode() for text in texts] for texts in zip(*keys, strict=True)] or [[]] * len(table.key)
-
-
-# The counters of partitions and children are added to the parent's. A crash resets the counters, so the text has the reset times, too.
-_HEAD = """
-WITH RECURSIVE tree(oid) AS (
-  SELECT to_regclass(%(name)s)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
-SELECT to_regclass(%(name)s)::oid::bigint,
-       string_agg(oid || '/' || COALESCE(pg_relation_filenode(oid), 0), ' ' ORDER BY oid),
-       sum(pg_stat_get_tuples_inserted(oid))::text,
-       sum(pg_stat_get_tuples_updated(oid))::text,
-       sum(pg_stat_get_tuples_deleted(oid))::text,
-       (SELECT stats_reset::text FROM pg_stat_bgwriter),
-       (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()),
-       pg_postmaster_start_time()::text,
-       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
-            WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END
-FROM tree
-"""

@@ -161,11 +161,15 @@ def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: 
     """
     relation = shape.find(cursor, names.sql(table.name_in_source))
     if relation is None:
-        raise SourceError(
-            f"{table.full_name}: there is no table {table.name_in_source!r} that the role {address.role!r} can see at {address!r};"
-            f" create it, correct the definition's source_name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
-        )
+        raise no_relation(address, table)
     return shape.with_row_keys(table, relation, new)
+
+
+def no_relation(address: Address, table: Table) -> SourceError:
+    return SourceError(
+        f"{table.full_name}: there is no table {table.name_in_source!r} that the role {address.role!r} can see at {address!r};"
+        f" create it, correct the definition's source_name, or GRANT USAGE ON SCHEMA … TO {quoted(address.role)}"
+    )
 
 
 def _refuse_unreadable(table: Table, relation: Relation) -> None:

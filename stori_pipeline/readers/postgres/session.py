@@ -102,9 +102,10 @@ class Address:
         try:
             yield
         except psycopg2.Error as error:
-            raise self._translated(error, connection, what, relation) from error
+            raise self.translated(error, connection, what, relation) from error
 
-    def _translated(self, error: psycopg2.Error, connection: extensions.connection, what: str, relation: str) -> SourceError:
+    def translated(self, error: psycopg2.Error, connection: extensions.connection, what: str, relation: str) -> SourceError:
+        """What an error of the driver means. `what` and `relation` name what was being read."""
         message = self._scrubbed(error.pgerror or str(error))
         code = error.pgcode or ""
         lost = connection.closed != 0 or (not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)))

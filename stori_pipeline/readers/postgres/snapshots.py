@@ -1,4 +1,4 @@
-"""Tables that are read as a whole each time: the checksum that tells whether any row has changed, and a head that is cheaper.
+"""Tables that are read as a whole each time: the checksum that tells whether any row has changed.
 
 Belongs here: the position of such a table. Does not belong here: the position of a table whose changes are read (`position`).
 """
@@ -52,22 +52,14 @@ def content(cursor: extensions.cursor, table: Table, relation: Relation) -> Cont
     return Content(rows, int(total))
 
 
-def head(cursor: extensions.cursor, table: Table) -> str:
-    """A text that changes if rows of a view may have changed: the counters of all rows that were written in the database, because a view
-    may depend on any table. "" for what has counters of its own.
+def foreign_head(cursor: extensions.cursor, table: Table) -> str:
+    """A text that changes if rows of a foreign table, or of a parent of one, have changed: that of its rows. Takes a pass over them.
 
-    Of a foreign table, or a parent of one, the text is that of its rows, and takes a pass over them.
+    Raises:
+        SourceError: the table does not fit its definition.
     """
     relation = shape.find(cursor, names.sql(table.name_in_source))
-    if relation is not None and relation.has_foreign:
-        shape.refuse_misfit(table, relation)
-        return json.dumps(dict(content(cursor, table, shape.with_row_keys(table, relation)).to_json()))
-    if relation is None or relation.kind != "v":
-        return ""
-    cursor.execute(
-        "SELECT tup_inserted, tup_updated, tup_deleted, stats_reset::text, pg_postmaster_start_time()::text,"
-        " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text"
-        " WHEN current_setting('track_counts') = 'off' THEN pg_snapshot_xmax(pg_current_snapshot())::text END"
-        " FROM pg_stat_database WHERE datname = current_database()"
-    )
-    return json.dumps([relation.oid, *cursor.fetchall()[0]])
+    if relation is None:
+        raise SourceError(f"{table.full_name}: the foreign table {table.name_in_source!r} was dropped while its head was asked for")
+    shape.refuse_misfit(table, relation)
+    return json.dumps(dict(content(cursor, table, shape.with_row_keys(table, relation)).to_json()))

@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +20,13 @@ from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
 from stori_pipeline.readers.s3_drop import Objects
+from stori_pipeline.settings import aws
 from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_creating = threading.Lock()
 
 PAGE = 1_000
 """The number of objects per listing request; S3's limit."""
@@ -44,17 +48,21 @@ class Dropped:
     size: int = field(compare=False)
 
 
+def _client(endpoint: str, access_key: str) -> S3Client:
+    """The client of this environment. Side by side, several tables would each create one."""
+    with _creating:
+        return _created(endpoint, access_key)
+
+
 @functools.lru_cache(maxsize=4)
-def _client(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what a client is made from is the cache's key)
+def _created(endpoint: str, access_key: str) -> S3Client:  # noqa: ARG001  (what a client is made from is the cache's key)
     # Cached, because creating a client takes a tenth of a second and a sensor runs every few seconds.
-    import boto3  # slow to import
-    from botocore.config import Config
+    from botocore.config import Config  # slow to import
     from botocore.exceptions import BotoCoreError
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
     try:
-        # A session of its own, because boto3's default session is not safe for threads.
-        return boto3.session.Session().client("s3", config=config)
+        return aws.session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise SourceError(f"S3 cannot be used with these AWS settings: {error}{hint('aws', error)}") from error
 

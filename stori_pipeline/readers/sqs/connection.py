@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stori_pipeline.readers import SourceError, SourceUnavailable
+from stori_pipeline.settings import aws
 from stori_pipeline.settings.foreign import hint
 
 MESSAGES_AT_ONCE = 10
@@ -162,9 +163,8 @@ def opened(url: str, table: str, source: str) -> Connection:
 @lru_cache(maxsize=8)
 def _client(address: str, region: str | None) -> Any:
     """Cached, because creating a client takes longer than most requests. Threads may share it; it renews a role's credentials itself."""
-    import boto3  # slow to import
-    from botocore.config import Config
+    from botocore.config import Config  # slow to import
 
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
     config = Config(retries=retries, connect_timeout=5, read_timeout=30, max_pool_connections=32)
-    return boto3.session.Session().client("sqs", endpoint_url=address, region_name=region, config=config)
+    return aws.session().client("sqs", endpoint_url=address, region_name=region, config=config)

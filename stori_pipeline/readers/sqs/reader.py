@@ -47,10 +47,14 @@ class SqsReader:
         return opened(self._url, table.full_name, table.source.name)
 
     def head(self, table: Table, since: Position | None) -> str:
+        """The numbers of messages that wait, and that were read; "" if none waits. Takes one request.
+
+        SQS counts approximately: a message shows when it is sent, and at most a minute later.
+        """
         waiting = self._opened(table).waiting()
         # The number of waiting messages may be the same as before; the number of messages read only grows.
         read = received(since)
-        return f"{read} read, {waiting} waiting at {int(time.time()) // _RETRY_SECONDS}" if waiting else f"{read} read, none waiting"
+        return f"{read} read, {waiting} waiting at {int(time.time()) // _RETRY_SECONDS}" if waiting else ""
 
     @contextmanager
     def read(self, table: Table, since: Position | None, *, day: date | None = None) -> Iterator[Reading]:
