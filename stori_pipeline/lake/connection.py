@@ -9,11 +9,12 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stori_pipeline.clock import utc_now
 from stori_pipeline.lake.errors import LakeError
 from stori_pipeline.settings.foreign import hint
 
@@ -141,7 +142,7 @@ def connection_of(client: S3Client, verify: bool | str | None = None) -> Connect
 
             raise NoCredentialsError
         keys = found.get_frozen_credentials()
-        return _credentials(keys.access_key, keys.secret_key, keys.token, datetime.now(timezone.utc) + _FRESH)
+        return _credentials(keys.access_key, keys.secret_key, keys.token, utc_now() + _FRESH)
 
     endpoint = client.meta.endpoint_url
     region = client.meta.region_name
