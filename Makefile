@@ -9,13 +9,16 @@ DOCS := .venv-docs/ready
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml
+$(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml $(wildcard copy_decoder/*.py copy_decoder/src/*/*.c)
 	@echo "Setting up .venv (two minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# pip compiles on one processor only. Some packages hold files of other Pythons, which do not compile, or tests, which nobody runs.
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/sympy/' .venv/lib || true
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./redshift_local
+	@# C. Without a compiler everything works, and a reading of Postgres takes twice the processor time.
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation ./copy_decoder 2>/dev/null || \
+	echo "copy_decoder was not built, as that needs a C compiler and Python's headers: Postgres is read in text format."
 	@touch $@
 
 run: $(READY) ## Run the main job from end to end on the local stack: seed, sync, change, sync again, prove
@@ -63,6 +66,7 @@ docs: $(DOCS) ## Build the documentation as a site in site/; a warning is an err
 
 wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an environment and a folder that hold nothing else
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist >/dev/null && cd redshift_local && ../$(BIN)/python -m hatchling build -d ../dist >/dev/null
+	@cd copy_decoder && ../$(BIN)/python -c "from setuptools.build_meta import build_sdist, build_wheel; build_sdist('../dist'); build_wheel('../dist')" >/dev/null
 	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && \
 	sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(.*) \\$$/\1\3/p' requirements.txt >"$$empty/pins" && \
 	$(BIN)/python -m venv "$$empty/venv" && \
