@@ -66,7 +66,8 @@ docs: $(DOCS) ## Build the documentation as a site in site/; a warning is an err
 
 wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an environment and a folder that hold nothing else
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist >/dev/null && cd redshift_local && ../$(BIN)/python -m hatchling build -d ../dist >/dev/null
-	@cd copy_decoder && ../$(BIN)/python -c "from setuptools.build_meta import build_sdist, build_wheel; build_sdist('../dist'); build_wheel('../dist')" >/dev/null
+	@# Only its source: a package index takes no wheel that was built against this machine's C library.
+	@cd copy_decoder && ../$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('../dist')" >/dev/null
 	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && \
 	sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(.*) \\$$/\1\3/p' requirements.txt >"$$empty/pins" && \
 	$(BIN)/python -m venv "$$empty/venv" && \
@@ -76,6 +77,6 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .venv-docs site dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs site dist copy_decoder/build htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
 .PHONY: help run test test-long test-clock coverage dev check bench golden docs wheels clean
