@@ -9,13 +9,16 @@ DOCS := .venv-docs/ready
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml
+$(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml $(wildcard copy_decoder/*.py copy_decoder/src/*/*.c)
 	@echo "Setting up .venv (two minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# pip compiles on one processor only. Some packages hold files of other Pythons, which do not compile, or tests, which nobody runs.
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/sympy/' .venv/lib || true
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./redshift_local
+	@# C. Without a compiler everything works, and a reading of Postgres takes twice the processor time.
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation ./copy_decoder 2>/dev/null || \
+	echo "copy_decoder was not built, as that needs a C compiler and Python's headers: Postgres is read in text format."
 	@touch $@
 
 run: $(READY) ## Run the main job from end to end on the local stack: seed, sync, change, sync again, prove
@@ -63,6 +66,8 @@ docs: $(DOCS) ## Build the documentation as a site in site/; a warning is an err
 
 wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an environment and a folder that hold nothing else
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist >/dev/null && cd redshift_local && ../$(BIN)/python -m hatchling build -d ../dist >/dev/null
+	@# Only its source: a package index takes no wheel that was built against this machine's C library.
+	@cd copy_decoder && ../$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('../dist')" >/dev/null
 	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && \
 	sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?(.*) \\$$/\1\3/p' requirements.txt >"$$empty/pins" && \
 	$(BIN)/python -m venv "$$empty/venv" && \
@@ -72,6 +77,6 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .venv-docs site dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs site dist copy_decoder/build htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
 .PHONY: help run test test-long test-clock coverage dev check bench golden docs wheels clean

@@ -163,7 +163,7 @@ class Charts:
                 if self._client is None:
                     from stori_pipeline.lake import connect as connect_s3
 
-                    self._client = connect_s3()
+                    self._client = connect_s3().client
                 response = self._cache[key] = request(self._client)
             except (BotoCoreError, ClientError) as error:
                 raise StoreUnavailable("the bucket of charts does not answer") from error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stori_pipeline.lake import Lake
     from stori_pipeline.lake.bucket import Bucket
+    from stori_pipeline.lake.connection import Connection
     from stori_pipeline.model.source import Source
     from stori_pipeline.model.table import Table
     from stori_pipeline.warehouse import Warehouse
@@ -60,18 +61,23 @@ class BoundedS3Resource(S3Resource):
 
     def get_client(self) -> Any:
         # The endpoint in the environment is part of the cache's key, because boto3 reads unset fields from the environment.
-        return _bounded_client(self.model_dump_json(), os.environ.get("AWS_ENDPOINT_URL", ""))
+        return self.connection().client
+
+    def connection(self) -> Connection:
+        """The connection of that client, which makes the client only if it is needed: boto3 is slow to import."""
+        return _connection(self.model_dump_json(), os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
 @functools.lru_cache(maxsize=4)
-def _bounded_client(fields: str, endpoint: str) -> S3Client:  # noqa: ARG001  (the endpoint is part of the cache's key)
+def _connection(fields: str, endpoint: str) -> Connection:  # noqa: ARG001  (the endpoint is part of the cache's key)
     import json
 
     from stori_pipeline.lake import connect
 
     values = json.loads(fields)
     names = ("region_name", "endpoint_url", "use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    return connect(values["profile_name"], **{name: values[name] for name in names if values[name] is not None})
+    given = {name: values[name] for name in names if values[name] is not None and (name, values[name]) != ("use_ssl", True)}
+    return connect(values["profile_name"], **given)
 
 
 class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
@@ -89,16 +95,18 @@ class LakeResource(ConfigurableResource):  # type: ignore[type-arg]
     def open(self) -> Lake:
         from stori_pipeline.lake import Lake
 
-        return Lake(self._client(), self.bucket_name)
+        return Lake(self._connection(), self.bucket_name)
 
     def open_bucket(self) -> Bucket:
         """The same bucket, for objects that are not batches of a table."""
         from stori_pipeline.lake.bucket import Bucket
 
-        return Bucket(self._client(), self.bucket_name)
+        return Bucket(self._connection(), self.bucket_name)
 
-    def _client(self) -> S3Client:
-        client: S3Client = (self.s3 or BoundedS3Resource()).get_client()
+    def _connection(self) -> Connection | S3Client:
+        if self.s3 is None or isinstance(self.s3, BoundedS3Resource):
+            return (self.s3 or BoundedS3Resource()).connection()
+        client: S3Client = self.s3.get_client()
         return client
 
     def uri(self, table: Table) -> str:

@@ -17,6 +17,7 @@ from stori_pipeline.clock import Clock, utc_day, utc_now
 from stori_pipeline.lake import columns
 from stori_pipeline.lake.bucket import Bucket, LakeError
 from stori_pipeline.lake.columns import LiveParts
+from stori_pipeline.lake.connection import Connection
 from stori_pipeline.lake.decisions import Decision
 from stori_pipeline.lake.manifest import (
     MAX_BATCH,
@@ -60,8 +61,7 @@ class _Written(NamedTuple):
 class Lake:
     """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
 
-    def __init__(self, s3: S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
-        self._s3 = s3
+    def __init__(self, s3: Connection | S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
         self.bucket = Bucket(s3, bucket)
         self._manifests = Manifests(self.bucket)
         self.sizes = sizes or Sizes()
@@ -257,13 +257,13 @@ class Lake:
         """Every row of these parts, which have the same columns, in order, as it landed."""
         from stori_pipeline.lake import live
 
-        return live.scan(self._s3, urls, table)
+        return live.scan(self.bucket.connection, urls, table)
 
     def scan_files(self, *urls: str) -> pl.LazyFrame:
         """Every row of these Parquet files, which may be of any schema. They are read when the frame is collected."""
         from stori_pipeline.lake import live
 
-        return live.scan_files(self._s3, urls)
+        return live.scan_files(self.bucket.connection, urls)
 
     def as_landed(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order, with the columns and types with which they landed, then `_batch`, `_seq` and

@@ -160,7 +160,7 @@ def scan_objects(bucket: Bucket, keys: Sequence[str]) -> pl.LazyFrame:
     for key in keys:
         if bucket.size(key) is None:
             raise LakeError(f"{bucket.url(key)} does not exist; materialize the asset first")
-    return scan_files(bucket.client, [bucket.url(key) for key in keys])
+    return scan_files(bucket.connection, [bucket.url(key) for key in keys])
 
 
 def as_annotated(frame: pl.LazyFrame, annotation: Any) -> Any:

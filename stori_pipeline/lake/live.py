@@ -7,40 +7,35 @@ parts there are (`batches`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
+from stori_pipeline.lake.connection import Connection, connection_of
 from stori_pipeline.model.table import Table
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 _ROWS_AT_ONCE = 65_536
 
 
-def scan(s3: S3Client, urls: Sequence[str], table: Table) -> pl.LazyFrame:
+def scan(s3: Connection, urls: Sequence[str], table: Table) -> pl.LazyFrame:
     """Every landed row of these parts, in their order, with `_batch`, `_seq` and `_deleted`. Read when the frame is collected."""
     return scan_files(s3, urls) if urls else pl.DataFrame(table.landed_schema.empty_table()).lazy()
 
 
-def scan_files(s3: S3Client, urls: Sequence[str]) -> pl.LazyFrame:
+def scan_files(s3: Connection, urls: Sequence[str]) -> pl.LazyFrame:
     """Every row of these Parquet files (at least one), in their order. Read when the frame is collected."""
 
     def fresh_keys() -> tuple[dict[str, str], int | None]:
-        # polars calls this when a scan begins, so that a role's short-lived credentials are fresh. It needs credentials, for which
-        # botocore's client has no public method.
-        credentials = s3._request_signer._credentials.get_frozen_credentials()  # type: ignore[attr-defined]
-        keys = {"aws_access_key_id": credentials.access_key, "aws_secret_access_key": credentials.secret_key}
-        if credentials.token:
-            keys["aws_session_token"] = credentials.token
+        # polars calls this when a scan begins, so that a role's short-lived credentials are fresh.
+        found = (s3.credentials or connection_of(s3.client).credentials or dict)()
+        keys = {"aws_access_key_id": found["access_key_id"], "aws_secret_access_key": found["secret_access_key"]}
+        if found["token"]:
+            keys["aws_session_token"] = found["token"]
         return keys, None
 
-    endpoint = s3.meta.endpoint_url
-    options = {"aws_region": s3.meta.region_name}
-    if "amazonaws.com" not in endpoint:  # polars knows the address of a bucket on AWS
-        options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
+    options = {"aws_region": s3.region}
+    if s3.endpoint:  # polars knows the address of a bucket on AWS
+        options |= {"aws_endpoint_url": s3.endpoint, "aws_allow_http": str(s3.endpoint.startswith("http://")).lower()}
     # `date=` and `batch=` in keys are for people and for sweeping; they are not columns.
     return pl.scan_parquet(list(urls), storage_options=options, credential_provider=fresh_keys, hive_partitioning=False, glob=False)
 

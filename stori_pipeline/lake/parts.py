@@ -38,9 +38,9 @@ class Sizes:
 
 
 class PartWriter:
-    """Writes a stream of record batches as parts, from one thread at a time. No object appears before `finish`.
+    """Writes a stream of record batches as parts, from one thread at a time. A full part is completed at once, the last one by `finish`.
 
-    As a context manager, it aborts unfinished parts if an error is raised.
+    As a context manager, it aborts and removes the parts if an error is raised.
     """
 
     def __init__(self, bucket: Bucket, pool: BoundedPool, key: Callable[[int], str], sizes: Sizes) -> None:
@@ -93,8 +93,8 @@ class PartWriter:
     def finish(self) -> tuple[Part, ...]:
         """Writes the remaining rows, completes the parts, and checks the size of each."""
         self._encode()
-        if self._parts and not self._parts[-1].sealed:
-            self._parts[-1].seal()
+        if self._parts:
+            self._parts[-1].close()
         for future in [self._uploads.submit(part.upload.finish) for part in self._parts]:
             future.result()
         return tuple(Part(self._bucket.url(part.upload.key), part.rows, part.upload.size) for part in self._parts)
@@ -136,9 +136,14 @@ class _OpenPart:
         self.rows += rows.num_rows
 
     def seal(self) -> None:
-        self._writer.close()
+        """Closes the file and completes its object. Nothing refers to it yet, as no manifest names it."""
+        self.close()
         self.upload.seal()
         self.sealed = True
+
+    def close(self) -> None:
+        if not self.sealed:
+            self._writer.close()
 
     def abort(self) -> None:
         self.upload.abort()

@@ -1,7 +1,7 @@
 """Uploads to S3 while more bytes are written: a bounded thread pool, and a file that uploads itself in pieces.
 
 Belongs here: threads, back-pressure, and passing an error from a thread to the caller. Does not belong here: what the bytes are (`parts`),
-or what an error of S3 means (`bucket`).
+or what an error of S3 means (`errors`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from stori_pipeline.lake.bucket import Bucket, LakeError
+from stori_pipeline.lake.bucket import Bucket
+from stori_pipeline.lake.errors import LakeError, explained
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from obstore import WritableFile
+
+_PORTION = 1 << 20
+"""The bytes that are passed on at once; a Parquet writer writes many small portions."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,20 +71,19 @@ class BoundedPool:
 
 
 class Upload(io.RawIOBase):
-    """A file that becomes the object `key` when it is finished, not before.
+    """A file that becomes the object `key` when it is sealed or finished, not before.
 
-    It holds one piece in memory and submits full pieces to the pool. A file smaller than a piece is uploaded in one request at the end.
-    Only one thread at a time may write to it.
+    It uploads full pieces while more is written, and holds a piece and those on their way in memory. A file smaller than a piece is
+    uploaded in one request at the end. Only one thread at a time may write to it.
     """
 
     def __init__(self, bucket: Bucket, key: str, pool: BoundedPool, piece_bytes: int) -> None:
         self._bucket = bucket
         self._uploads = pool
-        self._piece_bytes = piece_bytes
+        self._writer: WritableFile | None = bucket.writer(key, piece_bytes)
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._upload = ""
-        self._pieces: list[Future[CompletedPartTypeDef]] = []
+        self._sealed: Future[LakeError | None] | None = None
         self._aborted = False
         self.key = key
         self.size = 0
@@ -98,39 +101,45 @@ class Upload(io.RawIOBase):
         self._waiting.append(content)
         self._waiting_bytes += len(content)
         self.size += len(content)
-        if self._waiting_bytes >= self._piece_bytes:
+        if self._waiting_bytes >= _PORTION:
             self._send()
         return len(content)
 
     def _send(self) -> None:
-        if not self._upload:
-            self._upload = self._bucket.start_upload(self.key)
         body = b"".join(self._waiting)
         self._waiting, self._waiting_bytes = [], 0
-        number = len(self._pieces) + 1
-        self._pieces.append(self._uploads.submit(self._bucket.upload_piece, self.key, self._upload, number, body))
+        if self._writer is not None:
+            with explained("uploading", self._bucket.name, self.key):
+                self._writer.write(body)
 
     def seal(self) -> None:
-        """Submits the last piece. Write nothing after this."""
-        if self._upload and self._waiting:
+        """Completes the upload on a thread of the pool, so that the file no longer takes memory. Write nothing after this."""
+        self._sealed = self._uploads.submit(self._complete)
+
+    def _complete(self) -> LakeError | None:
+        """Returns the failure, because it may not be one: see `finish`."""
+        try:
             self._send()
+            if self._writer is not None:
+                with explained("completing", self._bucket.name, self.key):
+                    self._writer.close()
+        except FileNotFoundError as error:
+            return LakeError(f"completing {self._bucket.url(self.key)}: S3 has no such upload; run again").with_traceback(
+                error.__traceback__
+            )
+        except LakeError as error:
+            return error
+        return None
 
     def finish(self) -> None:
-        """Completes the upload and checks the size of the object.
+        """Completes the upload, if it is not sealed, and checks the size of the object.
 
         Raises:
             LakeError: the object is missing, or its size differs from the bytes written.
         """
-        failure: LakeError | None = None
-        if self._upload:
-            try:
-                self._bucket.complete_upload(self.key, self._upload, [piece.result() for piece in self._pieces])
-            except LakeError as error:
-                # If the response to a completion is lost, the client repeats the request, and S3 refuses it. Only this upload uses the
-                # key, so an object of the right size means that the first request succeeded.
-                failure = error
-        else:
-            self._bucket.put(self.key, b"".join(self._waiting))
+        # If the response to a completion is lost, the client repeats the request, and S3 refuses it. Only this upload uses the key, so an
+        # object of the right size means that the first request succeeded.
+        failure = self._sealed.result() if self._sealed is not None else self._complete()
         stored = self._bucket.size(self.key)
         if stored == self.size:
             return
@@ -140,11 +149,14 @@ class Upload(io.RawIOBase):
         raise LakeError(f"uploading {self._bucket.url(self.key)}: wrote {self.size} bytes but found {size}; run again")
 
     def abort(self) -> None:
-        """Abandons the upload: no object appears, and S3 keeps no piece of it."""
+        """Abandons the upload: S3 keeps no piece of it, and no object that was sealed."""
         self._aborted = True
+        was_written = self.size > self._waiting_bytes
         self._waiting = []
-        if self._upload:
-            for piece in self._pieces:
-                piece.cancel()
-            wait(self._pieces)  # S3 would keep, and charge for, a piece that arrives after the abort
-            self._bucket.abort_upload(self.key, self._upload)
+        if self._sealed is not None:
+            self._sealed.cancel()
+            wait([self._sealed])
+            self._bucket.delete([self.key])
+        self._writer = None  # which also ends the requests that are on their way
+        if was_written:
+            self._bucket.abort_uploads(self.key)

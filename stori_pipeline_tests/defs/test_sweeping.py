@@ -17,7 +17,7 @@ def test_a_sweep_removes_what_is_old_and_leaves_what_counts(platform: Platform, 
     platform.move(3)
     (result,) = run_sync([BANK], instance=instance, project=PLAIN)
     assert result.rows_loaded == 3
-    s3 = platform.lake._s3
+    s3 = platform.lake.bucket.connection.client
     left = f"{BANK.prefix}/date=2026-01-01/batch=00000009/part-00000-00000000.parquet"
     s3.create_multipart_upload(Bucket=platform.bucket, Key=left)  # broken off in January, by its name
     before = [each["Key"] for each in s3.list_objects_v2(Bucket=platform.bucket)["Contents"]]

@@ -102,7 +102,7 @@ def test_every_event_arrives_once_although_two_consumers_are_killed_again_and_ag
 
 
 def _parquet(url: str) -> pl.DataFrame:
-    s3 = connect()
+    s3 = connect().client
     bucket, _, key = url.removeprefix("s3://").partition("/")
     try:
         return pl.read_parquet(s3.get_object(Bucket=bucket, Key=key)["Body"].read())

@@ -27,10 +27,10 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import MisfitError, Type
 from stori_pipeline.model.types.documents import MAX_DEPTH
 
-_PIECES = 8
+PIECES = 8
 """The number of pieces into which a block is split if something in it does not fit."""
 
-_SMALL = 32 << 10
+SMALL = 32 << 10
 """The size in bytes up to which a block is not split any further."""
 
 _SHOWN = 2_000
@@ -38,12 +38,12 @@ _SHOWN = 2_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_NONE_REJECTED = pa.RecordBatch.from_pylist([], schema=REJECTED)
+NONE_REJECTED = pa.RecordBatch.from_pylist([], schema=REJECTED)
 
 _PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, escape_char=False, newlines_in_values=False, ignore_empty_lines=False)
 
 
-class _Doubtful(ValueError):
+class Doubtful(ValueError):
     """Something in the block may not fit its column."""
 
 
@@ -66,11 +66,11 @@ class BlockParser:
         """The rows of a block, in order. The block must end at the end of a row, and have the table's columns."""
         options = self._options
         for i, convert in enumerate(options):
-            with contextlib.suppress(pa.ArrowInvalid, _Doubtful, UnicodeDecodeError):
-                chunk = Chunk(self._typed(self._in_utf8(block), convert), _NONE_REJECTED)
+            with contextlib.suppress(pa.ArrowInvalid, Doubtful, UnicodeDecodeError):
+                chunk = Chunk(self._typed(self._in_utf8(block), convert), NONE_REJECTED)
                 self._options = options[i:]
                 return [chunk]
-        if len(block) > _SMALL and len(pieces := _cut(block)) > 1:
+        if len(block) > SMALL and len(pieces := _cut(block)) > 1:
             return [chunk for piece in pieces for chunk in self.parse(piece)]
         return [Chunk(*conform(self._table, map(self._row, block[:-1].split(b"\n"))))]
 
@@ -79,7 +79,7 @@ class BlockParser:
 
     def _typed(self, block: bytes, convert: csv.ConvertOptions) -> pa.RecordBatch:
         if block.startswith(_BYTE_ORDER_MARK):
-            raise _Doubtful  # Arrow would drop it as the mark of a file
+            raise Doubtful  # Arrow would drop it as the mark of a file
         # One block, in this thread: the caller already parses blocks in several threads.
         options = csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names)
         parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, convert).combine_chunks()
@@ -97,8 +97,8 @@ def _convert(types: Mapping[str, pa.DataType]) -> csv.ConvertOptions:
 def _cut(block: bytes) -> list[bytes]:
     """The block in pieces of about equal size, each of complete rows."""
     pieces, start = [], 0
-    for i in range(1, _PIECES + 1):
-        end = block.find(b"\n", max(start, len(block) * i // _PIECES - 1)) + 1 or len(block)
+    for i in range(1, PIECES + 1):
+        end = block.find(b"\n", max(start, len(block) * i // PIECES - 1)) + 1 or len(block)
         if end > start:
             pieces.append(block[start:end])
             start = end
@@ -109,30 +109,30 @@ def _cut(block: bytes) -> list[bytes]:
 
 
 def _checked(array: pa.Array, column: Column) -> pa.Array:
-    """The column as it lands. Raises _Doubtful if the contract must check the rows."""
+    """The column as it lands. Raises Doubtful if the contract must check the rows."""
     kind = column.type
     if pa.types.is_decimal(kind.arrow) and pa.types.is_string(array.type):
         array = pc.replace_substring_regex(array, _ZEROS_AT_THE_END, r"\1")
         if pc.any(pc.match_substring_regex(array, _MORE_PLACES_THAN_ARROW_CASTS)).as_py():
-            raise _Doubtful
+            raise Doubtful
         array = array.cast(kind.arrow)
     if kind.copy_form is None:
         array = _converted(_without_escapes(array), kind)
     elif kind.is_document:
-        array = _json(array, kind.max_bytes)
+        array = json_column(_without_escapes(array), kind.max_bytes)
     elif kind.copy_form:
         if not pc.all(pc.match_substring_regex(array, kind.copy_form), min_count=0).as_py():
-            raise _Doubtful
+            raise Doubtful
         array = kind.from_texts(array) if kind.from_texts else array
     elif pa.types.is_string(array.type):
         array = _without_escapes(array)
-        _refuse(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
+        refuse_longer(pc.max(pc.binary_length(array)).as_py(), kind.max_bytes)
     elif pa.types.is_decimal(array.type):
         array.validate(full=True)  # the parser accepts values that are too large for the column's precision
     elif not kind.fits(array):
-        raise _Doubtful
+        raise Doubtful
     if array.null_count and not column.nullable:
-        raise _Doubtful
+        raise Doubtful
     return array
 
 
@@ -141,7 +141,7 @@ def _converted(texts: pa.Array, kind: Type) -> pa.Array:
     try:
         return pa.array([None if text is None else kind.convert(text) for text in texts.to_pylist()], kind.arrow)
     except MisfitError as error:
-        raise _Doubtful from error
+        raise Doubtful from error
 
 
 _ZEROS_AT_THE_END = r"^(-?[0-9]+(?:[.][0-9]*[1-9])?)[.]?0*$"
@@ -150,9 +150,9 @@ _MORE_PLACES_THAN_ARROW_CASTS = r"[.][0-9]{39}"
 """Arrow's cast turns such a text into another number, mostly zero, instead of refusing it."""
 
 
-def _refuse(longest: int | None, allowed: int | None) -> None:
+def refuse_longer(longest: int | None, allowed: int | None) -> None:
     if longest is not None and allowed is not None and longest > allowed:
-        raise _Doubtful
+        raise Doubtful
 
 
 # NUL marks a backslash during the replacements; no text in Postgres can hold a NUL.
@@ -170,16 +170,15 @@ def _without_escapes(texts: pa.Array) -> pa.Array:
 _SPACE_BETWEEN_TOKENS = r'("(?:[^"\\]|\\.)*")|\s+'
 
 
-def _json(texts: pa.Array, max_bytes: int | None) -> pa.Array:
+def json_column(texts: pa.Array, max_bytes: int | None) -> pa.Array:
     """jsonb's text in the form of `documents.json_text`, from which it differs by its spaces only; JSON's null as null."""
-    texts = _without_escapes(texts)
     if pc.any(pc.starts_with(texts, " ")).as_py():  # `shape` marks what jsonb refuses with a space
-        raise _Doubtful
+        raise Doubtful
     # The document may be too deep, or hold a number beyond any double: the contract checks that exactly.
     if (pc.max(pc.count_substring_regex(texts, r"[\[{]")).as_py() or 0) > MAX_DEPTH or pc.any(_has_long_number(texts)).as_py():
-        raise _Doubtful
+        raise Doubtful
     texts = pc.replace_substring_regex(texts, _SPACE_BETWEEN_TOKENS, r"\1")
-    _refuse(pc.max(pc.binary_length(texts)).as_py(), max_bytes)
+    refuse_longer(pc.max(pc.binary_length(texts)).as_py(), max_bytes)
     return pc.if_else(pc.equal(texts, "null"), None, texts).cast(pa.binary())
 
 

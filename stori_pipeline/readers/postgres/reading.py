@@ -20,6 +20,8 @@ from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW, Snapshot, names, partitions, shape, snapshots, xmin
+from stori_pipeline.readers.postgres.binary_stream import BinaryStream, libpq
+from stori_pipeline.readers.postgres.copy_binary import BinaryParser, decoder, in_known_types, is_decodable
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.layout import layout
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
@@ -146,6 +148,12 @@ def copied(
 ) -> Stream[list[Chunk]]:
     """The rows of a query that has the definition's columns. Nothing else can run on the connection from now on."""
     codec = relation.encoding.codec or "utf-8"
+    if (native := decoder()) and not relation.encoding.copy and is_decodable(table) and libpq():
+        with connection.cursor() as cursor:
+            rows = cursor.mogrify(in_known_types(table, query).encode(), parameters or None)
+        stream = BinaryStream(connection, b"COPY (" + rows + b") TO STDOUT (FORMAT binary)", BinaryParser(table, native).parse)
+        stream.decoder, stream.columns = native, len(table.columns)
+        return stream
     with connection.cursor() as cursor:
         statement = b"COPY (" + cursor.mogrify(query.encode(codec), parameters or None) + b") TO STDOUT"
         if relation.encoding.copy:

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import psycopg2
 from psycopg2 import extensions
@@ -32,7 +32,7 @@ _WAITING = 4
 _Parsed = TypeVar("_Parsed")
 
 
-class _Abandoned(Exception):
+class Abandoned(Exception):
     """The caller closed the stream."""
 
 
@@ -69,7 +69,7 @@ class _Blocks(io.RawIOBase):
 class Stream(Generic[_Parsed]):
     """The parsed blocks of one COPY, in order. Iterate it once. Always call `close`, which also ends it early."""
 
-    def __init__(self, connection: extensions.connection, statement: bytes, parse: Callable[[bytes], _Parsed]) -> None:
+    def __init__(self, connection: extensions.connection, statement: bytes, parse: Callable[[Any], _Parsed]) -> None:
         """`statement` is in the encoding of the session."""
         self.rows = -1
         """The number of rows that the server reports it sent; -1 until the end."""
@@ -114,10 +114,10 @@ class Stream(Generic[_Parsed]):
             blocks.stop()
             self._parsed.put(None)
 
-    def _submit(self, block: bytes) -> None:
+    def _submit(self, block: object) -> None:
         while not self._room.acquire(timeout=0.5):
             if self._abandoned.is_set():
-                raise _Abandoned
+                raise Abandoned
         if self._abandoned.is_set():
-            raise _Abandoned
+            raise Abandoned
         self._parsed.put(self._parsers.submit(self._parse, block))
