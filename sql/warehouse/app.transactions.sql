@@ -6,6 +6,8 @@ CREATE TABLE "app"."transactions" (
   "created_at" TIMESTAMPTZ,
   "updated_at" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("id")
 );

@@ -10,6 +10,8 @@ CREATE TABLE "bank"."transactions" (
   "balance_amt" DECIMAL(18,2) NOT NULL,
   "updated_at" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("transaction_no")
 ) DISTSTYLE KEY DISTKEY ("account_no") COMPOUND SORTKEY ("txn_date");

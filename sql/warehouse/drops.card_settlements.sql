@@ -11,6 +11,8 @@ CREATE TABLE "drops"."card_settlements" (
   "file" VARCHAR(1024) NOT NULL,
   "dropped_at" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("settlement_date", "merchant_id", "scheme", "currency")
 ) COMPOUND SORTKEY ("settlement_date");

@@ -10,6 +10,8 @@ CREATE TABLE "drops"."merchants" (
   "file" VARCHAR(1024) NOT NULL,
   "dropped_at" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("merchant_id")
 );

@@ -23,6 +23,8 @@ CREATE TABLE "events"."app_events" (
   "context_device_token" VARCHAR(256),
   "context_traits_taxfix_language" VARCHAR(16),
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("id")
 ) COMPOUND SORTKEY ("timestamp");

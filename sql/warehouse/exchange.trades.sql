@@ -10,6 +10,8 @@ CREATE TABLE "exchange"."trades" (
   "bids" SUPER,
   "traded_at" TIMESTAMPTZ,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("id")
 ) DISTSTYLE KEY DISTKEY ("id") COMPOUND SORTKEY ("traded_at");

@@ -4,6 +4,8 @@ CREATE TABLE "totesys"."currency" (
   "created_at" TIMESTAMPTZ NOT NULL,
   "last_updated" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("currency_id")
 );

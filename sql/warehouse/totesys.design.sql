@@ -6,6 +6,8 @@ CREATE TABLE "totesys"."design" (
   "file_name" VARCHAR(256) NOT NULL,
   "last_updated" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("design_id")
 );

@@ -12,6 +12,8 @@ CREATE TABLE "totesys"."payment" (
   "company_ac_number" INTEGER NOT NULL,
   "counterparty_ac_number" INTEGER NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("payment_id")
 ) COMPOUND SORTKEY ("created_at");

@@ -12,6 +12,8 @@ CREATE TABLE "totesys"."sales_order" (
   "agreed_payment_date" VARCHAR(10) NOT NULL,
   "agreed_delivery_location_id" INTEGER NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("sales_order_id")
 ) COMPOUND SORTKEY ("created_at");

@@ -7,6 +7,8 @@ CREATE TABLE "totesys"."staff" (
   "created_at" TIMESTAMPTZ NOT NULL,
   "last_updated" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("staff_id")
 );

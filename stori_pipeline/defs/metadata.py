@@ -67,10 +67,11 @@ def mirror_schema(table: Table) -> TableSchema:
         _column(c.name, c.type.redshift, nullable=c.nullable, description=c.description, tags=_key_tag(table, c.name))
         for c in table.columns
     ]
-    if table.keep_deleted:
-        columns.append(_column("_deleted", "BOOLEAN", nullable=False, description="Whether the source has deleted the row."))
+    deleted = "Whether the source has deleted the row." if table.keep_deleted else "Always false: a deleted row is removed."
     columns.append(_column("_batch", "BIGINT", nullable=False, description=_BATCH))
     columns.append(_column("_loaded_at", "TIMESTAMPTZ", nullable=False, description="When this version was loaded, in UTC."))
+    columns.append(_column("_seq", "BIGINT", nullable=True, description="The row's place in its snapshot; null if it came otherwise."))
+    columns.append(_column("_deleted", "BOOLEAN", nullable=False, description=deleted))
     return _schema(table, columns)
 
 
@@ -101,7 +102,7 @@ def landing_lineage(table: Table) -> TableColumnLineage:
 
 
 def mirror_lineage(table: Table) -> TableColumnLineage:
-    passed_on = [c.name for c in table.columns] + ["_batch"] + (["_deleted"] if table.keep_deleted else [])
+    passed_on = [c.name for c in table.columns] + ["_batch", "_seq", "_deleted"]
     return TableColumnLineage({name: [TableColumnDep(landing_key(table), name)] for name in passed_on})
 
 

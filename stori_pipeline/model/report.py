@@ -137,9 +137,7 @@ def _readable(tables: Iterable[Table], stars: Mapping[str, Star]) -> dict[str, _
     readable = {}
     mirrors = (*tables, *(each.table for each in stars.values()))
     for table in mirrors:
-        deleted = ("_deleted",) if table.keep_deleted else ()
-        columns = (*(column.name for column in table.columns), *deleted, "_batch", "_loaded_at")
-        readable[table.full_name] = _Readable(Relation(table.full_name, columns), table.fingerprint)
+        readable[table.full_name] = _Readable(Relation(table.full_name, table.mirror_names), table.fingerprint)
     for view, table in _views(mirrors).items():
         readable[view] = readable[table.full_name]
         if isinstance(table.changes, History) and view == f"{table.full_name}_current":

@@ -237,6 +237,12 @@ class Table:
         return pa.schema([*fields, pa.field("_batch", pa.int64(), nullable=False), pa.field("_seq", pa.int64(), nullable=False), deleted])
 
     @property
+    def mirror_names(self) -> tuple[str, ...]:
+        """The mirror's columns, in order: the definition's, then the pipeline's own. A part has all of them but `_loaded_at`."""
+        own = ("_deleted", "_batch", "_loaded_at", "_seq") if self.keep_deleted else ("_batch", "_loaded_at", "_seq", "_deleted")
+        return (*(c.name for c in self.columns), *own)
+
+    @property
     def fingerprint(self) -> str:
         """A short hash of everything that determines what lands and which columns the mirror has. Batches with different fingerprints
         cannot be merged."""

@@ -38,6 +38,7 @@ def pending(table: Table, lake: Lake, after: tuple[int, int] | None, batches: Se
         url=lake.copy_manifest(table, with_parts, run_id) if with_parts and not in_pieces else "",
         pieces=tuple(_pieces(table, lake, batches, run_id)) if in_pieces else (),
         mirrored=_mirrored(table, lake, after) if in_pieces else None,
+        is_one_snapshot=len(batches) == 1 and last.kind == "snapshot" and is_uniform,
     )
 
 

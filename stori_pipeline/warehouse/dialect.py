@@ -52,8 +52,12 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = %s
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'"""
-"""The tables and views of a schema, and the ledger; the ledger's column `batch_id` as if it were a table of `pipeline.loads`."""
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = %s AND table_name = %s AND column_name = '_seq'"""
+"""The tables and views of a schema, and the ledger; the ledger's column `batch_id` as if it were a table of `pipeline.loads`, and the
+mirror's column `_seq` as if it were one of `mirror`."""
 
 # By time alone two loads could not be told apart: times are whole seconds.
 _NEWEST_FIRST = "ORDER BY generation DESC, batch DESC, finished_at DESC"
@@ -101,13 +105,22 @@ def create_schema(table: Table) -> str:
     return f"CREATE SCHEMA IF NOT EXISTS {quoted(table.source.name)}"
 
 
+_OWN_TYPES = {
+    "_batch": "BIGINT NOT NULL",
+    "_loaded_at": "TIMESTAMPTZ NOT NULL DEFAULT GETDATE()",
+    "_seq": "BIGINT",
+    "_deleted": "BOOLEAN NOT NULL DEFAULT FALSE",
+}
+
+
 def create_mirror(table: Table) -> str:
-    """The mirror's DDL: the definition's columns, then the pipeline's own."""
-    lines = [f"  {quoted(c.name)} {c.type.redshift}{'' if c.nullable else ' NOT NULL'}" for c in table.columns]
-    if table.keep_deleted:
-        # A deleted row keeps its last values, so it still fits the definition.
-        lines.append('  "_deleted" BOOLEAN NOT NULL')
-    lines += ['  "_batch" BIGINT NOT NULL', '  "_loaded_at" TIMESTAMPTZ NOT NULL', f"  PRIMARY KEY ({_list(table.key)})"]
+    """The mirror's DDL: the definition's columns, then the pipeline's own.
+
+    It has all columns of a part, and defaults for the others, so that COPY can fill it. A merge leaves `_seq` null.
+    """
+    # With `keep_deleted`, a deleted row keeps its last values, so it still fits the definition.
+    types = {c.name: f"{c.type.redshift}{'' if c.nullable else ' NOT NULL'}" for c in table.columns} | _OWN_TYPES
+    lines = [*(f"  {quoted(name)} {types[name]}" for name in table.mirror_names), f"  PRIMARY KEY ({_list(table.key)})"]
     layout = f" DISTSTYLE KEY DISTKEY ({quoted(table.distkey)})" if table.distkey else ""
     layout += f" COMPOUND SORTKEY ({_list(table.sortkey)})" if table.sortkey else ""
     return f"CREATE TABLE {relation(table)} (\n" + ",\n".join(lines) + f"\n){layout}"
@@ -156,6 +169,16 @@ def copy_stage(table: Table, url: str, role: str) -> str:
     return copy_into(stage(table), url, role)
 
 
+def copy_mirror(table: Table, url: str, role: str) -> str:
+    """The list of columns is in the order of the Parquet files' columns; `_loaded_at` takes its default."""
+    return copy_into(f"{relation(table)} ({_list(table.landed_schema.names)})", url, role)
+
+
+def is_copied_as_is(table: Table) -> bool:
+    """Whether COPY can fill the mirror: no column has another type in the stage."""
+    return all(c.type.stage == c.type.redshift and c.type.load == "{}" for c in table.columns)
+
+
 def copy_into(relation: str, url: str, role: str) -> str:
     """Without REGION, MAXERROR or ACCEPTANYDATE, which COPY of Parquet does not accept."""
     return f"COPY {relation} FROM {_literal(url)} IAM_ROLE {_literal(role)} FORMAT AS PARQUET MANIFEST"
@@ -165,8 +188,11 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _winners(table: Table) -> str:
-    """The stage's newest version of each row: a later batch wins, and within a batch a higher `_seq`."""
+def _winners(table: Table, *, unique: bool = False) -> str:
+    """The stage's newest version of each row: a later batch wins, and within a batch a higher `_seq`. `unique` says that no key repeats
+    there, so that each row is the newest."""
+    if unique:
+        return f"(SELECT *, 1 AS _rank FROM {stage(table)}) AS winner"
     return (
         f'(SELECT *, ROW_NUMBER() OVER (PARTITION BY {_list(table.key)} ORDER BY "_batch" DESC, "_seq" DESC) AS _rank'
         f" FROM {stage(table)}) AS winner"
@@ -178,19 +204,41 @@ def _same_key(table: Table, other: str) -> str:
     return " AND ".join(f"{quoted(table.name)}.{quoted(k)} = {there[k]}" for k in table.key)
 
 
-def _won_by(table: Table, condition: str) -> str:
+def _won_by(table: Table, condition: str, *, unique: bool) -> str:
     """The condition that the stage holds a version of a mirror's row, and that its newest version meets `condition`."""
-    return f"EXISTS (SELECT 1 FROM {_winners(table)} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
+    winners = _winners(table, unique=unique)
+    return f"EXISTS (SELECT 1 FROM {winners} WHERE winner._rank = 1 AND {condition} AND {_same_key(table, 'winner')})"
 
 
-def count_gone(table: Table) -> str:
-    """SQL for the number of tombstones in the stage. If it is zero, as mostly, `delete_gone` and its scan of the mirror are not needed."""
-    return f'SELECT COUNT(*) FROM {stage(table)} WHERE "_deleted"'
+def count_keys(table: Table) -> str:
+    """SQL for the numbers of rows, of keys and of tombstones in the stage. If no key repeats, no version of a row must be found first. If
+    there is no tombstone, as mostly, `delete_gone` and its scan of the mirror are not needed."""
+    gone = 'SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END)'
+    if len(table.key) == 1:
+        return f"SELECT COUNT(*), COUNT(DISTINCT {_list(table.key)}), COALESCE({gone}, 0) FROM {stage(table)}"
+    versions = f"(SELECT COUNT(*) AS versions, {gone} AS gone FROM {stage(table)} GROUP BY {_list(table.key)}) AS keys"
+    return f"SELECT COALESCE(SUM(versions), 0), COUNT(*), COALESCE(SUM(gone), 0) FROM {versions}"
 
 
-def delete_gone(table: Table) -> str:
+def count_live_keys(table: Table) -> str:
+    """SQL for the numbers of live rows and of their keys in a mirror that COPY has filled.
+
+    Redshift trusts a declared key, so it may skip a DISTINCT over the mirror's own columns. It cannot over a UNION, or over an expression.
+    """
+    mirror, key = relation(table), quoted(table.key[0])
+    if len(table.key) == 1:
+        keys = f'SELECT {key} AS key FROM {mirror} WHERE NOT "_deleted" UNION ALL SELECT MAX({key}) FROM {mirror} WHERE FALSE'
+        return f"SELECT COUNT(key), COUNT(DISTINCT key) FROM ({keys}) AS keys"
+    live = [f'CASE WHEN NOT "_deleted" THEN {quoted(k)} END' for k in table.key]
+    columns = ", ".join(f"{each} AS key_{number}" for number, each in enumerate(live, 1))
+    groups = ", ".join(str(number) for number in range(1, len(live) + 1))
+    versions = f"(SELECT {columns}, COUNT(*) AS versions FROM {mirror} GROUP BY {groups}) AS keys"
+    return f"SELECT COALESCE(SUM(versions), 0), COUNT(key_1) FROM {versions}"
+
+
+def delete_gone(table: Table, *, unique: bool = False) -> str:
     """Removes rows that the source has deleted, or marks them if the definition keeps them."""
-    gone = _won_by(table, 'winner."_deleted"')
+    gone = _won_by(table, 'winner."_deleted"', unique=unique)
     if table.keep_deleted:
         return f'UPDATE {relation(table)} SET "_deleted" = TRUE, "_loaded_at" = GETDATE() WHERE NOT "_deleted" AND {gone}'
     return f"DELETE FROM {relation(table)} WHERE {gone}"
@@ -201,23 +249,36 @@ def count_vanished(table: Table) -> str:
     return f"SELECT COUNT(*) FROM {relation(table)} WHERE NOT EXISTS (SELECT 1 FROM {stage(table)} AS new WHERE {_same_key(table, 'new')})"
 
 
+def create_stage_of_keys(table: Table) -> str:
+    """The stage, with the keys of the mirror's rows, for `count_vanished_keys`."""
+    return f"CREATE TEMP TABLE {stage(table)} AS SELECT {_list(table.key)} FROM {relation(table)}"
+
+
+def count_vanished_keys(table: Table) -> str:
+    """SQL for the number of the keys in `create_stage_of_keys` that the mirror does not have any more."""
+    return f"SELECT COUNT(*) FROM {stage(table)} AS old WHERE NOT EXISTS (SELECT 1 FROM {relation(table)} WHERE {_same_key(table, 'old')})"
+
+
 def delete_all(table: Table) -> str:
     return f"DELETE FROM {relation(table)}"
 
 
-def delete_replaced(table: Table) -> str:
+def delete_replaced(table: Table, *, unique: bool = False) -> str:
     """Removes rows of which the stage holds a newer version; with `keep_deleted`, only rows whose newest version is live."""
     if table.keep_deleted:
-        return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted')}"
+        return f"DELETE FROM {relation(table)} WHERE {_won_by(table, 'NOT winner._deleted', unique=unique)}"
     return f"DELETE FROM {relation(table)} USING {stage(table)} WHERE {_same_key(table, stage(table))}"
 
 
-def insert_winners(table: Table, landed: Table | None = None, landed_names: Mapping[str, str] | None = None) -> str:
+def insert_winners(
+    table: Table, landed: Table | None = None, landed_names: Mapping[str, str] | None = None, *, unique: bool = False
+) -> str:
     """Inserts the winning live rows of the stage.
 
     Args:
         landed: the definition with which they landed, if that is another one.
         landed_names: the columns that they have, each with its name there.
+        unique: whether no key repeats in the stage, so that no version must be found.
     """
     there = landed_names if landed_names is not None else {c.name: c.name for c in table.columns}
     names = [c.name for c in table.columns if c.name in there]
@@ -227,7 +288,7 @@ def insert_winners(table: Table, landed: Table | None = None, landed_names: Mapp
         values.append("FALSE")
     return (
         f'INSERT INTO {relation(table)} ({_list(names)}, "_batch", "_loaded_at")'
-        f' SELECT {", ".join(values)}, "_batch", GETDATE() FROM {_winners(table)} WHERE _rank = 1 AND NOT "_deleted"'
+        f' SELECT {", ".join(values)}, "_batch", GETDATE() FROM {_winners(table, unique=unique)} WHERE _rank = 1 AND NOT "_deleted"'
     )
 
 

@@ -7,6 +7,7 @@ are new, or whether they may be loaded (`pipeline.sync`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,18 +21,26 @@ from stori_pipeline.warehouse.session import (
     WarehouseError,
     WarehouseUnavailable,
     find_relations,
+    is_transient,
     newest_load,
     only_value,
 )
-from stori_pipeline.warehouse.transaction import bounded_wait, lock, with_retries
+from stori_pipeline.warehouse.transaction import CANCELLED, bounded_wait, lock, with_retries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812  (the drivers' classes are lower-case)
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 
+_log = logging.getLogger(__name__)
+
+
 class LedgerMoved(WarehouseUnavailable):
     """Another load changed the ledger first. Nothing was loaded; determine the new batches again."""
+
+
+class _StageNeeded(Exception):
+    """A snapshot cannot be copied straight into its mirror. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Pending:
             definition changed.
         pieces: the batches by the columns with which they landed, if those are not all the present ones. `url` is "" then.
         mirrored: the columns of the present definition that the mirror has, each with its name there, if its batches tell.
+        is_one_snapshot: whether there is one batch, a snapshot, so that no key should repeat.
     """
 
     generation: int
@@ -79,6 +89,7 @@ class Pending:
     keeps: bool = False
     pieces: tuple[Piece, ...] = ()
     mirrored: Mapping[str, str] | None = None
+    is_one_snapshot: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,8 @@ def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tu
     """Brings a mirror up to `work.batch`, and creates its missing views, in one transaction.
 
     Rows and ledger commit together or not at all, so a load may be repeated. After a conflict with another transaction the whole load is
-    tried again, a few times.
+    tried again, a few times. One snapshot is copied straight into the mirror; if the mirror then proves to have a key twice, the
+    transaction is rolled back, and another one goes through the stage, which keeps the newest version.
 
     Args:
         after: the ledger's entry from which `work` was determined (see `Warehouse.ledger`).
@@ -106,11 +118,21 @@ def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tu
         WarehouseUnavailable: the warehouse cannot be reached, or conflicts persisted.
         WarehouseError: the warehouse refused a statement, or COPY loaded another number of rows than the manifests say.
     """
-    return with_retries(
-        warehouse,
-        f"load of {table.full_name}",
-        lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id),
-    )
+
+    def attempt(*, straight: bool) -> Loaded:
+        return with_retries(
+            warehouse,
+            f"load of {table.full_name}",
+            lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id, straight=straight),
+        )
+
+    if not (work.is_one_snapshot and work.url and not work.keeps and dialect.is_copied_as_is(table)):
+        return attempt(straight=False)
+    try:
+        return attempt(straight=True)
+    except _StageNeeded as reason:
+        _log.info("%s: batch %d goes through a stage: %s", table.full_name, work.batch, reason)
+        return attempt(straight=False)
 
 
 def _load(
@@ -121,6 +143,8 @@ def _load(
     work: Pending,
     after: tuple[int, int] | None,
     run_id: str,
+    *,
+    straight: bool,
 ) -> Loaded:
     existing = find_relations(cursor, table)
     connection.rollback()
@@ -147,7 +171,8 @@ def _load(
             f"load of {table.full_name}: its definition has changed since the mirror was created, and the new batches do not begin with a "
             f"snapshot; {table.snapshot_advice}"
         )
-    if existing.mirror and work.replaces and not same_columns:
+    is_new = not existing.mirror or (work.replaces and not same_columns)
+    if existing.mirror and is_new:
         cursor.execute(dialect.drop_mirror(table))
         cursor.execute(dialect.create_mirror(table))
         names = frozenset()
@@ -155,7 +180,10 @@ def _load(
         # An existing view stays as it is, because replacing it would lock out its readers.
         if dialect.view_name(view) not in names:
             cursor.execute(view)
-    loaded = _merge_all(cursor, table, work, warehouse.copy_role)
+    if straight and (is_new or existing.takes_parts):
+        loaded = _copy_straight(cursor, table, work, warehouse.copy_role, is_new=is_new)
+    else:
+        loaded = _merge_all(cursor, table, work, warehouse.copy_role)
     counts = (loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted)
     last = (work.generation, work.batch, work.batch_id)
     cursor.execute(dialect.INSERT_LEDGER, (table.full_name, *last, table.fingerprint, *counts, run_id, started_at))
@@ -206,6 +234,49 @@ def _reshape(cursor: Cursor, table: Table, names: Mapping[str, str], *, widened:
     return found
 
 
+def _copy_straight(cursor: Cursor, table: Table, work: Pending, copy_role: str, *, is_new: bool) -> Loaded:
+    """Replaces the mirror's rows by those of a snapshot, without a stage.
+
+    Raises:
+        _StageNeeded: COPY refused a row, which may be a tombstone, or the mirror has a key twice or a tombstone.
+    """
+    import psycopg2
+
+    if not is_new:
+        cursor.execute(dialect.create_stage_of_keys(table))
+        cursor.execute(dialect.delete_all(table))
+    try:
+        cursor.execute(dialect.copy_mirror(table, work.url, copy_role))
+    except psycopg2.Error as error:
+        if is_transient(error) or error.pgcode == CANCELLED:
+            raise
+        raise _StageNeeded(f"COPY into the mirror was refused: {error.diag.message_primary}") from error
+    copied = _copied(cursor, table, work)
+    cursor.execute(dialect.count_live_keys(table))
+    rows, keys = cursor.fetchone() or (0, 0)
+    if not int(rows) == int(keys) == copied:
+        raise _StageNeeded(f"{rows} rows have {keys} live keys")
+    deleted = 0
+    if not is_new:
+        cursor.execute(dialect.count_vanished_keys(table))
+        deleted = int(only_value(cursor))
+    return Loaded(work.generation, work.batch, copied, copied, deleted)
+
+
+def _copied(cursor: Cursor, table: Table, work: Pending) -> int:
+    """The number of rows that COPY has just loaded. Raises WarehouseError if the manifests say another one."""
+    copied = 0
+    if work.url:
+        cursor.execute("SELECT pg_last_copy_count()")
+        copied = int(only_value(cursor))
+    if copied != work.rows:
+        raise WarehouseError(
+            f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
+            f"nothing was loaded. Were parts changed or removed by hand? If so, {table.snapshot_advice}"
+        )
+    return copied
+
+
 def _merge_all(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:
     if not work.pieces:
         return _merge(cursor, table, work, copy_role)
@@ -220,34 +291,33 @@ def _merge_all(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> L
 
 
 def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str, piece: Piece | None = None) -> Loaded:
-    copied = inserted = deleted = 0
+    inserted = deleted = 0
     cursor.execute(dialect.create_stage(piece.landed if piece else table))
     if work.url:
         cursor.execute(dialect.copy_stage(table, work.url, copy_role))
-        cursor.execute("SELECT pg_last_copy_count()")
-        copied = int(only_value(cursor))
-    if copied != work.rows:
-        raise WarehouseError(
-            f"load of {table.full_name}: COPY loaded {copied} rows, but the manifests up to batch {work.batch} say {work.rows}; "
-            f"nothing was loaded. Were parts changed or removed by hand? If so, {table.snapshot_advice}"
-        )
+    copied = _copied(cursor, table, work)
     if piece and piece.is_columns:
         for name in piece.names:
             cursor.execute(dialect.clear_column(table, name))
         if copied and piece.names:
             cursor.execute(dialect.update_columns(table, piece.landed, piece.names))
         return Loaded(work.generation, work.batch, copied, 0, 0)
+    unique, gone = True, 0
+    if copied:
+        cursor.execute(dialect.count_keys(table))
+        rows, keys, gone = map(int, cursor.fetchone() or (0, 0, 0))
+        unique = rows == keys
     if work.replaces and not work.keeps:
         cursor.execute(dialect.count_vanished(table))
         deleted = int(only_value(cursor))
         cursor.execute(dialect.delete_all(table))
     elif copied:
-        cursor.execute(dialect.count_gone(table))
-        if only_value(cursor):
-            cursor.execute(dialect.delete_gone(table))
+        if gone:
+            cursor.execute(dialect.delete_gone(table, unique=unique))
             deleted = cursor.rowcount
-        cursor.execute(dialect.delete_replaced(table))
+        cursor.execute(dialect.delete_replaced(table, unique=unique))
     if copied:
-        cursor.execute(dialect.insert_winners(table, piece.landed, piece.names) if piece else dialect.insert_winners(table))
+        landed, names = (piece.landed, piece.names) if piece else (None, None)
+        cursor.execute(dialect.insert_winners(table, landed, names, unique=unique))
         inserted = cursor.rowcount
     return Loaded(work.generation, work.batch, copied, inserted, deleted)

@@ -107,7 +107,7 @@ def reshape(table: Table, existing: Mapping[str, MirrorColumn], names: Mapping[s
             if was != column.name or not _can_widen(table, column, existing[was]):
                 return shadow(table, existing, names, grants)
             widen.append(f"ALTER TABLE {dialect.relation(table)} ALTER COLUMN {quoted(was)} TYPE {column.type.redshift}")
-    staying, own = set(names.values()), {"_deleted", "_batch", "_loaded_at"}
+    staying, own = set(names.values()), {"_deleted", "_batch", "_seq", "_loaded_at"}
     gone = [name for name in existing if name not in staying | own]
     added = [column for column in table.columns if column.name not in names]
     if any(now != was for now, was in names.items()) or any(column.name in staying for column in added):

@@ -53,6 +53,8 @@ class Relations(NamedTuple):
     mirror: bool
     names: frozenset[str]
     """The tables and views in the mirror's schema."""
+    takes_parts: bool
+    """Whether the mirror has the columns of a part; one from before version 0.3 does not."""
 
 
 class MirrorRow(NamedTuple):
@@ -84,7 +86,7 @@ _TRANSIENT |= {"42P06", "42P07", "42710", "23505"}
 _CONFLICT = re.compile(r"\b1023\b|\b1018\b|conflict with concurrent transaction", re.IGNORECASE)
 
 
-def _is_transient(error: Any) -> bool:
+def is_transient(error: Any) -> bool:
     """Whether the whole transaction is worth a retry: after a conflict or a lost connection."""
     import psycopg2
 
@@ -150,7 +152,7 @@ class Warehouse:
         try:
             yield connection
         except psycopg2.Error as error:
-            kind = WarehouseUnavailable if _is_transient(error) else WarehouseError
+            kind = WarehouseUnavailable if is_transient(error) else WarehouseError
             detail = error.diag.message_detail
             message = error.diag.message_primary or str(error).strip() or type(error).__name__
             if error.pgcode in _MISSING:
@@ -231,10 +233,11 @@ class Warehouse:
 
 def find_relations(cursor: Cursor, table: Table) -> Relations:
     """Which of the ledger and the mirror exist. A query of its own, because Redshift's catalog cannot be joined with a table."""
-    cursor.execute(dialect.SELECT_TABLES, (table.source.name,))
+    cursor.execute(dialect.SELECT_TABLES, (table.source.name, table.source.name, table.name))
     relations = set(cursor.fetchall())
     names = frozenset(name for schema, name in relations if schema == table.source.name)
-    return Relations(("pipeline", "loads") in relations, ("pipeline.loads", "batch_id") in relations, table.name in names, names)
+    has_ids, takes_parts = ("pipeline.loads", "batch_id") in relations, ("mirror", "_seq") in relations
+    return Relations(("pipeline", "loads") in relations, has_ids, table.name in names, names, takes_parts)
 
 
 def newest_load(cursor: Cursor, table: Table, existing: Relations) -> LedgerEntry | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _TRIES = 5
-_CANCELLED = "57014"
+CANCELLED = "57014"
+"""The SQLSTATE of a statement that was cancelled, or that ran into its timeout."""
 
 
 class Overtaken(WarehouseUnavailable):
@@ -44,7 +45,7 @@ def with_retries(warehouse: Warehouse, what: str, attempt: Callable[[Connection,
 
 
 def _is_conflict(error: BaseException) -> bool:
-    refused = isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, _CANCELLED)
+    refused = isinstance(error, WarehouseUnavailable) and getattr(error.__cause__, "pgcode", None) not in (None, CANCELLED)
     return refused or isinstance(error, Overtaken)
 
 

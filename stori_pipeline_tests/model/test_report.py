@@ -88,9 +88,9 @@ def test_the_lineage_of_a_recursive_query_ends_at_its_first_half(tmp_path: Path)
 
 
 def test_a_star_in_sql_selects_every_column_of_the_mirror(tmp_path: Path) -> None:
-    assert only(tmp_path, "SELECT * FROM shop.items").columns == ("id", "label", "_deleted", "_batch", "_loaded_at")
+    assert only(tmp_path, "SELECT * FROM shop.items").columns == ("id", "label", "_deleted", "_batch", "_loaded_at", "_seq")
     sale = ("sale_record_id", "id", "item", "amount", "_observed_at")
-    more = (*sale, "_removed", "_batch", "_loaded_at")
+    more = (*sale, "_removed", "_batch", "_loaded_at", "_seq", "_deleted")
     for name, columns in {"fact_sale": more, "fact_sale_current": sale, "fact_sales": more}.items():
         report = only(tmp_path, f"SELECT * FROM star.{name}")
         assert report.columns == columns

@@ -9,6 +9,8 @@ CREATE TABLE "star"."dim_counterparty" (
   "counterparty_legal_country" VARCHAR(128) NOT NULL,
   "counterparty_legal_phone_number" VARCHAR(32) NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("counterparty_id")
 );

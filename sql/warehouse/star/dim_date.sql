@@ -8,6 +8,8 @@ CREATE TABLE "star"."dim_date" (
   "month_name" VARCHAR(16) NOT NULL,
   "quarter" INTEGER NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("date_id")
 ) COMPOUND SORTKEY ("date_id");

@@ -4,6 +4,8 @@ CREATE TABLE "star"."dim_design" (
   "file_location" VARCHAR(512) NOT NULL,
   "file_name" VARCHAR(256) NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("design_id")
 );

@@ -8,6 +8,8 @@ CREATE TABLE "star"."dim_location" (
   "country" VARCHAR(128) NOT NULL,
   "phone" VARCHAR(32) NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("location_id")
 );

@@ -6,6 +6,8 @@ CREATE TABLE "star"."dim_staff" (
   "location" VARCHAR(128) NOT NULL,
   "email_address" VARCHAR(320) NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("staff_id")
 );

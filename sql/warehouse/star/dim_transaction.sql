@@ -4,6 +4,8 @@ CREATE TABLE "star"."dim_transaction" (
   "sales_order_id" INTEGER,
   "purchase_order_id" INTEGER,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("transaction_id")
 );

@@ -15,7 +15,9 @@ CREATE TABLE "star"."fact_payment" (
   "_observed_at" TIMESTAMPTZ NOT NULL,
   "_removed" BOOLEAN NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("payment_record_id")
 ) COMPOUND SORTKEY ("created_date");
 

@@ -6,7 +6,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 BEGIN;
 
@@ -14,7 +17,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -48,7 +54,9 @@ CREATE TABLE "shop"."readings" (
   "at" TIME,
   "detail" SUPER,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("sensor", "number")
 );
 
@@ -68,11 +76,13 @@ COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000001-00000
 
 SELECT pg_last_copy_count();
 
+SELECT COALESCE(SUM(versions), 0), COUNT(*), COALESCE(SUM(gone), 0) FROM (SELECT COUNT(*) AS versions, SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END) AS gone FROM "stage_readings" GROUP BY "sensor", "number") AS keys;
+
 SELECT COUNT(*) FROM "shop"."readings" WHERE NOT EXISTS (SELECT 1 FROM "stage_readings" AS new WHERE "readings"."sensor" = new."sensor" AND "readings"."number" = new."number");
 
 DELETE FROM "shop"."readings";
 
-INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -89,7 +99,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -100,7 +113,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -131,13 +147,13 @@ COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000002-00000
 
 SELECT pg_last_copy_count();
 
-SELECT COUNT(*) FROM "stage_readings" WHERE "_deleted";
+SELECT COALESCE(SUM(versions), 0), COUNT(*), COALESCE(SUM(gone), 0) FROM (SELECT COUNT(*) AS versions, SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END) AS gone FROM "stage_readings" GROUP BY "sensor", "number") AS keys;
 
-DELETE FROM "shop"."readings" WHERE EXISTS (SELECT 1 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "readings"."sensor" = winner."sensor" AND "readings"."number" = winner."number");
+DELETE FROM "shop"."readings" WHERE EXISTS (SELECT 1 FROM (SELECT *, 1 AS _rank FROM "stage_readings") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "readings"."sensor" = winner."sensor" AND "readings"."number" = winner."number");
 
 DELETE FROM "shop"."readings" USING "stage_readings" WHERE "readings"."sensor" = "stage_readings"."sensor" AND "readings"."number" = "stage_readings"."number";
 
-INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -173,7 +189,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.readings' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -184,7 +203,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'readings' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -210,7 +232,9 @@ CREATE TABLE "shop"."readings" (
   "detail" SUPER,
   "more" VARCHAR(8),
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("sensor", "number")
 );
 
@@ -229,11 +253,13 @@ COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000003-00000
 
 SELECT pg_last_copy_count();
 
+SELECT COALESCE(SUM(versions), 0), COUNT(*), COALESCE(SUM(gone), 0) FROM (SELECT COUNT(*) AS versions, SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END) AS gone FROM "stage_readings" GROUP BY "sensor", "number") AS keys;
+
 SELECT COUNT(*) FROM "shop"."readings" WHERE NOT EXISTS (SELECT 1 FROM "stage_readings" AS new WHERE "readings"."sensor" = new."sensor" AND "readings"."number" = new."number");
 
 DELETE FROM "shop"."readings";
 
-INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "more", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "sensor", "number" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."readings" ("sensor", "number", "at", "detail", "more", "_batch", "_loaded_at") SELECT "sensor", "number", CAST("at" AS TIME), JSON_PARSE("detail"), "more", "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_readings") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)

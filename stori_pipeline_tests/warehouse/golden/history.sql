@@ -6,7 +6,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 BEGIN;
 
@@ -14,7 +17,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -59,7 +65,9 @@ CREATE TABLE "shop"."fact_payment" (
   "_observed_at" TIMESTAMPTZ NOT NULL,
   "_removed" BOOLEAN NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("payment_record_id")
 ) COMPOUND SORTKEY ("created_date");
 
@@ -95,11 +103,13 @@ COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-000000
 
 SELECT pg_last_copy_count();
 
+SELECT COUNT(*), COUNT(DISTINCT "payment_record_id"), COALESCE(SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END), 0) FROM "stage_fact_payment";
+
 SELECT COUNT(*) FROM "shop"."fact_payment" WHERE NOT EXISTS (SELECT 1 FROM "stage_fact_payment" AS new WHERE "fact_payment"."payment_record_id" = new."payment_record_id");
 
 DELETE FROM "shop"."fact_payment";
 
-INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -116,7 +126,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -127,7 +140,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -169,13 +185,13 @@ COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-000000
 
 SELECT pg_last_copy_count();
 
-SELECT COUNT(*) FROM "stage_fact_payment" WHERE "_deleted";
+SELECT COUNT(*), COUNT(DISTINCT "payment_record_id"), COALESCE(SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END), 0) FROM "stage_fact_payment";
 
-DELETE FROM "shop"."fact_payment" WHERE EXISTS (SELECT 1 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "fact_payment"."payment_record_id" = winner."payment_record_id");
+DELETE FROM "shop"."fact_payment" WHERE EXISTS (SELECT 1 FROM (SELECT *, 1 AS _rank FROM "stage_fact_payment") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "fact_payment"."payment_record_id" = winner."payment_record_id");
 
 DELETE FROM "shop"."fact_payment" USING "stage_fact_payment" WHERE "fact_payment"."payment_record_id" = "stage_fact_payment"."payment_record_id";
 
-INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -211,7 +227,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.fact_payment' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -222,7 +241,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'fact_payment' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -259,7 +281,9 @@ CREATE TABLE "shop"."fact_payment" (
   "_removed" BOOLEAN NOT NULL,
   "more" VARCHAR(8),
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("payment_record_id")
 ) COMPOUND SORTKEY ("created_date");
 
@@ -294,11 +318,13 @@ COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-000000
 
 SELECT pg_last_copy_count();
 
+SELECT COUNT(*), COUNT(DISTINCT "payment_record_id"), COALESCE(SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END), 0) FROM "stage_fact_payment";
+
 SELECT COUNT(*) FROM "shop"."fact_payment" WHERE NOT EXISTS (SELECT 1 FROM "stage_fact_payment" AS new WHERE "fact_payment"."payment_record_id" = new."payment_record_id");
 
 DELETE FROM "shop"."fact_payment";
 
-INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "payment_record_id" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."fact_payment" ("payment_record_id", "payment_id", "created_date", "created_time", "last_updated_date", "last_updated_time", "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", "_loaded_at") SELECT "payment_record_id", "payment_id", "created_date", CAST("created_time" AS TIME), "last_updated_date", CAST("last_updated_time" AS TIME), "transaction_id", "counterparty_id", "payment_amount", "currency_id", "payment_type_id", "paid", "payment_date", "_observed_at", "_removed", "more", "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_fact_payment") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)

@@ -6,7 +6,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 BEGIN;
 
@@ -14,7 +17,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -54,37 +60,19 @@ CREATE TABLE "shop"."transactions" (
   "balance_amt" DECIMAL(18,2) NOT NULL,
   "updated_at" TIMESTAMPTZ NOT NULL,
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("transaction_no")
 ) DISTSTYLE KEY DISTKEY ("account_no") COMPOUND SORTKEY ("txn_date");
 
 SELECT GETDATE();
 
-CREATE TEMP TABLE "stage_transactions" (
-  "transaction_no" BIGINT,
-  "account_no" VARCHAR(32),
-  "txn_date" DATE,
-  "transaction_details" VARCHAR(1024),
-  "chip_used" BOOLEAN,
-  "value_date" DATE,
-  "withdrawal_amt" DECIMAL(18,2),
-  "deposit_amt" DECIMAL(18,2),
-  "balance_amt" DECIMAL(18,2),
-  "updated_at" TIMESTAMPTZ,
-  "_batch" BIGINT,
-  "_seq" BIGINT,
-  "_deleted" BOOLEAN
-) DISTSTYLE KEY DISTKEY ("account_no");
-
-COPY "stage_transactions" FROM 's3://landing/shop/transactions/_loads/run-00000001-00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_loads/run-00000001-00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
-SELECT COUNT(*) FROM "shop"."transactions" WHERE NOT EXISTS (SELECT 1 FROM "stage_transactions" AS new WHERE "transactions"."transaction_no" = new."transaction_no");
-
-DELETE FROM "shop"."transactions";
-
-INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
+SELECT COUNT(key), COUNT(DISTINCT key) FROM (SELECT "transaction_no" AS key FROM "shop"."transactions" WHERE NOT "_deleted" UNION ALL SELECT MAX("transaction_no") FROM "shop"."transactions" WHERE FALSE) AS keys;
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -101,7 +89,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -112,7 +103,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -149,13 +143,13 @@ COPY "stage_transactions" FROM 's3://landing/shop/transactions/_loads/run-000000
 
 SELECT pg_last_copy_count();
 
-SELECT COUNT(*) FROM "stage_transactions" WHERE "_deleted";
+SELECT COUNT(*), COUNT(DISTINCT "transaction_no"), COALESCE(SUM(CASE WHEN "_deleted" THEN 1 ELSE 0 END), 0) FROM "stage_transactions";
 
-DELETE FROM "shop"."transactions" WHERE EXISTS (SELECT 1 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "transactions"."transaction_no" = winner."transaction_no");
+DELETE FROM "shop"."transactions" WHERE EXISTS (SELECT 1 FROM (SELECT *, 1 AS _rank FROM "stage_transactions") AS winner WHERE winner._rank = 1 AND winner."_deleted" AND "transactions"."transaction_no" = winner."transaction_no");
 
 DELETE FROM "shop"."transactions" USING "stage_transactions" WHERE "transactions"."transaction_no" = "stage_transactions"."transaction_no";
 
-INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
+INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", GETDATE() FROM (SELECT *, 1 AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)
@@ -191,7 +185,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 SELECT generation, batch, fingerprint, batch_id FROM pipeline.loads
 WHERE target = E'shop.transactions' ORDER BY generation DESC, batch DESC, finished_at DESC LIMIT 1;
@@ -202,7 +199,10 @@ SELECT table_schema, table_name FROM information_schema.tables
 WHERE (table_schema = 'pipeline' AND table_name = 'loads') OR table_schema = E'shop'
 UNION ALL
 SELECT 'pipeline.loads', column_name FROM information_schema.columns
-WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id';
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'
+UNION ALL
+SELECT 'mirror', column_name FROM information_schema.columns
+WHERE table_schema = E'shop' AND table_name = E'transactions' AND column_name = '_seq';
 
 ROLLBACK;
 
@@ -234,36 +234,17 @@ CREATE TABLE "shop"."transactions" (
   "updated_at" TIMESTAMPTZ NOT NULL,
   "more" VARCHAR(8),
   "_batch" BIGINT NOT NULL,
-  "_loaded_at" TIMESTAMPTZ NOT NULL,
+  "_loaded_at" TIMESTAMPTZ NOT NULL DEFAULT GETDATE(),
+  "_seq" BIGINT,
+  "_deleted" BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY ("transaction_no")
 ) DISTSTYLE KEY DISTKEY ("account_no") COMPOUND SORTKEY ("txn_date");
 
-CREATE TEMP TABLE "stage_transactions" (
-  "transaction_no" BIGINT,
-  "account_no" VARCHAR(32),
-  "txn_date" DATE,
-  "transaction_details" VARCHAR(1024),
-  "chip_used" BOOLEAN,
-  "value_date" DATE,
-  "withdrawal_amt" DECIMAL(18,2),
-  "deposit_amt" DECIMAL(18,2),
-  "balance_amt" DECIMAL(18,2),
-  "updated_at" TIMESTAMPTZ,
-  "more" VARCHAR(8),
-  "_batch" BIGINT,
-  "_seq" BIGINT,
-  "_deleted" BOOLEAN
-) DISTSTYLE KEY DISTKEY ("account_no");
-
-COPY "stage_transactions" FROM 's3://landing/shop/transactions/_loads/run-00000003-00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_loads/run-00000003-00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
-SELECT COUNT(*) FROM "shop"."transactions" WHERE NOT EXISTS (SELECT 1 FROM "stage_transactions" AS new WHERE "transactions"."transaction_no" = new."transaction_no");
-
-DELETE FROM "shop"."transactions";
-
-INSERT INTO "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", "_loaded_at") SELECT "transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", GETDATE() FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "transaction_no" ORDER BY "_batch" DESC, "_seq" DESC) AS _rank FROM "stage_transactions") AS winner WHERE _rank = 1 AND NOT "_deleted";
+SELECT COUNT(key), COUNT(DISTINCT key) FROM (SELECT "transaction_no" AS key FROM "shop"."transactions" WHERE NOT "_deleted" UNION ALL SELECT MAX("transaction_no") FROM "shop"."transactions" WHERE FALSE) AS keys;
 
 INSERT INTO pipeline.loads
   (target, generation, batch, batch_id, fingerprint, rows_copied, rows_inserted, rows_deleted, run_id, started_at, finished_at)

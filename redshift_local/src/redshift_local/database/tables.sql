@@ -57,7 +57,7 @@ BEGIN
       EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', relation, old);
     END LOOP;
     EXECUTE pg_catalog.format(
-      CASE WHEN target.varying THEN 'ALTER TABLE %s ADD CONSTRAINT %I CHECK (octet_length(rtrim(%I)) <= %s)'
+      CASE WHEN target.varying THEN 'ALTER TABLE %s ADD CONSTRAINT %I CHECK (octet_length(%3$I) <= %4$s OR octet_length(rtrim(%3$I)) <= %4$s)'
         ELSE 'ALTER TABLE %s ADD CONSTRAINT %I CHECK (octet_length(%3$I::text) = length(%3$I::text))' END,
       relation, wanted, target.attname, target.length);
   END LOOP;

@@ -34,8 +34,10 @@ class ColumnType:
         if self.name == "character":
             condition = f"octet_length({quoted}::text) = length({quoted}::text)"
             return f"CONSTRAINT {name_sql(check_name('_ascii', column, self.length))} CHECK ({condition})"
-        measured = quoted if self.name == "varbyte" else f"rtrim({quoted})"
-        return f"CONSTRAINT {name_sql(check_name('_bytes', column, self.length))} CHECK (octet_length({measured}) <= {self.length})"
+        condition = f"octet_length({quoted}) <= {self.length}"
+        if self.name != "varbyte":  # blanks at the end may exceed the length; trimming every value would take half the time of a COPY
+            condition += f" OR octet_length(rtrim({quoted})) <= {self.length}"
+        return f"CONSTRAINT {name_sql(check_name('_bytes', column, self.length))} CHECK ({condition})"
 
 
 def key_mark(column: str) -> str:
