@@ -1,19 +1,27 @@
 """`python -m stori_pipeline_tests.bench`: the commands behind `make bench` and `make bench-latency`.
 
-Belongs here: their names. Does not belong here: their arguments and their work (`rounds`, `latency`).
+Belongs here: their names. Does not belong here: their arguments and their work (their modules).
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
-from stori_pipeline_tests.bench import latency, rounds
+from stori_pipeline_tests.bench import compare, latency, page, rounds
 
 _COMMANDS = {
     "run": (rounds, "measure the pipeline against a raw COPY of the same run"),
+    "compare": (compare, "show which ratios of processor time got worse between two files of figures"),
+    "page": (page, "write the landed figures into docs/performance.md"),
     "latency": (latency, "measure how long a change takes to reach the warehouse"),
 }
+
+
+def _end(*_: object) -> None:
+    """Ends as after Ctrl-C: every server that was started is stopped."""
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> None:
@@ -24,6 +32,7 @@ def main(arguments: list[str]) -> None:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
     chosen.run(chosen)
 
 
