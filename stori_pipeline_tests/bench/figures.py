@@ -47,12 +47,15 @@ FIGURES = (
 KEYS = tuple(figure.key for figure in FIGURES)
 
 
-def figure_values(figure: Figure, own: Sequence[Measured], raw: Sequence[Measured], rows: int | None) -> dict[str, Any]:
+def figure_values(
+    figure: Figure, own: Sequence[Measured], raw: Sequence[Measured], rows: int | None, bare: Sequence[Measured] = ()
+) -> dict[str, Any]:
     """The values of one figure: medians of the rounds. A ratio is the median of the ratios of the rounds, each with its own raw limit.
 
     Args:
         raw: one for each of `own`, of the same round; empty if the figure has no raw limit.
         rows: how many rows a step moves or compares; None if it does not.
+        bare: the raw limit in processes that have not even imported the table's definition; for small steps, where that is most of it.
     """
     cpu = [each.cpu_of(figure.counts) for each in own]
     values: dict[str, Any] = {
@@ -67,6 +70,11 @@ def figure_values(figure: Figure, own: Sequence[Measured], raw: Sequence[Measure
             "raw_cpu_s": _median(raw_cpu),
             "wall_ratio": ratio([each.seconds for each in own], [each.seconds for each in raw]),
             "cpu_ratio": ratio(cpu, raw_cpu),
+        }
+    if bare:
+        values |= {
+            "bare_wall_s": _median([each.seconds for each in bare]),
+            "bare_cpu_s": _median([each.cpu_of(figure.counts) for each in bare]),
         }
     if rows:
         values |= {"rows": rows, "rows_per_cpu_s": round(rows / max(statistics.median(cpu), 0.001))}

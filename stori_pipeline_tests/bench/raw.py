@@ -1,7 +1,7 @@
 """The raw limit of a step: the same rows in COPY's own binary form, as fast as Postgres can. Each in a process of its own.
 
-`python -m stori_pipeline_tests.bench.raw NAME [FILE] [WHERE]`; the addresses come from the environment. Nothing of the pipeline is
-imported, so that only the interpreter and the driver count.
+`python -m stori_pipeline_tests.bench.raw NAME [FILE] [WHERE]`; the addresses come from the environment. Nothing of the pipeline is imported
+here, so that only the interpreter and the driver count: the bare limit. As a step (`step raw ...`) the table's definition counts, too.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ def _in(url: str, file: Path, *, merge: bool) -> None:
     connection.close()
 
 
-def main() -> None:
-    name, file, where = (*sys.argv[1:], *("", "")[: max(0, 4 - len(sys.argv))])
+def main(name: str, file: str = "", where: str = "") -> None:
     path = Path(file or os.devnull)
     if name == "source":
         _out(os.environ["STORI_SOURCE_BENCH"], "movements", path, where)
@@ -64,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

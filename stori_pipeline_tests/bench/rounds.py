@@ -51,7 +51,7 @@ def _one_round(works: Works, turn: int, wanted: set[str], peers: Peers | None) -
         works.step("verify mirror", "verify-mirror", works.rows)
     if changes or peers:
         changed = works.change(turn)
-        works.raw("raw out 1 %", "source", str(works.some), f"no % 100 = {turn % 100}")
+        works.raw("raw out 1 %", "source", str(works.some), f"no % 100 = {turn % 100}", bare="bare out 1 %")
         works.step("land 1 %", "land", changed)
         if peers:
             peers.changes(changed)
@@ -59,7 +59,7 @@ def _one_round(works: Works, turn: int, wanted: set[str], peers: Peers | None) -
         works.raw("raw merge 1 %", "merge", str(works.some))
         works.step("load 1 %", "load", changed)
     if "nothing_new" in wanted or peers:
-        works.raw("raw out nothing", "source", "", "false")
+        works.raw("raw out nothing", "source", "", "false", bare="bare out nothing")
         works.step("land nothing", "land", 0)
         if peers:
             peers.nothing()
@@ -118,7 +118,9 @@ def run(asked: argparse.Namespace) -> None:
     figures: dict[str, Any] = {}
     for figure in FIGURES:
         if figure.key in wanted and figure.step in found:
-            figures[figure.key] = figure_values(figure, found[figure.step], found.get(figure.raw, []), works.moved.get(figure.step))
+            bare = found.get(figure.raw.replace("raw", "bare"), []) if figure.raw else []
+            raw, rows = found.get(figure.raw, []), works.moved.get(figure.step)
+            figures[figure.key] = figure_values(figure, found[figure.step], raw, rows, bare)
     result = about | {"rows": asked.rows, "versions_of_history": asked.versions, "repeats": asked.repeats} | figures | more
     if peers:
         result["peers"] = peers.figures()

@@ -1,7 +1,7 @@
 """One measured step of the pipeline in a process of its own: interpreter and imports count, and the peak memory is the step's alone.
 
 `python -m stori_pipeline_tests.bench.step NAME`; the addresses come from the environment. It prints how many rows moved, or JSON, which the
-parent checks. Does not belong here: the raw limits (`raw`).
+parent checks. Does not belong here: the raw limits (`raw`), which run from here after the import of the table's definition.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from stori_pipeline_tests.bench import table
+from stori_pipeline_tests.bench import raw, table
 
 
 def _land() -> int:
@@ -80,4 +80,7 @@ STEPS: dict[str, Callable[[], object]] = {
 
 
 if __name__ == "__main__":
-    print(STEPS[sys.argv[1]]())  # noqa: T201  (the parent checks that rows moved)
+    if sys.argv[1] == "raw":
+        raw.main(*sys.argv[2:])
+    else:
+        print(STEPS[sys.argv[1]]())  # noqa: T201  (the parent checks that rows moved)

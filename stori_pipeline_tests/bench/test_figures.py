@@ -39,6 +39,11 @@ def test_a_figure_has_medians_and_the_median_of_each_rounds_ratio() -> None:
     assert values["cpu_parts_s"] == {"client": 1.2, "sources": 1.0, "aws": 9.0}
 
 
+def test_a_small_figure_also_has_the_limit_without_any_import() -> None:
+    values = figure_values(EXTRACT, [_run(3.0, 1.0, 1.0)], [_run(2.0, 0.5, 0.5)], None, [_run(1.0, 0.25, 0.5)])
+    assert (values["bare_wall_s"], values["bare_cpu_s"], values["cpu_ratio"]) == (1.0, 0.75, 2.0)
+
+
 def test_a_figure_without_a_raw_limit_has_no_ratio() -> None:
     (quiet,) = [figure for figure in FIGURES if figure.key == "quiet_sync"]
     values = _values(quiet, rows=None)

@@ -107,9 +107,11 @@ class Works:
     def _run(self, module: str, *arguments: str) -> Measured:
         return measure(arguments[0], [sys.executable, "-m", f"{_MODULE}.{module}", *arguments], self.environ, self.servers, self._log)
 
-    def raw(self, name: str, *arguments: str) -> None:
-        """Run a raw limit."""
-        self.command(name, [sys.executable, "-m", f"{_MODULE}.raw", *arguments])
+    def raw(self, name: str, *arguments: str, bare: str = "") -> None:
+        """Run a raw limit, in a process with the table's definition imported. With `bare`, also in one without it, under that name."""
+        self.command(name, [sys.executable, "-m", f"{_MODULE}.step", "raw", *arguments])
+        if bare:
+            self.command(bare, [sys.executable, "-m", f"{_MODULE}.raw", *arguments])
 
     def step(self, name: str, step: str, rows: int) -> None:
         """Run a step of the pipeline, which must move so many rows."""
