@@ -5,6 +5,7 @@ Belongs here: making the folder, commands in it, and stopping everything that wa
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import signal
@@ -47,7 +48,8 @@ class Folder:
     def environ(self) -> dict[str, str]:
         """The environment of commands. The addresses are in `.env`."""
         own = {"PYTHONPATH": str(ROOT), "DAGSTER_HOME": str(self.path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
-        return inherited_environ() | own
+        # An installed package is compiled; so is this checkout, unless the variable forbids to keep what was compiled.
+        return {name: value for name, value in inherited_environ().items() if name != "PYTHONDONTWRITEBYTECODE"} | own
 
     def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
         """Start `python -m ARGUMENTS` in a session of its own; its output is appended to a file of the folder."""
@@ -85,6 +87,8 @@ def project_folder(say: Callable[[str], None]) -> Iterator[Folder]:
         for name in ("dagster.yaml", "workspace.yaml"):
             shutil.copy(ROOT / name, path)
         (path / "pyproject.toml").write_text('[tool.stori]\nproject = "stori_pipeline.project"\n')
+        compileall.compile_dir(ROOT / "stori_pipeline", quiet=2)
+        compileall.compile_dir(Path(__file__).parent, quiet=2)
         say("Starting the servers ...")
         stack.up(ports=dict.fromkeys(SERVERS, 0))
         write_env(path / ".env", stack.environ())

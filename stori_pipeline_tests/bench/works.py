@@ -6,7 +6,6 @@ Belongs here: filling, emptying, settling, and running one step or its raw limit
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -48,7 +47,7 @@ class Works:
         stack.create_source_database("bench")
         self._admin, self.source = stack.postgres_url("sources", "app", "bench"), stack.postgres_url("sources", "reader", "bench")
         self._superusers = [stack.postgres_url("sources", "postgres", "bench"), stack.postgres_url("platform", "postgres", "dev")]
-        self.environ = os.environ | folder.environ() | stack.environ()
+        self.environ = folder.environ() | stack.environ()
         self.environ |= {"STORI_SOURCE_BENCH": self.source, "BENCH_BACKEND": self._superusers[1]}
         self.servers = {server.name: server.pid for server in stack.status() if server.pid}
         self.everything, self.some = folder.path / "everything.bin", folder.path / "some.bin"
