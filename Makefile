@@ -50,8 +50,11 @@ check: $(READY) ## Check style, format, types, import floors and the Dagster def
 	$(BIN)/lint-imports && $(BIN)/python -c "from dagster import Definitions; from stori_pipeline.definitions import defs; Definitions.validate_loadable(defs)"; \
 	others=$$?; wait $$types && exit $$others
 
-bench: $(READY) ## Measure the pipeline against a raw COPY, measured in the same run
-	@$(BIN)/python -m stori_pipeline_tests.bench
+bench: $(READY) ## Measure the pipeline against a raw COPY of the same run; with PEERS=1 also dlt and rivet
+	@$(BIN)/python -m stori_pipeline_tests.bench run $(if $(PEERS),--peers) $(ARGS)
+
+bench-latency: $(READY) ## Measure how long a change takes from its commit in a source to the warehouse, while applications write
+	@$(BIN)/python -m stori_pipeline_tests.bench latency $(ARGS)
 
 golden: $(READY) ## Rewrite the golden files; read the diff before committing it
 	@GOLDEN=rewrite $(BIN)/pytest -q -k golden
@@ -77,6 +80,6 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .venv-docs site dist copy_decoder/build htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs .venv-peers site dist htmlcov .coverage* bench.json bench-latency.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
-.PHONY: help run test test-long test-clock coverage dev check bench golden docs wheels clean
+.PHONY: help run test test-long test-clock coverage dev check bench bench-latency golden docs wheels clean

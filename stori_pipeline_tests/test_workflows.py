@@ -98,6 +98,14 @@ def test_only_the_jobs_that_publish_may_write() -> None:
     assert (jobs["publish"]["needs"], jobs["announce"]["needs"]) == ("ci", "publish")
 
 
+def test_the_comparison_of_measurements_fails_nothing() -> None:
+    assert CI["bench"]["continue-on-error"] is True
+    (words,) = [step["run"].split() for step in CI["bench"]["steps"] if "compare" in step.get("run", "")]
+    landed = words[words.index("compare") + 1]
+    assert (ROOT / landed).exists()
+    assert words[-2:] == [">>", '"$GITHUB_STEP_SUMMARY"']
+
+
 def test_the_newest_release_in_the_changelog_is_the_version_of_both() -> None:
     released = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d{2}-\d{2}$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     versions = [re.search(r'^version = "(.+)"$', text, re.MULTILINE) for text in (PYPROJECT, LOCAL_PYPROJECT)]

@@ -1,92 +1,86 @@
-"""One measured step in a process of its own, so that interpreter and imports count, and the peak memory is the step's alone.
+"""One measured step of the pipeline in a process of its own: interpreter and imports count, and the peak memory is the step's alone.
 
-`python -m stori_pipeline_tests.bench.step NAME [FILE]`; the addresses come from the environment.
+`python -m stori_pipeline_tests.bench.step NAME`; the addresses come from the environment. It prints how many rows moved, or JSON, which the
+parent checks. Does not belong here: the raw limits (`raw`), which run from here after the import of the table's definition.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from pathlib import Path
+import time
+from collections.abc import Callable
 
-import psycopg2
-
-from stori_pipeline_tests.bench import table
-
-
-def _drain(statement: str, into: Path) -> None:
-    with psycopg2.connect(os.environ["STORI_SOURCE_BENCH"]) as connection, connection.cursor() as cursor, into.open("wb") as file:
-        cursor.copy_expert(statement, file, size=1 << 20)
-    connection.close()
+from stori_pipeline_tests.bench import raw, table
 
 
-def _raw_load(file: Path, *, merge: bool) -> None:
-    """The limit for a loader: the same rows in COPY's own binary form, into an equal table, in one transaction."""
-    with psycopg2.connect(os.environ["BENCH_BACKEND"]) as connection, connection.cursor() as cursor, file.open("rb") as rows:
-        if merge:
-            cursor.execute(table.RAW_STAGE)
-        else:
-            cursor.execute("DROP TABLE IF EXISTS raw_target")
-            cursor.execute(table.RAW_TARGET)
-        cursor.copy_expert(table.RAW_IN.format(into="raw_stage" if merge else "raw_target"), rows, size=1 << 20)
-        for statement in table.RAW_MERGE if merge else ():
-            cursor.execute(statement)
-    connection.close()
-
-
-def _land() -> None:
+def _land() -> int:
     from stori_pipeline.lake import Lake, connect
     from stori_pipeline.pipeline import sync
     from stori_pipeline.readers import reader_for
 
     reader = reader_for("postgres", os.environ["STORI_SOURCE_BENCH"])
     landed = sync.land(table.TABLE, reader, Lake(connect(), os.environ["STORI_LANDING_BUCKET"]), run_id="bench")
-    print(landed.manifest.rows if landed.manifest else 0)  # noqa: T201  (the parent checks that rows moved)
+    return landed.manifest.rows if landed.manifest else 0
 
 
-def _load() -> None:
+def _load() -> int:
     from stori_pipeline.lake import Lake, connect
     from stori_pipeline.pipeline import sync
     from stori_pipeline.warehouse import Warehouse
 
     warehouse = Warehouse(os.environ["STORI_WAREHOUSE"], os.environ["STORI_COPY_ROLE"])
     loaded = sync.load(table.TABLE, Lake(connect(), os.environ["STORI_LANDING_BUCKET"]), warehouse, run_id="bench")
-    print(loaded.rows_inserted if loaded else 0)  # noqa: T201
+    return loaded.rows_inserted if loaded else 0
 
 
-def _prove(*, share: bool) -> None:
-    """What a proof asks its source for, if it finds no difference: all rows, or a share of them."""
-    from stori_pipeline.model.row_checksum import KeyRange
+def _verify_source() -> int:
+    """What a proof of all rows asks its source for, if it finds no difference."""
     from stori_pipeline.readers.postgres.reader import PostgresReader
-    from stori_pipeline.verify.shares import SHARES
 
     reader = PostgresReader(os.environ["STORI_SOURCE_BENCH"])
-    rows, keys = reader.key_range(table.TABLE)
-    compared = KeyRange(keys.low, keys.low + (keys.high - keys.low) // SHARES) if share else keys
-    digests = reader.digests(table.TABLE, compared, compared.width(256))
-    assert share or sum(each.rows for each in digests.values()) == rows
-    print(sum(each.rows for each in digests.values()))  # noqa: T201
+    _, keys = reader.key_range(table.TABLE)
+    return sum(each.rows for each in reader.digests(table.TABLE, keys, keys.width(256)).values())
 
 
-def main() -> None:
-    name, *rest = sys.argv[1:]
-    file = Path(rest[0]) if rest else Path(os.devnull)
-    where = rest[1] if len(rest) > 1 else ""
-    if name == "raw-out":
-        _drain(table.raw_out(where), file)
-    elif name == "raw-load":
-        _raw_load(file, merge=False)
-    elif name == "raw-merge":
-        _raw_load(file, merge=True)
-    elif name == "land":
-        _land()
-    elif name == "load":
-        _load()
-    elif name in ("prove", "prove-share"):
-        _prove(share=name == "prove-share")
-    else:
-        raise SystemExit(f"there is no step {name!r}")
+def _verify_mirror() -> int:
+    """What the same proof asks the warehouse for."""
+    from stori_pipeline.warehouse import Warehouse
+
+    warehouse = Warehouse(os.environ["STORI_WAREHOUSE"], os.environ["STORI_COPY_ROLE"])
+    _, keys = warehouse.key_range(table.TABLE)
+    return sum(each.rows for each in warehouse.digests(table.TABLE, keys, keys.width(256)).values())
+
+
+def _history() -> str:
+    """Land the change, then add its version to the history. Only the second counts: JSON with its rows and seconds."""
+    from stori_pipeline.lake import Lake, connect
+    from stori_pipeline.pipeline import sync
+    from stori_pipeline.pipeline.derive import derive
+    from stori_pipeline.readers import reader_for
+    from stori_pipeline_tests.bench.history import INPUT, VERSIONS
+
+    client = connect()
+    landing, processed = Lake(client, os.environ["STORI_LANDING_BUCKET"]), Lake(client, os.environ["STORI_PROCESSED_BUCKET"])
+    sync.land(INPUT, reader_for("postgres", os.environ["STORI_SOURCE_BENCH"]), landing, run_id="bench")
+    wall, cpu = time.perf_counter(), time.process_time()
+    landed = derive(VERSIONS, landing, processed, tables={INPUT.full_name: INPUT}, run_id="bench")
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return json.dumps({"rows": landed.manifest.rows if landed.manifest else 0, "wall_s": wall, "cpu_s": cpu})
+
+
+STEPS: dict[str, Callable[[], object]] = {
+    "land": _land,
+    "load": _load,
+    "verify-source": _verify_source,
+    "verify-mirror": _verify_mirror,
+    "history": _history,
+}
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "raw":
+        raw.main(*sys.argv[2:])
+    else:
+        print(STEPS[sys.argv[1]]())  # noqa: T201  (the parent checks that rows moved)

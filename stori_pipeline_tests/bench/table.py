@@ -1,11 +1,10 @@
-"""The table that is measured: its definition, its rows, and raw statements that move the same rows as fast as Postgres can.
+"""The table that is measured: its definition and its rows. Does not belong here: moving them (`step`, `raw`).
 
 Eleven columns of the usual types; about 150 bytes per row in COPY's binary form.
 """
 
 from __future__ import annotations
 
-from stori_pipeline.model.names import quoted
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, timestamptz, varchar
@@ -33,7 +32,6 @@ TABLE = Table(
     changes=Xmin(),
     cursor="updated_at",
 )
-NAMES = ", ".join(quoted(c.name) for c in TABLE.columns)
 
 CREATE = """
 CREATE TABLE movements (
@@ -52,24 +50,3 @@ SELECT n, (409000000000 + n %% 1000)::text, date '2015-01-01' + (n / 1000)::int,
 FROM generate_series(1::bigint, %s) AS n"""
 
 CHANGE = "UPDATE movements SET fee = coalesce(fee, 0) + 1, updated_at = now() WHERE no %% 100 = %s"
-
-RAW_OUT = "COPY (SELECT {names} FROM movements{where}) TO STDOUT (FORMAT binary)"
-
-
-def raw_out(where: str = "") -> str:
-    """The rows, all or those that hold `where`, straight out of the source."""
-    return RAW_OUT.format(names=NAMES, where=f" WHERE {where}" if where else "")
-
-
-RAW_TARGET = """
-CREATE TABLE raw_target (
-  no bigint NOT NULL, account varchar(32) NOT NULL, day date NOT NULL, details varchar(256) NOT NULL, chip boolean NOT NULL,
-  value_day date NOT NULL, withdrawal numeric(18,2), deposit numeric(18,2), fee numeric(18,2), posted_at timestamptz NOT NULL,
-  updated_at timestamptz NOT NULL
-)"""
-RAW_IN = "COPY {into} FROM STDIN (FORMAT binary)"
-RAW_STAGE = "CREATE TEMP TABLE raw_stage (LIKE raw_target)"
-RAW_MERGE = (
-    "DELETE FROM raw_target USING raw_stage WHERE raw_target.no = raw_stage.no",
-    "INSERT INTO raw_target SELECT * FROM raw_stage",
-)
