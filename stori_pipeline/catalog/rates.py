@@ -4,6 +4,7 @@ Belongs here: definitions. Does not belong here: what a definition means (`model
 """
 
 from datetime import date as day
+from datetime import timedelta
 
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -15,6 +16,7 @@ SOURCE = Source(
     kind="http_api",
     description="Daily exchange rates, as a central bank publishes them.",
     owners=("team:finance",),
+    target_lag=timedelta(minutes=10),  # it publishes once a day, and each look is a request to somebody else's server
 )
 
 TABLES = (

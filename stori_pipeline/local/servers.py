@@ -74,6 +74,7 @@ class Servers:
             "STORI_LANDING_BUCKET": LANDING_BUCKET,
             "STORI_PROCESSED_BUCKET": PROCESSED_BUCKET,
             "STORI_ALERT_TOPIC": self.aws.topic_arn(ALERTS_TOPIC),
+            "STORI_TARGET_LAG": "5s",  # a load costs nothing here
             "STORI_METRICS": "1",
             # The URL names the driver: only SQLAlchemy reads it, and SQLAlchemy prefers a driver that Dagster does not install.
             "STORI_DAGSTER_STORAGE": self.platform.url(self._port("platform"), "dagster", "dagster").replace("://", "+psycopg2://", 1),

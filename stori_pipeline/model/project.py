@@ -10,6 +10,7 @@ import functools
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,13 @@ class Project:
     def relations(self) -> frozenset[str]:
         """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
         return self.names | {view for table in self.mirrors.values() for view in table.views}
+
+    def target_lag(self, table: Table, default: timedelta) -> timedelta:
+        """How late a mirror may be. `default` holds for source tables that do not say so, and whose sources do not."""
+        if own := table.target_lag or table.source.target_lag:
+            return own
+        star = next((each for each in self.stars if each.table == table), None)
+        return max((self.target_lag(self.mirrors[name], default) for name in star.inputs.values()), default=default) if star else default
 
     def mirrors_below(self, report: Report) -> list[str]:
         """The tables that a report reads, directly or through other reports."""

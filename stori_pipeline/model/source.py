@@ -6,6 +6,7 @@ Belongs here: what a definition says of a source as a whole. Does not belong her
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from stori_pipeline.model.names import refuse_bad_name, refuse_bad_source_name
 
@@ -17,6 +18,8 @@ DERIVED = "polars"
 class Source:
     """A system that rows come from. `kind` names its reader in `readers.READERS`; its tables are called `<name>.<table>`.
 
+    `target_lag` is how late its tables may be; see `Table`.
+
     The address is the setting `STORI_SOURCE_<NAME>` (see `settings`): a definition holds no address and no secret.
     """
 
@@ -24,6 +27,7 @@ class Source:
     kind: str
     description: str
     owners: tuple[str, ...] = ()
+    target_lag: timedelta | None = None
 
     def __post_init__(self) -> None:
         if self.kind == DERIVED:

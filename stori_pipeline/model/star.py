@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.changes import Changes, History, Rebuilt
@@ -168,6 +169,7 @@ class StarSchema:
         inputs: Mapping[str, str] | None = None,
         max_rejected: float = 0.01,
         max_rejected_rows: int = 1,
+        target_lag: timedelta | None = None,
     ) -> Callable[[Callable[..., pl.LazyFrame]], Callable[..., pl.LazyFrame]]:
         """Turns a function into the star table of its name. The function's parameters are its inputs, named after their tables.
 
@@ -178,6 +180,7 @@ class StarSchema:
             inputs: full names by parameter (`{"rates": "rates.daily"}`), for a parameter whose name is not its table's, or is the name
                 of tables of several sources.
             max_rejected, max_rejected_rows: how many of a batch's rows may go to quarantine; see `Table`.
+            target_lag: how late the table may be; by default as late as its inputs.
 
         Raises:
             DefinitionError: the definition is invalid; the message names the table, and the column or the input.
@@ -202,6 +205,7 @@ class StarSchema:
                 aliases=aliases,
                 max_rejected=max_rejected,
                 max_rejected_rows=max_rejected_rows,
+                target_lag=target_lag,
             )
             _refuse_bad_lineage(table, read)
             self._readable[full_name] = table

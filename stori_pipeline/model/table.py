@@ -73,6 +73,8 @@ class Table:
         distkey: the column by which Redshift distributes the mirror; empty means AUTO.
         arrivals: when rows arrive, if that is regular enough to notice their absence.
         aliases: other names of the table in the warehouse, as views.
+        target_lag: how late the mirror may be: changes are collected for up to half of that time, because each load of a warehouse has a
+            price. Without it, the source's; without that, of a star table its inputs', of a source table the setting STORI_TARGET_LAG.
         source_name: what the source itself calls the table (`labOrders`, `person.person`, `Order Details`); empty if that is `name`. The
             kind of the source says how it is written, for Postgres in `readers.postgres.names`.
 
@@ -97,6 +99,7 @@ class Table:
     arrivals: BusinessHours | None = None
     aliases: tuple[str, ...] = ()
     source_name: str = ""
+    target_lag: timedelta | None = None
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +119,8 @@ class Table:
                 f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
                 " replaces the mirror's rows; leave it out, or find changes in another way"
             )
+        if self.target_lag is not None and self.target_lag <= timedelta(0):
+            raise DefinitionError(f"{where}: target_lag is a time above zero, not {self.target_lag}")
         key: object = self.key  # ("id") is a text, and each of its letters would be a column
         if isinstance(key, str):
             raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")

@@ -145,6 +145,13 @@ SETTINGS = (
         default="http://127.0.0.1:3000",
     ),
     Setting(
+        "STORI_TARGET_LAG",
+        "how late a table may be, unless its definition says so: a number of seconds, minutes or hours",
+        "5s",
+        pattern(r"[1-9]\d*(s|min|h)", "a number with s, min or h"),
+        default="2min",
+    ),
+    Setting(
         "STORI_KEEP_RUNS_DAYS",
         "for how many days Dagster keeps a run and its events",
         "14",

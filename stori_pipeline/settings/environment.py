@@ -10,11 +10,13 @@ import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from stori_pipeline.settings import dotenv, secrets
-from stori_pipeline.settings.declared import SettingError, is_secret_arn, setting_of, source_setting, unknown
+from stori_pipeline.settings.declared import SETTINGS, SettingError, is_secret_arn, setting_of, source_setting, unknown
 
 _log = logging.getLogger(__name__)
+_TARGET_LAG = next(each.default for each in SETTINGS if each.name == "STORI_TARGET_LAG")
 
 
 @functools.cache
@@ -69,6 +71,13 @@ class Settings:
     def source_url(self, source: str) -> str:
         """The address of a source, with the credentials of its read-only role. Errors as for `require`."""
         return self.require(source_setting(source).name)
+
+    @property
+    def target_lag(self) -> timedelta:
+        """How late a table may be whose definition does not say so. Raises SettingError if the setting is invalid."""
+        text = self.require("STORI_TARGET_LAG") if "STORI_TARGET_LAG" in self.environ else _TARGET_LAG
+        number = text.rstrip("sminh")
+        return timedelta(seconds=int(number) * {"s": 1, "min": 60, "h": 3600}[text.removeprefix(number)])
 
     @property
     def warehouse_url(self) -> str:
