@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     import polars as pl
     from mypy_boto3_s3 import S3Client
 
+    from stori_pipeline.lake.live_frames import LiveFrames
+
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -59,13 +61,15 @@ class _Written(NamedTuple):
 
 
 class Lake:
-    """The lake in one bucket. Holds no state of its own; safe to use from several threads."""
+    """The lake in one bucket. Safe to use from several threads."""
 
     def __init__(self, s3: Connection | S3Client, bucket: str, *, sizes: Sizes | None = None, clock: Clock = utc_now) -> None:
         self.bucket = Bucket(s3, bucket)
         self._manifests = Manifests(self.bucket)
         self.sizes = sizes or Sizes()
         self.clock = clock
+        self.frames: LiveFrames | None = None
+        """Where a process that reads the same tables again and again keeps their live rows; None if it reads them from S3 each time."""
 
     def newest(self, table: Table) -> Manifest | None:
         """The newest batch, whose `until` is the table's position; None if nothing has landed.
@@ -198,7 +202,8 @@ class Lake:
         return max((self.clock() - _EPOCH) // _MICROSECOND, (newest.generation if newest else 0) + 1, above + 1), batch
 
     def copy_manifest(self, table: Table, manifests: Sequence[Manifest], run_id: str) -> str:
-        """Writes one Redshift COPY manifest for several batches. Returns its `s3://` url, "" if they have no rows.
+        """One Redshift COPY manifest for several batches, which it writes; of a single batch, its own. Returns its `s3://` url, "" if they
+        have no rows.
 
         Raises:
             LakeError: a batch landed under another definition of the table; a new generation must be read.
@@ -209,6 +214,8 @@ class Lake:
         parts = [part for manifest in manifests for part in manifest.parts]
         if not parts:
             return ""
+        if len(manifests) == 1:
+            return self.bucket.url(manifest_key(table, manifests[0].batch))
         key = load_key(table, run_id, manifests[0].batch, manifests[-1].batch)
         self.bucket.put(key, json.dumps({"entries": entries(parts)}, indent=1).encode())
         return self.bucket.url(key)
@@ -228,6 +235,8 @@ class Lake:
         newest = at or self.newest(table)
         if newest is None:
             raise LakeError(f"{table.full_name}: nothing has landed in {self.bucket.name} yet; run its landing first")
+        if self.frames is not None and (kept := self.frames.rows(self, table, newest)) is not None:
+            return live.in_columns(kept.lazy(), table)
         parts = self.live_parts(table, newest)
         if at:
             parts = LiveParts(parts.compacted, [each for each in parts.batches if each.batch <= at.batch])
@@ -288,7 +297,9 @@ class Lake:
 
     def later(self, table: Table, newest: Manifest, number: int) -> list[Manifest]:
         """The batches of that batch's generation with a number above `number`, in order."""
-        return [each for each in self._manifests.after(table, number) if each.generation == newest.generation]
+        known = self._manifests.between(table, number, newest) if self.frames is not None else None
+        found = self._manifests.after(table, number) if known is None else known
+        return [each for each in found if each.generation == newest.generation]
 
     def rows(self, table: Table, *manifests: Manifest) -> pl.LazyFrame:
         """All rows of one or more batches, in order: the definition's columns, `super_` as text, then `_batch`, `_seq` and `_deleted`. A
@@ -311,7 +322,15 @@ class Lake:
             raise LandingConflict(
                 f"{table.full_name}: another run landed batch {manifest.batch} first, so this one changed nothing; run again to continue"
             )
-        return Manifest.from_json(body, table, manifest.batch, key)
+        written = Manifest.from_json(body, table, manifest.batch, key)
+        self._manifests.keep(table, written, body)
+        return written
+
+    def forget(self) -> None:
+        """Forgets what this process remembers of the lake, so that it is read again. Call it when a read failed."""
+        self._manifests.forget()
+        if self.frames is not None:
+            self.frames.forget()
 
     def find(self, table: Table, number: int) -> Manifest | None:
         """The batch of that number; None if there is none."""

@@ -47,6 +47,11 @@ class Bucket:
         self.name = name
 
     @property
+    def address(self) -> str:
+        """Tells this bucket from those of the same name on other servers."""
+        return f"{self.connection.endpoint or self.connection.region}/{self.name}"
+
+    @property
     def _store(self) -> S3Store:
         return self.connection.store(self.name)
 
@@ -146,8 +151,13 @@ class Bucket:
 
     def etag(self, key: str) -> str | None:
         """The ETag, as in a listing; None if there is no such object."""
-        head = self._head(key)
-        return head["ETag"] if head else None
+        import obstore
+
+        with explained("checking", self.name, key):
+            try:
+                return obstore.head(self._store, key)["e_tag"] or ""
+            except FileNotFoundError:
+                return None
 
     def page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         """Up to a thousand objects under `prefix` whose keys sort after `after`, ascending, and whether more may follow."""
@@ -161,13 +171,17 @@ class Bucket:
                 found = next(iter(obstore.list(self._store, folder or None, offset=start or None, chunk_size=PAGE)), [])
             except InvalidPathError:  # somebody put an object there whose key has an empty part, such as `a//b`
                 return self._odd_page(prefix, after)
-        page = [Stored(each["path"], each["size"], each["last_modified"]) for each in found if each["path"].startswith(prefix)]
+        page = [
+            Stored(each["path"], each["size"], each["last_modified"], each["e_tag"] or "")
+            for each in found
+            if each["path"].startswith(prefix)
+        ]
         return page, len(page) == PAGE
 
     def _odd_page(self, prefix: str, after: str) -> tuple[list[Stored], bool]:
         with explained_boto3("listing", self.name, prefix):
             answer = self.connection.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=PAGE)
-        page = [Stored(each["Key"], each["Size"], each["LastModified"]) for each in answer.get("Contents", [])]
+        page = [Stored(each["Key"], each["Size"], each["LastModified"], each["ETag"]) for each in answer.get("Contents", [])]
         return page, answer["IsTruncated"]
 
     def objects(self, prefix: str, after: str = "") -> Iterator[Stored]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stori_pipeline.clock import utc_now
 from stori_pipeline.lake.errors import LakeError
+from stori_pipeline.settings import aws
 from stori_pipeline.settings.foreign import hint
 
 if TYPE_CHECKING:
@@ -182,11 +183,9 @@ def _credentials(key: str, secret: str, token: str | None, expires: datetime | N
 
 
 def _boto3_client(profile: str | None, arguments: Mapping[str, Any]) -> S3Client:
-    import boto3  # slow to import
-    from botocore.config import Config
+    from botocore.config import Config  # slow to import
     from botocore.exceptions import BotoCoreError
 
-    # A session of its own, because boto3's default session is not safe for threads.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         connect_timeout=_CONNECT_SECONDS,
@@ -194,7 +193,7 @@ def _boto3_client(profile: str | None, arguments: Mapping[str, Any]) -> S3Client
         max_pool_connections=32,  # the landing's threads, times a few tables at once
     )
     try:
-        return boto3.session.Session(profile_name=profile).client("s3", config=config, **arguments)
+        return aws.session(profile).client("s3", config=config, **arguments)
     except (BotoCoreError, ValueError) as error:
         raise _unusable(error) from error
 

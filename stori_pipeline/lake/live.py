@@ -57,8 +57,13 @@ def winners(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
 
 def live(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
     """The winners in the definition's columns, `super_` as text; with `keep_deleted` also `_deleted`, which marks deleted rows."""
+    return in_columns(winners(rows, table), table)
+
+
+def in_columns(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """Winners in the definition's columns, as `live` gives them."""
     columns = [pl.col(c.name).cast(pl.String) if c.type.is_document else pl.col(c.name) for c in table.columns]
-    return winners(rows, table).select(*columns, *(["_deleted"] if table.keep_deleted else []))
+    return rows.select(*columns, *(["_deleted"] if table.keep_deleted else []))
 
 
 def as_written(rows: pl.LazyFrame, table: Table) -> Iterator[pa.RecordBatch]:

@@ -6,10 +6,12 @@ Belongs here: listing and reading manifests, and what this process remembers of 
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import Lock
 
 from stori_pipeline.lake.bucket import PAGE, Bucket, LakeError, Stored
@@ -56,6 +58,11 @@ class _Memory:
             self._read[bucket.address, key] = read
             while len(self._read) > _KEPT:
                 self._read.popitem(last=False)
+
+    def forget(self, bucket: Bucket) -> None:
+        with self._lock:
+            for key in [each for each in self._read if each[0] == bucket.address]:
+                del self._read[key]
 
     def newest(self, bucket: Bucket, table: Table) -> _Newest | None:
         return self._newest.get((bucket.address, table.prefix))
@@ -109,11 +116,30 @@ class Manifests:
         if looks % _OWN_LOOK:
             is_same = known.number == MAX_BATCH or self._bucket.etag(manifest_key(table, known.number + 1)) is None
         else:
-            is_same = read is not None and self._bucket.etag(manifest_key(table, known.number)) == read.etag
+            is_same = read is not None and (self._bucket.etag(manifest_key(table, known.number)) or "").strip('"') == read.etag
         if not is_same:
             return self.newest(table)
         _memory.keep_newest(self._bucket, table, _Newest(known.number, looks))
         return read.manifest if read else None
+
+    def keep(self, table: Table, manifest: Manifest, body: bytes) -> None:
+        """Remembers a manifest that this process has just written. Encrypted by some keys it gets another ETag, and is read again."""
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        _memory.keep(self._bucket, manifest_key(table, manifest.batch), _Read(etag, manifest))
+
+    def forget(self) -> None:
+        """Forgets what was read. Who meets a missing file does so: somebody else may have changed the lake by hand."""
+        _memory.forget(self._bucket)
+
+    def between(self, table: Table, number: int, newest: Manifest) -> list[Manifest] | None:
+        """The manifests with numbers above that, up to `newest`, ascending, from memory; None if this process has not read them all.
+
+        Each continues the one before it, so what was read is not of a lake that was set back since. That one was removed is not noticed.
+        """
+        known = [_memory.read(self._bucket, manifest_key(table, each)) for each in range(number + 1, newest.batch + 1)]
+        manifests = [each.manifest for each in known if each]
+        follow = all(later.kind == "snapshot" or later.since == earlier.until for earlier, later in pairwise(manifests))
+        return manifests if manifests and len(manifests) == len(known) and follow and manifests[-1] == newest else None
 
     def after(self, table: Table, number: int) -> list[Manifest]:
         """Every manifest with a number above that, ascending. Reads those that this process has not read before."""
@@ -130,12 +156,12 @@ class Manifests:
 
     def _manifest(self, table: Table, listed: Stored) -> Manifest:
         known = _memory.read(self._bucket, listed.key)
-        if known and known.etag == listed.etag and known.manifest.table == table.full_name:
+        if known and known.etag == listed.etag.strip('"') and known.manifest.table == table.full_name:
             return known.manifest
         manifest = self.find(table, batch_number(table, listed.key))
         if manifest is None:
             raise LakeError(f"{self._bucket.url(listed.key)} was listed but is gone; find out what deletes manifests")
-        _memory.keep(self._bucket, listed.key, _Read(listed.etag, manifest))
+        _memory.keep(self._bucket, listed.key, _Read(listed.etag.strip('"'), manifest))
         return manifest
 
 

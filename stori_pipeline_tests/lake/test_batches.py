@@ -266,7 +266,7 @@ def test_a_sweep_removes_what_no_manifest_names_and_nothing_else(lake: Lake, s3:
     kept = land(lake, Given([orders(1, 2)], rejects=[rejected("{}")]))
     with pytest.raises(LandingConflict):
         lake.land(TABLE, Given([orders(5, 1)], rejects=[rejected("{}")]), newest=replace(kept, batch=0), run_id="loser")
-    lake.copy_manifest(TABLE, [kept], "r")
+    lake.copy_manifest(TABLE, [kept, kept], "r")  # of one batch, its own manifest serves
     s3.put_object(Bucket=bucket, Key="shop/orders_too/date=2026-01-01/batch=00000001/part-00000-00000000.parquet", Body=b"another table's")
     stale = "shop/orders/date=2026-01-01/batch=00000009/part-00000-00000000.parquet"
     s3.create_multipart_upload(Bucket=bucket, Key=stale)

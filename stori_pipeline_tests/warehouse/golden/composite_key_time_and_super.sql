@@ -72,7 +72,7 @@ CREATE TEMP TABLE "stage_readings" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000001-00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_readings" FROM 's3://landing/shop/readings/_manifests/00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -143,7 +143,7 @@ CREATE TEMP TABLE "stage_readings" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000002-00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_readings" FROM 's3://landing/shop/readings/_manifests/00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -249,7 +249,7 @@ CREATE TEMP TABLE "stage_readings" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_readings" FROM 's3://landing/shop/readings/_loads/run-00000003-00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_readings" FROM 's3://landing/shop/readings/_manifests/00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 

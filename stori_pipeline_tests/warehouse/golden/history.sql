@@ -99,7 +99,7 @@ CREATE TEMP TABLE "stage_fact_payment" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-00000001-00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_manifests/00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -181,7 +181,7 @@ CREATE TEMP TABLE "stage_fact_payment" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-00000002-00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_manifests/00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -314,7 +314,7 @@ CREATE TEMP TABLE "stage_fact_payment" (
   "_deleted" BOOLEAN
 );
 
-COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_loads/run-00000003-00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_fact_payment" FROM 's3://landing/shop/fact_payment/_manifests/00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 

@@ -68,7 +68,7 @@ CREATE TABLE "shop"."transactions" (
 
 SELECT GETDATE();
 
-COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_loads/run-00000001-00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_manifests/00000001.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -139,7 +139,7 @@ CREATE TEMP TABLE "stage_transactions" (
   "_deleted" BOOLEAN
 ) DISTSTYLE KEY DISTKEY ("account_no");
 
-COPY "stage_transactions" FROM 's3://landing/shop/transactions/_loads/run-00000002-00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "stage_transactions" FROM 's3://landing/shop/transactions/_manifests/00000002.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
@@ -240,7 +240,7 @@ CREATE TABLE "shop"."transactions" (
   PRIMARY KEY ("transaction_no")
 ) DISTSTYLE KEY DISTKEY ("account_no") COMPOUND SORTKEY ("txn_date");
 
-COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_loads/run-00000003-00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
+COPY "shop"."transactions" ("transaction_no", "account_no", "txn_date", "transaction_details", "chip_used", "value_date", "withdrawal_amt", "deposit_amt", "balance_amt", "updated_at", "more", "_batch", "_seq", "_deleted") FROM 's3://landing/shop/transactions/_manifests/00000003.json' IAM_ROLE 'arn:aws:iam::1:role/copy' FORMAT AS PARQUET MANIFEST;
 
 SELECT pg_last_copy_count();
 
