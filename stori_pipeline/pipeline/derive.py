@@ -11,6 +11,7 @@ Belongs here: whether the inputs have anything new, and tables of the present (`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import polars as pl
 
@@ -45,7 +46,14 @@ def derive(
 
 
 def derived_rows(
-    star: Star, landing: Lake, processed: Lake, *, tables: Mapping[str, Table], full: bool = False, loaded: LedgerEntry | None = None
+    star: Star,
+    landing: Lake,
+    processed: Lake,
+    *,
+    tables: Mapping[str, Table],
+    full: bool = False,
+    loaded: LedgerEntry | None = None,
+    known: Mapping[str, Manifest] = MappingProxyType({}),
 ) -> RowStream:
     """The rows that bring a star table up to its inputs' newest batches; empty if its rows stay as they are.
 
@@ -61,6 +69,7 @@ def derived_rows(
         processed: the lake of star tables, this one and those among its inputs.
         tables: the definitions of the inputs, by full name.
         loaded: the ledger's entry for the mirror; None if nothing is loaded, or the warehouse was not asked.
+        known: batches of inputs up to which it is derived, by full name; of the others, the lakes are asked for the newest.
 
     Raises:
         LoadBlocked: the contract blocks a batch of an input.
@@ -68,7 +77,7 @@ def derived_rows(
         LakeError: an input has not landed yet, or older versions would be lost.
     """
     newest = processed.newest(star.table)
-    inputs = {parameter: _input(star, tables[name], landing, processed) for parameter, name in star.inputs.items()}
+    inputs = {parameter: _input(star, tables[name], landing, processed, known.get(name)) for parameter, name in star.inputs.items()}
     set_back = set_back_reason(star.table, processed, newest, loaded)
     reason, full = _full_refresh_reason(star, newest, full) or set_back, full or bool(set_back)
     if newest is not None and not reason and all(newest.until.get(each.name) == list(each.newest.order) for each in inputs.values()):
@@ -85,9 +94,9 @@ def derived_rows(
     return RowStream(star.table, processed, newest, rows, full_refresh_reason=reason, loaded=loaded)
 
 
-def _input(star: Star, table: Table, landing: Lake, processed: Lake) -> Input:
+def _input(star: Star, table: Table, landing: Lake, processed: Lake, known: Manifest | None) -> Input:
     lake = processed if table.is_derived else landing
-    newest = lake.newest(table)
+    newest = known or lake.newest(table)
     if newest is None:
         raise LakeError(f"{star.table.full_name}: its input {table.full_name} has not landed yet; run its landing first")
     return Input(table, lake, newest)
@@ -116,7 +125,7 @@ def _present_rows(star: Star, inputs: Mapping[str, Input], processed: Lake, newe
         and not full
         and newest.fingerprint == table.fingerprint
         and newest.rejected == len(misfits)
-        and processed.live(table).sort(table.key).collect().equals(rows)
+        and processed.live(table, newest).sort(table.key).collect().equals(rows)
     ):
         # An empty batch keeps the position, or every later run would compute the table again. If there are misfits, land nothing: an empty
         # batch would hide them, because only the newest batch's misfits are shown.

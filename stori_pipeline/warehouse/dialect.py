@@ -13,6 +13,7 @@ from stori_pipeline.model.changes import History
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
 from stori_pipeline.model.table import Table
+from stori_pipeline.model.types import boolean
 
 
 def _list(names: tuple[str, ...] | list[str]) -> str:
@@ -68,6 +69,24 @@ def select_ledger(*, has_ids: bool) -> str:
     batch_id = "batch_id" if has_ids else "NULL"
     return f"SELECT generation, batch, fingerprint, {batch_id} FROM pipeline.loads\nWHERE target = %s {_NEWEST_FIRST} LIMIT 1"
 
+
+def select_ledgers(*, has_ids: bool) -> str:
+    """The newest entry of every table in the ledger: what `select_ledger` selects of one, after its name."""
+    batch_id = "batch_id" if has_ids else "NULL AS batch_id"
+    return f"""\
+SELECT target, generation, batch, fingerprint, batch_id FROM (
+  SELECT target, generation, batch, fingerprint, {batch_id},
+         ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
+  FROM pipeline.loads
+) AS loads WHERE newest = 1 ORDER BY target"""
+
+
+SELECT_ALL_TABLES = """\
+SELECT table_schema, table_name FROM information_schema.tables
+UNION ALL
+SELECT 'pipeline.loads', column_name FROM information_schema.columns
+WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batch_id'"""
+"""Like `SELECT_TABLES`, of all schemas."""
 
 SELECT_LAST_LOADS = f"""\
 SELECT generation, batch, rows_copied FROM pipeline.loads
@@ -227,7 +246,8 @@ def count_live_keys(table: Table) -> str:
     """
     mirror, key = relation(table), quoted(table.key[0])
     if len(table.key) == 1:
-        keys = f'SELECT {key} AS key FROM {mirror} WHERE NOT "_deleted" UNION ALL SELECT MAX({key}) FROM {mirror} WHERE FALSE'
+        none = f"{'BOOL_OR' if table[table.key[0]].type == boolean else 'MAX'}({key})"  # of no rows, which is NULL and counts as no key
+        keys = f'SELECT {key} AS key FROM {mirror} WHERE NOT "_deleted" UNION ALL SELECT {none} FROM {mirror} WHERE FALSE'
         return f"SELECT COUNT(key), COUNT(DISTINCT key) FROM ({keys}) AS keys"
     live = [f'CASE WHEN NOT "_deleted" THEN {quoted(k)} END' for k in table.key]
     columns = ", ".join(f"{each} AS key_{number}" for number, each in enumerate(live, 1))

@@ -178,6 +178,18 @@ class Warehouse:
             existing = find_relations(cursor, table)
             return newest_load(cursor, table, existing) if existing.mirror else None
 
+    def ledger_entries(self) -> dict[str, LedgerEntry]:
+        """The ledger's newest entry of every mirror that exists, by full name: `ledger_entry` of all tables at once."""
+        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
+            cursor.execute(dialect.SELECT_ALL_TABLES)
+            relations = set(cursor.fetchall())
+            if ("pipeline", "loads") not in relations:
+                return {}
+            cursor.execute(dialect.select_ledgers(has_ids=("pipeline.loads", "batch_id") in relations))
+            entries = {str(target): LedgerEntry(int(gen), int(batch), str(print_), id_ or "") for target, gen, batch, print_, id_ in cursor}
+            mirrors = {f"{schema}.{name}" for schema, name in relations}
+            return {target: entry for target, entry in entries.items() if target in mirrors}
+
     def load_times(self) -> dict[str, datetime]:
         """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
         with self.session("ledger of all tables") as connection, connection.cursor() as cursor:

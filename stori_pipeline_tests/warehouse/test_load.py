@@ -9,16 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stori_pipeline.model.row_checksum import KeyRange
-from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
+from stori_pipeline_tests.warehouse.loads import facts
 
 KEEPING = replace(ITEMS, keep_deleted=True)
-
-
-def facts(loaded: Loaded) -> tuple[int, int, int, int]:
-    return loaded.batch, loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted
 
 
 def test_the_first_load_creates_the_mirror_and_the_ledger_entry(items: StoredTable) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -16,18 +16,9 @@ from stori_pipeline.pipeline import sync
 from stori_pipeline.warehouse import Warehouse, WarehouseUnavailable
 from stori_pipeline.warehouse.load import Loaded
 from stori_pipeline_tests.stores import StoredTable
+from stori_pipeline_tests.warehouse.loads import failing_commits
 
 PATIENCE = 30.0
-
-
-@contextmanager
-def failing_commits(items: StoredTable, count: int) -> Iterator[None]:
-    """The next so many COMMITs in the warehouse end in a conflict."""
-    items.stores.execute(f"SET redshift_local.fail_commits_with_1023 TO {count}")
-    try:
-        yield
-    finally:
-        items.stores.execute("SET redshift_local.fail_commits_with_1023 TO 0")
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -10,8 +10,7 @@ import pytest
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import bigint, varchar
 from stori_pipeline_tests.stores import BY_TWO, ITEMS, StoredTable, StoreTable
-from stori_pipeline_tests.warehouse.test_load import facts
-from stori_pipeline_tests.warehouse.test_load_at_once import failing_commits
+from stori_pipeline_tests.warehouse.loads import facts, failing_commits
 
 
 def staged(caplog: pytest.LogCaptureFixture) -> list[str]:
