@@ -85,6 +85,7 @@ def test_the_private_imports_from_dagster_are_those_of_the_adr() -> None:
         if re.match(r"dagster\w*\.(.*\.)?_", f"{node.module if isinstance(node, ast.ImportFrom) else alias.name}.{alias.name}")
     }
     assert imported == {
+        ("defs/follow_ups.py", "UnresolvedAssetJobDefinition"),
         ("defs/jobs.py", "UnresolvedAssetJobDefinition"),
         ("runtime/storage.py", "DagsterSqliteStorage"),
         ("runtime/storage.py", "SqliteEventLogStorage"),

@@ -7,7 +7,6 @@ of an asset (`io_managers`), or checks (`checks`).
 # Each table has steps and a pool of its own. So a failing table stops and retries only itself, and no table is landed twice at the same
 # time. Landings have no partitions (docs/adr/0009): a run lands what changed or, if its config names a day, reads that day's rows again.
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
@@ -32,7 +31,7 @@ from pydantic import Field
 from stori_pipeline.clock import utc_day, utc_now
 from stori_pipeline.defs import metadata
 from stori_pipeline.defs.keys import IN_LAKE, IN_SOURCE, IN_WAREHOUSE, group_of, landing_key, mirror_key, source_key
-from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, last_metadata, version_of
+from stori_pipeline.defs.materialization_metadata import DELETES_REFUSED, head_version, last_metadata, version_of
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
 from stori_pipeline.defs.step_functions import schema_of, signed
 from stori_pipeline.lake import Lake, LakeError
@@ -87,7 +86,7 @@ def source_assets(source: Source, tables: Sequence[Table]) -> AssetsDefinition:
                     failed = failed or error  # the other tables are observed first
                     context.log.warning(f"{table.full_name}: {error}")
                 else:
-                    yield ObserveResult(key, metadata={"head": head}, data_version=DataVersion(_version(head)))
+                    yield ObserveResult(key, metadata={"head": head}, data_version=DataVersion(head_version(head)))
             if failed:
                 raise failed
 
@@ -210,14 +209,10 @@ def _head(table: Table, reader: Reader, lake: Lake) -> str:
     return reader.head(table, newest.until if newest and newest.fingerprint == table.fingerprint else None)
 
 
-def _version(head: str) -> str:
-    return hashlib.sha256(head.encode()).hexdigest()[:16]
-
-
 def _observe(context: AssetExecutionContext, table: Table, reader: Reader, lake: Lake) -> None:
     """Reports an observation of the source table just before it is read."""
     head = _head(table, reader, lake)
-    observation = AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": _version(head)})
+    observation = AssetObservation(source_key(table), metadata={"head": head}, tags={"dagster/data_version": head_version(head)})
     context.log_event(observation)
     # Dagster looked up the source's version before this observation. Without this call it would record the landing as derived from the
     # previous version, and always show it as out of date. See docs/adr/0007.

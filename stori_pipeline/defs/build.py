@@ -12,6 +12,8 @@ from dagster import AssetKey, Definitions, in_process_executor
 from stori_pipeline.defs.assets import assets_of, mirror_asset
 from stori_pipeline.defs.charts import chart_asset
 from stori_pipeline.defs.checks import checks_for
+from stori_pipeline.defs.continuous import continuous_job, continuous_sensor
+from stori_pipeline.defs.follow_ups import follow_up_job, follow_up_sensor
 from stori_pipeline.defs.io_managers import RedshiftIOManager, S3ParquetIOManager
 from stori_pipeline.defs.jobs import prove_job, scope_job, sweep_job, sync_job
 from stori_pipeline.defs.quarantine import quarantine_asset, tables_of_sources
@@ -66,11 +68,15 @@ def _built(project: Project) -> Definitions:
         *(chart_asset(chart) for chart in project.charts),
     ]
     code_versions = {key: asset.get_asset_spec(key).code_version or "" for asset in assets for key in asset.keys}
+    following = [continuous_job(project, code_versions)] if project.tables else []
+    sensors = [*(continuous_sensor(each, code_versions) for each in following), *change_sensors(project, code_versions)]
+    behind = [follow_up_job(project)] if project.tables else []
+    sensors += [follow_up_sensor(project, each) for each in behind]
     return Definitions(
         assets=assets,
         asset_checks=checks_for(project),
-        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep, tidy, *nightly],
-        sensors=[*change_sensors(project, code_versions), alerts_sensor(project)],
+        jobs=[*(scope_job(project, scope) for scope in scopes(project)), sync_job(), sweep, tidy, *nightly, *following, *behind],
+        sensors=[*sensors, alerts_sensor(project)],
         schedules=[*scope_schedules(project), sweep_schedule(sweep), tidy_schedule(), *([prove_schedule(project)] if nightly else [])],
         loggers={"console": console},
         executor=in_process_executor,  # for runs that the UI starts without the job; `jobs` gives the reason

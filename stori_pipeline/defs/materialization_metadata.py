@@ -6,6 +6,7 @@ from a definition alone (`metadata`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,15 @@ def version_of(order: tuple[int, int] | None) -> DataVersion:
     return DataVersion(f"{generation}-{batch}")
 
 
-def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[str, Any]:
-    """The metadata of a batch, of a source table or of a star table."""
-    manifest, first = landed.manifest or rows.columns, rows.first
+def head_version(head: str) -> str:
+    """The data version of a source table whose reader says this head."""
+    return hashlib.sha256(head.encode()).hexdigest()[:16]
+
+
+def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float, *, brief: bool = False) -> dict[str, Any]:
+    """The metadata of a batch, of a source table or of a star table. `brief` leaves out what the definition says, and the preview."""
+    manifest, first = landed.manifest or rows.columns, None if brief else rows.first
     values: dict[str, Any] = {
-        "dagster/column_schema": metadata.landing_schema(rows.table),
         "dagster/uri": uri,
         "outcome": f"{manifest.kind} landed as batch {manifest.batch}" if manifest else NOTHING_NEW,
         "rows_landed": manifest.rows if manifest else 0,
@@ -69,7 +74,9 @@ def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float) -> dict[
         if first and first.rows.num_rows:
             sample = [tuple(row.values()) for row in first.rows.slice(0, metadata.PREVIEW_ROWS).to_pylist()]
             values["preview"] = MetadataValue.md(metadata.preview(rows.table.read_schema.names, sample))
-    if not rows.table.is_derived:
+    if not brief:
+        values["dagster/column_schema"] = metadata.landing_schema(rows.table)
+    if not rows.table.is_derived and not brief:
         values["dagster/column_lineage"] = metadata.landing_lineage(rows.table)
     return values
 
@@ -84,11 +91,11 @@ def of_versions(table: Table, processed: LakeResource, manifest: Manifest | None
     return {"versions_made": manifest.rows, "versions_removed": int(removed)}
 
 
-def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float) -> dict[str, Any]:
-    """The metadata of a mirror, even if nothing was loaded."""
+def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float, *, brief: bool = False) -> dict[str, Any]:
+    """The metadata of a mirror, even if nothing was loaded. `brief` leaves out what the definition says."""
+    schemas = {"dagster/column_schema": metadata.mirror_schema, "dagster/column_lineage": metadata.mirror_lineage}
     values: dict[str, Any] = {
-        "dagster/column_schema": metadata.mirror_schema(new.table),
-        "dagster/column_lineage": metadata.mirror_lineage(new.table),
+        **({} if brief else {name: of(new.table) for name, of in schemas.items()}),
         "dagster/uri": uri,
         "dagster/table_name": new.table.full_name,
         "outcome": f"loaded up to batch {loaded.batch}" if loaded else NOTHING_NEW,

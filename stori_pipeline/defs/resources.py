@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pydantic import Field
 
 from stori_pipeline.readers import Reader, reader_for
 from stori_pipeline.runtime.liveness import has_liveness_lock, liveness_lock
+from stori_pipeline.runtime.names import FOLLOW_UP
 from stori_pipeline.settings import SettingError, Settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from stori_pipeline.warehouse.session import LedgerEntry
 
 _log = logging.getLogger(__name__)
+_BEHIND = 10  # how much lower the priority is of the process of a run that follows behind
 
 
 class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yields itself
@@ -44,6 +47,9 @@ class SourcesResource(ConfigurableResource):  # type: ignore[type-arg]  # it yie
 
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[SourcesResource]:
+        # The process of a run that the daemon launched is the run's own.
+        if context.run is not None and context.run.job_name == FOLLOW_UP and multiprocessing.parent_process() is not None:
+            os.nice(_BEHIND)
         # Every landing uses this resource, so a run of the daemon takes its lock here. Otherwise nobody would notice that the run died if
         # all of Dagster was killed with it. `execute_request` takes the lock of runs in its own process.
         if context.run is None or context.instance is None or has_liveness_lock(context.instance, context.run.run_id):

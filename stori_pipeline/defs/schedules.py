@@ -15,9 +15,9 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks, scheduled_checks
+from stori_pipeline.defs.follower import UNFINISHED
 from stori_pipeline.defs.jobs import prove_job, scope_job, sync_request
 from stori_pipeline.defs.scopes import Scope, scopes
-from stori_pipeline.defs.sensors import UNFINISHED
 from stori_pipeline.model.project import Project
 from stori_pipeline.runtime.liveness import end_killed_runs
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, RunRequest
+from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, JobDefinition, RunRequest
 
 from stori_pipeline.runtime.liveness import end_killed_runs, liveness_lock
 
@@ -18,11 +18,20 @@ def execute_request(definitions: Definitions, job: str, request: RunRequest, *, 
     part = definitions.resolve_job_def(job).get_subset(
         asset_selection=set(request.asset_selection or ()), asset_check_selection=set(request.asset_check_keys or ())
     )
+    return _executed(part, request, instance)
+
+
+def execute_job(definitions: Definitions, job: str, request: RunRequest, *, instance: DagsterInstance) -> ExecuteInProcessResult:
+    """Executes a run of a whole job. A failed step is in the result and raises no error."""
+    return _executed(definitions.resolve_job_def(job), request, instance)
+
+
+def _executed(job: JobDefinition, request: RunRequest, instance: DagsterInstance) -> ExecuteInProcessResult:
     # Otherwise this run would wait for ever for the pool slots of a killed run.
     end_killed_runs(instance)
     run_id = str(uuid4())
     with liveness_lock(instance, run_id):
-        return part.execute_in_process(
+        return job.execute_in_process(
             run_config=request.run_config,
             instance=instance,
             partition_key=request.partition_key,

@@ -8,6 +8,9 @@ from __future__ import annotations
 TABLES_TAG = "stori/tables"
 """The tag of a run that names its source tables."""
 
+FOLLOW_UP = "follow_up"
+"""The job of checks, reports and charts behind the continuous sync."""
+
 CONTRACT = "contract"
 DRIFT = "definition_complete"
 PROOF = "source_equals_mirror"

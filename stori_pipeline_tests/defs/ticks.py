@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from dagster import (
@@ -14,6 +15,7 @@ from dagster import (
     build_sensor_context,
 )
 
+from stori_pipeline.defs.requested import Requested
 from stori_pipeline.runtime.names import TABLES_TAG
 
 
@@ -26,6 +28,12 @@ class Sensor:
         self.cursor: str | None = None
 
     def tick(self) -> SensorResult:
+        """A tick long after the one before."""
+        self.cursor = _long_ago(self.cursor)
+        return self.tick_soon()
+
+    def tick_soon(self) -> SensorResult:
+        """A tick right after the one before."""
         resources = {name: value for name, value in (self._defs.resources or {}).items() if name in ("sources", "lake")}
         with build_sensor_context(
             instance=self._instance, cursor=self.cursor, resources=resources, repository_def=self._repository
@@ -34,6 +42,14 @@ class Sensor:
         assert isinstance(result, SensorResult)
         self.cursor = result.cursor
         return result
+
+
+def _long_ago(cursor: str | None) -> str | None:
+    """The cursor as if everything had been requested in 1970."""
+    requested = Requested.parse(cursor)
+    if requested == Requested():
+        return cursor
+    return replace(requested, moved_at=dict.fromkeys(requested.moved_at, 0.0), looked_at=0.0).text()
 
 
 def requested(result: SensorResult) -> RunRequest:
