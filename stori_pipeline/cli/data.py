@@ -13,7 +13,7 @@ from uuid import uuid4
 import click
 
 from stori_pipeline.cli import quiet
-from stori_pipeline.cli.console import Failed, grid, own_errors, plain_errors, print_json, progress, say, warn
+from stori_pipeline.cli.console import Failed, grid, own_errors, plain_errors, print_json, print_line, progress, say, warn
 
 if TYPE_CHECKING:
     from stori_pipeline.lake import Lake
@@ -59,8 +59,9 @@ def warehouse_of(settings: Settings) -> Warehouse:
 @_TABLES
 @click.option("--full", is_flag=True, help="Read the whole table again, not only its changes. Starts a new generation.")
 @click.option("--detect-deletes", is_flag=True, help="Also find rows that the source deleted.")
+@click.option("--continuous", is_flag=True, help="Go on until interrupted: bring each change within seconds, of all tables.")
 @_JSON
-def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: bool) -> None:
+def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, continuous: bool, as_json: bool) -> None:
     """Land the changes of the sources, load them, and update the star tables, reports and charts downstream.
 
     Runs the Dagster job in this process; the UI shows the run, because both use the same Dagster instance. Without TABLE, syncs all source
@@ -68,6 +69,9 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     A check that fails is named on stderr, and is no failure of the sync. If nothing is new since the last sync of the same tables, it ends
     within a second, without a run; with --full or --detect-deletes there is always one.
     """
+    if continuous:
+        _sync_continuously(is_alone=not (tables or full or detect_deletes or as_json))
+        return
     with plain_errors():
         results = None if full or detect_deletes else quiet.nothing_new(tables)
         if results is None:
@@ -97,6 +101,17 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, as_json: boo
     failed = [each.error if each.error.startswith(each.table) else f"{each.table}: {each.error}" for each in results if each.error]
     if lines := [*failed, *(result.refused for result in results if result.refused)]:
         raise Failed(lines)
+
+
+def _sync_continuously(*, is_alone: bool) -> None:
+    if not is_alone:
+        raise click.UsageError("--continuous brings the changes of all tables and takes no other option; leave out one of them")
+    with plain_errors():
+        from stori_pipeline.cli.continuous import run_continuously
+
+        say("Bringing each change until interrupted.")
+        if error := run_continuously(print_line):
+            raise Failed([error])
 
 
 def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:

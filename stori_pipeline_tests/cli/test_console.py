@@ -119,13 +119,16 @@ def test_every_error_class_that_the_command_translates_exists() -> None:
 
 # Errors that no command lets out, and what becomes of each.
 _NEVER_SEEN = {
+    "Abandoned": "ends a thread of a reading that its caller closed",
     "BrokenFile": "becomes a rejected row",
+    "Doubtful": "the block is read again, row by row",
     "Failed": "the command raises it, and prints its lines",
     "DrawingError": "fails its step, whose message the command prints",
     "MetricsError": "the alerts go on, and warn",
     "MisfitError": "becomes a rejected row",
     "NotJson": "becomes a rejected row",
     "Refusal": "becomes a rejected line of an import",
+    "TooMuch": "the continuous sync leaves the table to a run",
     "Unanswered": "the sync runs, and says what is wrong",
     "SendError": "the alerts go on, and warn",
     "StorageUnavailable": "is one of click's, which prints its message",

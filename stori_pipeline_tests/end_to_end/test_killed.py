@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
+from stori_pipeline.defs.follower import CONTINUOUS
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import TABLES_TAG
 from stori_pipeline_tests.gate import Gate, Hold
@@ -43,12 +44,12 @@ MOMENTS = {
 }
 
 
-def _die(platform: Platform, table: Table, moment: Moment, server: str) -> None:
-    """Starts a sync, kills it at that moment, and checks that it was killed exactly there."""
+def _die(platform: Platform, table: Table, moment: Moment, server: str, *command: str) -> None:
+    """Starts a sync, or the command, kills it at that moment, and checks that it was killed exactly there."""
     parts, manifests, loads = (len(platform.objects(table, "date=")), len(platform.objects(table, "_manifests/")), platform.ledger(table))
     with (
         Gate(platform.address(server), moment.of(platform.bucket, table)) as gate,
-        platform.start("sync", table.full_name, **{server: gate.port}) as running,
+        platform.start(*(command or ("sync", table.full_name)), **{server: gate.port}) as running,
     ):
         running.kill_at(gate.reached)
     left = (len(platform.objects(table, "date=")) - parts, len(platform.objects(table, "_manifests/")) - manifests)
@@ -69,6 +70,25 @@ def test_a_killed_bank_sync_leaves_nothing_that_the_next_one_loses_or_repeats(pl
     platform.assert_equal(BANK)
     # Nothing was read twice to get there: one snapshot at the start, and changes ever since.
     assert [each.kind for each in platform.lake.manifests(BANK)][1:].count("snapshot") == 0
+
+
+@pytest.mark.parametrize("name", ["in the extract", "before the manifest", "after the manifest", "before the commit", "after the commit"])
+def test_a_killed_continuous_sync_leaves_nothing_that_is_lost_or_repeated(platform: Platform, name: str) -> None:
+    platform.move(300)
+    platform.sync(BANK)
+    platform.move(800, "wide ", repeat=200)
+    _die(platform, BANK, MOMENTS[name], MOMENTS[name].server, "sync", "--continuous")
+    platform.change()
+
+    platform.stori("sync", "--json", BANK.full_name).expect(0)
+
+    platform.assert_equal(BANK)
+    assert [each.kind for each in platform.lake.manifests(BANK)][1:].count("snapshot") == 0
+    with DagsterInstance.from_config(platform.folder.as_posix()) as instance:
+        killed = [run for run in instance.get_runs() if run.job_name == CONTINUOUS]
+        assert killed
+        assert {run.status for run in killed} == {DagsterRunStatus.FAILURE}
+        assert not {run.run_id for run in killed} & instance.event_log_storage.get_concurrency_run_ids()
 
 
 @pytest.mark.parametrize("name", ["before the manifest", "after the commit"])
