@@ -80,6 +80,6 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .venv-docs .venv-peers site dist htmlcov .coverage* bench.json bench-latency.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs .venv-peers site dist copy_decoder/build htmlcov .coverage* bench.json bench-latency.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
 .PHONY: help run test test-long test-clock coverage dev check bench bench-latency golden docs wheels clean

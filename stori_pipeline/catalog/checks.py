@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @check("drops.card_settlements", severity="warn")
 def currency_in_iso_4217(card_settlements: pl.LazyFrame) -> pl.LazyFrame:
     """Every currency is a code of ISO 4217."""
-    import polars as pl  # slow to import, and the table definitions beside this module do without
+    import polars as pl  # here, because commands that check nothing load this module, too
     from iso4217 import Currency
 
     unknown = ~pl.col("currency").is_in([each.code for each in Currency])

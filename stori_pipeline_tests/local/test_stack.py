@@ -261,6 +261,7 @@ def test_environ_names_everything_that_the_pipeline_asks_for(own: Stack) -> None
         "STORI_WAREHOUSE_READER",
         "STORI_ALERT_TOPIC",
         "STORI_METRICS",
+        "STORI_TARGET_LAG",
         "STORI_SOURCE_TOTESYS",
         "STORI_SOURCE_EVENTS",
         "STORI_ADMIN_APP",
