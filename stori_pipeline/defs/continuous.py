@@ -1,7 +1,7 @@
 """The continuous sync as Dagster shows it: one long run, with an event for each batch and each load, and the sensor that keeps it running.
 
 Belongs here: the job, how long a run of it lasts, and the sensor. Does not belong here: bringing tables (`pipeline.continuous`), the events
-of what it brought (`continuous_events`), or what follows behind (`sensors`).
+of what it brought (`continuous_events`), or what follows behind (`follow_ups`).
 """
 
 # One run that lasts, and not one for each change: a process that starts and imports for every change takes longer than bringing it, and a

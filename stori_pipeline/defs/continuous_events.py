@@ -54,10 +54,9 @@ class Events:
 
     def _landing(self, table: Table, brought: Brought) -> Iterator[AssetObservation | AssetMaterialization]:
         lake = lake_of(table, self._lake, self._processed)
-        values = metadata.of_batch(brought.rows, brought.landed, lake.uri(table), brought.land_seconds, brief=True)
+        values = metadata.of_landing(brought.rows, brought.landed, lake, brought.land_seconds, brief=True)
         newest, reading = brought.landed.newest, brought.rows.reading
         if inputs := self._inputs.get(table.full_name):
-            values |= metadata.of_versions(table, lake, brought.landed.manifest)
             until = reading.until if reading else newest.until if newest else {}
             made_of = {landing_key(self._tables[name]): version_of((*until.get(name, (0, 0)),)).value for name in inputs}
         else:

@@ -58,13 +58,9 @@ class S3ParquetIOManager(ConfigurableIOManager):
                 context.add_output_metadata(metadata.of_frame(stored.schema, stored.rows, stored.url, stored.first))
 
     def _land(self, context: OutputContext, rows: RowStream) -> dict[str, Any]:
-        from stori_pipeline.lake.quarantine import rows_in_quarantine
-
         began = time.monotonic()
         landed = rows.land(run_id=context.run_id, progress=_progress(context, rows.table))
-        versions = metadata.of_versions(rows.table, self.lake, landed.manifest)
-        quarantined = {"quarantined": rows_in_quarantine(self.lake.open(), rows.table, landed.newest)}
-        return metadata.of_batch(rows, landed, self.lake.uri(rows.table), time.monotonic() - began) | versions | quarantined
+        return metadata.of_landing(rows, landed, self.lake, time.monotonic() - began)
 
     def load_input(self, context: InputContext) -> Any:
         from stori_pipeline.lake.frames import as_annotated, scan_objects

@@ -44,6 +44,14 @@ def head_version(head: str) -> str:
     return hashlib.sha256(head.encode()).hexdigest()[:16]
 
 
+def of_landing(rows: RowStream, landed: Landed, lake: LakeResource, seconds: float, *, brief: bool = False) -> dict[str, Any]:
+    """The metadata of a landing, by a step or by the continuous sync: its batch, the versions in it, and the rows in quarantine."""
+    from stori_pipeline.lake.quarantine import rows_in_quarantine
+
+    values = of_batch(rows, landed, lake.uri(rows.table), seconds, brief=brief) | of_versions(rows.table, lake, landed.manifest)
+    return values | {"quarantined": rows_in_quarantine(lake.open(), rows.table, landed.newest)}
+
+
 def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float, *, brief: bool = False) -> dict[str, Any]:
     """The metadata of a batch, of a source table or of a star table. `brief` leaves out what the definition says, and the preview."""
     manifest, first = landed.manifest or rows.columns, None if brief else rows.first

@@ -128,6 +128,10 @@ def test_what_is_brought_shows_on_the_assets_as_if_steps_had_made_it(
     assert landing[f"dagster/input_data_version/{source_key(BANK).to_user_string()}"] == (observed.tags or {})["dagster/data_version"]
     for key in (landing_key(BANK), mirror_key(BANK)):
         assert landing_code(defs, key) == last_tags(instance, key)["dagster/code_version"]
+    landed = instance.get_latest_materialization_event(landing_key(BANK))
+    assert landed is not None
+    assert landed.asset_materialization is not None
+    assert landed.asset_materialization.metadata["quarantined"].value == 0  # the API and the metrics read it
     # The exchange never landed, so it was left to a run.
     assert {each.table.full_name for each in running.happened if isinstance(each, Left)} == {EXCHANGE.full_name}
     # Nothing of the run holds a table any more.
