@@ -44,11 +44,10 @@ _LEAST, _MOST = 10.0, 300.0  # seconds between the end of a run and the next
 
 def follow_up_job(project: Project) -> "UnresolvedAssetJobDefinition":
     """The job of all checks that a change may affect, and of all reports and charts. A run executes the part that was requested."""
-    everything = _everything(project)
     assets = [*(report_key(report.name) for report in project.reports), *(chart_key(chart.name) for chart in project.charts)]
     return define_asset_job(
         FOLLOW_UP,
-        selection=AssetSelection.assets(*assets).without_checks() | AssetSelection.checks(*quick_checks(project, everything)),
+        selection=AssetSelection.assets(*assets).without_checks() | AssetSelection.checks(*quick_checks(project, project.everything)),
         description="Runs the checks of what the continuous sync brought, and updates the reports and charts below it.",
         executor_def=in_process_executor,
     )
@@ -115,10 +114,6 @@ def _request(project: Project, new: Mapping[str, str]) -> RunRequest:
 
 def _affected(project: Project, names: Iterable[str]) -> Affected:
     """These tables, and the reports and charts below them."""
-    names, everything = set(names), _everything(project)
-    below = everything.downstream(names)
-    return everything.part(names | {report.full_name for report in below.reports} | {chart.full_name for chart in below.charts})
-
-
-def _everything(project: Project) -> Affected:
-    return Affected(project.tables, project.stars, project.reports, project.charts)
+    names = set(names)
+    below = project.everything.downstream(names)
+    return project.everything.part(names | {report.full_name for report in below.reports} | {chart.full_name for chart in below.charts})

@@ -65,7 +65,6 @@ def scopes(project: Project) -> tuple[Scope, ...]:
     for chart in project.charts:
         sources[chart.full_name] = sources.get(chart.relation, frozenset())
     scope_of = {name: next(iter(found)) if len(found) == 1 else ACROSS_SOURCES for name, found in sources.items()}
-    everything = Affected(project.tables, project.stars, project.reports, project.charts)
     names = [*dict.fromkeys(table.source.name for table in project.tables), ACROSS_SOURCES]
-    parts = [Scope(name, everything.part({each for each, scope in scope_of.items() if scope == name})) for name in names]
+    parts = [Scope(name, project.everything.part({each for each, scope in scope_of.items() if scope == name})) for name in names]
     return tuple(scope for scope in parts if scope.owners)

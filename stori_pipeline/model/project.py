@@ -95,6 +95,11 @@ class Project:
         """Full names of every table and view that the project has in the warehouse, but for those of the schema `pipeline`."""
         return self.names | {view for table in self.mirrors.values() for view in table.views}
 
+    @functools.cached_property
+    def everything(self) -> Affected:
+        """All tables, star tables, reports and charts."""
+        return Affected(self.tables, self.stars, self.reports, self.charts)
+
     def target_lag(self, table: Table, default: timedelta) -> timedelta:
         """How late a mirror may be. `default` holds for source tables that do not say so, and whose sources do not."""
         if own := table.target_lag or table.source.target_lag:
