@@ -14,7 +14,7 @@ $(READY): requirements.txt pyproject.toml redshift_local/pyproject.toml $(wildca
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# pip compiles on one processor only. Some packages hold files of other Pythons, which do not compile, or tests, which nobody runs.
 	@$(BIN)/pip install -qq --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/sympy/' .venv/lib || true
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/|/sympy/' .venv/lib || true
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./redshift_local
 	@# C. Without a compiler everything works, and a reading of Postgres takes twice the processor time.
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation ./copy_decoder 2>/dev/null || \
