@@ -1,9 +1,8 @@
 """COPY: loads the rows of Parquet files in S3 into a table, in the session's transaction.
 
 Belongs here: the table's columns, decoding, encoding and sending, and stopping after an error. Does not belong here: finding files (`s3`,
-`ahead`), what fits a column (`parquet`), the protocol (`proxy`). One thread decodes while the other waits for the backend, because both take
-about as long. Memory holds one row group (or a window of each column, if it is larger than _ROW_GROUP), what is opened ahead, one decoded
-batch, and a short queue.
+`ahead`), what fits a column (`parquet`), the protocol (`proxy`). One thread decodes while the other waits for the backend: both take about
+as long. Memory: what is opened ahead, one row group (or a window of each column, if it is above _ROW_GROUP), a batch and a short queue.
 """
 
 from __future__ import annotations
