@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
@@ -16,16 +17,19 @@ from redshift_local.load.s3 import Store
 from redshift_local.proxy import wire
 from redshift_local.proxy.server import Server
 from tests.client import Client, error, rows
-from tests.copies import ROLE, Put, ints
+from tests.copies import ROLE, Put, entry, ints
 from tests.sessions import Connect, ask, at_port, eventually, serving, waits_for_a_lock
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture
-def slow_copy(connect: Connect, put: Put) -> str:
-    """A COPY into `t` that takes some seconds, because it reads many files in sequence."""
+def slow_copy(connect: Connect, put: Put, s3: S3Client) -> str:
+    """A COPY into `t` that takes some seconds, because it reads one file 1,500 times."""
     ask(connect(), "CREATE TABLE t (a BIGINT)")
-    urls = [put(f"x/{i}.parquet", ints(*range(1000))) for i in range(300)]
-    return f"COPY t FROM '{urls[0].removesuffix('0.parquet')}' {ROLE} FORMAT AS PARQUET"
+    manifest = {"entries": [entry(s3, put("x.parquet", ints(*range(200))))] * 1_500}
+    return f"COPY t FROM '{put('m.json', manifest)}' {ROLE} FORMAT AS PARQUET MANIFEST"
 
 
 def pid_of(client: Client) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from stori_pipeline.api.answers import Freshness, TableFreshness
 from stori_pipeline.api.store import Store
 from stori_pipeline.model.names import quoted
-from stori_pipeline.warehouse.dialect import SELECT_NEWEST_LOADS
+from stori_pipeline.warehouse.dialect import select_newest_loads
 from stori_pipeline.warehouse.proofs import PROOFS_EXIST, SELECT_EQUAL, verified_by_name
 
 Lags = Callable[[float], Mapping[str, float]]
@@ -39,7 +39,7 @@ def freshness(store: Store, now: datetime, lags: Lags, quarantined: Quarantined)
             quarantined=rejected.get(row["target"]),
         )
 
-    return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(SELECT_NEWEST_LOADS)])
+    return Freshness(as_of=now, tables=[of_table(row) for row in store.rows(select_newest_loads(has_ids=False))])
 
 
 def _verified(store: Store) -> dict[str, datetime]:
@@ -53,7 +53,7 @@ def row_counts(store: Store) -> dict[str, int]:
     """The number of rows of every table in the ledger, in one statement. Table names come from the ledger and are quoted."""
     counts = [
         "SELECT '{}' AS name, COUNT(*) AS rows FROM {}".format(name.replace("'", "''"), ".".join(map(quoted, name.split(".", 1))))
-        for name in (row["target"] for row in store.rows(SELECT_NEWEST_LOADS))
+        for name in (row["target"] for row in store.rows(select_newest_loads(has_ids=False)))
     ]
     statement = " UNION ALL ".join(counts) or "SELECT '' AS name, 0 AS rows WHERE 1 = 0"
     return {row["name"]: row["rows"] for row in store.rows(statement)}

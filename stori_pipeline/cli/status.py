@@ -140,7 +140,7 @@ def _loads(settings: Settings) -> tuple[dict[str, datetime], dict[str, datetime]
     from stori_pipeline.warehouse.proofs import verified
 
     warehouse = warehouse_of(settings)
-    return warehouse.load_times(), verified(warehouse)
+    return {name: load.at for name, load in warehouse.newest_loads().loads.items()}, verified(warehouse)
 
 
 def _quarantined(project: Project, settings: Settings) -> dict[str, int]:

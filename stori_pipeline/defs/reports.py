@@ -48,11 +48,11 @@ def report_asset(report: Report, project: Project) -> AssetsDefinition:
         began = time.monotonic()
         with only_transient():
             store = warehouse.open()
-            loaded, relations = store.loaded_and_existing()
+            loads, relations = store.newest_loads()
             if missing := sorted(name for name in report.reads if name not in relations):
                 context.log.warning(f"{report.full_name} is not created yet: the warehouse does not have {', '.join(missing)}")
                 return
-            version = report.version({name: loaded.get(name) for name in mirrors})
+            version = report.version({name: loads[name].entry.order if name in loads else None for name in mirrors})
             exists = report.full_name in relations
             last = last_metadata(context.instance, report_key(report.name), DataVersion(version)) if exists else None
             outcome = {**last, "outcome": NOTHING_NEW} if last else _replace(report, project, store, context.run.run_id)

@@ -39,7 +39,7 @@ class StatementCheck:
 
     def result(self, full_name: str, resources: CheckResources) -> AssetCheckResult:
         statement = f"SELECT failing.*, COUNT(*) OVER () AS failing_rows FROM (\n{self.check.statement}\n) AS failing LIMIT {SHOWN}"
-        if self.undefined and (stale := self.undefined & resources.warehouse.load_times().keys()):
+        if self.undefined and (stale := self.undefined & resources.warehouse.newest_loads().loads.keys()):
             # The statement would succeed, on rows that nothing loads any more.
             return broken_check_result(full_name, self.name, DefinitionError(self._advice(stale, "nothing loads it any more")))
         try:

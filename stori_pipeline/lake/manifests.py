@@ -20,6 +20,7 @@ from stori_pipeline.model.table import Table
 
 _KEPT = 8_192
 _OWN_LOOK = 10
+_AT_ONCE = 16  # requests for manifests that nobody has read; each waits for S3 most of its time
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Manifests:
         """Every manifest with a number above that, ascending. Reads those that this process has not read before."""
         start = manifest_key(table, number) if number > 0 else ""
         listed = list(self._bucket.objects(manifests_prefix(table), start))
-        with ThreadPoolExecutor(8, thread_name_prefix="manifests") as pool:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="manifests") as pool:
             return list(pool.map(lambda stored: self._manifest(table, stored), listed))
 
     def find(self, table: Table, number: int) -> Manifest | None:

@@ -81,15 +81,17 @@ class PersistentS3(DomainDispatcherApplication):
     def __init__(self, disk: Disk) -> None:
         super().__init__(create_backend_app)
         self._disk = disk
-        self._sqs: Application | None = None
+        self._backends: dict[str | None, Any] = {}
         # A fixed number of locks: one per object would grow without end. Requests about objects that share a lock wait for each other.
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
 
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The service at a host. moto lists its own folders to answer that, for each request, which takes as long as the response."""
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("AmazonSQS."):
-            # moto selects the service again for each request, which takes as long as the response of a queue.
-            self._sqs = self._sqs or self.get_application(environ)
-            return self._sqs(environ, start_response)
         application = self.get_application(environ)
         if getattr(application, "service", "") != "s3":
             return application(environ, start_response)

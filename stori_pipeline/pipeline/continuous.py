@@ -111,7 +111,7 @@ class ContinuousSync:
         """Full names of the tables that are brought; the others wait. It may be set at any time."""
 
     def __enter__(self) -> ContinuousSync:
-        for name, entry in self._places.warehouse.ledger_entries().items():
+        for name, entry in self._places.warehouse.newest_loads().of_mirrors().items():
             if name in self._tables:
                 self._tables[name].entry = entry
         sources: dict[Source, list[_Followed]] = {}

@@ -70,12 +70,12 @@ def select_ledger(*, has_ids: bool) -> str:
     return f"SELECT generation, batch, fingerprint, {batch_id} FROM pipeline.loads\nWHERE target = %s {_NEWEST_FIRST} LIMIT 1"
 
 
-def select_ledgers(*, has_ids: bool) -> str:
-    """The newest entry of every table in the ledger: what `select_ledger` selects of one, after its name."""
+def select_newest_loads(*, has_ids: bool) -> str:
+    """The newest load of every table in the ledger: its name, what `select_ledger` selects of one, when it ended and what it inserted."""
     batch_id = "batch_id" if has_ids else "NULL AS batch_id"
     return f"""\
-SELECT target, generation, batch, fingerprint, batch_id FROM (
-  SELECT target, generation, batch, fingerprint, {batch_id},
+SELECT target, generation, batch, fingerprint, batch_id, loaded_at, rows_loaded FROM (
+  SELECT target, generation, batch, fingerprint, {batch_id}, finished_at AS loaded_at, rows_inserted AS rows_loaded,
          ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
   FROM pipeline.loads
 ) AS loads WHERE newest = 1 ORDER BY target"""
@@ -91,21 +91,6 @@ WHERE table_schema = 'pipeline' AND table_name = 'loads' AND column_name = 'batc
 SELECT_LAST_LOADS = f"""\
 SELECT generation, batch, rows_copied FROM pipeline.loads
 WHERE target = %s {_NEWEST_FIRST} LIMIT 2"""
-
-SELECT_NEWEST_LOADS = f"""\
-SELECT target, generation, batch, loaded_at, rows_loaded FROM (
-  SELECT target, generation, batch, finished_at AS loaded_at, rows_inserted AS rows_loaded,
-         ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
-  FROM pipeline.loads
-) AS loads WHERE newest = 1 ORDER BY target"""
-"""The newest load of every mirror that has one."""
-
-SELECT_LOADED_IDS = f"""\
-SELECT target, generation, batch, batch_id FROM (
-  SELECT target, generation, batch, batch_id, ROW_NUMBER() OVER (PARTITION BY target {_NEWEST_FIRST}) AS newest
-  FROM pipeline.loads
-) AS loads WHERE newest = 1"""
-"""The batch up to which every mirror is loaded."""
 
 SELECT_COMMENTS = """\
 SELECT n.nspname, c.relname, d.description FROM pg_catalog.pg_class AS c

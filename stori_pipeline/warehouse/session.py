@@ -79,6 +79,24 @@ class LedgerEntry(NamedTuple):
         return self.generation, self.batch
 
 
+class NewestLoad(NamedTuple):
+    """The newest load of a table in the ledger: its entry, and when it ended, in UTC."""
+
+    entry: LedgerEntry
+    at: datetime
+
+
+class NewestLoads(NamedTuple):
+    """The newest load of each table in the ledger, and the tables and views that exist, all by full name."""
+
+    loads: dict[str, NewestLoad]
+    relations: frozenset[str]
+
+    def of_mirrors(self) -> dict[str, LedgerEntry]:
+        """The entries that count: a mirror that was dropped holds no rows."""
+        return {name: load.entry for name, load in self.loads.items() if name in self.relations}
+
+
 _MISSING = ("42P01", "3F000")
 _TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"}
 # "Already exists": two first loads at the same time create it. IF NOT EXISTS does not prevent that.
@@ -178,41 +196,21 @@ class Warehouse:
             existing = find_relations(cursor, table)
             return newest_load(cursor, table, existing) if existing.mirror else None
 
-    def ledger_entries(self) -> dict[str, LedgerEntry]:
-        """The ledger's newest entry of every mirror that exists, by full name: `ledger_entry` of all tables at once."""
+    def newest_loads(self) -> NewestLoads:
+        """The newest load of every table in the ledger, and which tables and views exist, for whoever asks about all tables."""
         with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
             cursor.execute(dialect.SELECT_ALL_TABLES)
-            relations = set(cursor.fetchall())
-            if ("pipeline", "loads") not in relations:
-                return {}
-            cursor.execute(dialect.select_ledgers(has_ids=("pipeline.loads", "batch_id") in relations))
-            entries = {str(target): LedgerEntry(int(gen), int(batch), str(print_), id_ or "") for target, gen, batch, print_, id_ in cursor}
-            mirrors = {f"{schema}.{name}" for schema, name in relations}
-            return {target: entry for target, entry in entries.items() if target in mirrors}
-
-    def load_times(self) -> dict[str, datetime]:
-        """When the newest load of each mirror ended, in UTC, by full name; of none if nothing was ever loaded."""
-        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pipeline' AND table_name = 'loads'")
-            if not only_value(cursor):
-                return {}
-            cursor.execute(dialect.SELECT_NEWEST_LOADS)
-            return {target: at.astimezone(timezone.utc) for target, _, _, at, *_ in cursor.fetchall()}
+            found = set(cursor.fetchall())
+            relations = frozenset(f"{schema}.{name}" for schema, name in found)
+            if "pipeline.loads" not in relations:
+                return NewestLoads({}, relations)
+            cursor.execute(dialect.select_newest_loads(has_ids=("pipeline.loads", "batch_id") in found))
+            return NewestLoads({str(target): _newest_load(*row) for target, *row in cursor}, relations)
 
     def last_loads(self, full_name: str) -> list[tuple[int, int, int]]:
         """The (generation, batch, rows copied) of the two newest loads of a mirror, the newest first."""
         rows = self.query(dialect.SELECT_LAST_LOADS, (full_name,), what=f"ledger of {full_name}")
         return [(int(generation), int(batch), int(copied)) for generation, batch, copied in rows]
-
-    def loaded_and_existing(self) -> tuple[dict[str, tuple[int, int]], set[str]]:
-        """The (generation, batch) that the ledger has for each mirror, and the full names of the tables and views that exist."""
-        with self.session("ledger of all tables") as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT table_schema, table_name FROM information_schema.tables")
-            relations = {f"{schema}.{name}" for schema, name in cursor.fetchall()}
-            if "pipeline.loads" not in relations:
-                return {}, relations
-            cursor.execute(dialect.SELECT_NEWEST_LOADS)
-            return {target: (int(generation), int(batch)) for target, generation, batch, *_ in cursor.fetchall()}, relations
 
     # --- the warehouse as a `Comparable` ---
 
@@ -259,6 +257,10 @@ def newest_load(cursor: Cursor, table: Table, existing: Relations) -> LedgerEntr
     cursor.execute(dialect.select_ledger(has_ids=existing.ledger_has_ids), (table.full_name,))
     row = cursor.fetchone()
     return LedgerEntry(int(row[0]), int(row[1]), str(row[2]), row[3] or "") if row else None
+
+
+def _newest_load(generation: int, batch: int, fingerprint: str, batch_id: str | None, at: datetime, _rows: int) -> NewestLoad:
+    return NewestLoad(LedgerEntry(int(generation), int(batch), str(fingerprint), batch_id or ""), at.astimezone(timezone.utc))
 
 
 def only_value(cursor: Cursor) -> Any:

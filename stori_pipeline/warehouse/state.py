@@ -32,8 +32,8 @@ def state_of(warehouse: Warehouse) -> State:
         WarehouseError: it has no ledger, or one of an earlier version, which kept no ids.
     """
     with warehouse.session("state of the warehouse") as connection, connection.cursor() as cursor:
-        cursor.execute(dialect.SELECT_LOADED_IDS)
-        loads = {name: (int(generation), int(batch), str(id or "")) for name, generation, batch, id in cursor.fetchall()}
+        cursor.execute(dialect.select_newest_loads(has_ids=True))
+        loads = {name: (int(generation), int(batch), str(id or "")) for name, generation, batch, _, id, *_ in cursor.fetchall()}
         cursor.execute(dialect.SELECT_COMMENTS)
         relations = {f"{schema}.{name}": comment for schema, name, comment in cursor.fetchall()}
     return State(loads, frozenset(relations), {name: comment for name, comment in relations.items() if comment})

@@ -9,11 +9,16 @@ import hashlib
 import socket
 import threading
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import backends
 
+from stori_pipeline.local.aws_server import PersistentS3
+from stori_pipeline.local.s3_disk import Disk
 from stori_pipeline_tests.local.local_s3 import Local, refusal
 
 MB = 1024 * 1024
@@ -184,3 +189,24 @@ def test_other_services_answer_at_the_same_address(local: Local) -> None:
     arn = secrets.create_secret(Name="s", SecretString="v")["ARN"]
     assert secrets.get_secret_value(SecretId=arn)["SecretString"] == "v"
     secrets.close()
+
+
+# ---- what a request costs
+
+
+def test_many_requests_look_up_their_service_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lookups: list[None] = []
+    services = list(backends.list_of_moto_modules())
+
+    def listed() -> Iterable[str]:
+        lookups.append(None)
+        return services
+
+    monkeypatch.setattr(backends, "list_of_moto_modules", listed)
+    application = PersistentS3(Disk(tmp_path, sync=False))
+    signed = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+    s3, sqs = ({"PATH_INFO": "/bucket/key", "HTTP_HOST": "localhost", "HTTP_AUTHORIZATION": signed.format(name)} for name in ("s3", "sqs"))
+    answering = [application.get_application(environ) for environ in (s3, sqs) * 50]
+    assert [each.service for each in answering[:2]] == ["s3", "sqs"]  # type: ignore[attr-defined]  # moto sets it
+    assert len(set(map(id, answering))) == 2
+    assert len(lookups) == 2

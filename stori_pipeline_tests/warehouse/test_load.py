@@ -60,6 +60,25 @@ def test_changes_replace_add_and_delete(items: StoredTable) -> None:
     assert items.mirror("_batch") == [(1, "a", 1), (2, "B", 2), (4, "d", 2)]
 
 
+def test_the_newest_loads_of_all_tables_are_those_of_each(items: StoredTable) -> None:
+    warehouse, name = items.stores.warehouse, items.table.full_name
+    before = warehouse.newest_loads()
+    assert name not in before.loads
+    items.snapshot((1, "a"))
+    items.loaded()
+    items.changes((2, "b"))
+    items.loaded()
+    found = warehouse.newest_loads()
+    assert found.of_mirrors()[name] == found.loads[name].entry == warehouse.ledger_entry(items.table)
+    assert found.loads[name].entry.batch == 2
+    assert [(found.loads[name].at,)] == items.stores.query(f"SELECT MAX(finished_at) FROM pipeline.loads WHERE target = '{name}'")
+    assert found.relations - before.relations >= {name}
+    items.stores.execute(f"DROP TABLE {name}")
+    found = warehouse.newest_loads()
+    assert name in found.loads
+    assert found.of_mirrors().get(name) is warehouse.ledger_entry(items.table) is None
+
+
 def test_a_tombstone_for_a_missing_row_deletes_nothing(items: StoredTable) -> None:
     items.snapshot((1, "a"))
     items.loaded()

@@ -1,8 +1,8 @@
 """COPY: loads the rows of Parquet files in S3 into a table, in the session's transaction.
 
-Belongs here: the table's columns, decoding, encoding and sending, and stopping after an error. Does not belong here: finding files (`s3`),
-what fits a column (`parquet`), the protocol (`proxy`). One thread decodes while the other waits for the backend, because both take about as
-long. Memory holds one row group (or a window of each column, if it is larger than _ROW_GROUP), one decoded batch, and a short queue.
+Belongs here: the table's columns, decoding, encoding and sending, and stopping after an error. Does not belong here: finding files (`s3`,
+`ahead`), what fits a column (`parquet`), the protocol (`proxy`). One thread decodes while the other waits for the backend: both take about
+as long. Memory: what is opened ahead, one row group (or a window of each column, if it is above _ROW_GROUP), a batch and a short queue.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pgpq
@@ -20,15 +20,15 @@ from pgpq import encoders
 from pgpq import schema as postgres
 
 from redshift_local.errors import INTERNAL_ERROR, RedshiftError
-from redshift_local.load import parquet, s3
+from redshift_local.load import ahead, parquet, s3
 from redshift_local.load.parquet import Column
 from redshift_local.sql.copy_options import Copy
 
 _ROW_GROUP = 64 * 1024 * 1024  # bytes; a row group up to this size is fetched in one request
 _WINDOW = 4 * 1024 * 1024  # bytes of each column of a larger row group that are fetched at a time
-_FOOTER = 64 * 1024  # bytes at the end of the file that are fetched first; usually they contain the complete footer
 _ROWS = 16 * 1024  # rows of a batch; encoding holds the GIL, so this limits how long other sessions wait
 _ENCODED = 8 * 1024 * 1024  # bytes; a batch is encoded in pieces of about this size
+_SENT = 64 * 1024  # bytes; the rows of small files are sent together until they are as many
 _QUEUED = 4
 
 
@@ -62,10 +62,7 @@ def run(statement: Copy, backend: Backend, store: s3.Store, watch: Callable[[], 
     schema, name = statement.table
     relation = f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
     columns = _columns_to_fill(_table_columns(backend, relation, name), statement, name)
-    objects = []
-    for s3_object in (store.by_manifest if statement.manifest else store.by_prefix)(statement.url):
-        watch()
-        objects.append(s3_object)
+    objects = list((store.by_manifest if statement.manifest else store.by_prefix)(statement.url))
     reader = _Reader(statement, columns, objects, store)
     names = ", ".join(identifier(column.name) for column in columns)
     try:
@@ -141,6 +138,7 @@ class _Reader:
         self._columns = columns
         self._objects = objects
         self._store = store
+        self._matched: tuple[pq.ParquetSchema, pa.Schema, parquet.Conversion] | None = None
         self._queue: queue.Queue[bytes | _Failed | None] = queue.Queue(_QUEUED)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, name="copy-reader", daemon=True)
@@ -186,13 +184,20 @@ class _Reader:
 
     def _encoded(self) -> Iterator[bytes]:
         encoder = _encoder(self._columns)
-        yield encoder.write_header()
-        for s3_object in self._objects:
-            for piece in self._rows_of(s3_object):
-                if chunk := self._encode(encoder, piece, s3_object):  # empty if the encoder has kept a small piece
-                    yield chunk
+        small, nothing_exists = bytearray(encoder.write_header()), True
+        for s3_object, file in ahead.opened(self._objects, self._store):
+            nothing_exists = False
+            for piece in self._rows_of(file, s3_object):
+                chunk = self._encode(encoder, piece, s3_object)
                 self.rows += piece.num_rows
-        yield encoder.finish()
+                small += chunk
+                if len(small) >= _SENT:
+                    yield bytes(small)
+                    small.clear()
+        if nothing_exists:
+            url = self._statement.url
+            raise s3.load_error(s3.S3_ERROR, f"none of the files that the manifest {url} lists exists", error="No files found in manifest.")
+        yield bytes(small + encoder.finish())
 
     def _encode(self, encoder: pgpq.ArrowToPostgresBinaryEncoder, piece: pa.RecordBatch, s3_object: s3.S3Object) -> bytes:
         try:
@@ -201,51 +206,60 @@ class _Reader:
             context = f"File '{self._store.https(s3_object.url)}' contains a value out of range: {error}"
             raise s3.load_error(s3.SPECTRUM_SCAN, context) from error
 
-    def _rows_of(self, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
+    def _rows_of(self, file: s3.RangedObject, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
         try:
-            with self._store.open(s3_object) as file:
+            with file:
                 yield from self._converted(file, s3_object)
         except (pa.ArrowException, OSError) as error:
             context = f"File '{self._store.https(s3_object.url)}' could not be decoded: {error}"
             raise s3.load_error(s3.SPECTRUM_SCAN, context) from error
 
     def _converted(self, file: s3.RangedObject, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
-        metadata = _footer(file, s3_object, self._store)
+        source = file if file.whole is None else pa.BufferReader(file.whole)
+        metadata = _footer(source, s3_object, self._store)
+        conversion = self._conversion(metadata, s3_object)
+        for batch in _batches(source, metadata):
+            yield from _pieces(conversion.convert(batch))
+
+    def _conversion(self, metadata: pq.FileMetaData, s3_object: s3.S3Object) -> parquet.Conversion:
+        """How the file's rows become the table's. Files of one COPY mostly have one schema, which is matched once."""
+        https = self._store.https(s3_object.url)
+        schema = metadata.schema
+        if self._matched is not None and schema.equals(self._matched[0]) and schema.to_arrow_schema().equals(self._matched[1]):
+            return replace(self._matched[2], file=https)
         conversion = parquet.match(
             metadata,
             self._columns,
             url=s3_object.url,
-            https=self._store.https(s3_object.url),
+            https=https,
             fill=self._statement.fillrecord,
             json_=self._statement.serializetojson,
             invalid=self._statement.acceptinvchars,
         )
-        for batch in _batches(file, metadata):
-            yield from _pieces(conversion.convert(batch))
+        self._matched = schema, schema.to_arrow_schema(), conversion
+        return conversion
 
 
-def _footer(file: s3.RangedObject, s3_object: s3.S3Object, store: s3.Store) -> pq.FileMetaData:
+def _footer(source: s3.RangedObject | pa.BufferReader, s3_object: s3.S3Object, store: s3.Store) -> pq.FileMetaData:
     try:
-        if s3_object.size:
-            file.prefetch(max(0, s3_object.size - _FOOTER), s3_object.size)
-        return pq.read_metadata(file)
+        return pq.read_metadata(source)
     except (pa.ArrowException, OSError) as error:
         context = f"File '{store.https(s3_object.url)}' has an invalid version number: it is not Parquet. {error}"
         raise s3.load_error(s3.SPECTRUM_SCAN, context) from None
 
 
-def _batches(file: s3.RangedObject, metadata: pq.FileMetaData) -> Iterator[pa.RecordBatch]:
-    unbuffered = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us")
-    buffered = pq.ParquetFile(file, metadata=metadata, coerce_int96_timestamp_unit="us", buffer_size=_WINDOW)
+def _batches(source: s3.RangedObject | pa.BufferReader, metadata: pq.FileMetaData) -> Iterator[pa.RecordBatch]:
+    in_memory = isinstance(source, pa.BufferReader)
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
         start, end = _byte_range(group)
-        prefetched = end - start <= _ROW_GROUP
-        if prefetched:
-            file.prefetch(start, end)
+        fits = end - start <= _ROW_GROUP
+        if fits and isinstance(source, s3.RangedObject):
+            source.prefetch(start, end)
         width = max(1, group.total_byte_size // max(1, group.num_rows))
         rows = max(1, min(_ROWS, _ENCODED // width))
-        yield from (unbuffered if prefetched else buffered).iter_batches(batch_size=rows, row_groups=[i])
+        file = pq.ParquetFile(source, metadata=metadata, coerce_int96_timestamp_unit="us", buffer_size=0 if fits else _WINDOW)
+        yield from file.iter_batches(batch_size=rows, row_groups=[i], use_threads=not in_memory)
 
 
 def _byte_range(group: pq.RowGroupMetaData) -> tuple[int, int]:

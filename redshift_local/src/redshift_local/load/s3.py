@@ -1,31 +1,43 @@
 """The S3 objects that COPY reads: listed by prefix or manifest, read in ranges of bytes, with Redshift's errors.
 
-Belongs here: S3, manifests and prefixes. Does not belong here: the content of an object (`parquet`), and loading its rows (`copy`).
+Belongs here: S3, manifests and prefixes. Does not belong here: which objects are opened when (`ahead`), the content of an object
+(`parquet`), and loading its rows (`copy`).
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import obstore
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
 
 from redshift_local.errors import INTERNAL_ERROR, RedshiftError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from obstore.store import S3Credential
 
 S3_ERROR = 8001
 SPECTRUM_SCAN = 15001
 SPECTRUM_MANIFEST = 15003
 SPECTRUM_SCHEMA = 15007
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 60
+_FRESH = timedelta(minutes=5)
+"""How long obstore keeps credentials. boto3 itself renews them long before they expire."""
 
 
 def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", message: str = "", hint: str = "") -> RedshiftError:
@@ -43,11 +55,13 @@ def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", m
 
 @dataclass(frozen=True)
 class S3Object:
-    """An existing object. `size` is in bytes."""
+    """An object to read. `size` is in bytes, as S3 lists it, or as the `manifest` at that url says; "" if there is none."""
 
     bucket: str
     key: str
     size: int
+    manifest: str = ""
+    mandatory: bool = True
 
     @property
     def url(self) -> str:
@@ -55,12 +69,25 @@ class S3Object:
 
 
 class Store:
-    """S3 at one endpoint, with region and credentials from the AWS_* environment variables. Several threads may share it."""
+    """S3 at one endpoint, with region and credentials from the AWS_* environment variables. Several threads may share it.
+
+    obstore reads objects, because it takes a seventh of boto3's processor time. boto3 does the rest: where obstore fails, boto3 repeats the
+    request, and its errors say what S3 answered.
+    """
 
     def __init__(self, endpoint: str | None) -> None:
         retries: Any = {"max_attempts": 3, "mode": "standard"}
-        config = Config(connect_timeout=5, read_timeout=60, retries=retries, s3={"addressing_style": "path"}, max_pool_connections=50)
-        self.client: S3Client = boto3.client("s3", endpoint_url=endpoint, config=config)
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries=retries,
+            s3={"addressing_style": "path"},
+            max_pool_connections=50,
+        )
+        session = boto3.Session()
+        self.client: S3Client = session.client("s3", endpoint_url=endpoint, config=config)
+        self._credentials = session.get_credentials
+        self._stores: dict[str, S3Store] = {}
 
     def https(self, url: str) -> str:
         """The address of a file in Spectrum's errors."""
@@ -86,72 +113,135 @@ class Store:
             raise load_error(S3_ERROR, f"bucket={bucket} prefix={prefix}", error=message)
         yield from objects
 
-    def by_manifest(self, url: str) -> Iterator[S3Object]:
-        """The objects that a manifest lists, in its order. Each is looked up in S3 when the iterator reaches it.
+    def by_manifest(self, url: str) -> list[S3Object]:
+        """The objects that a manifest lists, in its order. Whether they exist, and are as long as it says, is seen when they are opened.
 
         Raises:
-            RedshiftError: no object exists, a mandatory one is missing, or an entry has no content_length, which columnar files require.
+            RedshiftError: there is no manifest, or an entry has no content_length, which columnar files require.
         """
         bucket, key = _split(url)
         with _redshift_errors(f"S3 key being read : {url}", "Problem reading manifest file - "):
             body = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        any_exists = False
-        for url_of, mandatory, length in list(_entries(body, url)):
-            size = self._size(url_of)
-            if size is None and mandatory:
-                raise load_error(S3_ERROR, f"{url_of} of the manifest {url}", error="Mandatory url is not present in manifest file.")
-            if size is None:
-                continue
-            if size != length:
-                context = f"the manifest {url} gives content_length {length} for {url_of}, which has {size} bytes."
-                status = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
-                raise load_error(SPECTRUM_SCAN, f"{status}: {context}")
-            any_exists = True
-            yield S3Object(*_split(url_of), size)
-        if not any_exists:
-            raise load_error(S3_ERROR, f"none of the files that the manifest {url} lists exists", error="No files found in manifest.")
+        return [S3Object(*_split(of), length, url, mandatory) for of, mandatory, length in list(_entries(body, url))]
 
-    def _size(self, url: str) -> int | None:
-        bucket, key = _split(url)
+    def open(self, s3_object: S3Object, last: int) -> RangedObject | None:
+        """The object, of which the last bytes are fetched, `last` of them, or all if it has fewer. Takes one request.
+
+        Returns: None if the object does not exist, and its manifest does not say that it must.
+
+        Raises:
+            RedshiftError: S3 failed, the object does not exist, or it has another length.
+        """
+        file = RangedObject(s3_object.size, partial(self._fetch, s3_object))
         try:
-            with _redshift_errors(f"S3 key being read : {url}"):
-                return self.client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+            file.prefetch(max(0, s3_object.size - last), s3_object.size)
         except _NoSuchKey:
+            if not s3_object.manifest:
+                raise
+            if s3_object.mandatory:
+                context = f"{s3_object.url} of the manifest {s3_object.manifest}"
+                raise load_error(S3_ERROR, context, error="Mandatory url is not present in manifest file.") from None
             return None
+        return file
 
-    def open(self, s3_object: S3Object) -> RangedObject:
-        return RangedObject(self.client, s3_object)
+    def _fetch(self, s3_object: S3Object, start: int, end: int) -> bytes:
+        """The bytes of an object from `start` to before `end`. If there are none, only checks its length."""
+        try:
+            size, body = self._fetch_fast(s3_object, start, end) if end > start else self._fetch_plainly(s3_object, start, end)
+        except (BaseError, OSError):
+            size, body = self._fetch_plainly(s3_object, start, end)
+        if size == s3_object.size and len(body) == end - start:
+            return body
+        if not s3_object.manifest:
+            raise load_error(SPECTRUM_SCAN, f"{s3_object.url} changed while it was read: it has {size} bytes, and had {s3_object.size}.")
+        said = f"the manifest {s3_object.manifest} gives content_length {s3_object.size} for {s3_object.url}, which has {size} bytes."
+        status = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
+        raise load_error(SPECTRUM_SCAN, f"{status}: {said}")
+
+    def _fetch_fast(self, s3_object: S3Object, start: int, end: int) -> tuple[int, bytes]:
+        """The object's size, and the bytes. Any error of obstore may be raised."""
+        store = self._stores.get(s3_object.bucket)
+        if store is None:
+            store = self._stores[s3_object.bucket] = self._new_store(s3_object.bucket)
+        found = obstore.get(store, s3_object.key, options={"range": (start, end)})
+        return found.meta["size"], found.bytes().to_bytes()
+
+    def _fetch_plainly(self, s3_object: S3Object, start: int, end: int) -> tuple[int, bytes]:
+        """The same by boto3, with Redshift's errors."""
+        with _redshift_errors(f"S3 key being read : {s3_object.url}"):
+            if end > start:
+                try:
+                    byte_range = f"bytes={start}-{end - 1}"
+                    answer = self.client.get_object(Bucket=s3_object.bucket, Key=s3_object.key, Range=byte_range)
+                    return int(answer["ContentRange"].rpartition("/")[2]), answer["Body"].read()
+                except ClientError as error:
+                    if error.response["Error"]["Code"] != "InvalidRange":  # the object is shorter
+                        raise
+            return self.client.head_object(Bucket=s3_object.bucket, Key=s3_object.key)["ContentLength"], b""
+
+    def _new_store(self, bucket: str) -> S3Store:
+        endpoint = self.client.meta.endpoint_url
+        return S3Store(
+            bucket,
+            # What the environment would set, an argument sets here: obstore reads the environment for all that is not given.
+            region=self.client.meta.region_name,
+            endpoint=endpoint,
+            aws_endpoint_url_s3=endpoint,
+            virtual_hosted_style_request=False,
+            credential_provider=self._current_credentials,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+                "read_timeout": timedelta(seconds=_READ_SECONDS),
+            },
+            retry_config={"max_retries": 0},
+        )
+
+    def _current_credentials(self) -> S3Credential:
+        found = self._credentials()
+        if found is None:
+            raise NoCredentialsError
+        keys = found.get_frozen_credentials()
+        until = datetime.now(timezone.utc) + _FRESH
+        return {
+            "access_key_id": keys.access_key or "",
+            "secret_access_key": keys.secret_key or "",
+            "token": keys.token,
+            "expires_at": until,
+        }
 
 
 class RangedObject(io.RawIOBase):
-    """An object as a file that is read by ranges. Memory holds at most one range, that of the last `prefetch`."""
+    """An object as a file that is read by ranges. Memory holds at most one range, that of the last `prefetch`.
 
-    def __init__(self, client: S3Client, s3_object: S3Object) -> None:
+    Args:
+        size: the object's, in bytes.
+        fetch: called with two positions; returns the bytes from the first to before the second.
+    """
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
         super().__init__()
-        self._client = client
-        self._object = s3_object
+        self._size = size
+        self._fetch = fetch
         self._position = 0
         self._buffer_start = 0
         self._buffer = b""
 
+    @property
+    def whole(self) -> bytes | None:
+        """All its bytes, if the last `prefetch` fetched them."""
+        return self._buffer if len(self._buffer) == self._size else None
+
     def prefetch(self, start: int, end: int) -> None:
         """Fetch the bytes from `start` to before `end` in one request. Reads inside this range need no other request."""
-        if self._buffer_start <= start and end <= self._buffer_start + len(self._buffer):
+        if self._buffer and self._buffer_start <= start and end <= self._buffer_start + len(self._buffer):
             return
         self._buffer = b""  # frees the last range before the next one is fetched
         self._buffer = self._fetch(start, end)
         self._buffer_start = start
 
-    def _fetch(self, start: int, end: int) -> bytes:
-        with _redshift_errors(f"S3 key being read : {self._object.url}"):
-            byte_range = f"bytes={start}-{end - 1}"
-            body = self._client.get_object(Bucket=self._object.bucket, Key=self._object.key, Range=byte_range)["Body"].read()
-        if len(body) != end - start:
-            raise load_error(SPECTRUM_SCAN, f"{self._object.url} changed while it was read: {byte_range} returned {len(body)} bytes.")
-        return body
-
     def read(self, size: int | None = -1) -> bytes:
-        end = self._object.size if size is None or size < 0 else min(self._position + size, self._object.size)
+        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
         if end <= self._position:
             return b""
         start, self._position = self._position, end
@@ -165,8 +255,12 @@ class RangedObject(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._object.size}[whence]
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         return self._position
+
+    def close(self) -> None:
+        self._buffer = b""
+        super().close()
 
     def tell(self) -> int:
         return self._position
