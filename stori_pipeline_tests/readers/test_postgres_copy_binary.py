@@ -23,7 +23,7 @@ from stori_pipeline.readers.postgres import Xmin, binary_stream, reading
 from stori_pipeline.readers.postgres.copy_binary import BinaryParser, in_known_types
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.session import Address
-from stori_pipeline.readers.postgres.stream import Stream
+from stori_pipeline.readers.postgres.stream import Copy, Stream
 from stori_pipeline_tests.extent import extent
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def _read(stream: Stream[list[Chunk]]) -> tuple[list[Any], list[Any], int]:
 def _both(connection: extensions.connection, rows: list[tuple[Any, ...]]) -> tuple[Any, Any]:
     with connection.cursor() as cursor:
         query = _query(cursor, rows)
-    text = Stream(connection, f"COPY ({query}) TO STDOUT".encode(), BlockParser(TABLE).parse)
+    text = Stream([Copy(connection, f"COPY ({query}) TO STDOUT".encode())], BlockParser(TABLE).parse)
     statement = f"COPY ({in_known_types(TABLE, query)}) TO STDOUT (FORMAT binary)".encode()
-    binary = binary_stream.BinaryStream(connection, statement, BinaryParser(TABLE, copy_decoder).parse)
+    binary = binary_stream.BinaryStream([Copy(connection, statement)], BinaryParser(TABLE, copy_decoder).parse)
     binary.decoder, binary.columns = copy_decoder, len(TABLE.columns)
     return _read(text), _read(binary)
 
@@ -165,9 +165,9 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     used: list[object] = []
 
     class Watched(binary_stream.BinaryStream):
-        def _copy(self) -> None:
+        def _copy(self, connection: extensions.connection, statement: bytes) -> int:
             used.append(self)
-            super()._copy()
+            return super()._copy(connection, statement)
 
     monkeypatch.setattr(reading, "BinaryStream", Watched)
     table = Table(TABLE.source, "parcels", (Column("id", integer, nullable=False), Column("n", decimal(9, 2))), ("id",), Xmin())
@@ -176,7 +176,8 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     with reader_for("postgres", source_db.reader_url).read(table, None) as found:
         assert [row["id"] for chunk in found for row in chunk.rows.to_pylist()] == [1, 2]
     assert len(used) == 1
-    stream = binary_stream.BinaryStream(connection, b"COPY (SELECT 1/0) TO STDOUT (FORMAT binary)", BinaryParser(table, copy_decoder).parse)
+    failing = Copy(connection, b"COPY (SELECT 1/0) TO STDOUT (FORMAT binary)")
+    stream = binary_stream.BinaryStream([failing], BinaryParser(table, copy_decoder).parse)
     stream.decoder, stream.columns = copy_decoder, 2
     with closing(stream), pytest.raises(SourceError, match="division by zero"), Address(source_db.reader_url).errors(connection, "x", "y"):
         list(stream)

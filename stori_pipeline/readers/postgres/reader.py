@@ -106,7 +106,7 @@ class PostgresReader:
     def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
         with self._snapshot(table, since) as (cursor, relation):
             query = row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), shape.selected(table, relation))
-            with closing(copied(cursor.connection, table, relation, query, _in_utf8(table, keys))) as stream:
+            with closing(copied(table, relation, [(cursor.connection, query)], _in_utf8(table, keys))) as stream:
                 for chunks in stream:
                     yield from chunks
 
