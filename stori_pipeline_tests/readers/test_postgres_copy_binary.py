@@ -1,9 +1,11 @@
-"""Both formats of COPY give the same rows, the same rejected rows and the same reasons, and no bytes crash the decoder."""
+"""Both formats of COPY give the same rows, the same rejected rows and the same reasons.
+
+Does not belong here: what the decoder makes of bytes by itself (`copy_decoder/tests`).
+"""
 
 from __future__ import annotations
 
 import json
-import struct
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from stori_pipeline.readers.postgres.stream import Copy, Stream
 from stori_pipeline_tests.extent import extent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from psycopg2 import extensions
 
@@ -181,58 +183,3 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     stream.decoder, stream.columns = copy_decoder, 2
     with closing(stream), pytest.raises(SourceError, match="division by zero"), Address(source_db.reader_url).errors(connection, "x", "y"):
         list(stream)
-
-
-# ---- malformed input
-
-KINDS, PRECISIONS, SCALES = b"lisnDTbt", bytes([0, 0, 0, 18, 0, 0, 0, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 0])
-
-
-def _binary_row(text: bytes) -> bytes:
-    number = struct.pack(">hhHhh", 1, 0, 0, 2, 7)
-    fields = [struct.pack(">q", 5)] * 3 + [number, struct.pack(">i", 1), struct.pack(">q", 1), b"\x01", text]
-    return struct.pack(">h", len(fields)) + b"".join(struct.pack(">i", len(each)) + each for each in fields)
-
-
-BLOCK = b"".join(_binary_row(text) for text in (b"", b"some", b"more text"))
-
-
-def _decoded(block: bytes) -> Any:
-    return copy_decoder.decode(block, 0, len(block), KINDS, PRECISIONS, SCALES)
-
-
-def test_a_block_that_ends_within_a_row_is_refused() -> None:
-    ends = {0, len(_binary_row(b"")), len(_binary_row(b"") + _binary_row(b"some")), len(BLOCK)}
-    for end in range(len(BLOCK) + 1):
-        if end in ends:
-            assert _decoded(BLOCK[:end]) is not None
-        else:
-            with pytest.raises(ValueError, match="ends within a row"):
-                _decoded(BLOCK[:end])
-        assert copy_decoder.scan(BLOCK[:end], 0, len(KINDS)) == (max(each for each in ends if each <= end), False)
-
-
-@given(st.lists(st.tuples(st.integers(0, len(BLOCK) - 1), st.integers(0, 255)), min_size=1, max_size=8), st.binary(max_size=30))
-def test_bytes_of_any_kind_end_in_a_result_or_an_error(changes: list[tuple[int, int]], tail: bytes) -> None:
-    block = bytearray(BLOCK)
-    for at, value in changes:
-        block[at] = value
-    for each in (bytes(block), bytes(block) + tail, tail):
-        for ask in (_decoded, lambda b: copy_decoder.scan(b, 0, 8), lambda b: copy_decoder.cut(b, 0, len(b), 8, 3)):
-            _asked(ask, each)
-
-
-def _asked(ask: Callable[[bytes], object], block: bytes) -> None:
-    try:
-        ask(block)
-    except ValueError as error:
-        assert "binary COPY" in str(error)
-
-
-def test_bounds_and_layouts_that_cannot_be_are_refused() -> None:
-    for start, end in ((-1, 5), (5, 4), (0, len(BLOCK) + 1)):
-        with pytest.raises(ValueError, match="bounds"):
-            copy_decoder.decode(BLOCK, start, end, KINDS, PRECISIONS, SCALES)
-    for kinds, precisions in ((b"", b""), (b"lx", b"\0\0"), (b"l", b"\0\0"), (b"n", bytes([39]))):
-        with pytest.raises(ValueError, match=r"columns|kind"):
-            copy_decoder.decode(BLOCK, 0, len(BLOCK), kinds, precisions, b"\0" * len(kinds))
