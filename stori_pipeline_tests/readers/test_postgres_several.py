@@ -233,6 +233,11 @@ def test_a_small_table_or_a_setting_of_one_takes_one_connection(items: SourceDat
     for least, count in ((pages, 1), (pages // 2, 2), (pages // 3, 3)):
         monkeypatch.setattr(several, "LEAST_PAGES", least)
         assert connections_for(items, ITEMS) == count
+    # Pages are looked through for changes faster than their rows are sent.
+    until = drained(PostgresReader(items.reader_url), ITEMS).until
+    for least, count in ((pages // 4, 1), (pages // 8, 2), (pages // 12, 3)):
+        monkeypatch.setattr(several, "LEAST_PAGES", least)
+        assert connections_for(items, ITEMS, until) == count
     monkeypatch.setattr(several, "LEAST_PAGES", 8)
     monkeypatch.setenv("STORI_READ_CONNECTIONS", "1")
     assert connections_for(items, ITEMS) == 1

@@ -102,7 +102,7 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         begin_snapshot(connection, relation.lock)
         among = [Share(connection)]
         if day is None and not _has_bound(table, before) and relation.rows == relation.sql:
-            among = shares(address, connection, relation, opened)
+            among = shares(address, connection, relation, opened, whole=before is None)
         reference = age_reference(cursor, reached.unseen)  # this query also takes the snapshot
         # Look up the columns again: the lock now prevents changes.
         written = before.unseen.filter(reference) if before and day is None else ""

@@ -30,7 +30,10 @@ from stori_pipeline.settings import Settings
 _log = logging.getLogger(__name__)
 
 LEAST_PAGES = 16_384
-"""The pages that a connection must have to read: 128 MB. It takes some 20 ms to open, in which a server reads about as much."""
+"""The pages that a connection must have to send, 128 MB, for its opening to pay."""
+
+_LOOKED_THROUGH = 4
+"""How many times as many it must have to look through for changes: a server reads pages so much faster than it sends their rows."""
 
 _READS_RANGES = 140000
 """The version of Postgres that reads a range of pages without the others."""
@@ -62,12 +65,13 @@ class Share(NamedTuple):
     condition: str = ""
 
 
-def shares(address: Address, connection: extensions.connection, relation: Relation, opened: ExitStack) -> list[Share]:
+def shares(address: Address, connection: extensions.connection, relation: Relation, opened: ExitStack, *, whole: bool) -> list[Share]:
     """Who reads which rows of the relation: the connection alone or, of a large table, some more.
 
     Args:
         connection: in a transaction that `begin_snapshot` began, in which no query ran.
         opened: closes the other connections.
+        whole: whether all rows are read, and not only what changed.
     """
     wanted = Settings.load().read_connections
     if wanted == 1 or relation.kind not in "rp" or not relation.lock or relation.has_foreign or relation.version < _READS_RANGES:
@@ -75,7 +79,7 @@ def shares(address: Address, connection: extensions.connection, relation: Relati
     with connection.cursor() as cursor:
         cursor.execute(_PAGES, [relation.oid])
         ((sizes, are_heaps),) = cursor.fetchall()
-        wanted = min(wanted, sum(sizes) // LEAST_PAGES)
+        wanted = min(wanted, sum(sizes) // (LEAST_PAGES if whole else LEAST_PAGES * _LOOKED_THROUGH))
         if wanted < 2 or not are_heaps:
             return [Share(connection)]
         cursor.execute(_LIMITS)
