@@ -6,6 +6,7 @@ Does not belong here: what the decoder makes of bytes by itself (`copy_decoder/t
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, time, timestamptz, varchar
 from stori_pipeline.readers import SourceError, reader_for
 from stori_pipeline.readers.postgres import Xmin, binary_stream, reading
-from stori_pipeline.readers.postgres.copy_binary import BinaryParser, in_known_types
+from stori_pipeline.readers.postgres.copy_binary import BinaryParser, decoder, in_known_types
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.session import Address
 from stori_pipeline.readers.postgres.stream import Copy, Stream
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.extent import extent
 
 if TYPE_CHECKING:
@@ -183,3 +185,22 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     stream.decoder, stream.columns = copy_decoder, 2
     with closing(stream), pytest.raises(SourceError, match="division by zero"), Address(source_db.reader_url).errors(connection, "x", "y"):
         list(stream)
+
+
+def test_without_the_decoder_the_text_path_serves_and_says_so_once(
+    source_db: SourceDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(source_db.admin_url, "CREATE TABLE parcels (id integer PRIMARY KEY)", "INSERT INTO parcels VALUES (1), (2)")
+    table = Table(TABLE.source, "parcels", (Column("id", integer, nullable=False),), ("id",), Xmin())
+    monkeypatch.setitem(sys.modules, "copy_decoder", None)  # so its import fails
+    decoder.cache_clear()
+    try:
+        with caplog.at_level("INFO"):
+            for _ in range(2):
+                with reader_for("postgres", source_db.reader_url).read(table, None) as found:
+                    assert [row["id"] for chunk in found for row in chunk.rows.to_pylist()] == [1, 2]
+        assert [record.message for record in caplog.records if "copy-decoder is not installed" in record.message] == [
+            "copy-decoder is not installed, so Postgres is read in text format, which takes twice the processor time"
+        ]
+    finally:
+        decoder.cache_clear()
