@@ -31,7 +31,7 @@ test: $(READY) ## Run every test
 	@$(BIN)/pytest -n 3 --dist loadfile --max-worker-restart 0
 
 test-long: $(READY) ## Run the random searches with new examples and more of them, and the repeated kills at length
-	@TESTS_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 3600 $$(grep -rlE --include='test_*.py' 'import extent|hypothesis import' stori_pipeline_tests redshift_local/tests)
+	@TESTS_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 3600 $$(grep -rlE --include='test_*.py' 'import extent|hypothesis import' stori_pipeline_tests redshift_local/tests copy_decoder/tests)
 
 test-clock: $(READY) ## Run the tests that depend on the date at other times: on 29 February in a year or more, before midnight, in a zone where it is next month
 	@$(BIN)/python -m stori_pipeline_tests.moments

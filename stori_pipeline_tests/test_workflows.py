@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from stori_pipeline_tests.readme import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -95,7 +100,21 @@ def test_only_the_jobs_that_publish_may_write() -> None:
     writing = {name: job["permissions"] for name, job in jobs.items() if "write" in job["permissions"].values()}
     assert writing == {"publish": {"id-token": "write"}, "announce": {"contents": "write"}}
     assert jobs["publish"]["environment"] == "pypi"
-    assert (jobs["publish"]["needs"], jobs["announce"]["needs"]) == ("ci", "publish")
+    assert (jobs["publish"]["needs"], jobs["announce"]["needs"]) == (["ci", "decoder"], "publish")
+
+
+def test_a_release_has_wheels_of_the_decoder_for_every_python_and_machine() -> None:
+    config = tomllib.loads((ROOT / "copy_decoder" / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
+    assert config["build"].split() == [f"cp{python.replace('.', '')}-*" for python in _supported_pythons()]
+    assert config["macos"]["archs"] == ["arm64", "x86_64"]
+    pins = (ROOT / "requirements.txt").read_text()
+    for pinned in config["test-requires"]:
+        assert re.search(rf"^{re.escape(pinned)}[ \\]", pins, re.MULTILINE), f"{pinned} is not what the tests here run with"
+    assert (ROOT / "copy_decoder" / config["test-command"].rpartition("{package}/")[2]).is_dir()
+    job = _jobs(ROOT / ".github" / "workflows" / "release.yml")["decoder"]
+    assert {each.split("-")[0] for each in job["strategy"]["matrix"]["machine"]} == {"ubuntu", "macos"}
+    assert any("cibuildwheel copy_decoder" in step.get("run", "") for step in job["steps"])
+    assert "cibuildwheel==" in (ROOT / "requirements-wheels.txt").read_text()
 
 
 def test_the_comparison_of_measurements_fails_nothing() -> None:

@@ -152,6 +152,13 @@ SETTINGS = (
         default="2min",
     ),
     Setting(
+        "STORI_READ_CONNECTIONS",
+        "over how many connections at most a large Postgres table is read",
+        "4",
+        pattern(r"[1-9]|1[0-6]", "a number of connections from 1 to 16"),
+        default="2",
+    ),
+    Setting(
         "STORI_KEEP_RUNS_DAYS",
         "for how many days Dagster keeps a run and its events",
         "14",

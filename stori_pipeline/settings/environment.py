@@ -102,6 +102,13 @@ class Settings:
     @property
     def keep_runs_days(self) -> int:
         """For how many days Dagster keeps a run. Raises SettingError if the setting is no such number."""
-        name = "STORI_KEEP_RUNS_DAYS"
+        return self._number("STORI_KEEP_RUNS_DAYS")
+
+    @property
+    def read_connections(self) -> int:
+        """Over how many connections at most a large table is read. Raises SettingError if the setting is no such number."""
+        return self._number("STORI_READ_CONNECTIONS")
+
+    def _number(self, name: str) -> int:
         declared = setting_of(name)
         return int(self.require(name) if self.environ.get(name) or not declared else declared.default)

@@ -1,9 +1,12 @@
-"""Both formats of COPY give the same rows, the same rejected rows and the same reasons, and no bytes crash the decoder."""
+"""Both formats of COPY give the same rows, the same rejected rows and the same reasons.
+
+Does not belong here: what the decoder makes of bytes by itself (`copy_decoder/tests`).
+"""
 
 from __future__ import annotations
 
 import json
-import struct
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +23,15 @@ from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import bigint, boolean, date, decimal, double, integer, smallint, super_, time, timestamptz, varchar
 from stori_pipeline.readers import SourceError, reader_for
 from stori_pipeline.readers.postgres import Xmin, binary_stream, reading
-from stori_pipeline.readers.postgres.copy_binary import BinaryParser, in_known_types
+from stori_pipeline.readers.postgres.copy_binary import BinaryParser, decoder, in_known_types
 from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.session import Address
-from stori_pipeline.readers.postgres.stream import Stream
+from stori_pipeline.readers.postgres.stream import Copy, Stream
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.extent import extent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from psycopg2 import extensions
 
@@ -126,9 +130,9 @@ def _read(stream: Stream[list[Chunk]]) -> tuple[list[Any], list[Any], int]:
 def _both(connection: extensions.connection, rows: list[tuple[Any, ...]]) -> tuple[Any, Any]:
     with connection.cursor() as cursor:
         query = _query(cursor, rows)
-    text = Stream(connection, f"COPY ({query}) TO STDOUT".encode(), BlockParser(TABLE).parse)
+    text = Stream([Copy(connection, f"COPY ({query}) TO STDOUT".encode())], BlockParser(TABLE).parse)
     statement = f"COPY ({in_known_types(TABLE, query)}) TO STDOUT (FORMAT binary)".encode()
-    binary = binary_stream.BinaryStream(connection, statement, BinaryParser(TABLE, copy_decoder).parse)
+    binary = binary_stream.BinaryStream([Copy(connection, statement)], BinaryParser(TABLE, copy_decoder).parse)
     binary.decoder, binary.columns = copy_decoder, len(TABLE.columns)
     return _read(text), _read(binary)
 
@@ -165,9 +169,9 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     used: list[object] = []
 
     class Watched(binary_stream.BinaryStream):
-        def _copy(self) -> None:
+        def _copy(self, connection: extensions.connection, statement: bytes) -> int:
             used.append(self)
-            super()._copy()
+            return super()._copy(connection, statement)
 
     monkeypatch.setattr(reading, "BinaryStream", Watched)
     table = Table(TABLE.source, "parcels", (Column("id", integer, nullable=False), Column("n", decimal(9, 2))), ("id",), Xmin())
@@ -176,62 +180,27 @@ def test_a_reading_uses_the_decoder_and_an_error_of_the_server_is_explained(
     with reader_for("postgres", source_db.reader_url).read(table, None) as found:
         assert [row["id"] for chunk in found for row in chunk.rows.to_pylist()] == [1, 2]
     assert len(used) == 1
-    stream = binary_stream.BinaryStream(connection, b"COPY (SELECT 1/0) TO STDOUT (FORMAT binary)", BinaryParser(table, copy_decoder).parse)
+    failing = Copy(connection, b"COPY (SELECT 1/0) TO STDOUT (FORMAT binary)")
+    stream = binary_stream.BinaryStream([failing], BinaryParser(table, copy_decoder).parse)
     stream.decoder, stream.columns = copy_decoder, 2
     with closing(stream), pytest.raises(SourceError, match="division by zero"), Address(source_db.reader_url).errors(connection, "x", "y"):
         list(stream)
 
 
-# ---- malformed input
-
-KINDS, PRECISIONS, SCALES = b"lisnDTbt", bytes([0, 0, 0, 18, 0, 0, 0, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 0])
-
-
-def _binary_row(text: bytes) -> bytes:
-    number = struct.pack(">hhHhh", 1, 0, 0, 2, 7)
-    fields = [struct.pack(">q", 5)] * 3 + [number, struct.pack(">i", 1), struct.pack(">q", 1), b"\x01", text]
-    return struct.pack(">h", len(fields)) + b"".join(struct.pack(">i", len(each)) + each for each in fields)
-
-
-BLOCK = b"".join(_binary_row(text) for text in (b"", b"some", b"more text"))
-
-
-def _decoded(block: bytes) -> Any:
-    return copy_decoder.decode(block, 0, len(block), KINDS, PRECISIONS, SCALES)
-
-
-def test_a_block_that_ends_within_a_row_is_refused() -> None:
-    ends = {0, len(_binary_row(b"")), len(_binary_row(b"") + _binary_row(b"some")), len(BLOCK)}
-    for end in range(len(BLOCK) + 1):
-        if end in ends:
-            assert _decoded(BLOCK[:end]) is not None
-        else:
-            with pytest.raises(ValueError, match="ends within a row"):
-                _decoded(BLOCK[:end])
-        assert copy_decoder.scan(BLOCK[:end], 0, len(KINDS)) == (max(each for each in ends if each <= end), False)
-
-
-@given(st.lists(st.tuples(st.integers(0, len(BLOCK) - 1), st.integers(0, 255)), min_size=1, max_size=8), st.binary(max_size=30))
-def test_bytes_of_any_kind_end_in_a_result_or_an_error(changes: list[tuple[int, int]], tail: bytes) -> None:
-    block = bytearray(BLOCK)
-    for at, value in changes:
-        block[at] = value
-    for each in (bytes(block), bytes(block) + tail, tail):
-        for ask in (_decoded, lambda b: copy_decoder.scan(b, 0, 8), lambda b: copy_decoder.cut(b, 0, len(b), 8, 3)):
-            _asked(ask, each)
-
-
-def _asked(ask: Callable[[bytes], object], block: bytes) -> None:
+def test_without_the_decoder_the_text_path_serves_and_says_so_once(
+    source_db: SourceDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(source_db.admin_url, "CREATE TABLE parcels (id integer PRIMARY KEY)", "INSERT INTO parcels VALUES (1), (2)")
+    table = Table(TABLE.source, "parcels", (Column("id", integer, nullable=False),), ("id",), Xmin())
+    monkeypatch.setitem(sys.modules, "copy_decoder", None)  # so its import fails
+    decoder.cache_clear()
     try:
-        ask(block)
-    except ValueError as error:
-        assert "binary COPY" in str(error)
-
-
-def test_bounds_and_layouts_that_cannot_be_are_refused() -> None:
-    for start, end in ((-1, 5), (5, 4), (0, len(BLOCK) + 1)):
-        with pytest.raises(ValueError, match="bounds"):
-            copy_decoder.decode(BLOCK, start, end, KINDS, PRECISIONS, SCALES)
-    for kinds, precisions in ((b"", b""), (b"lx", b"\0\0"), (b"l", b"\0\0"), (b"n", bytes([39]))):
-        with pytest.raises(ValueError, match=r"columns|kind"):
-            copy_decoder.decode(BLOCK, 0, len(BLOCK), kinds, precisions, b"\0" * len(kinds))
+        with caplog.at_level("INFO"):
+            for _ in range(2):
+                with reader_for("postgres", source_db.reader_url).read(table, None) as found:
+                    assert [row["id"] for chunk in found for row in chunk.rows.to_pylist()] == [1, 2]
+        assert [record.message for record in caplog.records if "copy-decoder is not installed" in record.message] == [
+            "copy-decoder is not installed, so Postgres is read in text format, which takes twice the processor time"
+        ]
+    finally:
+        decoder.cache_clear()

@@ -14,8 +14,9 @@ from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.readers import PositionLost, SourceUnavailable
-from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.postgres import Xmin, several
 from stori_pipeline.readers.postgres.reader import PostgresReader
+from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.readers.drained import drained
 from stori_pipeline_tests.readers.postgres_servers import Server
 
@@ -126,6 +127,16 @@ def test_a_standby_shows_what_it_replays(server: Server, standby: Server) -> Non
         assert reader.head(ITEMS, first.until) != before
     second = drained(reader, ITEMS, first.until)
     assert (second.kind, second.values("id")) == ("changes", [1, 2, 3, 4, 100])
+
+
+def test_a_standby_is_read_over_several_connections(server: Server, standby: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several, "LEAST_PAGES", 8)
+    server.run("INSERT INTO items SELECT n, repeat('x', 60) FROM generate_series(1000, 9000) n")
+    standby.await_log_of(server)
+    with PostgresReader(standby.reader_url).read(ITEMS, None) as reading:
+        ((count,),) = execute(standby.url, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stori'")
+        assert sum(chunk.rows.num_rows for chunk in reading) == 20 + 8_001
+    assert count == 2
 
 
 def test_a_standby_that_lags_never_takes_a_mirror_back(server: Server, standby: Server) -> None:

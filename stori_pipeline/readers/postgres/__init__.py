@@ -1,8 +1,8 @@
 """The kind `postgres`: Postgres tables, read with the SELECT privilege alone.
 
 Belongs here: what definitions and the command need of the kind, without its driver. Does not belong here: the functions of the reader
-(`reader`), reading changes (`reading`, `position`, `xmin`, `layout`, `partitions`, `stream`, `copy_text`, `encodings`), the catalogue
-(`introspect`, `shape`, `names`), `session`.
+(`reader`), reading changes (`reading`, `position`, `xmin`, `layout`, `partitions`, `several`, `stream`, `copy_text`, `encodings`), the
+catalogue (`introspect`, `shape`, `names`), `session`.
 """
 
 from __future__ import annotations

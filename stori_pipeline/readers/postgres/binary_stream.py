@@ -1,4 +1,4 @@
-"""Streams a `COPY … TO STDOUT (FORMAT binary)` from the driver's own connection, without running Python for each row.
+"""Streams `COPY … TO STDOUT (FORMAT binary)` from the driver's own connections, without running Python for each row.
 
 Belongs here: libpq, and splitting the stream into blocks of complete rows. Does not belong here: parsing a block (`copy_binary`), or the
 threads (`stream`).
@@ -20,7 +20,7 @@ import psycopg2
 from psycopg2 import errors, extensions
 
 from stori_pipeline.readers.postgres.copy_binary import Rows
-from stori_pipeline.readers.postgres.stream import BLOCK, Abandoned, Stream
+from stori_pipeline.readers.postgres.stream import Abandoned, Stream
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 
@@ -52,19 +52,16 @@ def libpq() -> Any:
 
 
 class BinaryStream(Stream[Any]):
-    """The parsed blocks of one COPY in binary format; see `Stream`."""
+    """The parsed blocks of COPYs in binary format; see `Stream`."""
 
     decoder: ModuleType
     columns: int
 
-    def _copy(self) -> None:
-        try:
-            self._copied(libpq(), ctypes.c_void_p(self._connection.pgconn_ptr))
-        finally:
-            self._parsed.put(None)
+    def _copy(self, connection: extensions.connection, statement: bytes) -> int:
+        return self._copied(libpq(), ctypes.c_void_p(connection.pgconn_ptr), statement)
 
-    def _copied(self, libpq: Any, connection: ctypes.c_void_p) -> None:
-        result = ctypes.c_void_p(libpq.PQexec(connection, ctypes.c_char_p(self._statement)))
+    def _copied(self, libpq: Any, connection: ctypes.c_void_p, statement: bytes) -> int:
+        result = ctypes.c_void_p(libpq.PQexec(connection, ctypes.c_char_p(statement)))
         try:
             if libpq.PQresultStatus(result) != _COPY_OUT:
                 raise _error(libpq, connection, result)
@@ -73,7 +70,7 @@ class BinaryStream(Stream[Any]):
         addresses = [ctypes.cast(function, ctypes.c_void_p).value for function in (libpq.PQgetCopyData, libpq.PQfreemem)]
         rest, status, start, has_ended = b"", 1, -1, False
         while status > 0:
-            data, status = self.decoder.receive(connection.value, *addresses, BLOCK)
+            data, status = self.decoder.receive(connection.value, *addresses, self.block_bytes)
             if self._abandoned.is_set():
                 raise Abandoned
             if status == -2:
@@ -89,7 +86,7 @@ class BinaryStream(Stream[Any]):
         rows = _finished(libpq, connection)
         if not has_ended or rest != b"\xff\xff":
             raise EOFError("the server's COPY ended within a row")
-        self.rows = rows
+        return rows
 
 
 def _header(data: bytes) -> int:

@@ -90,6 +90,8 @@ class PostgresReader:
 
     def digests(self, table: Table, key_range: KeyRange, width: int, *, keys_only: bool = False) -> dict[int, Digest]:
         with self._snapshot(table) as (cursor, relation):
+            # The server expects as many buckets as rows, so it would sort all rows by their bucket, with all columns.
+            cursor.execute("SET LOCAL enable_sort = off")
             cursor.execute(row_checksum.digests_sql(table, relation.rows, shape.dialect(relation), key_range, width, keys_only=keys_only))
             return {int(bucket): Digest(rows, int(checksum)) for bucket, rows, checksum in cursor.fetchall()}
 
@@ -106,7 +108,7 @@ class PostgresReader:
     def read_keys(self, table: Table, keys: Collection[tuple[str, ...]], *, since: Position | None = None) -> Iterator[Chunk]:
         with self._snapshot(table, since) as (cursor, relation):
             query = row_checksum.rows_by_key_sql(table, relation.rows, shape.dialect(relation), shape.selected(table, relation))
-            with closing(copied(cursor.connection, table, relation, query, _in_utf8(table, keys))) as stream:
+            with closing(copied(table, relation, [(cursor.connection, query)], _in_utf8(table, keys))) as stream:
                 for chunks in stream:
                     yield from chunks
 

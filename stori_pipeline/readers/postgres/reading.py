@@ -7,7 +7,7 @@ parsed (`copy_text`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import date
 
@@ -26,8 +26,9 @@ from stori_pipeline.readers.postgres.copy_text import BlockParser
 from stori_pipeline.readers.postgres.layout import layout
 from stori_pipeline.readers.postgres.position import Reached, age_reference, look
 from stori_pipeline.readers.postgres.session import Address, begin_snapshot
+from stori_pipeline.readers.postgres.several import Share, shares
 from stori_pipeline.readers.postgres.shape import Relation
-from stori_pipeline.readers.postgres.stream import Stream
+from stori_pipeline.readers.postgres.stream import Copy, Stream
 
 
 class PostgresReading:
@@ -42,8 +43,10 @@ class PostgresReading:
         must_land: bool,
         stream: Stream[list[Chunk]],
         errors: Callable[[], AbstractContextManager[None]],
+        opened: ExitStack | None = None,
         joined: str = "",
     ) -> None:
+        """`opened` closes what only this reading uses, besides its stream."""
         self.kind: Kind = kind
         self.taken_at = utc_now()
         self.must_land = must_land
@@ -53,6 +56,7 @@ class PostgresReading:
         self._until = until
         self._stream = stream
         self._errors = errors
+        self._opened = opened or ExitStack()
         self._begun = self._ended = False
 
     @property
@@ -80,7 +84,8 @@ class PostgresReading:
 
     def close(self) -> None:
         """Ends the stream. The connection cannot be used afterwards."""
-        self._stream.close()
+        with self._opened:
+            self._stream.close()
 
 
 def begin(address: Address, connection: extensions.connection, table: Table, since: Position | None, day: date | None) -> PostgresReading:
@@ -88,13 +93,16 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
     if isinstance(table.changes, Snapshot):
         return _begin_whole(address, connection, table, since, day)
     before = None if since is None else Reached.from_json(table, since)
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, ExitStack() as opened:
         relation = relation_of(address, cursor, table)
         _refuse_unreadable(table, relation)
         reached = look(cursor, table, relation, before)
         if before:
             before.refuse_if_lost(table, reached)
         begin_snapshot(connection, relation.lock)
+        among = [Share(connection)]
+        if day is None and not _has_bound(table, before) and relation.rows == relation.sql:
+            among = shares(address, connection, relation, opened, whole=before is None)
         reference = age_reference(cursor, reached.unseen)  # this query also takes the snapshot
         # Look up the columns again: the lock now prevents changes.
         written = before.unseen.filter(reference) if before and day is None else ""
@@ -105,16 +113,18 @@ def begin(address: Address, connection: extensions.connection, table: Table, sin
         if before and day is None:  # the rows of a day do not move the position
             before.refuse_if_changed(table, reached.layout)
         where = _where(table, relation, before, day, written, joined)
-    return PostgresReading(
-        table,
-        "changes" if before else "snapshot",
-        since if day is not None and since is not None else reached.to_json(),
-        # What joined without a row is named once.
-        must_land=before is not None and day is None and (bool(joined) or _should_be_renewed(before, reached)),
-        stream=_stream(connection, table, relation, where),
-        errors=lambda: address.errors(connection, table.full_name, relation.sql),
-        joined=partitions.shown(joined.values()),
-    )
+        stream = _stream(among, table, relation, where)
+        return PostgresReading(
+            table,
+            "changes" if before else "snapshot",
+            since if day is not None and since is not None else reached.to_json(),
+            # What joined without a row is named once.
+            must_land=before is not None and day is None and (bool(joined) or _should_be_renewed(before, reached)),
+            stream=stream,
+            errors=lambda: address.errors(connection, table.full_name, relation.sql, *stream.connections),
+            opened=opened.pop_all(),
+            joined=partitions.shown(joined.values()),
+        )
 
 
 def _begin_whole(
@@ -127,38 +137,48 @@ def _begin_whole(
         shape.refuse_misfit(table, relation)
         until = snapshots.content(cursor, table, relation).to_json()
     is_unchanged = since is not None and dict(since) == until
-    where = f" WHERE {_of_day(table, relation, since, day)}" if day is not None else " WHERE false" if is_unchanged else ""
+    where = _of_day(table, relation, since, day) if day is not None else "false" if is_unchanged else ""
     return PostgresReading(
         table,
         "changes" if where else "snapshot",
         since if day is not None and since is not None else until,
         must_land=False,
-        stream=_stream(connection, table, relation, where),
+        stream=_stream([Share(connection)], table, relation, where),
         errors=lambda: address.errors(connection, table.full_name, relation.sql),
     )
 
 
-def _stream(connection: extensions.connection, table: Table, relation: Relation, where: str) -> Stream[list[Chunk]]:
-    """The rows of the relation for which `where` holds."""
-    return copied(connection, table, relation, f"SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}{where}")
+def _stream(among: Sequence[Share], table: Table, relation: Relation, where: str) -> Stream[list[Chunk]]:
+    """The rows of the relation for which `where` holds; all if it is empty."""
+    rows = f"SELECT {', '.join(shape.selected(table, relation))} FROM {relation.rows}"
+    queries = []
+    for connection, condition in among:
+        conditions = [*([f"({where})"] if where else []), *([condition] if condition else [])]
+        queries.append((connection, f"{rows} WHERE {' AND '.join(conditions)}" if conditions else rows))
+    return copied(table, relation, queries)
 
 
 def copied(
-    connection: extensions.connection, table: Table, relation: Relation, query: str, parameters: Sequence[object] = ()
+    table: Table, relation: Relation, queries: Sequence[tuple[extensions.connection, str]], parameters: Sequence[object] = ()
 ) -> Stream[list[Chunk]]:
-    """The rows of a query that has the definition's columns. Nothing else can run on the connection from now on."""
+    """The rows of queries that have the definition's columns. Nothing else can run on their connections from now on."""
     codec = relation.encoding.codec or "utf-8"
-    if (native := decoder()) and not relation.encoding.copy and is_decodable(table) and libpq():
+    native = decoder() if not relation.encoding.copy and is_decodable(table) and libpq() else None
+    copies = []
+    for connection, query in queries:
         with connection.cursor() as cursor:
-            rows = cursor.mogrify(in_known_types(table, query).encode(), parameters or None)
-        stream = BinaryStream(connection, b"COPY (" + rows + b") TO STDOUT (FORMAT binary)", BinaryParser(table, native).parse)
+            if native:
+                rows = cursor.mogrify(in_known_types(table, query).encode(), parameters or None)
+                copies.append(Copy(connection, b"COPY (" + rows + b") TO STDOUT (FORMAT binary)"))
+                continue
+            copies.append(Copy(connection, b"COPY (" + cursor.mogrify(query.encode(codec), parameters or None) + b") TO STDOUT"))
+            if relation.encoding.copy:
+                cursor.execute(f"SET LOCAL client_encoding TO '{relation.encoding.copy}'")
+    if native:
+        stream = BinaryStream(copies, BinaryParser(table, native).parse)
         stream.decoder, stream.columns = native, len(table.columns)
         return stream
-    with connection.cursor() as cursor:
-        statement = b"COPY (" + cursor.mogrify(query.encode(codec), parameters or None) + b") TO STDOUT"
-        if relation.encoding.copy:
-            cursor.execute(f"SET LOCAL client_encoding TO '{relation.encoding.copy}'")
-    return Stream(connection, statement, BlockParser(table, codec).parse)
+    return Stream(copies, BlockParser(table, codec).parse)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:
@@ -202,14 +222,19 @@ def _where(table: Table, relation: Relation, before: Reached | None, day: date |
         joined: the partitions that joined since.
     """
     if day is not None:
-        return f" WHERE {_of_day(table, relation, before, day)}"
+        return _of_day(table, relation, before, day)
     if before is None:
         return ""
     if relation.rows != relation.sql:
-        return f" WHERE {quoted(shape.NEW)}"
+        return quoted(shape.NEW)
     if isinstance(table.changes, ByCursor) and before.bound is not None:
         written = f"{written} AND {shape.from_bound(table, table.changes.column, relation, before.bound)}"
-    return f" WHERE {_or_in(joined, written)}"
+    return _or_in(joined, written)
+
+
+def _has_bound(table: Table, before: Reached | None) -> bool:
+    """Whether rows are found by an index, in pages that nobody knows."""
+    return isinstance(table.changes, ByCursor) and before is not None and before.bound is not None
 
 
 def _or_in(tables: Collection[int], condition: str) -> str:

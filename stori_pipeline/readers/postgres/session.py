@@ -97,18 +97,23 @@ class Address:
         return connection
 
     @contextmanager
-    def errors(self, connection: extensions.connection, what: str, relation: str) -> Iterator[None]:
-        """Translates the driver's errors into SourceErrors. `what` and `relation` name what is being read."""
+    def errors(self, connection: extensions.connection, what: str, relation: str, *others: extensions.connection) -> Iterator[None]:
+        """Translates the driver's errors into SourceErrors. `what` and `relation` name what is being read, `others` are more connections
+        that read it."""
         try:
             yield
         except psycopg2.Error as error:
-            raise self.translated(error, connection, what, relation) from error
+            raise self.translated(error, connection, what, relation, *others) from error
 
-    def translated(self, error: psycopg2.Error, connection: extensions.connection, what: str, relation: str) -> SourceError:
-        """What an error of the driver means. `what` and `relation` name what was being read."""
+    def translated(
+        self, error: psycopg2.Error, connection: extensions.connection, what: str, relation: str, *others: extensions.connection
+    ) -> SourceError:
+        """What an error of the driver means. The arguments are those of `errors`."""
         message = self._scrubbed(error.pgerror or str(error))
         code = error.pgcode or ""
-        lost = connection.closed != 0 or (not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)))
+        lost = any(each.closed for each in (connection, *others)) or (
+            not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        )
         if lost or code.startswith(_TRANSIENT):
             return SourceUnavailable(f"{what}: {self!r} broke off: {message}")
         if code == "42501" and "row-level security" in message:
@@ -124,12 +129,14 @@ class Address:
         return text.replace(str(password), "…") if password else text
 
 
-def begin_snapshot(connection: extensions.connection, lock: str = "") -> None:
-    """Begins a REPEATABLE READ, READ ONLY transaction. The first query in it takes the snapshot.
+def begin_snapshot(connection: extensions.connection, lock: str = "", snapshot: str = "") -> None:
+    """Begins a REPEATABLE READ, READ ONLY transaction. The first query in it takes the snapshot, unless it is one that was exported.
 
     `lock` names a relation to lock against TRUNCATE and rewrites, after which an older snapshot would see it empty.
     """
     with connection.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if snapshot:
+            cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
         if lock:
             cursor.execute(f"LOCK TABLE {lock} IN ACCESS SHARE MODE")
