@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,9 @@ import pytest
 
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
-from stori_pipeline.pipeline.bring import Brought
 from stori_pipeline.pipeline.derive import derive
 from stori_pipeline_tests.databases import at_port, closed_port
 from stori_pipeline_tests.defs.graphs import PLAIN, small_star
-from stori_pipeline_tests.extent import extent
 from stori_pipeline_tests.pipeline.followed import following
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
@@ -220,27 +217,3 @@ def test_conflicts_in_the_warehouse_are_tried_again_and_load_once(begun: Platfor
         begun.execute("SET redshift_local.fail_commits_with_1023 TO 0")
     for table in (BANK, EXCHANGE):
         begun.assert_equal(table)
-
-
-def test_many_rounds_leave_no_thread_no_descriptor_and_no_memory(begun: Platform) -> None:
-    """`make test-long` has a thousand rounds."""
-
-    def footprint() -> tuple[int, int]:
-        status = Path("/proc/self/status").read_text()
-        memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
-        return len(os.listdir("/proc/self/fd")), memory  # noqa: PTH208  (a path for each would be a descriptor)
-
-    rounds, before, loads = extent(30, 1000), threading.active_count(), 0
-    with following(begun, PLAIN, lag=0.1) as followed:
-        for number in range(rounds):
-            begun.move(1)
-            followed.until(lambda number=number: rows(begun, "bank.transactions") == 21 + number, "the movement")  # type: ignore[misc]
-            loads += sum(each.loaded is not None for each in followed.happened if isinstance(each, Brought))
-            followed.happened.clear()
-            if number == rounds // 3:
-                descriptors, memory = footprint()
-        after = footprint()
-    assert loads >= rounds // 2
-    assert threading.active_count() <= before
-    assert after[0] <= descriptors + 10, (descriptors, after)
-    assert after[1] <= memory + 60_000, (memory, after)
