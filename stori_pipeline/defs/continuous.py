@@ -77,7 +77,7 @@ def continuous_job(project: Project, code_versions: Mapping[AssetKey, str]) -> J
         processed: ProcessedResource,
         warehouse: WarehouseResource,
     ) -> Iterator[Any]:
-        events = Events(project, code_versions, lake, processed, warehouse)
+        events = Events(context.instance, project, code_versions, lake, processed, warehouse)
         yield from _bring(context, project, config.seconds, _places(context, project, sources, lake, processed, warehouse), events)
 
     @job(

@@ -49,9 +49,9 @@ def fill() -> None:
 
     graph = build_defs(project).get_repository_def().asset_graph
     codes = {key: graph.get(key).code_version or "" for key in graph.get_all_asset_keys()}
-    events = Events(project, codes, lake, processed, warehouse)
     first, *others = project.tables
     with DagsterInstance.get() as instance, ThreadPoolExecutor(_THREADS) as threads:
+        events = Events(instance, project, codes, lake, processed, warehouse)
         mirrors_made = [bring(first), *threads.map(bring, others)]  # the first makes the schema
         for event in (event for each in mirrors_made for event in events.of(each)):
             if isinstance(event, AssetMaterialization):
