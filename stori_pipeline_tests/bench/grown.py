@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 
 from stori_pipeline.cli.console import load_dotenv
 from stori_pipeline.discovery import current
+from stori_pipeline_tests.bench.many import PACKAGE, SOURCE
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from stori_pipeline.model.project import Project
 
 _THREADS = 4
@@ -32,6 +35,7 @@ def fill() -> None:
     from stori_pipeline.defs.build import build_defs
     from stori_pipeline.defs.continuous_events import CONTINUOUS_TAG, Events
     from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
+    from stori_pipeline.defs.sensors import _heads
     from stori_pipeline.model.table import Table
     from stori_pipeline.pipeline.bring import Brought
     from stori_pipeline.pipeline.sync import changed_rows, load_new, new_batches
@@ -57,6 +61,26 @@ def fill() -> None:
             if isinstance(event, AssetMaterialization):
                 tags = {name: value for name, value in (event.tags or {}).items() if name != CONTINUOUS_TAG}
                 instance.report_runless_asset_event(AssetMaterialization(event.asset_key, metadata=event.metadata, tags=tags))
+        _remember(instance, _heads(project.tables, sources, lake)[0])
+
+
+def _remember(instance: DagsterInstance, heads: dict[str, str]) -> None:
+    """What Dagster knows after a while: the source's sensor has seen these heads. Its schedule is off, because it is measured by itself: a
+    few minutes would have all of its run, or nothing."""
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
+    from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, SensorInstigatorData
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    from stori_pipeline.defs.requested import Requested
+
+    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=f"{PACKAGE}.definitions"), PACKAGE)
+    repository, name = RemoteRepositoryOrigin(location, "__repository__"), SOURCE.name
+    sensor, schedule = (repository.get_instigator_origin(f"{name}_{each}") for each in ("changes", "every_20_minutes"))
+    seen = SensorInstigatorData(cursor=Requested(moved=heads).text())
+    instance.add_instigator_state(InstigatorState(sensor, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, seen))
+    off = ScheduleInstigatorData("0 * * * *")
+    instance.add_instigator_state(InstigatorState(schedule, InstigatorType.SCHEDULE, InstigatorStatus.STOPPED, off))
 
 
 def definitions() -> None:
