@@ -42,6 +42,8 @@ class Events:
         self._code_versions = code_versions
         self._lake, self._processed, self._warehouse = lake, processed, warehouse
         self._tables = project.mirrors
+        self.loads = 0
+        """The number of loads whose events were given."""
         self._inputs = {star.table.full_name: list(star.inputs.values()) for star in project.stars}
 
     def of(self, brought: Brought) -> Iterator[AssetObservation | AssetMaterialization]:
@@ -54,6 +56,7 @@ class Events:
             yield from self._landing(table, brought)
         if brought.loaded:
             yield self._mirror(table, brought, brought.loaded)
+            self.loads += 1
 
     def _landing(self, table: Table, brought: Brought) -> Iterator[AssetObservation | AssetMaterialization]:
         lake = lake_of(table, self._lake, self._processed)

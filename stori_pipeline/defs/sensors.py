@@ -25,7 +25,7 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks
-from stori_pipeline.defs.follower import CONTINUOUS, UNFINISHED, code_of, follower, sensor_name
+from stori_pipeline.defs.follower import UNFINISHED, code_of, follower, sensor_name
 from stori_pipeline.defs.jobs import scope_job, sync_request
 from stori_pipeline.defs.materialization_metadata import last_tags
 from stori_pipeline.defs.requested import Requested
@@ -37,7 +37,7 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.heads import heads
 from stori_pipeline.runtime.liveness import end_killed_runs
-from stori_pipeline.runtime.names import FOLLOW_UP
+from stori_pipeline.runtime.names import CONTINUOUS, FOLLOW_UP
 from stori_pipeline.settings import Settings
 
 _HEADS_TIMEOUT = 20  # seconds for which a tick waits for all heads together

@@ -34,13 +34,13 @@ from stori_pipeline.cli.sync import execute_sync
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.continuous import ON_HAPPENED, STEP
 from stori_pipeline.defs.continuous_events import CONTINUOUS_TAG
-from stori_pipeline.defs.follower import CODE_TAG, CONTINUOUS, LEFT_TAG, SCOPES_TAG
+from stori_pipeline.defs.follower import CODE_TAG, LEFT_TAG, SCOPES_TAG
 from stori_pipeline.defs.keys import landing_key, mirror_key, report_key, source_key
 from stori_pipeline.model.project import Project
 from stori_pipeline.pipeline.bring import Brought
 from stori_pipeline.pipeline.continuous import Left
 from stori_pipeline.runtime.in_process import execute_job, execute_request
-from stori_pipeline.runtime.names import FOLLOW_UP
+from stori_pipeline.runtime.names import CONTINUOUS, FOLLOW_UP
 from stori_pipeline_tests.defs.graphs import PLAIN, small_star
 from stori_pipeline_tests.defs.runs import why
 from stori_pipeline_tests.defs.ticks import Sensor, reason, requested, tables
