@@ -38,7 +38,7 @@ class Events:
         processed: ProcessedResource,
         warehouse: WarehouseResource,
     ) -> None:
-        self._instance = instance
+        self._dagster = instance
         self._code_versions = code_versions
         self._lake, self._processed, self._warehouse = lake, processed, warehouse
         self._tables = project.mirrors
@@ -74,7 +74,7 @@ class Events:
     def _mirror(self, table: Table, brought: Brought, loaded: Loaded) -> AssetMaterialization:
         key, version = mirror_key(table), version_of(brought.new.order).value
         values = metadata.of_mirror(brought.new, loaded, self._warehouse.uri(table.full_name), brought.load_seconds, brief=True)
-        values |= metadata.carried_on(self._instance, loaded, key)
+        values |= metadata.carried_on(self._dagster, loaded, key)
         return self._materialization(key, values, version, {landing_key(table): version})
 
     def _materialization(

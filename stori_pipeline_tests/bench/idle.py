@@ -29,7 +29,7 @@ out = Console(width=120, highlight=False)
 _SERVERS = ("sources", "aws", "platform", "redshift")
 _GROWN = grown.__name__
 _EVERY = 1_200.0  # seconds between two runs of a schedule
-_SETTLE_SECONDS, _SETTLED = 900.0, 0.15
+_SETTLE_SECONDS, _SETTLED, _ALIKE = 900.0, 0.08, 4
 _LOOK = 10.0
 
 
@@ -44,13 +44,14 @@ def _definitions(folder: Folder, times: int) -> dict[str, Any]:
 
 
 def _settle(dagster: Dagster) -> bool:
-    """Wait until the processor time of two looks in a row is alike and small; returns whether it is."""
-    until, last = time.monotonic() + _SETTLE_SECONDS, float("inf")
+    """Wait until the first look at every table is over: the processor time of some looks in a row is alike. Returns whether it is."""
+    until, last, alike = time.monotonic() + _SETTLE_SECONDS, float("inf"), 0
     while time.monotonic() < until:
         before = dagster.cpu()["all"]
         time.sleep(_LOOK)
         busy = (dagster.cpu()["all"] - before) / _LOOK
-        if busy < 2.0 and abs(busy - last) < _SETTLED:
+        alike = alike + 1 if abs(busy - last) < _SETTLED else 0
+        if alike == _ALIKE:
             return True
         last = busy
     return False

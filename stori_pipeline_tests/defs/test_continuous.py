@@ -166,9 +166,7 @@ def test_the_number_of_a_mirrors_rows_goes_on_without_counting_them(
         assert "preview" in last_values(instance, landing_key(table))
 
 
-def test_a_mirror_whose_batches_somebody_else_loaded_has_no_number_of_rows_to_go_on_from(
-    platform: Platform, defs: Definitions, instance: DagsterInstance
-) -> None:
+def test_after_a_load_without_an_event_there_is_no_number_of_rows(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
     platform.move(5)
     assert execute_sync([BANK], instance=instance, project=PLAIN).success
     platform.move(2)

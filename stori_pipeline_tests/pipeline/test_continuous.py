@@ -55,6 +55,7 @@ def test_a_quiet_source_lands_and_loads_nothing(begun: Platform) -> None:
     assert [each.batch for each in begun.lake.manifests(BANK)] == [1]
 
 
+@pytest.mark.clock
 def test_a_quiet_mirror_is_as_new_as_the_last_look_and_one_that_is_behind_is_not(begun: Platform) -> None:
     held = threading.Event()
 

@@ -15,6 +15,8 @@ from stori_pipeline.runtime.watched import WATCHED_TAG, watched_instants, watche
 from stori_pipeline_tests.defs.graphs import PLAIN
 from stori_pipeline_tests.platforms import BANK, EXCHANGE
 
+pytestmark = pytest.mark.clock
+
 
 def _watches(instance: DagsterInstance, text: str, status: DagsterRunStatus = DagsterRunStatus.STARTED) -> None:
     job = build_defs(PLAIN).resolve_job_def(CONTINUOUS)
@@ -45,7 +47,7 @@ def test_a_quiet_table_that_is_watched_is_as_new_as_the_last_look(instance: Dags
     assert later - 4 < last_looks(instance, PLAIN)[BANK.full_name] < later
 
 
-def test_what_a_run_knew_stays_true_after_its_end_and_an_older_look_makes_nothing_older(instance: DagsterInstance) -> None:
+def test_what_a_run_knew_stays_true_and_an_older_look_makes_nothing_older(instance: DagsterInstance) -> None:
     _synced(instance, BANK.full_name)
     now = time.time()
     _watches(instance, watched_text({BANK.full_name: now + 100}, PLAIN), DagsterRunStatus.CANCELED)
