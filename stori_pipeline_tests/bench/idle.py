@@ -29,8 +29,8 @@ out = Console(width=120, highlight=False)
 _SERVERS = ("sources", "aws", "platform", "redshift")
 _GROWN = grown.__name__
 _EVERY = 1_200.0  # seconds between two runs of a schedule
-_SETTLE_SECONDS, _SETTLED, _ALIKE = 900.0, 0.08, 4
-_LOOK = 10.0
+_SETTLE_SECONDS, _SETTLED = 900.0, 0.03
+_LOOK, _LOOKS = 10.0, 3
 
 
 def _definitions(folder: Folder, times: int) -> dict[str, Any]:
@@ -43,17 +43,16 @@ def _definitions(folder: Folder, times: int) -> dict[str, Any]:
     return min(found, key=lambda each: float(each["definitions_cpu_s"]))
 
 
-def _settle(dagster: Dagster) -> bool:
-    """Wait until the first look at every table is over: the processor time of some looks in a row is alike. Returns whether it is."""
-    until, last, alike = time.monotonic() + _SETTLE_SECONDS, float("inf"), 0
+def _settle(folder: Folder) -> bool:
+    """Wait until the first look at every table is over: nobody asks S3 any more. Returns whether that is so."""
+    until, quiet = time.monotonic() + _SETTLE_SECONDS, 0
     while time.monotonic() < until:
-        before = dagster.cpu()["all"]
+        before = usage.servers_cpu(folder.stack)["aws"]
         time.sleep(_LOOK)
-        busy = (dagster.cpu()["all"] - before) / _LOOK
-        alike = alike + 1 if abs(busy - last) < _SETTLED else 0
-        if alike == _ALIKE:
+        busy = (usage.servers_cpu(folder.stack)["aws"] - before) / _LOOK
+        quiet = quiet + 1 if busy < _SETTLED else 0
+        if quiet == _LOOKS:
             return True
-        last = busy
     return False
 
 
@@ -118,7 +117,7 @@ def run(asked: argparse.Namespace) -> None:
             out.print("Starting dagster dev ...")
             try:
                 with dagster_dev(folder) as dagster:
-                    found["settled"] = _settle(dagster)
+                    found["settled"] = _settle(folder)
                     found["quiet"] = _quiet(folder, dagster, asked.seconds)
             finally:
                 if asked.keep_log:
