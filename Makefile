@@ -56,6 +56,9 @@ bench: $(READY) ## Measure the pipeline against a raw COPY of the same run; with
 bench-latency: $(READY) ## Measure how long a change takes from its commit in a source to the warehouse, while applications write
 	@$(BIN)/python -m stori_pipeline_tests.bench latency $(ARGS)
 
+bench-idle: $(READY) ## Measure what 1,000 quiet tables cost, and how long their definitions take; with ARGS=--scheduled a run of the schedule, too
+	@$(BIN)/python -m stori_pipeline_tests.bench idle $(ARGS)
+
 golden: $(READY) ## Rewrite the golden files; read the diff before committing it
 	@GOLDEN=rewrite $(BIN)/pytest -q -k golden
 
@@ -80,6 +83,6 @@ wheels: $(READY) ## Build the distributions in dist/, and try the wheels in an e
 
 clean: ## Stop the local stack, and remove everything that it and the builds made
 	@test ! -x $(BIN)/stori || $(BIN)/stori down
-	@rm -rf .stori .env .venv .venv-docs .venv-peers site dist copy_decoder/build htmlcov .coverage* bench.json bench-latency.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
+	@rm -rf .stori .env .venv .venv-docs .venv-peers site dist copy_decoder/build htmlcov .coverage* bench.json bench-latency.json bench-idle.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis storage history schedules logs .logs_queue .nux .telemetry
 
-.PHONY: help run test test-long test-clock coverage dev check bench bench-latency golden docs wheels clean
+.PHONY: help run test test-long test-clock coverage dev check bench bench-latency bench-idle golden docs wheels clean

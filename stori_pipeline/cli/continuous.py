@@ -17,13 +17,13 @@ from stori_pipeline import logs
 from stori_pipeline.cli.sync import QUIET
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.continuous import ON_HAPPENED, STEP
-from stori_pipeline.defs.follower import CONTINUOUS
 from stori_pipeline.discovery import current
 from stori_pipeline.pipeline.continuous import Left
 from stori_pipeline.runtime.failures import failure_message
 from stori_pipeline.runtime.in_process import execute_job
 from stori_pipeline.runtime.instance import open_instance
 from stori_pipeline.runtime.logging import TO_CONSOLE
+from stori_pipeline.runtime.names import CONTINUOUS
 
 if TYPE_CHECKING:
     from stori_pipeline.pipeline.bring import Brought

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stori_pipeline.cli.console import load_dotenv, plain_errors, say
+from stori_pipeline.cli.console import load_dotenv, plain_errors, say, warn
 
 if TYPE_CHECKING:
     from stori_pipeline.local.stack import Stack
 
 HOME = Path(".stori")
 DOTENV = Path(".env")
+_ENDING = 15.0  # seconds to wait for Dagster's processes that are ending
 
 
 def local_stack() -> Stack:
@@ -68,7 +69,13 @@ def start_stack(ports: dict[str, int] | None = None) -> None:
 def down() -> None:
     """Stop the servers of the local stack. Their data stay."""
     with plain_errors():
-        local_stack().down(say=say)
+        stack = local_stack()
+        from stori_pipeline.local.dagster_processes import wait_for_ending
+
+        if left := wait_for_ending(Path.cwd(), within=_ENDING):
+            pids = ", ".join(str(each.pid) for each in left)
+            warn(f"Dagster runs in this folder (processes {pids}), and its storage stops with the stack; interrupt `dagster dev`, too")
+        stack.down(say=say)
 
 
 COMMANDS = (up, down)

@@ -19,18 +19,19 @@ from dagster import (
     AssetCheckSeverity,
     AssetCheckSpec,
     MetadataValue,
-    multi_asset_check,
 )
 
 from stori_pipeline.defs.keys import relation_key, step_name
 from stori_pipeline.defs.metadata import preview
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
-from stori_pipeline.defs.step_functions import signed
+from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, lake_of
+from stori_pipeline.defs.step_functions import check_step
 from stori_pipeline.lake import Lake
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
-from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.runtime.retries import only_transient
 from stori_pipeline.warehouse import Warehouse
+
+_RESOURCES = frozenset({"lake", "processed", "warehouse", "sources"})
 
 SHOWN = 20
 """The largest number of failing rows that a check shows."""
@@ -117,19 +118,12 @@ def _step(project: Project, full_name: str, checks: Sequence[RelationCheck], end
         for check in checks
     ]
 
-    @multi_asset_check(name=f"checks__{step_name(key)}{ending}", specs=specs, can_subset=True, retry_policy=RETRY)
-    @signed
-    def relation_checks(
-        context: AssetCheckExecutionContext,
-        lake: LakeResource,
-        processed: ProcessedResource,
-        warehouse: WarehouseResource,
-        sources: SourcesResource,
-    ) -> Iterator[AssetCheckResult]:
-        resources = CheckResources(lake, processed, warehouse.open(), sources)
+    def relation_checks(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        given = context.resources
+        resources = CheckResources(given.lake, given.processed, given.warehouse.open(), given.sources)
         for name in sorted(check.name for check in context.selected_asset_check_keys):
             with only_transient():
                 result = by_name[name].result(full_name, resources)
             yield result
 
-    return relation_checks
+    return check_step(specs, relation_checks, name=f"checks__{step_name(key)}{ending}", resources=_RESOURCES)

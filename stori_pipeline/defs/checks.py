@@ -6,17 +6,18 @@ schedule runs them. Does not belong here: checks of rows (`sql_checks`, `python_
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from dagster import (
+    AssetCheckExecutionContext,
     AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
+    AssetCheckSpec,
     MetadataValue,
-    asset_check,
 )
 
 from stori_pipeline.defs.arrivals import arrivals_checks, arrivals_keys
@@ -24,10 +25,10 @@ from stori_pipeline.defs.check_steps import SHOWN, CheckResources, RelationCheck
 from stori_pipeline.defs.keys import landing_key, mirror_key, relation_key
 from stori_pipeline.defs.proofs import proof_check
 from stori_pipeline.defs.python_checks import python_checks
-from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource, lake_of
+from stori_pipeline.defs.resources import lake_of
 from stori_pipeline.defs.sql_checks import sql_checks
 from stori_pipeline.defs.stale_rows import NEWEST_VERSIONS, NewestVersions
-from stori_pipeline.defs.step_functions import signed
+from stori_pipeline.defs.step_functions import check_step
 from stori_pipeline.lake.quarantine import blocking
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.project import Affected, Project
@@ -37,34 +38,24 @@ from stori_pipeline.pipeline.gate import block_message, nothing_good, nothing_go
 from stori_pipeline.pipeline.last_load import last_load
 from stori_pipeline.pipeline.sync import new_batches
 from stori_pipeline.runtime.names import CONTRACT, DRIFT, PROOF
-from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.runtime.retries import only_transient
 
 _ROWS_LOADED = "landed_rows_loaded"
 
 
 def contract_check(table: Table) -> AssetChecksDefinition:
-    @asset_check(
-        asset=landing_key(table),
-        name=CONTRACT,
-        description=(
-            f"At most {table.max_rejected:.2%} of a batch's rows, or {table.max_rejected_rows} of them, break the table's definition; "
-            "otherwise nothing is loaded until somebody decides. Warns if every row of a batch was rejected."
-        ),
-        blocking=True,
-        retry_policy=RETRY,
-    )
-    @signed
-    def contract(lake: LakeResource, processed: ProcessedResource, warehouse: WarehouseResource) -> AssetCheckResult:
+    def contract(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        lake = lake_of(table, context.resources.lake, context.resources.processed)
         with only_transient():
             # All batches that a load would bring, not only this run's: a blocked batch stays blocked.
-            batches = new_batches(table, lake_of(table, lake, processed).open(), warehouse.open().ledger_entry(table)).batches
+            batches = new_batches(table, lake.open(), context.resources.warehouse.open().ledger_entry(table)).batches
         blocked, hollow = blocking(table, batches), nothing_good(batches)
         values: dict[str, Any] = {"batches": len(batches), "rejected": sum(each.rejected for each in batches)}
         if blocked:
             files = [f"- batch {each.manifest.batch}: `{each.manifest.quarantine}`" for each in blocked[:SHOWN]]
             values["quarantine"] = MetadataValue.md("\n".join(files))
         message = block_message(table, blocked) if blocked else nothing_good_message(table, hollow) if hollow else None
-        return AssetCheckResult(
+        yield AssetCheckResult(
             passed=not (blocked or hollow),
             # Only an error keeps the mirror from being loaded.
             severity=AssetCheckSeverity.ERROR if blocked else AssetCheckSeverity.WARN,
@@ -72,29 +63,36 @@ def contract_check(table: Table) -> AssetChecksDefinition:
             description=message,
         )
 
-    return contract
+    spec = AssetCheckSpec(
+        CONTRACT,
+        asset=landing_key(table),
+        description=(
+            f"At most {table.max_rejected:.2%} of a batch's rows, or {table.max_rejected_rows} of them, break the table's definition; "
+            "otherwise nothing is loaded until somebody decides. Warns if every row of a batch was rejected."
+        ),
+        blocking=True,
+    )
+    return check_step([spec], contract, resources=frozenset({"lake", "processed", "warehouse"}))
 
 
 def drift_check(table: Table) -> AssetChecksDefinition:
-    @asset_check(
-        asset=landing_key(table),
-        name=DRIFT,
-        description="The definition fits the source: each column that it has, their widths and nullability, and its key.",
-        retry_policy=RETRY,
-    )
-    @signed
-    def definition_complete(sources: SourcesResource, lake: LakeResource) -> AssetCheckResult:
+    def definition_complete(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
         with only_transient():
-            found = drift(table, sources.reader(table.source), lake.open())
+            found = drift(table, context.resources.sources.reader(table.source), context.resources.lake.open())
         advice = f"`stori schema plan {table.full_name}` shows the change of the definition and what follows from it"
-        return AssetCheckResult(
+        yield AssetCheckResult(
             passed=not found,
             severity=AssetCheckSeverity.ERROR if any(each.is_error for each in found) else AssetCheckSeverity.WARN,
             metadata={"drift": MetadataValue.md("\n".join(f"- {each}" for each in found))} if found else {},
             description="; ".join([*(each.text.rstrip(",") for each in found[:SHOWN]), advice]) if found else None,
         )
 
-    return definition_complete
+    spec = AssetCheckSpec(
+        DRIFT,
+        asset=landing_key(table),
+        description="The definition fits the source: each column that it has, their widths and nullability, and its key.",
+    )
+    return check_step([spec], definition_complete, resources=frozenset({"sources", "lake"}))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from dagster import (
 from pydantic import Field
 
 from stori_pipeline.defs.continuous_events import Events
-from stori_pipeline.defs.follower import CODE_TAG, CONTINUOUS, LEFT_TAG, SCOPES_TAG, Following, code_of, continuous_runs, signs
+from stori_pipeline.defs.follower import BROUGHT_TAG, CODE_TAG, LEFT_TAG, SCOPES_TAG, Following, code_of, continuous_runs, signs
 from stori_pipeline.defs.resources import LakeResource, ProcessedResource, SourcesResource, WarehouseResource
 from stori_pipeline.lake.live_frames import LiveFrames
 from stori_pipeline.model.project import Project
@@ -45,6 +45,8 @@ from stori_pipeline.pipeline.continuous import ContinuousSync, Left, Places
 from stori_pipeline.runtime.leases import Leases
 from stori_pipeline.runtime.liveness import end_killed_runs
 from stori_pipeline.runtime.logging import TO_CONSOLE
+from stori_pipeline.runtime.names import CONTINUOUS
+from stori_pipeline.runtime.watched import WATCHED_TAG, watched_text
 from stori_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ STEP = "bring_changes"
 _LASTS = 3600.0  # seconds after which a run of the continuous sync makes room for the next
 _NO_RETRY = "dagster/max_retries"  # of a run that was killed: the sensor starts the next one
 _OVERLAP = 120.0  # seconds before that at which the next run is started, so that nothing waits for it
+_TOLD = 10.0  # seconds between two words on how new mirrors are; each is a write to Dagster's storage
 _LOOKS = 2.0  # seconds between two looks at whether the run is to go on, and at which sensors are paused
 
 
@@ -77,7 +80,7 @@ def continuous_job(project: Project, code_versions: Mapping[AssetKey, str]) -> J
         processed: ProcessedResource,
         warehouse: WarehouseResource,
     ) -> Iterator[Any]:
-        events = Events(project, code_versions, lake, processed, warehouse)
+        events = Events(context.instance, project, code_versions, lake, processed, warehouse)
         yield from _bring(context, project, config.seconds, _places(context, project, sources, lake, processed, warehouse), events)
 
     @job(
@@ -123,13 +126,16 @@ def _bring(context: OpExecutionContext, project: Project, seconds: float, places
     sync = ContinuousSync(project, places, run_id=context.run_id)
     try:
         with sync, _fewer_lines():
-            until, said = time.monotonic() + seconds, None
+            until, said, due = time.monotonic() + seconds, None, 0.0
             while time.monotonic() < until and not (ends := look.ends()):
                 sync.followed = look.followed
-                state = {SCOPES_TAG: ",".join(look.scopes), LEFT_TAG: json.dumps(signs(sync.left))}
+                state = {BROUGHT_TAG: str(events.loads), SCOPES_TAG: ",".join(look.scopes), LEFT_TAG: json.dumps(signs(sync.left))}
                 if state != said:
                     context.instance.add_run_tags(context.run_id, state)
                     said = state
+                if time.monotonic() >= due:
+                    context.instance.add_run_tags(context.run_id, {WATCHED_TAG: watched_text(sync.instants(), project)})
+                    due = time.monotonic() + _TOLD
                 yield from _recorded(context, sync, events, _LOOKS)
             context.log.info(f"ends, because {ends or 'the next run of the continuous sync begins'}")
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetKey, AssetMaterialization, AssetObservation
+from dagster import AssetKey, AssetMaterialization, AssetObservation, DagsterInstance
 
 from stori_pipeline.defs import materialization_metadata as metadata
 from stori_pipeline.defs.keys import landing_key, mirror_key, source_key
@@ -20,6 +20,7 @@ from stori_pipeline.model.table import Table
 
 if TYPE_CHECKING:
     from stori_pipeline.pipeline.bring import Brought
+    from stori_pipeline.warehouse.load import Loaded
 
 CONTINUOUS_TAG = "stori/continuous"
 """The tag of the materializations of the continuous sync: their checks, reports and charts have yet to follow."""
@@ -30,15 +31,19 @@ class Events:
 
     def __init__(
         self,
+        instance: DagsterInstance,
         project: Project,
         code_versions: Mapping[AssetKey, str],
         lake: LakeResource,
         processed: ProcessedResource,
         warehouse: WarehouseResource,
     ) -> None:
+        self._dagster = instance
         self._code_versions = code_versions
         self._lake, self._processed, self._warehouse = lake, processed, warehouse
         self._tables = project.mirrors
+        self.loads = 0
+        """The number of loads whose events were given."""
         self._inputs = {star.table.full_name: list(star.inputs.values()) for star in project.stars}
 
     def of(self, brought: Brought) -> Iterator[AssetObservation | AssetMaterialization]:
@@ -50,7 +55,8 @@ class Events:
         if brought.has_landed or table.is_derived:
             yield from self._landing(table, brought)
         if brought.loaded:
-            yield self._mirror(table, brought)
+            yield self._mirror(table, brought, brought.loaded)
+            self.loads += 1
 
     def _landing(self, table: Table, brought: Brought) -> Iterator[AssetObservation | AssetMaterialization]:
         lake = lake_of(table, self._lake, self._processed)
@@ -65,10 +71,11 @@ class Events:
             made_of = {source_key(table): version}
         yield self._materialization(landing_key(table), values, version_of(newest.order if newest else None).value, made_of)
 
-    def _mirror(self, table: Table, brought: Brought) -> AssetMaterialization:
-        values = metadata.of_mirror(brought.new, brought.loaded, self._warehouse.uri(table.full_name), brought.load_seconds, brief=True)
-        version = version_of(brought.new.order).value
-        return self._materialization(mirror_key(table), values, version, {landing_key(table): version})
+    def _mirror(self, table: Table, brought: Brought, loaded: Loaded) -> AssetMaterialization:
+        key, version = mirror_key(table), version_of(brought.new.order).value
+        values = metadata.of_mirror(brought.new, loaded, self._warehouse.uri(table.full_name), brought.load_seconds, brief=True)
+        values |= metadata.carried_on(self._dagster, loaded, key)
+        return self._materialization(key, values, version, {landing_key(table): version})
 
     def _materialization(
         self, key: AssetKey, values: Mapping[str, Any], version: str, made_of: Mapping[AssetKey, str]

@@ -8,10 +8,12 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dagster import (
     AssetSelection,
+    DagsterInstance,
     DefaultSensorStatus,
     RunRequest,
     RunsFilter,
@@ -26,12 +28,12 @@ from dagster import (
 
 from stori_pipeline.defs.checks import quick_checks
 from stori_pipeline.defs.continuous_events import CONTINUOUS_TAG
-from stori_pipeline.defs.follower import UNFINISHED
+from stori_pipeline.defs.follower import BROUGHT_TAG, UNFINISHED
 from stori_pipeline.defs.keys import chart_key, mirror_key, report_key
 from stori_pipeline.defs.materialization_metadata import last_tags
 from stori_pipeline.model.project import Affected, Project
 from stori_pipeline.runtime.logging import TO_CONSOLE
-from stori_pipeline.runtime.names import FOLLOW_UP, TABLES_TAG
+from stori_pipeline.runtime.names import CONTINUOUS, FOLLOW_UP, TABLES_TAG
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _REST = 4.0
 """How many times as long as the last run took nothing follows: while tables change all the time, a fifth of a processor at most."""
 
+_LOOK_SECONDS = 60.0  # between two looks at all mirrors while the continuous sync says of no load: it may have been killed before it could
 _LEAST, _MOST = 10.0, 300.0  # seconds between the end of a run and the next
 
 
@@ -66,15 +69,19 @@ def follow_up_sensor(project: Project, job: "UnresolvedAssetJobDefinition") -> S
     def follow_up(context: SensorEvaluationContext) -> SensorResult:
         if reason := _not_yet(context):
             return SensorResult(skip_reason=SkipReason(reason), cursor=context.cursor)
-        followed = _parsed(context.cursor)
+        before, now = _Cursor.parsed(context.cursor), time.time()
+        sign = _sign(context.instance)
+        if sign == before.sign and now < before.looked_at + _LOOK_SECONDS:
+            return SensorResult(skip_reason=SkipReason("nothing has been brought"), cursor=context.cursor)
         keys = {mirror_key(table): name for name, table in project.mirrors.items()}
         brought = {
             keys[key]: tags["dagster/data_version"] for key, tags in last_tags(context.instance, keys).items() if CONTINUOUS_TAG in tags
         }
-        new = {name: version for name, version in brought.items() if version != followed.get(name)}
+        new = {name: version for name, version in brought.items() if version != before.followed.get(name)}
+        cursor = _Cursor({**before.followed, **new}, sign, now).text()
         if not new:
-            return SensorResult(skip_reason=SkipReason("nothing has been brought"), cursor=context.cursor)
-        return SensorResult(run_requests=[_request(project, new)], cursor=json.dumps(followed | new, sort_keys=True))
+            return SensorResult(skip_reason=SkipReason("nothing has been brought"), cursor=cursor)
+        return SensorResult(run_requests=[_request(project, new)], cursor=cursor)
 
     return follow_up
 
@@ -91,12 +98,40 @@ def _not_yet(context: SensorEvaluationContext) -> str:
     return f"the next run begins {rest:.0f} seconds after the last" if time.time() < record.end_time + rest else ""
 
 
-def _parsed(cursor: str | None) -> dict[str, str]:
-    """The versions of mirrors that a run was requested for. A text that no sensor wrote counts as a lost cursor."""
-    try:
-        return {str(name): str(version) for name, version in json.loads(cursor or "").items()}
-    except (ValueError, AttributeError):
-        return {}
+def _sign(instance: DagsterInstance) -> str:
+    """What changes if the continuous sync loads something. Asking a thousand mirrors for their versions takes half a second."""
+    records = instance.get_run_records(RunsFilter(job_name=CONTINUOUS), limit=1)
+    return f"{records[0].dagster_run.run_id} {records[0].dagster_run.tags.get(BROUGHT_TAG, '')}" if records else ""
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    """What the sensor remembers.
+
+    Attributes:
+        followed: the versions of mirrors that a run was requested for.
+        sign: the continuous sync's sign when all mirrors were last looked at.
+        looked_at: when that was, in seconds since 1970.
+    """
+
+    followed: Mapping[str, str] = field(default_factory=dict)
+    sign: str = ""
+    looked_at: float = 0.0
+
+    def text(self) -> str:
+        return json.dumps({"followed": self.followed, "sign": self.sign, "looked_at": self.looked_at}, sort_keys=True)
+
+    @classmethod
+    def parsed(cls, cursor: str | None) -> "_Cursor":
+        """A text that no sensor wrote counts as a lost cursor. An earlier version wrote only what was followed."""
+        try:
+            found = json.loads(cursor or "")
+            if "followed" not in found:
+                return cls({str(name): str(version) for name, version in found.items()})
+            followed = {str(name): str(version) for name, version in found["followed"].items()}
+            return cls(followed, str(found["sign"]), float(found["looked_at"]))
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return cls()
 
 
 def _request(project: Project, new: Mapping[str, str]) -> RunRequest:

@@ -17,9 +17,7 @@ from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, Run
 from stori_pipeline.defs.scopes import scopes
 from stori_pipeline.model.project import Project
 from stori_pipeline.pipeline.continuous import Left
-
-CONTINUOUS = "continuous_sync"
-"""The name of the job and of its sensor."""
+from stori_pipeline.runtime.names import CONTINUOUS
 
 CODE_TAG = "stori/code"
 """The definitions that a run of the continuous sync works by."""
@@ -29,6 +27,9 @@ SCOPES_TAG = "stori/scopes"
 
 LEFT_TAG = "stori/left"
 """The tables that it leaves to ordinary runs, with a sign of each that changes if the table is left again, as JSON."""
+
+BROUGHT_TAG = "stori/loads"
+"""The number of loads that it has made."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,

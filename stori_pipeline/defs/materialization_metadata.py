@@ -53,8 +53,8 @@ def of_landing(rows: RowStream, landed: Landed, lake: LakeResource, seconds: flo
 
 
 def of_batch(rows: RowStream, landed: Landed, uri: str, seconds: float, *, brief: bool = False) -> dict[str, Any]:
-    """The metadata of a batch, of a source table or of a star table. `brief` leaves out what the definition says, and the preview."""
-    manifest, first = landed.manifest or rows.columns, None if brief else rows.first
+    """The metadata of a batch, of a source table or of a star table. `brief` leaves out what the definition says."""
+    manifest, first = landed.manifest or rows.columns, rows.first
     values: dict[str, Any] = {
         "dagster/uri": uri,
         "outcome": f"{manifest.kind} landed as batch {manifest.batch}" if manifest else NOTHING_NEW,
@@ -114,6 +114,18 @@ def of_mirror(new: NewBatches, loaded: Loaded | None, uri: str, seconds: float, 
     }
     order = (loaded.generation, loaded.batch) if loaded else new.after
     return values | ({"generation": order[0], "batch": order[1]} if order else {})
+
+
+def carried_on(instance: DagsterInstance, loaded: Loaded, key: AssetKey) -> dict[str, Any]:
+    """What the mirror's last materialization knew, brought up to this load without a query to the warehouse: the number of all its rows,
+    and up to which moment it was proved equal. Empty if that materialization is not of the batch that this load followed."""
+    last = last_metadata(instance, key, version_of(loaded.after)) if loaded.after else None
+    if last is None:
+        return {}
+    values = {name: last[name] for name in ("verified_through",) if name in last}
+    if loaded.rows_more is not None and "dagster/row_count" in last:
+        values["dagster/row_count"] = int(last["dagster/row_count"].value) + loaded.rows_more
+    return values
 
 
 def rows_of_mirror(table: Table, warehouse: Warehouse) -> dict[str, Any]:

@@ -4,25 +4,19 @@ Belongs here: what the check compares, shows and keeps. Does not belong here: co
 (`runtime.proofs`), the job that proves every row (`jobs`), or when a check runs (`schedules`).
 """
 
-from dagster import (
-    AssetCheckExecutionContext,
-    AssetCheckResult,
-    AssetChecksDefinition,
-    Config,
-    MetadataValue,
-    asset_check,
-)
+from collections.abc import Iterator
+
+from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetChecksDefinition, AssetCheckSpec, Config, MetadataValue
 from pydantic import Field
 
 from stori_pipeline.defs.check_steps import SHOWN
 from stori_pipeline.defs.keys import mirror_key
 from stori_pipeline.defs.metadata import preview
-from stori_pipeline.defs.resources import LakeResource, SourcesResource, WarehouseResource
-from stori_pipeline.defs.step_functions import schema_of, signed
+from stori_pipeline.defs.step_functions import check_step
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.names import PROOF
 from stori_pipeline.runtime.proofs import proof_description, proof_metadata
-from stori_pipeline.runtime.retries import RETRY, only_transient
+from stori_pipeline.runtime.retries import only_transient
 from stori_pipeline.verify.proof import prove
 from stori_pipeline.warehouse.proofs import keep_proof
 
@@ -32,31 +26,23 @@ class ProofConfig(Config):
 
 
 def proof_check(table: Table) -> AssetChecksDefinition:
-    @asset_check(
-        asset=mirror_key(table),
-        name=PROOF,
-        description="Source and mirror have the same rows with the same values. Each engine computes checksums, which are compared: of a "
-        "large table a share each time, and all rows every night.",
-        retry_policy=RETRY,
-        pool=table.full_name,
-        config_schema=schema_of(ProofConfig),
-    )
-    @signed
-    def source_equals_mirror(
-        context: AssetCheckExecutionContext,
-        sources: SourcesResource,
-        lake: LakeResource,
-        warehouse: WarehouseResource,
-    ) -> AssetCheckResult:
-        config = ProofConfig(**context.op_execution_context.op_config)
+    def source_equals_mirror(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        config, given = ProofConfig(**context.op_execution_context.op_config), context.resources
         with only_transient():
-            opened = warehouse.open()
-            proof = prove(table, sources.reader(table.source), lake.open(), opened, share=not config.whole)
+            opened = given.warehouse.open()
+            proof = prove(table, given.sources.reader(table.source), given.lake.open(), opened, share=not config.whole)
             keep_proof(opened, proof.record(context.run.run_id))
         values = proof_metadata(proof)
         if proof.differing:
             examples = ((*each.key, each.text) for each in proof.differing[:SHOWN])
             values["differing"] = MetadataValue.md(preview((*table.key, "how"), examples))
-        return AssetCheckResult(passed=proof.equal, metadata=values, description=proof_description(proof))
+        yield AssetCheckResult(passed=proof.equal, metadata=values, description=proof_description(proof))
 
-    return source_equals_mirror
+    spec = AssetCheckSpec(
+        PROOF,
+        asset=mirror_key(table),
+        description="Source and mirror have the same rows with the same values. Each engine computes checksums, which are compared: of a "
+        "large table a share each time, and all rows every night.",
+    )
+    resources = frozenset({"sources", "lake", "warehouse"})
+    return check_step([spec], source_equals_mirror, resources=resources, pool=table.full_name, config=ProofConfig)

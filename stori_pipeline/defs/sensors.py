@@ -25,7 +25,7 @@ from dagster import (
 )
 
 from stori_pipeline.defs.checks import quick_checks
-from stori_pipeline.defs.follower import CONTINUOUS, UNFINISHED, code_of, follower, sensor_name
+from stori_pipeline.defs.follower import UNFINISHED, code_of, follower, sensor_name
 from stori_pipeline.defs.jobs import scope_job, sync_request
 from stori_pipeline.defs.materialization_metadata import last_tags
 from stori_pipeline.defs.requested import Requested
@@ -37,11 +37,12 @@ from stori_pipeline.model.table import Table
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.heads import heads
 from stori_pipeline.runtime.liveness import end_killed_runs
-from stori_pipeline.runtime.names import FOLLOW_UP
+from stori_pipeline.runtime.names import CONTINUOUS, FOLLOW_UP
 from stori_pipeline.settings import Settings
 
 _HEADS_TIMEOUT = 20  # seconds for which a tick waits for all heads together
 _THREADS = 8
+_NAMED = 20  # tables that a reason names
 _LOOK_SECONDS = 30.0  # between two looks for what was never made, while the continuous sync brings what changes
 
 
@@ -212,7 +213,13 @@ def _unchecked(failures: Mapping[str, str]) -> list[str]:
     for name, reason in sorted(failures.items()):
         by_reason.setdefault(reason, []).append(name)
     were = {reason: "was" if len(names) == 1 else "were" for reason, names in by_reason.items()}
-    return [f"{', '.join(names)} {were[reason]} not checked for changes: {reason}" for reason, names in by_reason.items()]
+    return [f"{_listed(names)} {were[reason]} not checked for changes: {reason}" for reason, names in by_reason.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names, or the first of them: a line of a thousand is not read."""
+    rest = len(names) - _NAMED
+    return ", ".join(names) if rest <= 1 else f"{', '.join(names[:_NAMED])} and {rest} more"
 
 
 def _skip_reason(failures: Mapping[str, str], waiting: Collection[str], collected: Collection[str]) -> SkipReason:

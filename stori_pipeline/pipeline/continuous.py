@@ -72,6 +72,13 @@ class _Followed:
     """Before that time it is not tried again."""
     failures: int = 0
     left: Left | None = None
+    seen_at: float = 0.0
+    """The time of the last look at its source that found nothing that its mirror does not have, in seconds since 1970."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its mirror has everything that was seen of its source."""
+        return self.newest is not None and not (self.is_wanted or self.is_running or self.failures or self.left)
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,13 @@ class ContinuousSync:
         """The tables that are left to ordinary runs now."""
         return [each.left for each in self._tables.values() if each.left]
 
+    def instants(self) -> dict[str, float]:
+        """By full name, the moment up to which a mirror has everything of its source, in seconds since 1970, as far as heads can tell; of a
+        star table, of its inputs. Tables that are behind, or may be, are left out."""
+        with self._changed:
+            now, followed = time.time(), [each for name, each in self._tables.items() if name in self.followed and each.is_current]
+            return {each.table.full_name: now if each.star else each.seen_at for each in followed if each.star or each.seen_at}
+
     # --- what is due --------------------------------------------------------------------------------------------------
 
     def _hand_out(self) -> None:
@@ -196,14 +210,14 @@ class ContinuousSync:
         failing = False
         while not self._stopped.is_set():
             followed = [each for each in tables if each.table.full_name in self.followed]
-            began = time.monotonic()
+            began, at = time.monotonic(), time.time()
             found = self._heads(source, followed) if followed else {}
             if (is_failing := any(isinstance(head, SourceError) for head in found.values())) and not failing:
                 error = next(head for head in found.values() if isinstance(head, SourceError))
                 _log.warning("%s: not all tables are checked for changes: %s", source.name, error)
             failing = is_failing
             for each in followed:
-                self._note_head(each, found.get(each.table.full_name))
+                self._note_head(each, found.get(each.table.full_name), at)
             # A source that answers slowly is asked less often.
             self._stopped.wait(max(pause, 8 * (time.monotonic() - began)))
 
@@ -216,7 +230,7 @@ class ContinuousSync:
             _log.exception("%s: its tables could not be checked for changes", source.name)
             return {each.table.full_name: SourceError(f"{type(error).__name__}: {error}") for each in tables}
 
-    def _note_head(self, each: _Followed, head: str | SourceError | None) -> None:
+    def _note_head(self, each: _Followed, head: str | SourceError | None, at: float) -> None:
         if isinstance(head, SourceError):
             # Bringing it fails as well, and tells, if the source stays away.
             if not each.failures:
@@ -224,6 +238,9 @@ class ContinuousSync:
         elif head is not None and head != each.head:
             each.head = head
             self._want([each])
+        elif head is not None:
+            with self._changed:
+                each.seen_at = at if each.is_current else each.seen_at
 
     # --- bringing -----------------------------------------------------------------------------------------------------
 

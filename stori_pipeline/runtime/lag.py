@@ -1,8 +1,8 @@
 """How far each mirror may be behind its source: the one definition of lag.
 
 Belongs here: the lag, as `/freshness`, the metric `LagSeconds` and `stori status` show it. Does not belong here: showing it. The lag is the
-time since the last look at the source whose result is in the mirror. A look that finds nothing new counts, so a quiet source causes no lag.
-Only Dagster's instance knows such looks, since they land and load nothing.
+time since the last look at the source whose result is in the mirror. A look that finds nothing new counts, so a quiet source causes no lag:
+a step's, or one of the continuous sync at the heads. Only Dagster's instance knows such looks, since they land and load nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dagster import AssetKey, AssetMaterialization, DagsterInstance
 from stori_pipeline.model.project import Project
 from stori_pipeline.model.table import Table
 from stori_pipeline.runtime.instance import open_instance
+from stori_pipeline.runtime.watched import watched_instants
 
 _MOST_LOOKS = 200
 """So many landings are looked through for one that is in the mirror; a mirror that is further behind has at least the oldest one's lag."""
@@ -46,7 +47,7 @@ def lags_of(instants: Mapping[str, float], now: float) -> dict[str, float]:
 
 
 def mirror_instants(instance: DagsterInstance, project: Project) -> dict[str, float]:
-    """The instant of the source that each mirror shows, in seconds since 1970, by full name. Reads all tables in one query."""
+    """The instant of the source that each mirror shows, in seconds since 1970, by full name. Takes two queries for all tables."""
     keys = [AssetKey(path) for table in project.mirrors.values() for path in (table.landing_path, table.mirror_path)]
     newest = {}
     for record in instance.get_asset_records(keys):
@@ -54,13 +55,15 @@ def mirror_instants(instance: DagsterInstance, project: Project) -> dict[str, fl
         if event is not None and event.asset_materialization is not None:
             newest[record.asset_entry.asset_key] = _look(event.timestamp, event.asset_materialization)
     instants: dict[str, float] = {}
+    watched = watched_instants(instance, project)
     inputs = {star.table.full_name: set(star.inputs.values()) for star in project.stars}
     for name, table in project.mirrors.items():  # star tables come after their inputs
         landing, mirror = newest.get(AssetKey(table.landing_path)), newest.get(AssetKey(table.mirror_path))
         if landing is None or mirror is None:
             continue
+        seen = watched.get(name, 0.0)
         own = landing.as_of if landing.order <= mirror.order else _last_loaded(instance, table, mirror.order)
-        instants[name] = min([own, *(instants[each] for each in inputs.get(name, ()) if each in instants)])
+        instants[name] = min([max(own, seen), *(instants[each] for each in inputs.get(name, ()) if each in instants)])
     return instants
 
 
@@ -82,12 +85,14 @@ def _look(at: float, materialization: AssetMaterialization) -> _Look:
 
 
 def last_looks(instance: DagsterInstance, project: Project) -> dict[str, float]:
-    """When each table's landing last ran, in seconds since 1970, by full name."""
+    """When each table was last looked at, by its landing or by the continuous sync, in seconds since 1970, by full name."""
+    watched = watched_instants(instance, project)
     names = {AssetKey(table.landing_path): name for name, table in project.mirrors.items()}
     looks = {}
     for record in instance.get_asset_records(list(names)):
         if (event := record.asset_entry.last_materialization) is not None:
-            looks[names[record.asset_entry.asset_key]] = event.timestamp
+            name = names[record.asset_entry.asset_key]
+            looks[name] = max(event.timestamp, watched.get(name, 0.0))
     return looks
 
 

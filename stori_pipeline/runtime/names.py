@@ -1,12 +1,15 @@
 """Names that both the definitions (`defs`) and this package use.
 
-Belongs here: tags of runs, and checks with a step of their own. Does not belong here: names of tables and assets (`model`).
+Belongs here: jobs and tags of runs, and checks with a step of their own. Does not belong here: names of tables and assets (`model`).
 """
 
 from __future__ import annotations
 
 TABLES_TAG = "stori/tables"
 """The tag of a run that names its source tables."""
+
+CONTINUOUS = "continuous_sync"
+"""The job that brings what changes, and its sensor."""
 
 FOLLOW_UP = "follow_up"
 """The job of checks, reports and charts behind the continuous sync."""

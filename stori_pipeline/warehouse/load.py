@@ -94,13 +94,18 @@ class Pending:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The result of a load. `rows_deleted` counts rows that were removed or marked as deleted, not rows replaced by a newer version."""
+    """The result of a load. `rows_deleted` counts rows that were removed or marked as deleted, not rows replaced by a newer version.
+
+    `rows_more` is by how many rows the mirror grew since it had the batch `after`; None if it was created or filled anew.
+    """
 
     generation: int
     batch: int
     rows_copied: int
     rows_inserted: int
     rows_deleted: int
+    rows_more: int | None = None
+    after: tuple[int, int] | None = None
 
 
 def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tuple[int, int] | None, run_id: str) -> Loaded:
@@ -184,6 +189,8 @@ def _load(
         loaded = _copy_straight(cursor, table, work, warehouse.copy_role, is_new=is_new)
     else:
         loaded = _merge_all(cursor, table, work, warehouse.copy_role)
+        loaded = replace(loaded, rows_more=None) if is_new else loaded
+    loaded = replace(loaded, after=after)
     counts = (loaded.rows_copied, loaded.rows_inserted, loaded.rows_deleted)
     last = (work.generation, work.batch, work.batch_id)
     cursor.execute(dialect.INSERT_LEDGER, (table.full_name, *last, table.fingerprint, *counts, run_id, started_at))
@@ -280,18 +287,19 @@ def _copied(cursor: Cursor, table: Table, work: Pending) -> int:
 def _merge_all(cursor: Cursor, table: Table, work: Pending, copy_role: str) -> Loaded:
     if not work.pieces:
         return _merge(cursor, table, work, copy_role)
-    copied = inserted = deleted = 0
+    copied = inserted = deleted = more = 0
     for number, piece in enumerate(work.pieces):
         if number:
             cursor.execute(dialect.drop_stage(table))
         part = replace(work, replaces=piece.replaces, rows=piece.rows, url=piece.url, pieces=())
         loaded = _merge(cursor, table, part, copy_role, piece)
         copied, inserted, deleted = copied + loaded.rows_copied, inserted + loaded.rows_inserted, deleted + loaded.rows_deleted
-    return Loaded(work.generation, work.batch, copied, inserted, deleted)
+        more += loaded.rows_more or 0
+    return Loaded(work.generation, work.batch, copied, inserted, deleted, more)
 
 
 def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str, piece: Piece | None = None) -> Loaded:
-    inserted = deleted = 0
+    inserted = deleted = removed = 0
     cursor.execute(dialect.create_stage(piece.landed if piece else table))
     if work.url:
         cursor.execute(dialect.copy_stage(table, work.url, copy_role))
@@ -301,7 +309,7 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str, piece: P
             cursor.execute(dialect.clear_column(table, name))
         if copied and piece.names:
             cursor.execute(dialect.update_columns(table, piece.landed, piece.names))
-        return Loaded(work.generation, work.batch, copied, 0, 0)
+        return Loaded(work.generation, work.batch, copied, 0, 0, 0)
     unique, gone = True, 0
     if copied:
         cursor.execute(dialect.count_keys(table))
@@ -311,13 +319,15 @@ def _merge(cursor: Cursor, table: Table, work: Pending, copy_role: str, piece: P
         cursor.execute(dialect.count_vanished(table))
         deleted = int(only_value(cursor))
         cursor.execute(dialect.delete_all(table))
+        removed = cursor.rowcount
     elif copied:
         if gone:
             cursor.execute(dialect.delete_gone(table, unique=unique))
             deleted = cursor.rowcount
         cursor.execute(dialect.delete_replaced(table, unique=unique))
+        removed = cursor.rowcount + (0 if table.keep_deleted else deleted)
     if copied:
         landed, names = (piece.landed, piece.names) if piece else (None, None)
         cursor.execute(dialect.insert_winners(table, landed, names, unique=unique))
         inserted = cursor.rowcount
-    return Loaded(work.generation, work.batch, copied, inserted, deleted)
+    return Loaded(work.generation, work.batch, copied, inserted, deleted, inserted - removed)

@@ -1,4 +1,4 @@
-"""`python -m stori_pipeline_tests.bench`: the commands behind `make bench` and `make bench-latency`.
+"""`python -m stori_pipeline_tests.bench`: the commands behind `make bench`, `make bench-latency` and `make bench-idle`.
 
 Belongs here: their names. Does not belong here: their arguments and their work (their modules).
 """
@@ -9,13 +9,14 @@ import argparse
 import signal
 import sys
 
-from stori_pipeline_tests.bench import compare, latency, page, rounds
+from stori_pipeline_tests.bench import compare, idle, latency, page, rounds
 
 _COMMANDS = {
     "run": (rounds, "measure the pipeline against a raw COPY of the same run"),
     "compare": (compare, "show which ratios of processor time got worse between two files of figures"),
     "page": (page, "write the landed figures into docs/performance.md"),
     "latency": (latency, "measure how long a change takes to reach the warehouse"),
+    "idle": (idle, "measure what a project of many tables costs while nothing changes"),
 }
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import httpx
 import psutil
 
 from redshift_local.embedded.ports import free_port
+from stori_pipeline.discovery import LocalSources
 from stori_pipeline.local.dotenv import write_env
 from stori_pipeline.local.stack import Stack
 from stori_pipeline_tests.bench.usage import cpu_seconds, tree
@@ -49,7 +50,8 @@ class Folder:
         """The environment of commands. The addresses are in `.env`."""
         own = {"PYTHONPATH": str(ROOT), "DAGSTER_HOME": str(self.path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
         # An installed package is compiled; so is this checkout, unless the variable forbids to keep what was compiled.
-        return {name: value for name, value in inherited_environ().items() if name != "PYTHONDONTWRITEBYTECODE"} | own
+        left_out = ("PYTHONDONTWRITEBYTECODE", "STORI_PROJECT")  # the folder's `pyproject.toml` names the project
+        return {name: value for name, value in inherited_environ().items() if name not in left_out} | own
 
     def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
         """Start `python -m ARGUMENTS` in a session of its own; its output is appended to a file of the folder."""
@@ -65,7 +67,11 @@ class Folder:
         Raises:
             SystemExit: it failed, or did not end. The message is the end of its output.
         """
-        process = self.start("stori_pipeline", *arguments, log="stori.log")
+        self.run("stori_pipeline", *arguments, log="stori.log")
+
+    def run(self, *arguments: str, log: str) -> None:
+        """Run `python -m ARGUMENTS`, which must succeed; see `start` and `stori`."""
+        process = self.start(*arguments, log=log)
         try:
             code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -73,24 +79,39 @@ class Folder:
         finally:
             stop(process)
         if code != 0:
-            output = (self.path / "stori.log").read_text(errors="replace")[-3_000:]
-            raise SystemExit(f"`stori {' '.join(arguments)}` {'did not end' if code is None else f'ended with {code}'}\n{output}")
+            output = (self.path / log).read_text(errors="replace")[-3_000:]
+            raise SystemExit(f"`python -m {' '.join(arguments)}` {'did not end' if code is None else f'ended with {code}'}\n{output}")
+
+
+def _write_shipped(folder: Path) -> None:
+    shutil.copy(ROOT / "workspace.yaml", folder)
+    (folder / "pyproject.toml").write_text('[tool.stori]\nproject = "stori_pipeline.project"\n')
 
 
 @contextmanager
-def project_folder(say: Callable[[str], None]) -> Iterator[Folder]:
-    """A folder with the shipped project's files and a running stack. After the block the servers are stopped and the folder is removed."""
+def project_folder(
+    say: Callable[[str], None],
+    *,
+    local: LocalSources = LOCAL,
+    servers: Sequence[str] = SERVERS,
+    write: Callable[[Path], None] = _write_shipped,
+) -> Iterator[Folder]:
+    """A folder with a project's files and a running stack. After the block the servers are stopped and the folder is removed.
+
+    Args:
+        local, servers: the sources that the stack serves, and its servers; by default those of the shipped project.
+        write: writes the project's files into the folder.
+    """
     path = Path(tempfile.mkdtemp(prefix="stori-bench-"))
     path.chmod(0o711)  # the account that Postgres may need can pass
-    stack = Stack(path / ".stori", LOCAL)
+    stack = Stack(path / ".stori", local)
     try:
-        for name in ("dagster.yaml", "workspace.yaml"):
-            shutil.copy(ROOT / name, path)
-        (path / "pyproject.toml").write_text('[tool.stori]\nproject = "stori_pipeline.project"\n')
+        shutil.copy(ROOT / "dagster.yaml", path)
+        write(path)
         compileall.compile_dir(ROOT / "stori_pipeline", quiet=2)
         compileall.compile_dir(Path(__file__).parent, quiet=2)
         say("Starting the servers ...")
-        stack.up(ports=dict.fromkeys(SERVERS, 0))
+        stack.up(ports=dict.fromkeys(servers, 0))
         write_env(path / ".env", stack.environ())
         yield Folder(path, stack)
     finally:
@@ -129,6 +150,19 @@ class Dagster:
                 if role and each.ppid() == self.process.pid:
                     found[role] = found.get(role, 0.0) + cpu_seconds(each.pid)
         found["all"] = cpu_seconds(self.process.pid)
+        return found
+
+    def cpu_apart(self) -> dict[str, float]:
+        """Processor seconds so far as in `cpu`, with those of the runs apart from the code server's own."""
+        found: dict[str, float] = {"runs": 0.0}
+        for each in tree(self.process.pid):
+            with suppress(psutil.NoSuchProcess):
+                line = " ".join(each.cmdline())
+                times = each.cpu_times()
+                role = "dev" if each.pid == self.process.pid else next((role for role, words in _ROLES.items() if words in line), "runs")
+                found[role] = found.get(role, 0.0) + times.user + times.system
+                if role in ("code_server_api", "runs"):  # runs that have ended
+                    found["runs"] += times.children_user + times.children_system
         return found
 
     def memory_mb(self) -> float:

@@ -15,8 +15,9 @@ import time
 from dagster import DagsterInstance, RunRequest
 
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.follower import CONTINUOUS, SCOPES_TAG
+from stori_pipeline.defs.follower import SCOPES_TAG
 from stori_pipeline.runtime.in_process import execute_job
+from stori_pipeline.runtime.names import CONTINUOUS
 from stori_pipeline_tests.databases import execute
 from stori_pipeline_tests.defs.graphs import PLAIN
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import (
@@ -33,13 +34,13 @@ from stori_pipeline.cli.sync import execute_sync
 from stori_pipeline.defs.build import build_defs
 from stori_pipeline.defs.continuous import ON_HAPPENED, STEP
 from stori_pipeline.defs.continuous_events import CONTINUOUS_TAG
-from stori_pipeline.defs.follower import CODE_TAG, CONTINUOUS, LEFT_TAG, SCOPES_TAG
+from stori_pipeline.defs.follower import CODE_TAG, LEFT_TAG, SCOPES_TAG
 from stori_pipeline.defs.keys import landing_key, mirror_key, report_key, source_key
 from stori_pipeline.model.project import Project
 from stori_pipeline.pipeline.bring import Brought
 from stori_pipeline.pipeline.continuous import Left
 from stori_pipeline.runtime.in_process import execute_job, execute_request
-from stori_pipeline.runtime.names import FOLLOW_UP
+from stori_pipeline.runtime.names import CONTINUOUS, FOLLOW_UP
 from stori_pipeline_tests.defs.graphs import PLAIN, small_star
 from stori_pipeline_tests.defs.runs import why
 from stori_pipeline_tests.defs.ticks import Sensor, reason, requested, tables
@@ -137,6 +138,43 @@ def test_what_is_brought_shows_on_the_assets_as_if_steps_had_made_it(
     # Nothing of the run holds a table any more.
     assert instance.event_log_storage.get_concurrency_run_ids() == set()
     platform.assert_equal(BANK)
+
+
+def last_values(instance: DagsterInstance, key: AssetKey) -> dict[str, Any]:
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def test_the_number_of_a_mirrors_rows_goes_on_without_counting_them(
+    platform: Platform, defs: Definitions, instance: DagsterInstance
+) -> None:
+    platform.move(20)
+    platform.trade(1, 5)
+    assert execute_sync([BANK, EXCHANGE], instance=instance, project=PLAIN).success
+    with bringing(defs, instance) as running:
+        platform.move(3)
+        platform.change()
+        platform.trades.delete_one({"id": f"{2:024x}"})
+        platform.trade(50, 3)
+        running.until(lambda: (rows(platform, "bank.transactions"), rows(platform, "exchange.trades")) == (30, 7), "all changes")
+    for table, count in ((BANK, 30), (EXCHANGE, 7)):
+        values = last_values(instance, mirror_key(table))
+        assert last_tags(instance, mirror_key(table))[CONTINUOUS_TAG] == "true"
+        assert values["dagster/row_count"] == count
+        assert "preview" in last_values(instance, landing_key(table))
+
+
+def test_after_a_load_without_an_event_there_is_no_number_of_rows(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
+    platform.move(5)
+    assert execute_sync([BANK], instance=instance, project=PLAIN).success
+    platform.move(2)
+    platform.sync(BANK)  # without an event
+    with bringing(defs, instance) as running:
+        platform.move(1)
+        running.until(lambda: rows(platform, "bank.transactions") == 8, "the movement")
+    assert "dagster/row_count" not in last_values(instance, mirror_key(BANK))
 
 
 def landing_code(defs: Definitions, key: AssetKey) -> str | None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from stori_pipeline.defs.follower import CONTINUOUS
 from stori_pipeline.model.table import Table
-from stori_pipeline.runtime.names import TABLES_TAG
+from stori_pipeline.runtime.names import CONTINUOUS, TABLES_TAG
 from stori_pipeline_tests.gate import Gate, Hold
 from stori_pipeline_tests.platforms import BANK, EXCHANGE, Platform
 
