@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
+from functools import cache
+from typing import Any
 
 from psycopg2 import extensions
 
@@ -151,14 +153,20 @@ def copied(
     if (native := decoder()) and not relation.encoding.copy and is_decodable(table) and libpq():
         with connection.cursor() as cursor:
             rows = cursor.mogrify(in_known_types(table, query).encode(), parameters or None)
-        stream = BinaryStream(connection, b"COPY (" + rows + b") TO STDOUT (FORMAT binary)", BinaryParser(table, native).parse)
+        stream = BinaryStream(connection, b"COPY (" + rows + b") TO STDOUT (FORMAT binary)", _parsing(lambda: BinaryParser(table, native)))
         stream.decoder, stream.columns = native, len(table.columns)
         return stream
     with connection.cursor() as cursor:
         statement = b"COPY (" + cursor.mogrify(query.encode(codec), parameters or None) + b") TO STDOUT"
         if relation.encoding.copy:
             cursor.execute(f"SET LOCAL client_encoding TO '{relation.encoding.copy}'")
-    return Stream(connection, statement, BlockParser(table, codec).parse)
+    return Stream(connection, statement, _parsing(lambda: BlockParser(table, codec)))
+
+
+def _parsing(parser: Callable[[], BlockParser | BinaryParser]) -> Callable[[Any], list[Chunk]]:
+    """Parses with a parser that is made for the first block, because mostly there are no rows, and it imports Arrow."""
+    made = cache(parser)
+    return lambda block: made().parse(block)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:
