@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from stori_pipeline.contract import REJECTED
+from stori_pipeline.contract import rejected_schema
 from stori_pipeline.model.reading import Chunk, Kind, Position
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
@@ -56,7 +56,7 @@ def rows(*given: dict[str, Any], table: Table = TABLE) -> pa.RecordBatch:
 
 def rejected(*raw: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(
-        [{"code": "too_long", "column": "customer", "reason": "it is too long", "raw": each} for each in raw], schema=REJECTED
+        [{"code": "too_long", "column": "customer", "reason": "it is too long", "raw": each} for each in raw], schema=rejected_schema()
     )
 
 

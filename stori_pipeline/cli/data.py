@@ -112,6 +112,7 @@ def _sync_continuously(*, is_alone: bool) -> None:
         say("Bringing each change until interrupted.")
         if error := run_continuously(print_line):
             raise Failed([error])
+        say("Ended. What was brought is complete, and the next sync goes on from there.")
 
 
 def run_sync(tables: list[Table], *, full: bool = False, detect_deletes: bool = False) -> list[Any]:

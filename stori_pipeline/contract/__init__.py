@@ -5,18 +5,18 @@ quarantine. Does not belong here: what happens to rejected rows (`pipeline.gate`
 """
 
 from stori_pipeline.contract.raw import RAW_CHARACTERS, SHORTENED, parsed_raw, raw_text, row_of_raw
-from stori_pipeline.contract.rows import REJECTED, Refused, conform
+from stori_pipeline.contract.rows import Refused, conform, rejected_schema
 from stori_pipeline.model.types.misfit import CODES, Misfit
 
 __all__ = [
     "CODES",
     "RAW_CHARACTERS",
-    "REJECTED",
     "SHORTENED",
     "Misfit",
     "Refused",
     "conform",
     "parsed_raw",
     "raw_text",
+    "rejected_schema",
     "row_of_raw",
 ]

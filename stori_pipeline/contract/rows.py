@@ -7,32 +7,41 @@ rows (`readers`), or the form in which a rejected row is kept (`raw`).
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from stori_pipeline.contract.raw import raw_of, raw_text
+from stori_pipeline.imports import later
 from stori_pipeline.model.table import Table
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.misfit import CODES, Misfit, MisfitError
 
-REJECTED: pa.Schema = pa.schema(
-    [
-        pa.field("code", pa.string(), nullable=False),
-        pa.field("column", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("raw", pa.string(), nullable=False),
-        pa.field("seq", pa.int64()),
-    ]
-)
-"""A row in quarantine: a code of `CODES`; the first column that does not fit, "" if the row as a whole does not; the reasons of all
-columns that do not fit; the row as it was read, in JSON; and its place among the rows that fit: the number of those before it. In the lake,
-rows of its batch with a lower `_seq` came before it; null in files of earlier versions."""
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
+
+
+@functools.cache
+def rejected_schema() -> pa.Schema:
+    """The columns of a row in quarantine: a code of `CODES`; the first column that does not fit, "" if the row as a whole does not; the
+    reasons of all columns that do not fit; the row as it was read, in JSON; and its place among the rows that fit: the number of those
+    before it. In the lake, rows of its batch with a lower `_seq` came before it; null in files of earlier versions."""
+    return pa.schema(
+        [
+            pa.field("code", pa.string(), nullable=False),
+            pa.field("column", pa.string(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("raw", pa.string(), nullable=False),
+            pa.field("seq", pa.int64()),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ Row = Mapping[str, object]
 
 
 def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """The rows that fit the definition, in `table.read_schema`, and the others, in `REJECTED`; both in the order of `rows`.
+    """The rows that fit the definition, in `table.read_schema`, and the others, in `rejected_schema`; both in the order of `rows`.
 
     Args:
         rows: mappings of column names to Python natives (None, bool, int, float, Decimal, str, date, datetime, UUID, bytes, and dict
@@ -90,7 +99,7 @@ def conform(table: Table, rows: Iterable[Row | Refused]) -> tuple[pa.RecordBatch
     unfit = sorted(misfits)
     places = [index - bisect_left(unfit, index) for index, _ in rejected]
     return batch, pa.RecordBatch.from_pylist(
-        [_storable(entry) | {"seq": place} for (_, entry), place in zip(rejected, places, strict=True)], schema=REJECTED
+        [_storable(entry) | {"seq": place} for (_, entry), place in zip(rejected, places, strict=True)], schema=rejected_schema()
     )
 
 

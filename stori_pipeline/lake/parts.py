@@ -11,13 +11,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.lake.bucket import Bucket, LakeError
 from stori_pipeline.lake.manifest import Part
 from stori_pipeline.lake.upload import BoundedPool, Upload
 from stori_pipeline.model.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 _SAMPLE = 65_536
 _REPEATS = 8  # each value this often on average: below that, a dictionary costs more time than it saves space

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stori_pipeline.contract import REJECTED
+from stori_pipeline.contract import rejected_schema
 from stori_pipeline.lake.batches import Lake
 from stori_pipeline.lake.bucket import LakeError
 from stori_pipeline.lake.decisions import Decision
@@ -116,8 +116,8 @@ def rows_in_quarantine(lake: Lake, table: Table, newest: Manifest | None = None)
 
 
 def rejected_rows(lake: Lake, table: Table, manifest: Manifest) -> pl.LazyFrame:
-    """The rejected rows of a batch that has some, decided ones included: `number`, from 1, and the columns of `contract.REJECTED`. They are
-    read when the frame is collected.
+    """The rejected rows of a batch that has some, decided ones included: `number`, from 1, and the columns of `contract.rejected_schema`.
+    They are read when the frame is collected.
 
     Raises:
         LakeError: the batch's quarantine file is gone.
@@ -132,7 +132,7 @@ def rejected_rows(lake: Lake, table: Table, manifest: Manifest) -> pl.LazyFrame:
     rows = lake.scan_files(manifest.quarantine)
     known = rows.collect_schema().names()
     # Files of earlier versions have no `seq`.
-    columns = [pl.col(name) if name in known else pl.lit(None, pl.Int64).alias(name) for name in REJECTED.names]
+    columns = [pl.col(name) if name in known else pl.lit(None, pl.Int64).alias(name) for name in rejected_schema().names]
     return rows.select(columns).with_row_index("number", offset=1)
 
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-import pyarrow as pa
+from stori_pipeline.imports import later
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
+
 
 Position = Mapping[str, Any]
 """How far a reading got: JSON that only its reader understands. It is kept in the batch's manifest and nowhere else."""
@@ -25,7 +31,7 @@ new in the definition; it adds no row. No reader yields it."""
 class Chunk:
     """A bounded piece of a reading.
 
-    `rows` has `table.read_schema`; `rejected` has `contract.REJECTED` and holds the rows that break the table's definition.
+    `rows` has `table.read_schema`; `rejected` has `contract.rejected_schema` and holds the rows that break the table's definition.
     Every source row is in exactly one of the two.
     """
 

@@ -10,15 +10,20 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.business_hours import BusinessHours
 from stori_pipeline.model.changes import Changes, History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import OWN_NAME, RESERVED, SYSTEM_COLUMNS, refuse_bad_name
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.types import Type, registered
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 WARN_AFTER = timedelta(minutes=20)
 STALE_AFTER = timedelta(minutes=30)

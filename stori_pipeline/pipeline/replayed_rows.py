@@ -41,7 +41,7 @@ class RowId(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidate:
-    """An open row. `seq` is its place in its batch (`contract.REJECTED`); `is_edited` says that somebody changed its raw form."""
+    """An open row. `seq` is its place in its batch (`contract.rejected_schema`); `is_edited` says that somebody changed its raw form."""
 
     row: RowId
     refused: Refused

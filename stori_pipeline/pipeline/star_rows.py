@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from stori_pipeline.contract import CODES, REJECTED, raw_text
+from stori_pipeline.contract import CODES, raw_text, rejected_schema
 from stori_pipeline.lake import Lake, Manifest
 from stori_pipeline.model.reading import Chunk, Kind
 from stori_pipeline.model.table import Column, Table
@@ -90,7 +90,7 @@ def rejected_rows(table: Table, misfits: Iterable[tuple[dict[str, Any], dict[str
     Args:
         misfits: each row, and the raw row to keep: the input's row, or the row itself if it has several inputs.
     """
-    return pa.RecordBatch.from_pylist([_rejected_row(table, row, raw) for row, raw in misfits], schema=REJECTED)
+    return pa.RecordBatch.from_pylist([_rejected_row(table, row, raw) for row, raw in misfits], schema=rejected_schema())
 
 
 def _rejected_row(table: Table, row: dict[str, Any], raw: dict[str, Any]) -> dict[str, str]:

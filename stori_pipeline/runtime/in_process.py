@@ -5,6 +5,10 @@ Belongs here: executing a run request against Dagster's instance. Does not belon
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 from uuid import uuid4
 
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, JobDefinition, RunRequest
@@ -30,7 +34,7 @@ def _executed(job: JobDefinition, request: RunRequest, instance: DagsterInstance
     # Otherwise this run would wait for ever for the pool slots of a killed run.
     end_killed_runs(instance)
     run_id = str(uuid4())
-    with liveness_lock(instance, run_id):
+    with liveness_lock(instance, run_id), _helpers_without_interrupts(instance):
         return job.execute_in_process(
             run_config=request.run_config,
             instance=instance,
@@ -39,3 +43,30 @@ def _executed(job: JobDefinition, request: RunRequest, instance: DagsterInstance
             raise_on_error=False,
             run_id=run_id,
         )
+
+
+@contextmanager
+def _helpers_without_interrupts(instance: DagsterInstance) -> Iterator[None]:
+    """In this context, Ctrl-C does not reach the processes with which Dagster copies a run's output to the terminal.
+
+    They would print tracebacks. Dagster ends them with the run, and they end themselves if this process was killed. See docs/adr/0007.
+    """
+    manager: Any = instance.compute_log_manager
+    capture_logs = manager.capture_logs
+
+    @contextmanager
+    def capture(*arguments: Any, **options: Any) -> Iterator[Any]:
+        with ExitStack() as stack:
+            # A process inherits the signals that the thread blocks which starts it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                captured = stack.enter_context(capture_logs(*arguments, **options))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield captured
+
+    manager.capture_logs = capture
+    try:
+        yield
+    finally:
+        manager.capture_logs = capture_logs

@@ -6,7 +6,6 @@ pydantic-settings (`listing`), whose import takes longer than many a command.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -213,6 +212,8 @@ def unknown(names: Iterable[str], sources: Collection[str] | None = None) -> lis
     for name in sorted(names):
         stray = not _NAMED.fullmatch(name) or (sources is not None and name not in known)
         if name.startswith(PREFIX) and name not in _KNOWN and stray:
+            import difflib  # only for this error
+
             near = difflib.get_close_matches(name, known, 1, 0.6)
             sentences.append(f"{name} is set, but there is no such setting" + (f"; did you mean {near[0]}?" if near else ""))
     return sentences

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 from stori_pipeline.settings import dotenv
 
@@ -60,6 +59,8 @@ def _may_be_to_blame(variable: str, address: str, error: str) -> bool:
 
 def _proxies(address: str) -> set[str]:
     """The variables that give an address its proxy."""
+    from urllib.request import getproxies_environment, proxy_bypass  # only for the error of a failed connection
+
     parts, proxies = urlsplit(address), getproxies_environment()
     if proxy_bypass(parts.hostname or ""):
         return set()

@@ -40,6 +40,7 @@ FIGURES = (
     Figure("load_1pct", "1 % load (merge)", "load 1 %", "raw merge 1 %", "COPY from binary, delete, insert", _WAREHOUSE),
     Figure("nothing_new", "nothing new, one table", "land nothing", "raw out nothing", "COPY of no rows", (CLIENT,)),
     Figure("quiet_sync", "stori sync of everything, nothing new", "quiet sync", "", "", _EVERYTHING),
+    Figure("one_table_sync", "stori sync of one table, one changed row", "one table sync", "", "", _EVERYTHING),
     Figure("history_change", "one change in a history", "history", "", "", (CLIENT,)),
     Figure("verify_source", "proof of all rows, at the source", "verify source", "raw out", "COPY to stdout, binary", _SOURCE),
     Figure("verify_mirror", "proof of all rows, at the warehouse", "verify mirror", "raw mirror", "COPY of the mirror, binary", _WAREHOUSE),

@@ -88,8 +88,12 @@ def _steps(works: Works, asked: argparse.Namespace, wanted: set[str], peers: Pee
         more["redshift_peak_mb"] = round(works.redshift_peak())
     if "history_change" in wanted:
         works.history(asked.versions, asked.repeats)
+    if wanted & {"quiet_sync", "one_table_sync"}:
+        works.seed(asked.bank_rows)
     if "quiet_sync" in wanted:
-        works.quiet_sync(asked.bank_rows, asked.repeats)
+        works.quiet_sync(asked.repeats)
+    if "one_table_sync" in wanted:
+        works.one_table_sync(asked.repeats)
     if _MEMORY in wanted:
         more[_MEMORY] = _memory(works, works.redshift_peak())
     return more
@@ -141,7 +145,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows of the table (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds, whose median counts (default: %(default)s)")
     parser.add_argument("--versions", type=int, default=1_000_000, help="versions in the history (default: %(default)s)")
-    parser.add_argument("--bank-rows", type=int, default=116_201, help="rows of the bank for quiet_sync (default: %(default)s)")
+    parser.add_argument(
+        "--bank-rows", type=int, default=116_201, help="rows of the bank for the syncs of the shipped project (default: %(default)s)"
+    )
     parser.add_argument(
         "--only",
         type=_keys,

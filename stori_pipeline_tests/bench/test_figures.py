@@ -27,7 +27,7 @@ def _values(figure: Figure = EXTRACT, rows: int | None = 1_000) -> dict[str, Any
 
 def test_every_figure_of_the_issue_has_a_key() -> None:
     assert KEYS[:5] == ("extract_full", "extract_1pct", "load_full", "load_1pct", "nothing_new")
-    assert KEYS[5:] == ("quiet_sync", "history_change", "verify_source", "verify_mirror")
+    assert KEYS[5:] == ("quiet_sync", "one_table_sync", "history_change", "verify_source", "verify_mirror")
 
 
 def test_a_figure_has_medians_and_the_median_of_each_rounds_ratio() -> None:

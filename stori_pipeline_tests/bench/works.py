@@ -22,6 +22,7 @@ from stori_pipeline_tests.bench.usage import peak_mb
 from stori_pipeline_tests.stores import empty_bucket, s3_client
 
 _MODULE = "stori_pipeline_tests.bench"
+_CHANGE_OF_BANK = "UPDATE transactions SET chip_used = NOT chip_used WHERE transaction_no = (SELECT min(transaction_no) FROM transactions)"
 
 
 def execute(url: str, *statements: str, parameters: tuple[int, ...] = ()) -> int:
@@ -141,19 +142,35 @@ class Works:
             raise SystemExit(f"history: {told['rows']} versions were added, where {rows} should have been")
         return replace(whole, seconds=told["wall_s"], cpu={CLIENT: told["cpu_s"]})
 
-    def quiet_sync(self, rows: int, repeats: int) -> None:
-        """`stori sync` of the shipped project, where nothing is new. The bank has so many rows."""
+    def seed(self, rows: int) -> None:
+        """Seed and sync the shipped project. The bank has so many rows."""
         self._say("seeding the shipped project")
         self.folder.stori("seed", "--rows", str(rows), "--quiet")
         self._say("its first syncs")
         for _ in range(2):
             self.folder.stori("sync", "--quiet")
+
+    def _sync(self, name: str, *tables: str) -> tuple[int, int]:
+        """Measure a `stori sync` of the shipped project. Returns how many rows landed, and how many were loaded."""
+        self.settle()
+        self._say(name)
         stori = str(Path(sys.executable).with_name("stori"))
         environ = self.folder.environ()  # the addresses are in `.env`, as on a laptop
+        measured = measure(name, [stori, "sync", *tables, "--json"], environ, self.servers, self._log, self.folder.path)
+        self.found[name].append(measured)
+        results = json.loads(measured.output)
+        return sum(each["rows_landed"] for each in results), sum(each["rows_loaded"] for each in results)
+
+    def quiet_sync(self, repeats: int) -> None:
+        """`stori sync` of the shipped project, where nothing is new."""
         for _ in range(repeats):
-            self.settle()
-            self._say("quiet sync")
-            measured = measure("quiet sync", [stori, "sync", "--json"], environ, self.servers, self._log, self.folder.path)
-            if any(each["rows_landed"] or each["rows_loaded"] for each in json.loads(measured.output)):
-                raise SystemExit(f"the sync was not quiet:\n{measured.output[-2_000:]}")
-            self.found["quiet sync"].append(measured)
+            if (rows := self._sync("quiet sync")) != (0, 0):
+                raise SystemExit(f"the sync was not quiet: {rows[0]} rows landed, {rows[1]} were loaded")
+
+    def one_table_sync(self, repeats: int) -> None:
+        """`stori sync` of one table of the shipped project, in which one row has changed."""
+        bank = self.folder.stack.postgres_url("sources", "app", "bank")
+        for _ in range(repeats):
+            execute(bank, _CHANGE_OF_BANK)
+            if (rows := self._sync("one table sync", "bank.transactions")) != (1, 1):
+                raise SystemExit(f"one table sync: {rows[0]} rows landed and {rows[1]} were loaded, where 1 should have been")

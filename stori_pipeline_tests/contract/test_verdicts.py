@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stori_pipeline import model
-from stori_pipeline.contract import CODES, RAW_CHARACTERS, REJECTED, Misfit, Refused, conform, raw_text, row_of_raw
+from stori_pipeline.contract import CODES, RAW_CHARACTERS, Misfit, Refused, conform, raw_text, rejected_schema, row_of_raw
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import Type
@@ -127,7 +127,7 @@ def test_rows_keep_their_order_and_misfits_are_rejected() -> None:
     ]
     batch, rejected = conform(ORDERS, rows)
     assert batch.schema == ORDERS.read_schema
-    assert rejected.schema == REJECTED
+    assert rejected.schema == rejected_schema()
     batch.validate(full=True)
     assert batch.column("id").to_pylist() == [1, 3, 6]
     assert [(r["code"], r["column"]) for r in rejected.to_pylist()] == [
@@ -158,7 +158,7 @@ def test_a_deleted_row_needs_its_key_and_nothing_else() -> None:
 
 def test_conform_of_no_rows_returns_two_empty_batches() -> None:
     batch, rejected = conform(ORDERS, [])
-    assert (batch.num_rows, batch.schema, rejected.num_rows, rejected.schema) == (0, ORDERS.read_schema, 0, REJECTED)
+    assert (batch.num_rows, batch.schema, rejected.num_rows, rejected.schema) == (0, ORDERS.read_schema, 0, rejected_schema())
 
 
 def test_a_column_of_nulls_only_stays_a_column_of_nulls() -> None:

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from stori_pipeline.contract import REJECTED
+from stori_pipeline.contract import rejected_schema
 from stori_pipeline.lake import LakeError, LandingConflict, Manifest, upkeep
 from stori_pipeline.lake.column_batches import land_columns
 from stori_pipeline.model.changes import History
@@ -191,7 +191,7 @@ def test_a_history_is_the_same_step_by_step_and_anew_if_columns_come_and_go(hist
         rows = pa.RecordBatch.from_pylist(
             [{"sale_id": 2, "shop_no": 7, "_deleted": False}] if brings else [], schema=to_land(table, brings).read_schema
         )
-        none = pa.RecordBatch.from_pylist([], schema=REJECTED)
+        none = pa.RecordBatch.from_pylist([], schema=rejected_schema())
         land_columns(history.lake, table, newest, brings, chunks=[Chunk(rows, none)], until=dict, taken_at=newest.taken_at, run_id="run")
         history.derive(tables={**TABLES, SALE.full_name: table})
         assert history.rows() == before

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stori_pipeline.contract import REJECTED
+from stori_pipeline.contract import rejected_schema
 from stori_pipeline.lake import Lake
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.changes import Changes
@@ -221,7 +221,7 @@ def test_every_source_row_lands_or_is_rejected(rig: Rig) -> None:
     first = drained(rig.reader, rig.table)
     assert sorted(_ids(first)) == list(range(1, 21))
     assert {(row["code"], row["column"]) for row in first.rejected} == {("too_long", "name"), ("scale", "price")}
-    assert all(row.keys() == set(REJECTED.names) and json.loads(row["raw"]) for row in first.rejected)
+    assert all(row.keys() == set(rejected_schema().names) and json.loads(row["raw"]) for row in first.rejected)
     rig.update(21, name="fits")
     second = drained(rig.reader, rig.table, first.until)
     assert sorted(_ids(second)) == _read(rig, [21], [*range(1, 22)])

@@ -22,7 +22,7 @@ from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stori_pipeline.contract import REJECTED, conform
+from stori_pipeline.contract import conform, rejected_schema
 from stori_pipeline.model.source import Source
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import boolean, date, decimal, double, integer, super_, timestamptz, varchar
@@ -113,7 +113,7 @@ def _changed(body: bytes, changes: Changes) -> bytes:
 def _conformed(table: Table, rows: Any) -> None:
     landed, rejected = conform(table, rows)
     assert landed.schema == table.read_schema
-    assert rejected.schema == REJECTED
+    assert rejected.schema == rejected_schema()
     assert all(json.loads(raw) is not None or raw == "null" for raw in rejected.column("raw").to_pylist())
 
 

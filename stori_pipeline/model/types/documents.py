@@ -13,12 +13,17 @@ import math
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.types.misfit import VAST_BITS, Misfit, MisfitError, shown
 from stori_pipeline.model.types.type import ANY, Engine, SuggestedFor, Type, register
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 MAX_DEPTH = 200
 """The largest depth of a document. Redshift accepts 1000 levels, MongoDB 100. Python parses and writes documents recursively; its limit is
@@ -193,7 +198,7 @@ def _canonical_sql(x: str, engine: Engine) -> str:
 super_ = register(
     Type(
         name="super",
-        arrow=pa.binary(),
+        arrow=lambda: pa.binary(),
         redshift="SUPER",
         stage="VARBYTE(16777216)",
         load="JSON_PARSE({})",
@@ -203,7 +208,7 @@ super_ = register(
         canonical=_canonical,
         canonical_sql=_canonical_sql,
         is_document=True,
-        in_frames=pa.string(),
+        in_frames=lambda: pa.string(),
         from_driver=lambda text: document_text(_parsed_document(text)),
         postgres={"jsonb": "{x}", "json": "{x}::jsonb", ANY: "to_jsonb({x})"},
         postgres_valid={"json": "pg_input_is_valid({x}::text, 'jsonb')"},  # json keeps what jsonb refuses, such as \u0000

@@ -7,15 +7,22 @@ from nanoseconds. Does not belong here: business hours (`model.business_hours`).
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Callable
 from datetime import timedelta, timezone
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import Engine, SuggestedFor, Type, register
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
 
 # A day, optionally a time, a zone and an era, as Postgres writes them; also ISO 8601 with T and Z, and a zone that is written UTC.
 _INSTANT = re.compile(
@@ -118,11 +125,14 @@ def _to_six_places(texts: pa.Array) -> pa.Array:
     return pc.utf8_rpad(with_point, 15, "0")
 
 
-def _within(first: dt.date, last: dt.date, kind: pa.DataType) -> Callable[[pa.Array], bool]:
-    low, high = (pa.scalar(end, kind).value for end in (first, last))
+def _within(first: dt.date, last: dt.date, kind: Callable[[], pa.DataType]) -> Callable[[pa.Array], bool]:
+    @functools.cache
+    def ends() -> tuple[int, int]:
+        return pa.scalar(first, kind()).value, pa.scalar(last, kind()).value
 
     def fits(array: pa.Array) -> bool:
         """Whether every day or instant is within Python's years in UTC; Arrow's range is larger."""
+        low, high = ends()
         least_and_most = pc.min_max(array)
         least, most = least_and_most["min"].value, least_and_most["max"].value
         return least is None or bool(low <= least and most <= high)
@@ -150,25 +160,30 @@ def _instant_text(x: str, engine: Engine) -> str:
     return f"CASE OCTET_LENGTH({text}) WHEN 26 THEN {text} WHEN 19 THEN {text} || '.000000' ELSE RPAD({text}, 26, '0') END"
 
 
-_DAY = pa.date32()
-_INSTANT_US = pa.timestamp("us", tz="UTC")
+def _day() -> pa.DataType:
+    return pa.date32()
+
+
+def _instant_us() -> pa.DataType:
+    return pa.timestamp("us", tz="UTC")
+
 
 date = register(
     Type(
         name="date",
-        arrow=_DAY,
+        arrow=_day,
         redshift="DATE",
         convert=_date,
         natives=frozenset({dt.date}),
         text_form=r"^[0-9]{4}-",
-        fits=_within(dt.date.min, dt.date.max, _DAY),
+        fits=_within(dt.date.min, dt.date.max, _day),
         copy_form="",
         canonical=dt.date.isoformat,
         canonical_sql=_day_text,
         roles=frozenset({"key", "sortkey", "distkey", "cursor"}),
         postgres={"date": "{x}"},
         postgres_unfit=_beyond_python("date"),
-        of_arrow=lambda arrow: () if arrow == _DAY else None,
+        of_arrow=lambda arrow: () if arrow == pa.date32() else None,
         suggested_for=SuggestedFor(
             postgres={"date": "date"},
             arrow=lambda arrow: "date" if pa.types.is_date(arrow) else "",
@@ -183,12 +198,12 @@ date = register(
 timestamptz = register(
     Type(
         name="timestamptz",
-        arrow=_INSTANT_US,
+        arrow=_instant_us,
         redshift="TIMESTAMPTZ",
         convert=_timestamptz,
         natives=frozenset({dt.datetime}),
         text_form=r"^[0-9]{4}-.*([Z]|[+-][0-9:]+)$",
-        fits=_within(dt.datetime.min.replace(tzinfo=timezone.utc), dt.datetime.max.replace(tzinfo=timezone.utc), _INSTANT_US),
+        fits=_within(dt.datetime.min.replace(tzinfo=timezone.utc), dt.datetime.max.replace(tzinfo=timezone.utc), _instant_us),
         copy_form="",
         canonical=lambda value: value.astimezone(timezone.utc).isoformat(" ", "microseconds")[:26],
         canonical_sql=_instant_text,
@@ -215,7 +230,7 @@ timestamptz = register(
 time = register(
     Type(
         name="time",
-        arrow=pa.string(),
+        arrow=lambda: pa.string(),
         redshift="TIME",
         stage="VARCHAR(15)",
         load="CAST({} AS TIME)",
@@ -235,7 +250,7 @@ time = register(
             natives={dt.time: "time"},
         ),
         catalog_name="time without time zone",
-        in_frames=pa.time64("us"),
+        in_frames=lambda: pa.time64("us"),
         docs="a time of day, in microseconds",
     )
 )

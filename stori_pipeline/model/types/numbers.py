@@ -9,15 +9,20 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.types import double_text
 from stori_pipeline.model.types.misfit import MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import Role, SuggestedFor, Type, register
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
 
 MAX_DOUBLE = 1e28
 """The bound of doubles; their canonical text reaches to 2e31."""
@@ -54,9 +59,9 @@ def _number(value: object, kind: Type | str) -> int | Decimal:
 # --- integers --------------------------------------------------------------------------------------------------------
 
 
-def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], docs: str, suggested_for: SuggestedFor) -> Type:
-    """The integers as wide as that Arrow type; `narrower` are others of which they hold every value."""
-    low, high = -(1 << arrow.bit_width - 1), (1 << arrow.bit_width - 1) - 1
+def _integer(name: str, bits: int, narrower: frozenset[str], docs: str, suggested_for: SuggestedFor) -> Type:
+    """The integers of so many bits; `narrower` are other Arrow types of which they hold every value."""
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
 
     def convert(value: object) -> int:
         number = _number(value, name)
@@ -72,7 +77,7 @@ def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], do
     return register(
         Type(
             name=name,
-            arrow=arrow,
+            arrow=lambda: getattr(pa, f"int{bits}")(),
             redshift=name.upper(),
             convert=convert,
             natives=frozenset({int}),  # to Python, `bool` is another type
@@ -82,7 +87,7 @@ def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], do
             canonical_sql=lambda x, _: f"CAST({x} AS VARCHAR(20))",
             roles=_KEYS,
             postgres={"smallint": "{x}", "integer": "{x}", "bigint": "{x}", "oid": "{x}::bigint"},
-            of_arrow=lambda each: () if each == arrow or each in narrower else None,
+            of_arrow=lambda each: () if str(each) in {f"int{bits}", *narrower} else None,
             suggested_for=suggested_for,
             docs=docs,
         )
@@ -91,8 +96,8 @@ def _integer(name: str, arrow: pa.DataType, narrower: frozenset[pa.DataType], do
 
 bigint = _integer(
     "bigint",
-    pa.int64(),
-    frozenset({pa.uint32()}),
+    64,
+    frozenset({"uint32"}),
     "a whole number of 64 bits",
     SuggestedFor(
         postgres={"bigint": "bigint", "oid": "bigint"},
@@ -102,11 +107,9 @@ bigint = _integer(
         texts={r"\s*(0|-?[1-9]\d*)\s*": "bigint"},  # not 007: a number does not keep its zeros
     ),
 )
-integer = _integer(
-    "integer", pa.int32(), frozenset({pa.uint16()}), "a whole number of 32 bits", SuggestedFor(postgres={"integer": "integer"})
-)
+integer = _integer("integer", 32, frozenset({"uint16"}), "a whole number of 32 bits", SuggestedFor(postgres={"integer": "integer"}))
 smallint = _integer(
-    "smallint", pa.int16(), frozenset({pa.int8(), pa.uint8()}), "a whole number of 16 bits", SuggestedFor(postgres={"smallint": "smallint"})
+    "smallint", 16, frozenset({"int8", "uint8"}), "a whole number of 16 bits", SuggestedFor(postgres={"smallint": "smallint"})
 )
 
 
@@ -122,7 +125,7 @@ def decimal(precision: int, scale: int) -> Type:
     redshift = f"DECIMAL({precision},{scale})"
     return Type(
         name=f"decimal({precision},{scale})",
-        arrow=pa.decimal128(precision, scale),
+        arrow=lambda: pa.decimal128(precision, scale),
         redshift=redshift,
         convert=_to_decimal(f"decimal({precision},{scale})", precision, scale),
         natives=frozenset({int, float, Decimal}),
@@ -233,7 +236,7 @@ def _finite(array: pa.Array) -> bool:
 double = register(
     Type(
         name="double",
-        arrow=pa.float64(),
+        arrow=lambda: pa.float64(),
         redshift="DOUBLE PRECISION",
         convert=_to_double,
         natives=frozenset({float}),

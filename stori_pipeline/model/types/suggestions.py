@@ -11,13 +11,17 @@ import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.types.misfit import Misfit, MisfitError
 from stori_pipeline.model.types.texts import MAX_BYTES
 from stori_pipeline.model.types.type import Role, Type, parse, registered
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 WIDE_TEXT = f"varchar({MAX_BYTES})"
 """The type of a text whose length no one declared."""

@@ -9,16 +9,21 @@ import hashlib
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.types.documents import document_text
 from stori_pipeline.model.types.misfit import VAST_BITS, MisfitError, shown, wrong_type
 from stori_pipeline.model.types.type import ANY, SuggestedFor, Type, register
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
 
 MAX_BYTES = 65_535
 """The length of the longest varchar."""
@@ -35,7 +40,7 @@ def _to_boolean(value: object) -> bool:
 boolean = register(
     Type(
         name="boolean",
-        arrow=pa.bool_(),
+        arrow=lambda: pa.bool_(),
         redshift="BOOLEAN",
         convert=_to_boolean,
         natives=frozenset({bool}),
@@ -64,7 +69,7 @@ def varchar(length: int) -> Type:
         raise DefinitionError(f"varchar({length}): Redshift takes 1 to 65535 bytes; for longer documents use super_")
     return Type(
         name=f"varchar({length})",
-        arrow=pa.string(),
+        arrow=lambda: pa.string(),
         redshift=f"VARCHAR({length})",
         max_bytes=length,
         convert=_to_text(f"varchar({length})", length),

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.errors import DefinitionError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 Role = Literal["key", "sortkey", "distkey", "cursor", "arrivals"]
 """The role of a column in its table."""
@@ -71,7 +75,7 @@ class Type:
 
     Args:
         name: as in a definition and in the documents: `bigint`, `varchar(64)`.
-        arrow: the type that lands.
+        arrow: the type that lands, or a function that returns it: then Arrow is imported only where a table is read or written.
         redshift: the type of the mirror's column.
         stage: the type of the column that COPY fills, if it differs.
         load: the expression that converts a value on its way from there to the mirror; `{}` stands for the column.
@@ -101,14 +105,14 @@ class Type:
         suggested_for: for which columns of a source a definition suggests it.
         module: the module from which a definition imports it.
         catalog_name: its name in Redshift's catalog, with its lengths, if that is not its own: `numeric(9,2)`.
-        in_frames: the Arrow type of its values in a frame that is read from the warehouse, if that is not `arrow`.
+        in_frames: the Arrow type of its values in a frame that is read from the warehouse, if that is not `arrow`; or such a function.
         from_driver: converts a value of the warehouse's driver to one of `in_frames`; by default Arrow converts it.
         unfit_code: the code of quarantine for a value of a star table that cannot be cast to this type.
         docs: its sentence in the documents: what it holds.
     """
 
     name: str
-    arrow: pa.DataType
+    arrow: pa.DataType = field(compare=False)
     redshift: str
     convert: Callable[[Any], Any] = field(compare=False, repr=False)
     canonical: Callable[[Any], str] = field(compare=False, repr=False)
@@ -133,14 +137,26 @@ class Type:
     suggested_for: SuggestedFor = field(default=SuggestedFor(), compare=False, repr=False)
     module: str = field(default="stori_pipeline.model", compare=False, repr=False)
     catalog_name: str = field(default="", compare=False, repr=False)
-    in_frames: pa.DataType = field(default=None, compare=False, repr=False)
+    in_frames: pa.DataType = field(default_factory=lambda: None, compare=False, repr=False)
     from_driver: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
     unfit_code: str = field(default="type", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("stage", self.redshift), ("catalog_name", self.name), ("in_frames", self.arrow)):
+        for name, value in (("stage", self.redshift), ("catalog_name", self.name)):
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
+        for name, make in ((each, self.__dict__[each]) for each in ("arrow", "in_frames")):
+            if make is None or callable(make):  # until somebody asks for it: see `__getattr__`
+                object.__setattr__(self, f"_make_{name}", make)
+                object.__delattr__(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        """An Arrow type that is asked for the first time."""
+        if f"_make_{name}" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        make = self.__dict__[f"_make_{name}"]
+        object.__setattr__(self, name, self.arrow if make is None else make())
+        return self.__dict__[name]
 
     def __str__(self) -> str:
         return self.name
@@ -195,7 +211,7 @@ def register(example: Type, make: Callable[..., Type] | None = None) -> Type:
         DefinitionError: another type of that name exists.
     """
     existing = REGISTRY.get(example.base)
-    if existing is not None and existing.example != example:
+    if existing is not None and (existing.example != example or existing.example.arrow != example.arrow):
         raise DefinitionError(f"type {example.base}: there is a type of that name already, {existing.example}; rename yours")
     REGISTRY[example.base] = Family(example, make or (lambda: example))
     return example

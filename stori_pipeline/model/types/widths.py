@@ -5,9 +5,15 @@ Belongs here: comparing lengths, digits and ranges. Does not belong here: whethe
 
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
+from stori_pipeline.imports import later
 from stori_pipeline.model.types.type import Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
 """The digits of the largest integer, by its bits."""

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.imports import later
 from stori_pipeline.model.changes import Cursor
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.row_checksum import checksum
@@ -30,6 +28,13 @@ from stori_pipeline.readers.mongo.documents import Documents, Row
 from stori_pipeline.readers.mongo.proof import raw_checksum
 from stori_pipeline.readers.mongo.shared_keys import SharedKeys
 from stori_pipeline.readers.readings import DayReading, ReadingSince
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
 
 _REMEMBERED = 20_000
 """The largest number of checksums of rows at the bound in a position. More rows than that are read again, which the merge makes

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from pymongo.collection import Collection
 
 from stori_pipeline.contract import conform
+from stori_pipeline.imports import later
 from stori_pipeline.model import row_checksum
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.row_checksum import HASH_RANGE, Digest, KeyRange, digests_of, has_integer_key, key_text, keys_of
@@ -35,6 +35,9 @@ _KEYLESS_VALUE = 0
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 Row = Mapping[str, Any]
 

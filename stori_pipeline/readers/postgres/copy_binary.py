@@ -14,15 +14,20 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from stori_pipeline.imports import later
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Column, Table
-from stori_pipeline.readers.postgres.copy_text import NONE_REJECTED, PIECES, SMALL, BlockParser, Doubtful, json_column, refuse_longer
+from stori_pipeline.readers.postgres.copy_text import PIECES, SMALL, BlockParser, Doubtful, json_column, none_rejected, refuse_longer
 from stori_pipeline.readers.postgres.rendering import RENDERED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +104,7 @@ class BinaryParser:
         decoded = self._decoder.decode(*rows, *self._layout)
         if decoded is not None:
             with contextlib.suppress(pa.ArrowInvalid, Doubtful):
-                return [Chunk(self._batch(*decoded), NONE_REJECTED)]
+                return [Chunk(self._batch(*decoded), none_rejected())]
         if rows.end - rows.start > SMALL:
             cuts = self._decoder.cut(*rows, len(self._table.columns), PIECES)
             if cuts:

@@ -14,18 +14,26 @@ definition (`contract`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as csv
-
-from stori_pipeline.contract import REJECTED, Misfit, conform
+from stori_pipeline.contract import Misfit, conform, rejected_schema
+from stori_pipeline.imports import later
 from stori_pipeline.model.reading import Chunk
 from stori_pipeline.model.table import Column, Table
 from stori_pipeline.model.types import MisfitError, Type
 from stori_pipeline.model.types.documents import MAX_DEPTH
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.csv as csv
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
+    csv = later("pyarrow.csv")
 
 PIECES = 8
 """The number of pieces into which a block is split if something in it does not fit."""
@@ -38,9 +46,16 @@ _SHOWN = 2_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-NONE_REJECTED = pa.RecordBatch.from_pylist([], schema=REJECTED)
 
-_PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, escape_char=False, newlines_in_values=False, ignore_empty_lines=False)
+@functools.cache
+def none_rejected() -> pa.RecordBatch:
+    """No rows of quarantine."""
+    return pa.RecordBatch.from_pylist([], schema=rejected_schema())
+
+
+@functools.cache
+def _parse_options() -> csv.ParseOptions:
+    return csv.ParseOptions(delimiter="\t", quote_char=False, escape_char=False, newlines_in_values=False, ignore_empty_lines=False)
 
 
 class Doubtful(ValueError):
@@ -67,7 +82,7 @@ class BlockParser:
         options = self._options
         for i, convert in enumerate(options):
             with contextlib.suppress(pa.ArrowInvalid, Doubtful, UnicodeDecodeError):
-                chunk = Chunk(self._typed(self._in_utf8(block), convert), NONE_REJECTED)
+                chunk = Chunk(self._typed(self._in_utf8(block), convert), none_rejected())
                 self._options = options[i:]
                 return [chunk]
         if len(block) > SMALL and len(pieces := _cut(block)) > 1:
@@ -82,7 +97,7 @@ class BlockParser:
             raise Doubtful  # Arrow would drop it as the mark of a file
         # One block, in this thread: the caller already parses blocks in several threads.
         options = csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names)
-        parsed = csv.read_csv(pa.BufferReader(block), options, _PARSE, convert).combine_chunks()
+        parsed = csv.read_csv(pa.BufferReader(block), options, _parse_options(), convert).combine_chunks()
         arrays = [_checked(parsed.column(i).chunk(0), column) for i, column in enumerate(self._table.columns)]
         return pa.RecordBatch.from_arrays([*arrays, pa.repeat(pa.scalar(False), parsed.num_rows)], schema=self._table.read_schema)
 

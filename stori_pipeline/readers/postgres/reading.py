@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import date
+from functools import cache
+from typing import Any
 
 from psycopg2 import extensions
 
@@ -175,10 +177,16 @@ def copied(
             if relation.encoding.copy:
                 cursor.execute(f"SET LOCAL client_encoding TO '{relation.encoding.copy}'")
     if native:
-        stream = BinaryStream(copies, BinaryParser(table, native).parse)
+        stream = BinaryStream(copies, _parsing(lambda: BinaryParser(table, native)))
         stream.decoder, stream.columns = native, len(table.columns)
         return stream
-    return Stream(copies, BlockParser(table, codec).parse)
+    return Stream(copies, _parsing(lambda: BlockParser(table, codec)))
+
+
+def _parsing(parser: Callable[[], BlockParser | BinaryParser]) -> Callable[[Any], list[Chunk]]:
+    """Parses with a parser that is made for the first block, because mostly there are no rows, and it imports Arrow."""
+    made = cache(parser)
+    return lambda block: made().parse(block)
 
 
 def relation_of(address: Address, cursor: extensions.cursor, table: Table, new: str = "") -> Relation:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from psycopg2 import extensions
 
+from stori_pipeline.imports import later
 from stori_pipeline.model.drift import Drift
 from stori_pipeline.model.names import quoted
 from stori_pipeline.model.row_checksum import Dialect
@@ -22,6 +23,11 @@ from stori_pipeline.model.types.type import ANY
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.postgres import ROW
 from stori_pipeline.readers.postgres.encodings import Encoding, encoding_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 NEW = f"{ROW} new"
 """The column of `Relation.rows` that marks new rows; see `with_row_keys`."""

@@ -13,11 +13,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
+from stori_pipeline.imports import later
 from stori_pipeline.readers import SourceError
 from stori_pipeline.readers.s3_drop.json_values import NotJson
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 
 class BrokenFile(ValueError):

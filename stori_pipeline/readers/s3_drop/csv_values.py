@@ -12,15 +12,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from typing import IO
-
-import pyarrow as pa
+from typing import IO, TYPE_CHECKING
 
 from stori_pipeline.contract import Misfit, Refused
+from stori_pipeline.imports import later
 from stori_pipeline.model.types import Type
 from stori_pipeline.readers.s3_drop import Objects
 from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.decoding import text_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 # The module's own limit, 128 kB, is shorter than a document may be.
 csv.field_size_limit(64_000_000)

@@ -14,15 +14,21 @@ import base64
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import IO, TYPE_CHECKING, Any
 
 from stori_pipeline.contract import Misfit
+from stori_pipeline.imports import later
 from stori_pipeline.model.table import Column
 from stori_pipeline.readers.json_rows import steps
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+else:
+    pa = later("pyarrow")
+    pc = later("pyarrow.compute")
+    pq = later("pyarrow.parquet")
 
 BASE64 = "$base64."
 _ROWS = 5_000

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timezone
-from typing import IO, Any
-
-import pyarrow as pa
+from typing import IO, TYPE_CHECKING, Any
 
 from stori_pipeline.contract import Refused, conform, raw_text
+from stori_pipeline.imports import later
 from stori_pipeline.model.reading import Chunk, Position
 from stori_pipeline.model.table import Table
 from stori_pipeline.readers.readings import DayReading, ReadingSince, row_keys, versions_of_day
@@ -29,6 +28,11 @@ from stori_pipeline.readers.s3_drop.broken import BrokenFile
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.decoding import unzipped
 from stori_pipeline.readers.s3_drop.formats import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 _ROWS = 10_000
 _BYTES = 32_000_000

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import IO, Any
-
-import pyarrow as pa
+from typing import IO, TYPE_CHECKING, Any
 
 from stori_pipeline.contract import Refused
+from stori_pipeline.imports import later
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import super_
 from stori_pipeline.readers.json_rows import path_of
@@ -22,6 +21,11 @@ from stori_pipeline.readers.s3_drop.broken import BrokenFile, complete
 from stori_pipeline.readers.s3_drop.bucket import Bucket, Dropped
 from stori_pipeline.readers.s3_drop.decoding import text_of, unzipped
 from stori_pipeline.readers.s3_drop.headers import labels
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 FILES = 200
 ROWS = 20_000

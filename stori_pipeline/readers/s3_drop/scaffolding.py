@@ -12,11 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from stori_pipeline.contract import Misfit
+from stori_pipeline.imports import later
 from stori_pipeline.model.names import names_for
 from stori_pipeline.model.types import Type
 from stori_pipeline.model.types.suggestions import Suggestion, for_column, for_values, type_named
@@ -31,6 +30,11 @@ from stori_pipeline.readers.s3_drop.parquet_values import BASE64, is_bytes
 from stori_pipeline.readers.s3_drop.sampling import FileSample, samples
 from stori_pipeline.readers.scaffolding import SuggestedColumn, SuggestedTable, text
 from stori_pipeline.readers.suggested_columns import Sampled, for_json, handed_as_json, has_path, suggested_column, without_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = later("pyarrow")
 
 
 @dataclass
