@@ -161,18 +161,18 @@ def _deletes_of(
     from stori_pipeline.pipeline.sync import land, load
 
     try:
-        land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table))
-        load(table, lake, warehouse, run_id=run_id)
+        land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table), accepts_emptied=force)
+        synced = load(table, lake, warehouse, run_id=run_id)
         if not isinstance(reader, ListsKeys) and not quiet:
             say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
         manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
-        loaded = load(table, lake, warehouse, run_id=run_id)
+        loads = [synced, load(table, lake, warehouse, run_id=run_id)]
     except own_errors() as error:
         return str(error)
     return {
         "table": table.full_name,
         "batch": manifest.batch if manifest else None,
-        "rows_deleted": loaded.rows_deleted if loaded else 0,
+        "rows_deleted": sum(each.rows_deleted for each in loads if each),
     }
 
 
