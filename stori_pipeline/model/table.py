@@ -182,6 +182,13 @@ class Table:
         return f"land a new snapshot with `stori sync --full {self.full_name}`"
 
     @property
+    def lost_part_advice(self) -> str:
+        """For errors: what to do if a part of a batch is gone from the lake, as an imperative clause without a full stop."""
+        if not self.is_derived and not self.changes.is_replayable:
+            return "restore it from a version or a copy of the bucket: its source gives the rows only once, so they are nowhere else"
+        return f"restore it, or {self.snapshot_advice}"
+
+    @property
     def is_derived(self) -> bool:
         """Whether it is a star table: computed from other tables, and kept in the processed bucket."""
         return self.changes.is_derived
