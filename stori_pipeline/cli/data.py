@@ -89,7 +89,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, continuous: 
             say(f"Reports: {sum(bool(result.kind) for result in reports)} of the {len(reports)} downstream were updated.")
         if charts := [result for result in results if result.layer == "chart"]:
             say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream were drawn again.")
-        if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
+        loaded = any(each["rows_loaded"] for each in landed)
+        if not loaded and not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch." if results else NO_TABLES)
     for result in results:
         for note in result.notes:

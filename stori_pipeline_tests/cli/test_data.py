@@ -66,6 +66,15 @@ def test_sync_with_nothing_new_says_so(project: ProjectFolder) -> None:
 
 
 @pytest.mark.usefixtures("first_sync")
+def test_a_sync_that_only_loads_does_not_say_that_nothing_is_new(project: ProjectFolder) -> None:
+    """Regression: "Nothing new" stood below a table that showed its loaded rows."""
+    project.warehouse("DROP TABLE exchange.trades CASCADE")
+    ended = project.stori("sync", "exchange.trades").expect(0)
+    assert " 60 " in ended.out
+    assert "Nothing new" not in ended.err
+
+
+@pytest.mark.usefixtures("first_sync")
 def test_sync_full_begins_a_new_generation(project: ProjectFolder) -> None:
     (before,) = project.warehouse("SELECT MAX(generation) FROM pipeline.loads WHERE target = 'bank.transactions'")
     ended = project.stori("sync", "--full", "--json", "bank.transactions")
@@ -294,6 +303,12 @@ def test_an_unknown_table_is_refused_with_the_list_of_tables(project: ProjectFol
     line = in_one_line(project.stori(command, "bank.transaction"))
     assert "the project has no source table 'bank.transaction'; it has " in line
     assert all(table.full_name in line for table in shipped.TABLES)
+    assert line.endswith("Did you mean bank.transactions?")
+
+
+def test_a_table_without_its_source_is_told_with_it(project: ProjectFolder) -> None:
+    assert in_one_line(project.stori("sync", "trades")).endswith("Did you mean exchange.trades?")
+    assert "Did you mean" not in in_one_line(project.stori("sync", "nothing"))
 
 
 @pytest.mark.parametrize("command", ["verify", "detect-deletes"])
