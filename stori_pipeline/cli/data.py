@@ -6,6 +6,8 @@ Belongs here: their arguments, and what they print. Does not belong here: the wo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
+_TABLES_AT_ONCE = 4  # each holds a connection of its source and one of the warehouse
 
 NO_TABLES = "The project has no source tables yet: add a source with `stori add source`, and its tables with `stori scaffold`."
 
@@ -138,10 +141,11 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     settings, run_id = Settings.load(), f"detect-deletes-{uuid4()}"
     with plain_errors():
         lake, warehouse = lake_of(settings), warehouse_of(settings)
-        done = [
-            _deletes_of(table, reader_of(table, settings), lake, warehouse, run_id, force=force, quiet=as_json)
-            for table in select_tables(tables)
-        ]
+
+        def detect(table: Table) -> dict[str, Any] | str:
+            return _deletes_of(table, reader_of(table, settings), lake, warehouse, run_id, force=force, quiet=as_json)
+
+        done = _side_by_side(detect, select_tables(tables))
     results, failed = [each for each in done if not isinstance(each, str)], [each for each in done if isinstance(each, str)]
     if len(failed) == 1 and not results:
         raise click.ClickException(" ".join(failed[0].split()))
@@ -151,6 +155,16 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
         grid("Deletes", ["table", "batch", "rows deleted"], [[r["table"], r["batch"] or "", r["rows_deleted"]] for r in results])
     if failed:
         raise Failed(failed)
+
+
+def _side_by_side(detect: Callable[[Table], dict[str, Any] | str], tables: list[Table]) -> list[dict[str, Any] | str]:
+    """The results for these tables, in order. Nearly all of the time, source or warehouse compute checksums, and the command waits."""
+    with ThreadPoolExecutor(_TABLES_AT_ONCE, thread_name_prefix="deletes") as pool:
+        try:
+            return list(pool.map(detect, dict.fromkeys(tables)))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # tables that have begun end, and no other begins
+            raise
 
 
 def _deletes_of(

@@ -200,6 +200,15 @@ def test_detect_deletes_deletes_what_the_source_deleted(project: ProjectFolder) 
 
 
 @pytest.mark.usefixtures("first_sync")
+def test_detect_deletes_of_several_tables_keeps_their_order_and_does_each_once(project: ProjectFolder) -> None:
+    named = ["totesys.staff", "bank.transactions", "totesys.design", "bank.transactions", "app.users", "exchange.trades"]
+    project.bank("DELETE FROM transactions WHERE transaction_no = 34")
+    done = project.stori("detect-deletes", "--json", *named).expect(0).json
+    assert [each["table"] for each in done] == list(dict.fromkeys(named))
+    assert [each["rows_deleted"] for each in done] == [0, 1, 0, 0, 0]
+
+
+@pytest.mark.usefixtures("first_sync")
 def test_detect_deletes_refuses_a_source_without_rows_unless_forced(project: ProjectFolder) -> None:
     project.bank("CREATE TABLE kept AS SELECT * FROM transactions")
     project.bank("DELETE FROM transactions")
