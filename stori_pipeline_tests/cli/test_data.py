@@ -274,6 +274,7 @@ def test_a_rate_of_zero_is_refused_in_one_line(project: ProjectFolder) -> None:
     assert "it must be greater than 0" in in_one_line(project.stori("workload", "--rate", "0"))
 
 
+@pytest.mark.usefixtures("first_sync")
 def test_verify_of_an_unavailable_source_says_so_in_one_line(project: ProjectFolder) -> None:
     away = "postgresql://reader:hunter2@127.0.0.1:1/bank"
     line = in_one_line(project.stori("verify", "bank.transactions", env={"STORI_SOURCE_BANK": away}))
