@@ -23,6 +23,7 @@ def test_an_escaped_password_is_accepted_and_one_with_a_special_character_is_not
     assert not is_unescaped(address.format(quote(password, safe="")))
     assert is_unescaped(address.format(password + "/"))
     assert is_unescaped(address.format("@" + password))
+    assert is_unescaped(address.format(quote(password, safe="") + "%"))
 
 
 @pytest.mark.parametrize("address", ["postgresql://db/shop?options=a@b", "postgresql:///shop", "https://api.example/users/a@b", "sqs://q"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import boto3
 import pytest
 
 from stori_pipeline.local.stack import Stack
 from stori_pipeline.readers import SourceError, reader_for
-from stori_pipeline.settings import Settings, foreign, secrets
+from stori_pipeline.settings import SettingError, Settings, foreign, secrets
 from stori_pipeline_tests.conftest import ANY_PORTS
 
 
@@ -30,6 +31,22 @@ def test_a_secret_is_fetched_once_and_again_when_it_is_old(idle_stack: Stack, mo
     monkeypatch.setattr(secrets, "SECRET_SECONDS", 0.0)
     assert loaded.warehouse_url == "postgresql://loader:second@cluster/dev"
     assert "second" not in repr(loaded)
+
+
+@pytest.mark.parametrize("value", ["0s", "5 s", "-1", "1d", "5", "s", "1.5h", "٣s", "", "99999999999999h"])
+def test_a_target_lag_that_is_no_time_says_what_one_is(value: str) -> None:
+    """Regression: `0s` and `5 s` were "not a number with s, min or h", which does not say what is wrong with them."""
+    advice = "is empty" if not value else "a whole number above zero and s, min or h, without a blank, such as 30s"
+    with pytest.raises(SettingError, match=f"STORI_TARGET_LAG .*{advice}"):
+        _ = Settings({"STORI_TARGET_LAG": value}).target_lag
+
+
+def test_a_target_lag_of_more_than_a_year_is_refused_when_it_is_read() -> None:
+    """Regression: 99999999999h was accepted, and an OverflowError followed."""
+    assert Settings({"STORI_TARGET_LAG": "8760h"}).target_lag == timedelta(days=365)
+    for value in ("8761h", "99999999999h"):
+        with pytest.raises(SettingError, match=f"STORI_TARGET_LAG is '{value}' and more than a year"):
+            _ = Settings({"STORI_TARGET_LAG": value}).target_lag
 
 
 REFUSED = "[Errno 111] Connection refused"

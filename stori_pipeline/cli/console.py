@@ -64,7 +64,8 @@ def load_dotenv(*, again: bool = False) -> None:
 
     ours, theirs = dotenv_values(".env").get("DAGSTER_HOME"), os.environ.get("DAGSTER_HOME")
     if ours and theirs and Path(ours).resolve() != Path(theirs).resolve():
-        say(f"DAGSTER_HOME is {theirs}, which belongs to another project. Runs go to {ours}, as in .env")
+        what = "which belongs to another project" if Path(theirs).is_dir() else "and there is no such folder"
+        say(f"DAGSTER_HOME is {theirs}, {what}. Runs go to {ours}, as in .env")
         os.environ["DAGSTER_HOME"] = ours
     load(".env", override=again)
     if Path("dagster.yaml").exists():  # before the first `stori up`, or where there is no local stack

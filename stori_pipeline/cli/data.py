@@ -6,6 +6,8 @@ Belongs here: their arguments, and what they print. Does not belong here: the wo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 _TABLES = click.argument("tables", nargs=-1, metavar="[TABLE]...")
 
+_TABLES_AT_ONCE = 4  # each holds a connection of its source and one of the warehouse
 
 NO_TABLES = "The project has no source tables yet: add a source with `stori add source`, and its tables with `stori scaffold`."
 
@@ -89,7 +92,8 @@ def sync(tables: tuple[str, ...], full: bool, detect_deletes: bool, continuous: 
             say(f"Reports: {sum(bool(result.kind) for result in reports)} of the {len(reports)} downstream were updated.")
         if charts := [result for result in results if result.layer == "chart"]:
             say(f"Charts: {sum(bool(result.kind) for result in charts)} of the {len(charts)} downstream were drawn again.")
-        if not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
+        loaded = any(each["rows_loaded"] for each in landed)
+        if not loaded and not any(r.rows_landed or r.rows_deleted or r.rejected or r.error for r in results):
             say("Nothing new: no source has changed since its last batch." if results else NO_TABLES)
     for result in results:
         for note in result.notes:
@@ -138,10 +142,11 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
     settings, run_id = Settings.load(), f"detect-deletes-{uuid4()}"
     with plain_errors():
         lake, warehouse = lake_of(settings), warehouse_of(settings)
-        done = [
-            _deletes_of(table, reader_of(table, settings), lake, warehouse, run_id, force=force, quiet=as_json)
-            for table in select_tables(tables)
-        ]
+
+        def detect(table: Table) -> dict[str, Any] | str:
+            return _deletes_of(table, reader_of(table, settings), lake, warehouse, run_id, force=force, quiet=as_json)
+
+        done = _side_by_side(detect, select_tables(tables))
     results, failed = [each for each in done if not isinstance(each, str)], [each for each in done if isinstance(each, str)]
     if len(failed) == 1 and not results:
         raise click.ClickException(" ".join(failed[0].split()))
@@ -153,6 +158,16 @@ def detect_deletes(tables: tuple[str, ...], force: bool, as_json: bool) -> None:
         raise Failed(failed)
 
 
+def _side_by_side(detect: Callable[[Table], dict[str, Any] | str], tables: list[Table]) -> list[dict[str, Any] | str]:
+    """The results for these tables, in order. Nearly all of the time, source or warehouse compute checksums, and the command waits."""
+    with ThreadPoolExecutor(_TABLES_AT_ONCE, thread_name_prefix="deletes") as pool:
+        try:
+            return list(pool.map(detect, dict.fromkeys(tables)))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # tables that have begun end, and no other begins
+            raise
+
+
 def _deletes_of(
     table: Table, reader: Reader, lake: Lake, warehouse: Warehouse, run_id: str, *, force: bool, quiet: bool
 ) -> dict[str, Any] | str:
@@ -162,18 +177,18 @@ def _deletes_of(
     from stori_pipeline.pipeline.sync import land, load
 
     try:
-        land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table))
-        load(table, lake, warehouse, run_id=run_id)
+        land(table, reader, lake, run_id=run_id, loaded=warehouse.ledger_entry(table), accepts_emptied=force)
+        synced = load(table, lake, warehouse, run_id=run_id)
         if not isinstance(reader, ListsKeys) and not quiet:
             say(f"{table.full_name}: {pipeline.CANNOT_DETECT}")
         manifest = pipeline.detect_deletes(table, reader, lake, warehouse, run_id=run_id, force=force)
-        loaded = load(table, lake, warehouse, run_id=run_id)
+        loads = [synced, load(table, lake, warehouse, run_id=run_id)]
     except own_errors() as error:
         return str(error)
     return {
         "table": table.full_name,
         "batch": manifest.batch if manifest else None,
-        "rows_deleted": loaded.rows_deleted if loaded else 0,
+        "rows_deleted": sum(each.rows_deleted for each in loads if each),
     }
 
 

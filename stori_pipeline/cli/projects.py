@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stori_pipeline.cli.console import plain_errors, say
 from stori_pipeline.cli.stack import DOTENV
+
+if TYPE_CHECKING:
+    from stori_pipeline.settings.declared import Setting
 
 
 @click.command()
@@ -60,22 +64,32 @@ def source(name: str, kind: str | None, url: str | None, description: str) -> No
             raise DefinitionError(f"the kind of the source {name!r} is not known; give it with --kind: {', '.join(readers.READERS)}")
         if known.get(name, kind) != kind:
             raise DefinitionError(f"the project has a source {name!r} of the kind {known[name]}; choose another name, or change its module")
-        setup = readers.source_kind(kind)
+        setup, setting = readers.source_kind(kind), source_setting(name)
+        if url:
+            _refuse_malformed(setting, kind, url)
         for path in add_source(package.folder / "catalog", Path.cwd(), name, kind, description or f"The source {name}."):
             say(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
-        setting = source_setting(name).name
-        say(f"Setting: {setting}, such as {setup.EXAMPLE_URL}")
+        say(f"Setting: {setting.name}, such as {setup.EXAMPLE_URL}")
         say(setup.GRANTS)
         if url:
-            _remember(setting, url)
-        elif not Settings.load().environ.get(setting):
-            url = click.prompt(f"{setting} (empty: later)", default="", show_default=False, err=True) if sys.stdin.isatty() else ""
+            _remember(setting.name, url)
+        elif not Settings.load().environ.get(setting.name):
+            url = click.prompt(f"{setting.name} (empty: later)", default="", show_default=False, err=True) if sys.stdin.isatty() else ""
             if not url:
-                say(f"The connection was not tried. Set {setting} in .env, and repeat `stori add source {name}`.")
+                say(f"The connection was not tried. Set {setting.name} in .env, and repeat `stori add source {name}`.")
                 return
-            _remember(setting, url)
+            _refuse_malformed(setting, kind, url)
+            _remember(setting.name, url)
         say(f"The connection works: {readers.reader_for(kind, url or Settings.load().source_url(name)).describe(name)}")
         say(f"Next: `stori scaffold {name} --all --write`.")
+
+
+def _refuse_malformed(setting: Setting, kind: str, url: str) -> None:
+    """Refuses an address that no reader takes, before anything is written. Raises SettingError or SourceError."""
+    from stori_pipeline.readers import reader_for
+
+    setting.refuse(url)
+    reader_for(kind, url)  # connects to nothing
 
 
 def _remember(setting: str, url: str) -> None:

@@ -121,8 +121,9 @@ def landing_asset(table: Table) -> AssetsDefinition:
             _observe(context, table, reader, store)
             if config.detect_deletes and day is None:
                 _detect_deletes(context, table, reader, store, warehouse.open(), force=config.force)
+            emptied, loaded = config.detect_deletes and config.force, warehouse.loaded(table)
             with changed_rows(
-                table, reader, store, full=config.full, day=day, loaded=warehouse.loaded(table), run_id=context.run.run_id
+                table, reader, store, full=config.full, accepts_emptied=emptied, day=day, loaded=loaded, run_id=context.run.run_id
             ) as rows:
                 if rows.full_refresh_reason:
                     context.log.warning(f"{table.full_name}: all rows are read, because {rows.full_refresh_reason}")

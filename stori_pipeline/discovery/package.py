@@ -93,15 +93,19 @@ class ProjectPackage:
         """The definition of the source table `source.table`, without reading SQL files.
 
         Raises:
-            DefinitionError: the project does not have the table. The message lists its tables.
+            DefinitionError: the project does not have the table. The message names the tables that may be meant, and lists all.
         """
+        import difflib
+
         from stori_pipeline.model.errors import DefinitionError
 
         for table in self.tables:
             if table.full_name == full_name:
                 return table
-        names = ", ".join(sorted(table.full_name for table in self.tables)) or "none yet"
-        raise DefinitionError(f"the project has no source table {full_name!r}; it has {names}")
+        names = sorted(table.full_name for table in self.tables)
+        meant = [name for name in names if name.partition(".")[2] == full_name] or difflib.get_close_matches(full_name, names, 1, 0.8)
+        hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+        raise DefinitionError(f"the project has no source table {full_name!r}; it has {', '.join(names) or 'none yet'}.{hint}")
 
     def find_source(self, name: str) -> Source:
         """The source of that name.

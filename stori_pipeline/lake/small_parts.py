@@ -63,7 +63,7 @@ def small_rows(bucket: Bucket, table: Table, parts: Sequence[Part]) -> pl.DataFr
         if body is None:
             body = bucket.get(bucket.key(part.url))
             if body is None:
-                raise LakeError(f"{part.url} is gone, and a manifest of {table.full_name} names it; restore it, or {table.snapshot_advice}")
+                raise LakeError(f"{part.url} is gone, and a manifest of {table.full_name} names it; {table.lost_part_advice}")
             _bodies.keep(part.url, body)
         return body
 

@@ -102,8 +102,9 @@ class Project:
 
     def target_lag(self, table: Table, default: timedelta) -> timedelta:
         """How late a mirror may be. `default` holds for source tables that do not say so, and whose sources do not."""
-        if own := table.target_lag or table.source.target_lag:
-            return own
+        for own in (table.target_lag, table.source.target_lag):
+            if own is not None:
+                return own
         star = next((each for each in self.stars if each.table == table), None)
         return max((self.target_lag(self.mirrors[name], default) for name in star.inputs.values()), default=default) if star else default
 

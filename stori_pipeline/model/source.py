@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import refuse_bad_name, refuse_bad_source_name
 
 DERIVED = "polars"
@@ -34,3 +35,10 @@ class Source:
             refuse_bad_name("source", self.name)
         else:
             refuse_bad_source_name(self.name)
+        refuse_bad_target_lag(f"source {self.name}", self.target_lag)
+
+
+def refuse_bad_target_lag(where: str, lag: object) -> None:
+    """Refuses what is neither None nor a time above zero. Raises DefinitionError, which begins with `where`."""
+    if lag is not None and not (isinstance(lag, timedelta) and lag > timedelta(0)):
+        raise DefinitionError(f"{where}: target_lag is a timedelta above zero, such as timedelta(seconds=30), not {lag!r}")

@@ -17,7 +17,7 @@ from stori_pipeline.model.business_hours import BusinessHours
 from stori_pipeline.model.changes import Changes, History
 from stori_pipeline.model.errors import DefinitionError
 from stori_pipeline.model.names import OWN_NAME, RESERVED, SYSTEM_COLUMNS, refuse_bad_name
-from stori_pipeline.model.source import Source
+from stori_pipeline.model.source import Source, refuse_bad_target_lag
 from stori_pipeline.model.types import Type, registered
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ class Table:
                 f"{where}: keep_deleted=True cannot mark what {type(self.changes).__name__}() does not find: a reading of the whole table"
                 " replaces the mirror's rows; leave it out, or find changes in another way"
             )
-        if self.target_lag is not None and self.target_lag <= timedelta(0):
-            raise DefinitionError(f"{where}: target_lag is a time above zero, not {self.target_lag}")
+        refuse_bad_target_lag(where, self.target_lag)
         key: object = self.key  # ("id") is a text, and each of its letters would be a column
         if isinstance(key, str):
             raise DefinitionError(f"{where}: its key is a text and not a tuple of names; write key=({key!r},), with a comma")
@@ -186,6 +185,13 @@ class Table:
         if self.is_derived:
             return f"compute the table from the beginning: materialize the asset `{self.prefix}` with `full: true` in its config"
         return f"land a new snapshot with `stori sync --full {self.full_name}`"
+
+    @property
+    def lost_part_advice(self) -> str:
+        """For errors: what to do if a part of a batch is gone from the lake, as an imperative clause without a full stop."""
+        if not self.is_derived and not self.changes.is_replayable:
+            return "restore it from a version or a copy of the bucket: its source gives the rows only once, so they are nowhere else"
+        return f"restore it, or {self.snapshot_advice}"
 
     @property
     def is_derived(self) -> bool:

@@ -144,12 +144,13 @@ def land(
     *,
     run_id: str,
     full: bool = False,
+    accepts_emptied: bool = False,
     day: date | None = None,
     loaded: LedgerEntry | None = None,
     progress: Progress = ignore,
 ) -> Landed:
     """Lands the rows that changed in the source since the newest batch, as one batch. The arguments are those of `changed_rows`."""
-    with changed_rows(table, reader, lake, full=full, day=day, loaded=loaded, run_id=run_id) as rows:
+    with changed_rows(table, reader, lake, full=full, accepts_emptied=accepts_emptied, day=day, loaded=loaded, run_id=run_id) as rows:
         return rows.land(run_id=run_id, progress=progress)
 
 
@@ -161,6 +162,7 @@ def changed_rows(
     *,
     run_id: str,
     full: bool = False,
+    accepts_emptied: bool = False,
     day: date | None = None,
     loaded: LedgerEntry | None = None,
 ) -> Iterator[ChangedRows]:
@@ -171,6 +173,7 @@ def changed_rows(
     lake was set back since the load `loaded`, or if `full` is True. With `day`, reads the rows of that day again instead.
 
     Args:
+        accepts_emptied: whether a source without any row is believed if all rows must be read.
         loaded: the ledger's entry for the mirror (`Warehouse.ledger_entry`); None if nothing is loaded, or the warehouse was not asked.
     """
     newest, columns = lake.newest(table), None
@@ -181,7 +184,7 @@ def changed_rows(
     reason = _full_refresh_reason(table, newest, full) or set_back
     with ExitStack() as stack:
         rows = ChangedRows(table, reader, lake, newest, stack, loaded)
-        rows.columns, rows.is_requested = columns, full
+        rows.columns, rows.accepts_emptied = columns, full or accepts_emptied
         if reason or newest is None:
             rows.read_all(reason)
         else:
@@ -207,8 +210,8 @@ class ChangedRows(RowStream):
         self, table: Table, reader: Reader, lake: Lake, newest: Manifest | None, stack: ExitStack, loaded: LedgerEntry | None = None
     ) -> None:
         super().__init__(table, lake, newest, loaded=loaded)
-        self.is_requested = False
-        """Whether somebody asked for all rows."""
+        self.accepts_emptied = False
+        """Whether a reading of all rows may have none, because somebody said so."""
         self._reader = reader
         self._stack = stack
 
@@ -235,14 +238,20 @@ class ChangedRows(RowStream):
         Raises:
             SourceError: the source has no row.
         """
-        if self.first is not None or self.newest is None or self.is_requested or self.table.may_be_empty or self.table.changes.reads_whole:
+        if (
+            self.first is not None
+            or self.newest is None
+            or self.accepts_emptied
+            or self.table.may_be_empty
+            or self.table.changes.reads_whole
+        ):
             return
         landed = sum(each.rows for each in self._lake.manifests(self.table) if each.generation == self.newest.generation)
         if landed:
             name = self.table.full_name
             raise SourceError(
-                f"{name}: all rows must be read, because {self.full_refresh_reason}, and the source has none, although {landed} have"
-                f" landed. Nothing was changed. If it was emptied on purpose, say so with `stori sync --full {name}`, or with"
+                f"{name}: all rows must be read, because {self.full_refresh_reason}, and the source has none, although {landed} versions"
+                f" of rows have landed. Nothing was changed. If it was emptied on purpose, say so with `stori sync --full {name}`, or with"
                 " may_be_empty=True in its definition"
             )
 

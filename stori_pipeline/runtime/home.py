@@ -17,7 +17,8 @@ _log = logging.getLogger(__name__)
 
 
 def warn_of_foreign_home(project: Path) -> None:
-    """Logs a warning if `DAGSTER_HOME` is a folder with another project's `dagster.yaml`, or with none: runs would go there unnoticed.
+    """Logs a warning if `DAGSTER_HOME` is a folder with another project's `dagster.yaml`, or with none: runs would go there unnoticed. Also
+    if there is no such folder: Dagster starts no run then.
 
     Args:
         project: the folder of the project, which has a `dagster.yaml` of its own.
@@ -29,9 +30,11 @@ def warn_of_foreign_home(project: Path) -> None:
     if config.exists() and "stori_pipeline" in config.read_text(encoding="utf-8", errors="replace"):
         return  # a copy of ours in a folder of its own, as in a container
     os.environ[_WARNED] = home
+    what = "which belongs to another project: runs go there" if Path(home).is_dir() else "and there is no such folder: no run can start"
     _log.warning(
-        "DAGSTER_HOME is %s, which belongs to another project: runs go there, and %s is not read. Unset it, or set it to %s",
+        "DAGSTER_HOME is %s, %s, and %s is not read. Unset it, or set it to %s",
         home,
+        what,
         project / "dagster.yaml",
         project,
     )

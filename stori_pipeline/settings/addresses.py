@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _DATABASES = ("postgres", "mongodb", "redshift")
-ESCAPES = "special characters in a password are written as %40 (@), %2F (/), %3A (:), %3F (?), %23 (#)"
+ESCAPES = "special characters in a password are written as %40 (@), %2F (/), %3A (:), %3F (?), %23 (#), %25 (%)"
 
 
 def is_unescaped(address: str) -> bool:
@@ -20,5 +20,5 @@ def is_unescaped(address: str) -> bool:
     scheme, _, rest = address.partition("://")
     if scheme.startswith(_DATABASES):
         login = rest.rpartition("@")[0]
-        return ":" in login and re.search(r"[/?#@\[\]\s]", login) is not None
+        return ":" in login and re.search(r"[/?#@\[\]\s]|%(?![0-9A-Fa-f]{2})", login) is not None
     return re.split(r"[/?#]", rest, maxsplit=1)[0].count("@") > 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stori_pipeline.settings.addresses import ESCAPES, is_unescaped
 
 PREFIX = "STORI_"
+_LONGEST_LAG = 8_760 * 3_600
 _SECRET_ARN = "arn:aws:secretsmanager:"  # noqa: S105  (the beginning of an address)
 
 
@@ -81,6 +82,19 @@ _POSTGRES = url("postgresql", "postgres")
 _BUCKET = pattern(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")
 
 
+def seconds_of(duration: str) -> int:
+    """A duration such as `30s`, `2min` or `1h` in seconds; 0 if the text is none."""
+    found = re.fullmatch(r"([0-9]{1,12})(s|min|h)", duration)
+    return int(found[1]) * {"s": 1, "min": 60, "h": 3600}[found[2]] if found else 0
+
+
+def _lag(value: str) -> str:
+    seconds = seconds_of(value)
+    if not seconds:
+        return f"is {value!r} and not a whole number above zero and s, min or h, without a blank, such as 30s"
+    return f"is {value!r} and more than a year (8760h)" if seconds > _LONGEST_LAG else ""
+
+
 def _any(_: str) -> str:
     return ""
 
@@ -147,7 +161,7 @@ SETTINGS = (
         "STORI_TARGET_LAG",
         "how late a table may be, unless its definition says so: a number of seconds, minutes or hours",
         "5s",
-        pattern(r"[1-9]\d*(s|min|h)", "a number with s, min or h"),
+        _lag,
         default="2min",
     ),
     Setting(

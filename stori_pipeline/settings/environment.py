@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from stori_pipeline.settings import dotenv, secrets
-from stori_pipeline.settings.declared import SETTINGS, SettingError, is_secret_arn, setting_of, source_setting, unknown
+from stori_pipeline.settings.declared import SETTINGS, SettingError, is_secret_arn, seconds_of, setting_of, source_setting, unknown
 
 _log = logging.getLogger(__name__)
 _TARGET_LAG = next(each.default for each in SETTINGS if each.name == "STORI_TARGET_LAG")
@@ -76,8 +76,7 @@ class Settings:
     def target_lag(self) -> timedelta:
         """How late a table may be whose definition does not say so. Raises SettingError if the setting is invalid."""
         text = self.require("STORI_TARGET_LAG") if "STORI_TARGET_LAG" in self.environ else _TARGET_LAG
-        number = text.rstrip("sminh")
-        return timedelta(seconds=int(number) * {"s": 1, "min": 60, "h": 3600}[text.removeprefix(number)])
+        return timedelta(seconds=seconds_of(text))
 
     @property
     def warehouse_url(self) -> str:

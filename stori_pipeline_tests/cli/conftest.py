@@ -54,6 +54,17 @@ class ProjectFolder:
         return execute(self.environ["STORI_WAREHOUSE"], statement)
 
 
+def in_one_line(ended: Ended) -> str:
+    """The error of a command that failed as it should: one line, no traceback, nothing on stdout."""
+    assert ended.code != 0
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    *before, line = ended.err.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert not any("rror" in other for other in before)
+    return line
+
+
 @pytest.fixture(scope="package")
 def project(stack: Stack, environ: dict[str, str]) -> Iterator[ProjectFolder]:
     """A folder whose `.stori` is the session's stack, with few rows in the four databases and nothing synced."""

@@ -76,6 +76,26 @@ def test_a_connection_that_fails_is_one_line_without_the_password(shop: Path) ->
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://reader:a@b/c@db/shop",
+        "postgresql://reader:100%@db/shop",
+        "postgresql://reader:a@db:port/shop",
+        "mongodb://reader:a/b@db/shop",
+        "mongodb://reader:100%@db/shop",
+    ],
+)
+def test_an_address_that_is_malformed_is_written_nowhere(shop: Path, url: str) -> None:
+    """Regression: it was in .env before the error, and each later command read it there."""
+    before = {path: path.read_bytes() for path in shop.rglob("*") if path.is_file()}
+    ended = stori(shop, "add", "source", "crm", "--url", url).expect(1)
+    assert "%25 (%)" in ended.err
+    assert "wrote" not in ended.err
+    after = {path: path.read_bytes() for path in shop.rglob("*") if path.is_file() and not path.name.startswith("command-")}
+    assert {path: body for path, body in after.items() if ".stori" not in path.parts} == before
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("crm",), "the kind of the source 'crm' is not known; give it with --kind: postgres, mongodb"),

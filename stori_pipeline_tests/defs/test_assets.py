@@ -71,7 +71,8 @@ def test_a_change_and_a_delete_reach_the_mirror(platform: Platform, instance: Da
     assert metadata_of(result, mirror_key(BANK))["rows_deleted"] == 1
 
 
-def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, instance: DagsterInstance) -> None:
+@pytest.mark.parametrize("is_lost", [False, True], ids=["", "its position is lost"])
+def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, instance: DagsterInstance, is_lost: bool) -> None:
     """Regression: the refusal stood in the log alone, and no run could accept it."""
     platform.move(5)
     execute_sync([BANK], instance=instance)
@@ -79,6 +80,8 @@ def test_a_run_says_once_that_an_emptied_table_is_meant(platform: Platform, inst
     (refused,) = (each for each in run_sync([BANK], instance=instance, detect_deletes=True) if each.table == BANK.full_name)
     assert (refused.error, refused.rows_deleted) == ("", 0)
     assert refused.refused.startswith("detect-deletes of bank.transactions: the source lists no rows and the mirror has 5")
+    if is_lost:
+        platform.write("ALTER TABLE transactions RENAME TO old; CREATE TABLE transactions (LIKE old INCLUDING ALL)")
     request = sync_request(downstream(PLAIN, [BANK]), checks=[], detect_deletes=True)
     request.run_config["ops"][step_name(landing_key(BANK))]["config"]["force"] = True
     assert execute_request(build_defs(PLAIN), "sync", request, instance=instance).success

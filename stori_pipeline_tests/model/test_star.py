@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -151,3 +152,9 @@ def test_two_functions_of_one_name_are_refused() -> None:
     define(schema, carried("sale.sale_id"))
     with pytest.raises(DefinitionError, match=r"table star\.dim_sale: two functions have that name"):
         define(schema, carried("sale.sale_id"))
+
+
+@pytest.mark.parametrize("lag", ["5 s", timedelta(0)])
+def test_a_star_table_refuses_a_target_lag_that_is_no_time_above_zero(lag: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"table star.dim_sale: target_lag is a timedelta above zero"):
+        define(StarSchema(*TABLES), Column("sale_id", integer, nullable=False, path="sale.sale_id"), target_lag=lag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -63,6 +64,10 @@ ORDERS = Table(SOURCE, "orders", COLUMNS, ("no",), Xmin())
         ({"max_rejected": -0.1}, "max_rejected is a share"),
         ({"max_rejected_rows": -1}, "max_rejected_rows is a number of rows, 0 or more, not -1"),
         ({"max_rejected_rows": 0.5}, "max_rejected_rows is a number of rows, 0 or more, not 0.5"),
+        ({"target_lag": "5 s"}, "target_lag is a timedelta above zero, such as timedelta(seconds=30), not '5 s'"),
+        ({"target_lag": timedelta(0)}, "target_lag is a timedelta above zero, such as timedelta(seconds=30), not datetime.timedelta(0)"),
+        ({"target_lag": -timedelta(seconds=1)}, "target_lag is a timedelta above zero"),
+        ({"target_lag": 0}, "target_lag is a timedelta above zero, such as timedelta(seconds=30), not 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
@@ -70,6 +75,13 @@ def test_an_invalid_definition_names_the_table_and_the_column(change: dict[str, 
     with pytest.raises(DefinitionError, match=re.escape(message)) as raised:
         replace(ORDERS, **change)
     assert str(raised.value).startswith("table shop.")
+
+
+@pytest.mark.parametrize("lag", ["5 s", "5s", 5, 0, timedelta(0), -timedelta(seconds=1)])
+def test_a_source_refuses_a_target_lag_that_is_no_time_above_zero(lag: Any) -> None:
+    """Regression: a text was accepted, and the continuous sync crashed; zero silently meant the default."""
+    with pytest.raises(DefinitionError, match=r"source shop: target_lag is a timedelta above zero, such as timedelta\(seconds=30\), not "):
+        replace(SOURCE, target_lag=lag)
 
 
 @pytest.mark.parametrize("name", ["Shop", "", "1shop", "shop.eu", "s" * 64])

@@ -107,6 +107,23 @@ def test_a_source_that_lists_no_rows_is_refused_unless_forced(platform: Platform
     platform.assert_equal(BANK)
 
 
+def test_detect_deletes_by_force_empties_a_mirror_whose_position_is_lost(platform: Platform) -> None:
+    """Regression: --force refused the emptied source, because all rows had to be read."""
+    platform.move(20)
+    platform.sync(BANK)
+    # Another table of the same name: the reader knows it by its identity, as it knows a server that has crashed.
+    platform.write("ALTER TABLE transactions RENAME TO old")
+    platform.write("CREATE TABLE transactions (LIKE old INCLUDING ALL)")
+
+    refused = " ".join(platform.stori("detect-deletes", BANK.full_name).expect(1).err.split())
+    assert "and the source has none, although 20 versions of rows have landed" in refused
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(20,)]
+
+    forced = platform.stori("detect-deletes", "--force", "--json", BANK.full_name).expect(0)
+    assert [each["rows_deleted"] for each in forced.json] == [20], str(forced)
+    assert platform.query("SELECT COUNT(*) FROM bank.transactions") == [(0,)]
+
+
 def test_a_table_that_may_be_empty_is_emptied_without_force(platform: Platform) -> None:
     """Regression: a table that its application empties wanted --force each time."""
     platform.move(20)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stori_pipeline.cli.console import load_dotenv
 from stori_pipeline.runtime.home import warn_of_foreign_home
 
 
@@ -45,3 +46,19 @@ def test_the_projects_own_folder_and_a_copy_of_its_configuration_are_right(
         monkeypatch.setenv("DAGSTER_HOME", home)
         warn_of_foreign_home(project)
     assert caplog.records == []
+
+
+def test_a_folder_that_does_not_exist_is_not_said_to_be_another_projects(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "nothing"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    warn_of_foreign_home(project)
+    (record,) = caplog.records
+    assert f"DAGSTER_HOME is {home}, and there is no such folder: no run can start" in record.message
+    (project / ".env").write_text(f"DAGSTER_HOME={project}\n")
+    monkeypatch.chdir(project)
+    load_dotenv()
+    assert f"DAGSTER_HOME is {home}, and there is no such folder. Runs go to {project}, as in .env" in " ".join(
+        capsys.readouterr().err.split()
+    )

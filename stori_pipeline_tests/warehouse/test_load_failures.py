@@ -13,9 +13,12 @@ import pytest
 from stori_pipeline.lake import LakeError
 from stori_pipeline.lake.manifest import Manifest
 from stori_pipeline.local.servers import COPY_ROLE
+from stori_pipeline.model.changes import Changes
 from stori_pipeline.model.table import Column
 from stori_pipeline.model.types import integer, varchar
 from stori_pipeline.pipeline import sync
+from stori_pipeline.readers.postgres import Xmin
+from stori_pipeline.readers.sqs import Queue
 from stori_pipeline.warehouse import Warehouse, WarehouseError, WarehouseUnavailable
 from stori_pipeline.warehouse.load import Pending, load_batches
 from stori_pipeline_tests.stores import ITEMS, StoredTable, StoreTable, under_own_source
@@ -58,14 +61,25 @@ def test_a_copy_of_fewer_rows_than_the_manifest_says_loads_nothing(items: Stored
     assert items.mirror() == [(5, "whole again")]
 
 
-def test_a_part_that_was_removed_loads_nothing_and_is_named(items: StoredTable, s3: S3Client, bucket: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [(Xmin(), "restore it, or land a new snapshot with `stori sync --full {}`"), (Queue(), "restore it from a version or a copy")],
+    ids=["replayable", "queue"],
+)
+def test_a_part_that_was_removed_loads_nothing_and_is_named(
+    items: StoredTable, s3: S3Client, bucket: str, changes: Changes, advice: str
+) -> None:
+    """Regression: the error ended with COPY's, and did not say what to do."""
     items.snapshot((1, "a"))
     items.loaded()
     manifest = items.changes((2, "b"))
     key = manifest.parts[0].url.removeprefix(f"s3://{bucket}/")
     s3.delete_object(Bucket=bucket, Key=key)
-    with pytest.raises(WarehouseError, match=key):
-        items.load()
+    table = replace(items.table, changes=changes)
+    with pytest.raises(WarehouseError, match="Mandatory url is not present") as raised:
+        sync.load(table, items.stores.lake, items.stores.warehouse, run_id="run")
+    assert f"the file {manifest.parts[0].url} of batch 2 is gone from the lake, and nothing was loaded: " in str(raised.value)
+    assert str(raised.value).split("nothing was loaded: ")[1].startswith(advice.format(items.table.full_name))
     assert items.mirror() == [(1, "a")]
 
 
