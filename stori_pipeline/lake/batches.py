@@ -29,6 +29,7 @@ from stori_pipeline.lake.manifest import (
     entries,
     load_key,
     manifest_key,
+    other_definition,
     part_key,
     quarantine_key,
     refuse_what_cannot_follow,
@@ -210,7 +211,7 @@ class Lake:
         """
         for manifest in manifests:
             if manifest.fingerprint != table.fingerprint:
-                raise LakeError(f"{table.full_name}: its definition changed since batch {manifest.batch} landed; {table.snapshot_advice}")
+                raise other_definition(table, manifest)
         parts = [part for manifest in manifests for part in manifest.parts]
         if not parts:
             return ""

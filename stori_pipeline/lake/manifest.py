@@ -207,12 +207,20 @@ def still_open(before: Manifest | None, rejected: int, decisions: Iterable[Decis
     return (before.still_open or 0 if before else 0) + rejected - sum(len(each.numbers) for each in decisions)
 
 
+def other_definition(table: Table, landed: Manifest) -> LakeError:
+    """The error of a batch that cannot be followed, because it landed under another definition than this process has read."""
+    return LakeError(
+        f"{table.full_name}: batch {landed.batch} landed under another definition, at {landed.taken_at:%Y-%m-%d %H:%M} UTC. If this process"
+        f" read its own before that, restart it, or reload the definitions in Dagster's UI. If not, {table.snapshot_advice}"
+    )
+
+
 def refuse_what_cannot_follow(table: Table, reading: Reading, newest: Manifest | None) -> None:
     """Raises LakeError if a reading cannot be the batch after `newest`."""
     if reading.kind == "changes" and newest is None:
         raise LakeError(f"{table.full_name}: changes cannot land before a snapshot; {table.snapshot_advice}")
     if reading.kind == "changes" and newest is not None and newest.fingerprint != table.fingerprint:
-        raise LakeError(f"{table.full_name}: its definition changed since batch {newest.batch} landed; {table.snapshot_advice}")
+        raise other_definition(table, newest)
     if reading.taken_at.tzinfo is None:
         raise LakeError(f"{table.full_name}: the reading's taken_at has no time zone")
 

@@ -12,8 +12,7 @@ import polars as pl
 
 from stori_pipeline.lake import columns, live
 from stori_pipeline.lake.batches import Lake
-from stori_pipeline.lake.bucket import LakeError
-from stori_pipeline.lake.manifest import Manifest
+from stori_pipeline.lake.manifest import Manifest, other_definition
 from stori_pipeline.lake.small_parts import SMALL, small_rows
 from stori_pipeline.model.table import Table
 
@@ -37,7 +36,7 @@ def newest_versions(lake: Lake, table: Table, at: Manifest, of: Sequence[str], r
     parts = lake.live_parts(table, at)
     batches = [each for each in parts.batches if each.batch <= at.batch]
     if not columns.is_uniform(table, at, parts.compacted):
-        raise LakeError(f"{table.full_name}: its definition changed since batch {at.batch} landed; {table.snapshot_advice}")
+        raise other_definition(table, at)
     every = [part for each in batches for part in each.parts]
     small = small_rows(lake.bucket, table, [part for part in every if part.bytes <= SMALL])
     urls = [*([parts.compacted] if parts.compacted else []), *(part.url for part in every if part.bytes > SMALL)]

@@ -88,7 +88,7 @@ def bring_table(
         Anything that `changed_rows`, `RowStream.land` and `load_new` raise.
     """
     began = time.monotonic()
-    with changed_rows(table, reader, lake, loaded=entry, run_id=run_id) as rows:
+    with changed_rows(table, reader, lake, loaded=entry, run_id=run_id, follows=True) as rows:
         if rows.full_refresh_reason:
             raise TooMuch(f"{table.full_name}: all rows must be read, because {rows.full_refresh_reason}")
         landed = rows.land(run_id=run_id, progress=progress)

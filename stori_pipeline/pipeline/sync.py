@@ -14,6 +14,7 @@ from datetime import date
 from itertools import chain
 
 from stori_pipeline.lake import Lake, LakeSetBack, Manifest
+from stori_pipeline.lake.manifest import other_definition
 from stori_pipeline.lake.upkeep import compact_if_due
 from stori_pipeline.model.reading import Chunk, HasNotes, NamesWhatJoined, Position, Reading
 from stori_pipeline.model.table import Table
@@ -165,6 +166,7 @@ def changed_rows(
     accepts_emptied: bool = False,
     day: date | None = None,
     loaded: LedgerEntry | None = None,
+    follows: bool = False,
 ) -> Iterator[ChangedRows]:
     """The rows that changed in the source since the newest batch. Valid inside the context.
 
@@ -175,8 +177,11 @@ def changed_rows(
     Args:
         accepts_emptied: whether a source without any row is believed if all rows must be read.
         loaded: the ledger's entry for the mirror (`Warehouse.ledger_entry`); None if nothing is loaded, or the warehouse was not asked.
+        follows: change no definition, as by a process whose own may be old. Raises LakeError if the newest batch has another one.
     """
     newest, columns = lake.newest(table), None
+    if follows and newest and newest.fingerprint != table.fingerprint:
+        raise other_definition(table, newest)
     set_back = set_back_reason(table, lake, newest, loaded)
     if newest and newest.fingerprint != table.fingerprint and not full and not set_back:
         columns = keep_generation(table, reader, lake, newest, run_id=run_id)

@@ -246,9 +246,9 @@ def test_changes_need_a_snapshot_first(lake: Lake) -> None:
 def test_changes_under_another_definition_need_a_new_generation(lake: Lake) -> None:
     newest = land(lake, Given([orders(1, 1)]))
     wider = replace(TABLE, columns=(*TABLE.columns, Column("size", integer)))
-    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed; land a new snapshot"):
+    with pytest.raises(LakeError, match=r"batch 1 landed under another definition, .* If not, land a new snapshot"):
         lake.land(wider, changes(), newest=newest, run_id="r")
-    with pytest.raises(LakeError, match=r"its definition changed since batch 1 landed"):
+    with pytest.raises(LakeError, match=r"batch 1 landed under another definition"):
         lake.copy_manifest(wider, [newest], "r")
 
 

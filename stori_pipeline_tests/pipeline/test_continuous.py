@@ -109,6 +109,22 @@ def test_a_table_whose_definition_changed_is_left_to_a_run(begun: Platform) -> N
     assert [each.batch for each in begun.lake.manifests(BANK)] == [1]
 
 
+def test_a_definition_that_another_process_changed_meanwhile_is_not_undone(begun: Platform) -> None:
+    """Regression: a running `dagster dev` removed a new column a second after `stori sync` had added it."""
+    changed = replace(BANK, columns=tuple(column for column in BANK.columns if column.name != "chip_used"))
+    with following(begun, PLAIN) as followed:
+        begun.move(1)
+        followed.until(lambda: rows(begun, "bank.transactions") == 21, "the movement")
+        begun.sync(changed)
+        landed = [each.fingerprint for each in begun.lake.manifests(changed)]
+        begun.move(1)
+        followed.until(lambda: BANK.full_name in followed.left, "the table")
+    assert "landed under another definition" in followed.left[BANK.full_name]
+    assert "restart it, or reload the definitions" in followed.left[BANK.full_name]
+    assert [each.fingerprint for each in begun.lake.manifests(changed)] == landed
+    assert landed[-1] == changed.fingerprint
+
+
 def test_a_lake_that_was_set_back_is_left_to_a_run(begun: Platform) -> None:
     """Another process removes the newest batch while the sync runs."""
     begun.move(1)
