@@ -11,10 +11,10 @@ of what it brought (`continuous_events`), or what follows behind (`follow_ups`).
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dagster import (
     AssetKey,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from stori_pipeline.pipeline.bring import Brought
 
 STEP = "bring_changes"
+INTERRUPTED = "it was interrupted"
 _LASTS = 3600.0  # seconds after which a run of the continuous sync makes room for the next
 _NO_RETRY = "dagster/max_retries"  # of a run that was killed: the sensor starts the next one
 _OVERLAP = 120.0  # seconds before that at which the next run is started, so that nothing waits for it
@@ -60,8 +61,21 @@ _TOLD = 10.0  # seconds between two words on how new mirrors are; each is a writ
 _LOOKS = 2.0  # seconds between two looks at whether the run is to go on, and at which sensors are paused
 
 
-ON_HAPPENED: ContextVar[Callable[["Brought | Left"], None] | None] = ContextVar("ON_HAPPENED", default=None)
-"""For a run in this process: called with what was brought of each table."""
+class Terminal(Protocol):
+    """What a run in the process of a command tells the command."""
+
+    def happened(self, what: "Brought | Left") -> None:
+        """A table was brought, or left to a run of its own."""
+
+    def ends(self, left: Sequence[Left]) -> str:
+        """Why the run is to end, given the tables that it leaves to others now; "" if it is to go on."""
+
+    def ended(self, why: str) -> None:
+        """The run ends for that reason; "" if its time is over."""
+
+
+TERMINAL: ContextVar[Terminal | None] = ContextVar("TERMINAL", default=None)
+"""Of a run in the process of a command."""
 
 
 class ContinuousConfig(Config):
@@ -122,12 +136,13 @@ def _places(
 
 
 def _bring(context: OpExecutionContext, project: Project, seconds: float, places: Places, events: Events) -> Iterator[Any]:
-    look, tell = Following(context.instance, project, context.run), ON_HAPPENED.get()
+    terminal = TERMINAL.get()
+    look = Following(context.instance, project, context.run, in_terminal=terminal is not None)
     sync = ContinuousSync(project, places, run_id=context.run_id)
     try:
         with sync, _fewer_lines():
             until, said, due = time.monotonic() + seconds, None, 0.0
-            while time.monotonic() < until and not (ends := look.ends()):
+            while time.monotonic() < until and not (ends := look.ends() or (terminal.ends(sync.left) if terminal else "")):
                 sync.followed = look.followed
                 state = {BROUGHT_TAG: str(events.loads), SCOPES_TAG: ",".join(look.scopes), LEFT_TAG: json.dumps(signs(sync.left))}
                 if state != said:
@@ -138,18 +153,21 @@ def _bring(context: OpExecutionContext, project: Project, seconds: float, places
                     due = time.monotonic() + _TOLD
                 yield from _recorded(context, sync, events, _LOOKS)
             context.log.info(f"ends, because {ends or 'the next run of the continuous sync begins'}")
+            if terminal:
+                terminal.ended(ends)
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-        if tell is None:
+        if terminal is None:
             raise  # somebody cancelled the run, and it shows as cancelled
+        terminal.ended(INTERRUPTED)
     yield from _recorded(context, sync, events, 0.1)
 
 
 def _recorded(context: OpExecutionContext, sync: ContinuousSync, events: Events, seconds: float) -> Iterator[Any]:
     """The events of what happens in so many seconds."""
-    tell = ON_HAPPENED.get()
+    terminal = TERMINAL.get()
     for happened in sync.events(timeout=seconds):
-        if tell:
-            tell(happened)
+        if terminal:
+            terminal.happened(happened)
         if isinstance(happened, Left):
             context.log.warning(f"{happened.table.full_name} is left to a run of its own: {happened.reason}")
         else:

@@ -82,9 +82,11 @@ def follower(instance: DagsterInstance, code: str) -> Follower | None:
 class Following:
     """What a run of the continuous sync is to do, by what Dagster's instance says now."""
 
-    def __init__(self, instance: DagsterInstance, project: Project, run: DagsterRun) -> None:
+    def __init__(self, instance: DagsterInstance, project: Project, run: DagsterRun, *, in_terminal: bool = False) -> None:
+        """`in_terminal`: somebody started the run there, whatever the sensors would do, and it brings all tables."""
         self._dagster = instance
         self._run = run
+        self._in_terminal = in_terminal
         self._began = time.time()
         self._known: tuple[set[str], float] = set(), 0.0
         self._known_at = 0.0
@@ -115,7 +117,7 @@ class Following:
 
     def _sensors(self) -> tuple[set[str], float]:
         """The names of the sensors that are off, and when one last ticked, in seconds since 1970."""
-        if time.monotonic() < self._known_at + _SENSORS_SECONDS:
+        if self._in_terminal or time.monotonic() < self._known_at + _SENSORS_SECONDS:
             return self._known
         off, last_tick = set(), 0.0
         for state in self._dagster.all_instigator_state(repository_origin_id=self._repository):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from stori_pipeline.cli.sync import execute_sync
 from stori_pipeline.defs.build import build_defs
-from stori_pipeline.defs.continuous import ON_HAPPENED, STEP
+from stori_pipeline.defs.continuous import STEP, TERMINAL
 from stori_pipeline.defs.continuous_events import CONTINUOUS_TAG
 from stori_pipeline.defs.follower import CODE_TAG, LEFT_TAG, SCOPES_TAG
 from stori_pipeline.defs.keys import landing_key, mirror_key, report_key, source_key
@@ -50,24 +50,35 @@ PATIENCE = 90.0
 
 
 class Bringing:
-    """A run of the continuous sync in a thread of this process."""
+    """A run of the continuous sync in a thread of this process, `in_terminal` as the command's."""
 
-    def __init__(self, defs: Definitions, instance: DagsterInstance, seconds: float) -> None:
-        self.happened: list[Brought | Left] = []
+    def __init__(self, defs: Definitions, instance: DagsterInstance, seconds: float, *, in_terminal: bool) -> None:
+        self.seen: list[Brought | Left] = []
+        self.why: str | None = None
+        self._in_terminal = in_terminal
         self.result: ExecuteInProcessResult | None = None
         self._defs, self._instance, self._seconds = defs, instance, seconds
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
+    def happened(self, what: Brought | Left) -> None:
+        self.seen.append(what)
+
+    def ends(self, left: Sequence[Left]) -> str:  # noqa: ARG002  (its name is part of the protocol)
+        return ""
+
+    def ended(self, why: str) -> None:
+        self.why = why
+
     def _run(self) -> None:
-        ON_HAPPENED.set(self.happened.append)  # of this thread alone
+        TERMINAL.set(self if self._in_terminal else None)  # of this thread alone
         request = RunRequest(run_config={"ops": {STEP: {"config": {"seconds": self._seconds}}}})
         self.result = execute_job(self._defs, CONTINUOUS, request, instance=self._instance)
 
     def until(self, is_reached: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not is_reached():
-            assert time.monotonic() < deadline, f"{what} did not come: {self.happened}"
+            assert time.monotonic() < deadline, f"{what} did not come: {self.seen}"
             time.sleep(0.1)
 
     def end(self) -> ExecuteInProcessResult:
@@ -77,8 +88,8 @@ class Bringing:
 
 
 @contextmanager
-def bringing(defs: Definitions, instance: DagsterInstance, seconds: float = 12.0) -> Iterator[Bringing]:
-    running = Bringing(defs, instance, seconds)
+def bringing(defs: Definitions, instance: DagsterInstance, seconds: float = 12.0, *, in_terminal: bool = True) -> Iterator[Bringing]:
+    running = Bringing(defs, instance, seconds, in_terminal=in_terminal)
     try:
         yield running
     finally:
@@ -134,7 +145,7 @@ def test_what_is_brought_shows_on_the_assets_as_if_steps_had_made_it(
     assert landed.asset_materialization is not None
     assert landed.asset_materialization.metadata["quarantined"].value == 0  # the API and the metrics read it
     # The exchange never landed, so it was left to a run.
-    assert {each.table.full_name for each in running.happened if isinstance(each, Left)} == {EXCHANGE.full_name}
+    assert {each.table.full_name for each in running.seen if isinstance(each, Left)} == {EXCHANGE.full_name}
     # Nothing of the run holds a table any more.
     assert instance.event_log_storage.get_concurrency_run_ids() == set()
     platform.assert_equal(BANK)
@@ -258,19 +269,38 @@ def test_a_run_ends_when_a_newer_one_goes_on(platform: Platform, defs: Definitio
         follows(instance, defs, "bank,exchange", {})
         result = running.end()
     assert result.success, why(result)
+    assert running.why == "a newer run goes on"
     assert time.monotonic() - began < 100
+
+
+def turn_off(instance: DagsterInstance) -> None:
+    """The sensor of the continuous sync."""
+    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="tests"), "tests")
+    origin = RemoteRepositoryOrigin(location, "__repository__").get_instigator_origin(CONTINUOUS)
+    instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData()))
 
 
 def test_a_run_ends_when_its_sensor_is_off(defs: Definitions, platform: Platform, instance: DagsterInstance) -> None:
     began = time.monotonic()
-    with bringing(defs, instance, 120.0) as running:
+    with bringing(defs, instance, 120.0, in_terminal=False) as running:
         running.until(lambda: bool(instance.get_run_records()), "the run")
-        location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="tests"), "tests")
-        origin = RemoteRepositoryOrigin(location, "__repository__").get_instigator_origin(CONTINUOUS)
-        instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData()))
+        turn_off(instance)
         result = running.end()
     assert result.success, why(result)
     assert time.monotonic() - began < 100
+
+
+def test_a_run_in_a_terminal_goes_on_when_its_sensor_is_off(platform: Platform, defs: Definitions, instance: DagsterInstance) -> None:
+    """Regression: it ended at once, without a word, where the documentation says to turn the sensor off first."""
+    platform.move(1)
+    assert execute_sync([BANK], instance=instance, project=PLAIN).success
+    turn_off(instance)
+    with bringing(defs, instance, 20.0) as running:
+        platform.move(1)
+        running.until(lambda: rows(platform, "bank.transactions") == 2, "the movement")
+        result = running.end()
+    assert result.success, why(result)
+    assert running.why == ""
 
 
 @pytest.fixture
