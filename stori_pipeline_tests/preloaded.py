@@ -6,9 +6,11 @@ the installed command does. It saves the imports and the definitions, the larger
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -31,6 +33,9 @@ def _become(command: dict[str, Any]) -> None:
         os.dup2(opened, number)
         os.close(opened)
     faulthandler.enable()
+    # What the imports left to do at the end waits for threads that this process does not have: polars's, for ever, on Python 3.10.
+    atexit._clear()
+    atexit.register(logging.shutdown)
     sys.argv = ["stori", *command["arguments"]]
     main()
 
