@@ -190,10 +190,13 @@ class _Reader:
             for piece in self._rows_of(file, s3_object):
                 chunk = self._encode(encoder, piece, s3_object)
                 self.rows += piece.num_rows
-                small += chunk
-                if len(small) >= _SENT:
+                if len(chunk) < _SENT:
+                    small += chunk
+                if small and (len(small) >= _SENT or len(chunk) >= _SENT):
                     yield bytes(small)
                     small.clear()
+                if len(chunk) >= _SENT:
+                    yield chunk  # without a copy
         if nothing_exists:
             url = self._statement.url
             raise s3.load_error(s3.S3_ERROR, f"none of the files that the manifest {url} lists exists", error="No files found in manifest.")
@@ -215,7 +218,7 @@ class _Reader:
             raise s3.load_error(s3.SPECTRUM_SCAN, context) from error
 
     def _converted(self, file: s3.RangedObject, s3_object: s3.S3Object) -> Iterator[pa.RecordBatch]:
-        source = file if file.whole is None else pa.BufferReader(file.whole)
+        source = file if (whole := file.whole) is None else pa.BufferReader(whole)
         metadata = _footer(source, s3_object, self._store)
         conversion = self._conversion(metadata, s3_object)
         for batch in _batches(source, metadata):

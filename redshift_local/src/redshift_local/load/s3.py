@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
 import boto3
@@ -51,6 +51,10 @@ def load_error(code: int, context: str, *, error: str = "Spectrum Scan Error", m
     rule = "-" * 47
     lines = [rule, f"error:  {error}", f"code:      {code}", f"context:   {context}", "location:  the local Redshift", rule]
     return RedshiftError(INTERNAL_ERROR, message or error, "\n" + "".join(f"  {line}\n" for line in lines), hint)
+
+
+Fetched = Union[bytes, memoryview]
+"""Bytes of an object, as they came."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Store:
             return None
         return file
 
-    def _fetch(self, s3_object: S3Object, start: int, end: int) -> bytes:
+    def _fetch(self, s3_object: S3Object, start: int, end: int) -> Fetched:
         """The bytes of an object from `start` to before `end`. If there are none, only checks its length."""
         try:
             size, body = self._fetch_fast(s3_object, start, end) if end > start else self._fetch_plainly(s3_object, start, end)
@@ -158,15 +162,15 @@ class Store:
         status = "HTTP response error code: 416 Message: InvalidRange The requested range is not satisfiable"
         raise load_error(SPECTRUM_SCAN, f"{status}: {said}")
 
-    def _fetch_fast(self, s3_object: S3Object, start: int, end: int) -> tuple[int, bytes]:
+    def _fetch_fast(self, s3_object: S3Object, start: int, end: int) -> tuple[int, Fetched]:
         """The object's size, and the bytes. Any error of obstore may be raised."""
         store = self._stores.get(s3_object.bucket)
         if store is None:
             store = self._stores[s3_object.bucket] = self._new_store(s3_object.bucket)
         found = obstore.get(store, s3_object.key, options={"range": (start, end)})
-        return found.meta["size"], found.bytes().to_bytes()
+        return found.meta["size"], memoryview(found.bytes())  # which is not copied
 
-    def _fetch_plainly(self, s3_object: S3Object, start: int, end: int) -> tuple[int, bytes]:
+    def _fetch_plainly(self, s3_object: S3Object, start: int, end: int) -> tuple[int, Fetched]:
         """The same by boto3, with Redshift's errors."""
         with _redshift_errors(f"S3 key being read : {s3_object.url}"):
             if end > start:
@@ -219,18 +223,18 @@ class RangedObject(io.RawIOBase):
         fetch: called with two positions; returns the bytes from the first to before the second.
     """
 
-    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+    def __init__(self, size: int, fetch: Callable[[int, int], Fetched]) -> None:
         super().__init__()
         self._size = size
         self._fetch = fetch
         self._position = 0
         self._buffer_start = 0
-        self._buffer = b""
+        self._buffer: Fetched = b""
 
     @property
     def whole(self) -> bytes | None:
         """All its bytes, if the last `prefetch` fetched them."""
-        return self._buffer if len(self._buffer) == self._size else None
+        return bytes(self._buffer) if len(self._buffer) == self._size else None
 
     def prefetch(self, start: int, end: int) -> None:
         """Fetch the bytes from `start` to before `end` in one request. Reads inside this range need no other request."""
@@ -246,8 +250,8 @@ class RangedObject(io.RawIOBase):
             return b""
         start, self._position = self._position, end
         if self._buffer_start <= start and end <= self._buffer_start + len(self._buffer):
-            return self._buffer[start - self._buffer_start : end - self._buffer_start]
-        return self._fetch(start, end)
+            return bytes(self._buffer[start - self._buffer_start : end - self._buffer_start])
+        return bytes(self._fetch(start, end))
 
     def readinto(self, into: Any) -> int:
         data = self.read(len(into))
