@@ -8,14 +8,13 @@ are new, or whether they may be loaded (`pipeline.sync`).
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stori_pipeline.model.table import Table
 from stori_pipeline.warehouse import dialect
+from stori_pipeline.warehouse.lost_parts import lost_parts_explained
 from stori_pipeline.warehouse.reshape import Reshape, columns_of, grants_of, reshape, shadow
 from stori_pipeline.warehouse.session import (
     Relations,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 
-_LOST_PART = re.compile("mandatory url is not present|no files found in manifest", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
@@ -134,21 +132,8 @@ def load_batches(warehouse: Warehouse, table: Table, work: Pending, *, after: tu
             lambda connection, cursor: _load(warehouse, connection, cursor, table, work, after, run_id, straight=straight),
         )
 
-    with _lost_parts_explained(table):
+    with lost_parts_explained(table):
         return _load_straight_or_staged(table, work, attempt)
-
-
-@contextmanager
-def _lost_parts_explained(table: Table) -> Iterator[None]:
-    """Says what to do if COPY (error 8001) misses a part that the batch's manifest names."""
-    try:
-        yield
-    except WarehouseError as error:
-        if isinstance(error, WarehouseUnavailable) or not _LOST_PART.search(str(error)):
-            raise
-        part = re.search(r"s3://\S+?/batch=0*(\d+)/\S+?\.parquet", str(error))
-        what = f"the file {part[0]} of batch {part[1]} is gone from the lake" if part else "a file of the new batches is gone from the lake"
-        raise WarehouseError(f"{error}; {what}, and nothing was loaded: {table.lost_part_advice}") from error
 
 
 def _load_straight_or_staged(table: Table, work: Pending, attempt: Callable[..., Loaded]) -> Loaded:
