@@ -273,5 +273,5 @@ def test_changes_under_another_definition_are_refused(lake: Lake, warehouse_url:
     sync.land(ITEMS, asked(lake, changes(ROW)), lake, run_id="run")
     changed = replace(ITEMS, columns=(ITEMS.columns[0], Column("note", varchar(65)), ITEMS.columns[2]))
     new = sync.new_batches(changed, lake, LedgerEntry(*first.order))
-    with pytest.raises(LakeError, match="its definition changed"):
+    with pytest.raises(LakeError, match="landed under another definition"):
         sync.load_new(new, Warehouse(warehouse_url, "arn:x"), run_id="run")

@@ -63,7 +63,8 @@ def are_gone(database: SourceDatabase) -> bool:
 
 
 def connections_for(database: SourceDatabase, table: Table, since: Any = None, **more: Any) -> int:
-    """How many connections read the table; every row must come."""
+    """How many connections read the table; every row must come. Waits until those of the reading before are gone."""
+    assert are_gone(database)
     with PostgresReader(database.reader_url).read(table, since, **more) as reading:
         count = len(backends(database))
         for _ in reading:
