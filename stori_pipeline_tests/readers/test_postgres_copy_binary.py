@@ -6,6 +6,7 @@ Does not belong here: what the decoder makes of bytes by itself (`copy_decoder/t
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -194,8 +195,11 @@ def test_without_the_decoder_the_text_path_serves_and_says_so_once(
     table = Table(TABLE.source, "parcels", (Column("id", integer, nullable=False),), ("id",), Xmin())
     monkeypatch.setitem(sys.modules, "copy_decoder", None)  # so its import fails
     decoder.cache_clear()
+    logger = logging.getLogger(decoder.__module__)
+    monkeypatch.setattr(logger, "propagate", False)  # what the loggers above let through depends on the tests before
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     try:
-        with caplog.at_level("INFO"):
+        with caplog.at_level("INFO", logger.name):
             for _ in range(2):
                 with reader_for("postgres", source_db.reader_url).read(table, None) as found:
                     assert [row["id"] for chunk in found for row in chunk.rows.to_pylist()] == [1, 2]
