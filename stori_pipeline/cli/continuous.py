@@ -55,7 +55,11 @@ class _Terminal:
         self._waiting: dict[str, str] = {}
         self.left: list[Left] = []
         """The tables that wait for an ordinary run."""
-        self.why = ""
+        self.why: str | None = None
+        """Why the last run ended, as it said itself; None if it said nothing."""
+
+    def begins(self) -> None:
+        self.why = None
 
     def happened(self, what: Brought | Left) -> None:
         self._show(line_of(what))
@@ -100,11 +104,14 @@ def run_continuously(show: Callable[[str], None]) -> str:
         stack.callback(TERMINAL.reset, TERMINAL.set(terminal))
         instance = stack.enter_context(open_instance())
         while True:
+            terminal.begins()
             result = execute_job(defs, CONTINUOUS, RunRequest(run_config=config), instance=instance)
             if failed := [failure_message(event, result.all_events) for event in result.all_events if event.is_step_failure]:
                 return failed[0]
             if terminal.why == INTERRUPTED:
                 return ""
+            if terminal.why is None:
+                return f"the run {result.run_id} of the continuous sync did not say why it ended; the UI shows it"
             if terminal.left:
                 terminal.try_left(project)
             elif terminal.why:
