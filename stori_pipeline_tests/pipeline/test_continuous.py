@@ -24,16 +24,6 @@ def rows(platform: Platform, table: str) -> int:
     return int(platform.query(f"SELECT COUNT(*) FROM {table}")[0][0])
 
 
-@pytest.fixture
-def begun(platform: Platform) -> Platform:
-    """The platform with a batch of each table, loaded."""
-    platform.move(20)
-    platform.trade(0, 10)
-    for table in (BANK, EXCHANGE):
-        platform.sync(table)
-    return platform
-
-
 def test_a_change_of_each_source_is_landed_and_loaded(begun: Platform) -> None:
     with following(begun, PLAIN) as followed:
         for more in range(1, 4):

@@ -67,15 +67,6 @@ def _held(source: str, warehouse: str) -> Held:
     )
 
 
-@pytest.fixture
-def begun(platform: Platform) -> Platform:
-    platform.move(20)
-    platform.trade(0, 10)
-    for table in (BANK, EXCHANGE):
-        platform.sync(table)
-    return platform
-
-
 def _rows(platform: Platform) -> int:
     return int(platform.query("SELECT COUNT(*) FROM bank.transactions")[0][0])
 
